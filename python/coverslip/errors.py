@@ -1,0 +1,41 @@
+"""Every exception of the package, by who must act on it.
+
+A message is one sentence without a full stop and holds tag names, positions
+and lengths, never a value that came from a slide.
+"""
+
+
+class CoverslipError(Exception):
+    """Base of all errors that coverslip raises on purpose.
+
+    Parameters
+    ----------
+    message
+        One sentence, lower case, without a full stop.
+    hint
+        What the user can do about it, if anything.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class SourceError(CoverslipError, ValueError):
+    """The slide is malformed: reading it again will not help."""
+
+
+class UnsupportedSlideError(CoverslipError, NotImplementedError):
+    """The slide may be right, but coverslip cannot copy it without recoding."""
+
+
+class LimitError(CoverslipError, ValueError):
+    """The slide exceeds a limit that the operator may raise."""
+
+
+class PolicyError(CoverslipError, ValueError):
+    """The policy forbids this output, or asks for what is not possible."""
+
+
+class VerificationError(CoverslipError, RuntimeError):
+    """What was written is not what was planned: a defect of coverslip or of the disk."""

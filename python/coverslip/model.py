@@ -1,0 +1,283 @@
+"""What a slide is and what may leave it, as plain frozen values.
+
+`RawMetadata` holds what the source says, sealed; `CleanMetadata` holds what may be written.
+They are different types on purpose: `coverslip.dicom` accepts only the second, and only
+`coverslip.deid.scrub` makes one.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+Uint64Array = npt.NDArray[np.uint64]
+
+
+class SourceText:
+    """Text of a slide, sealed: printing, formatting and encoding it show nothing.
+
+    pydicom refuses it as a value, so it cannot reach an output by mistake.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return "<sealed>"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SourceText) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def reveal(self) -> str:
+        """Return the text itself; for detection, scrubbing and verification only."""
+        return self._text
+
+
+class ItemKind(StrEnum):
+    """What a piece of source metadata may give away."""
+
+    NAME = "file name"
+    IDENTIFIER = "identifier"
+    DATE = "date"
+    DEVICE = "device"
+    PERSON = "person"
+    PLACE = "place"
+    TEXT = "free text"
+    PICTURE = "picture"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceItem:
+    """One place in the source that holds text.
+
+    ``place`` and ``key`` are in our words (``IFD 0 ImageDescription``, ``Filename``): a key that
+    is not in the vocabulary of its format is itself source text, and ``key`` is then ``None``.
+    """
+
+    place: str
+    key: str | None
+    kind: ItemKind
+    text: SourceText
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawMetadata:
+    """What the source says beside its pixels; never written."""
+
+    items: tuple[SourceItem, ...] = ()
+    device: tuple[SourceText, ...] = ()
+    """Texts that name the scanner; only a closed vocabulary is looked up in them."""
+    icc_profile: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spacing:
+    """Distance between the centres of neighbouring pixels, in millimetres."""
+
+    row_mm: float
+    column_mm: float
+
+    @classmethod
+    def from_mpp_um(cls, mpp_um: float) -> "Spacing":
+        """Return the spacing of square pixels of ``mpp_um`` micrometres.
+
+        Raises
+        ------
+        ValueError
+            If the value is not a positive, finite number.
+        """
+        if not 0 < mpp_um < float("inf"):
+            raise ValueError("MPP must be positive and finite")
+        return cls(row_mm=mpp_um / 1000, column_mm=mpp_um / 1000)
+
+    def scaled(self, row_factor: float, column_factor: float) -> "Spacing":
+        """Return the spacing of an image that is reduced by the given factors."""
+        return Spacing(row_mm=self.row_mm * row_factor, column_mm=self.column_mm * column_factor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileIndex:
+    """Where the tiles of one level lie in the file: row-major, one entry a tile.
+
+    A missing tile has byte count 0. Nothing here is checked against the file yet: the core does.
+    """
+
+    offsets: Uint64Array = field(repr=False)
+    byte_counts: Uint64Array = field(repr=False)
+    across: int
+    down: int
+
+
+class Role(StrEnum):
+    """What a picture of a slide shows, in the words of DICOM (PS3.3 C.8.12.4.1.1)."""
+
+    VOLUME = "VOLUME"
+    LABEL = "LABEL"
+    OVERVIEW = "OVERVIEW"
+    THUMBNAIL = "THUMBNAIL"
+
+
+class LabelSide(StrEnum):
+    """Side of the stored picture at which the slide's label lies."""
+
+    LEFT = "left"
+    RIGHT = "right"
+    TOP = "top"
+    BOTTOM = "bottom"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """One resolution of the pyramid, as a tiled TIFF directory stores it."""
+
+    ifd: int
+    """Number of the directory in the file's chain, from 0."""
+    image_width: int
+    image_length: int
+    tile_width: int
+    tile_length: int
+    samples_per_pixel: int
+    bits_per_sample: int
+    compression: int
+    """TIFF tag 259."""
+    photometric_interpretation: int
+    """TIFF tag 262."""
+    tiles: TileIndex
+    jpeg_tables: bytes | None = field(default=None, repr=False)
+    spacing: Spacing | None = None
+    """Spacing that the source gives for this very level, if it can be trusted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssociatedImage:
+    """A picture that is not a level. Whatever is not recognised is a LABEL."""
+
+    ifd: int
+    role: Role
+    image_width: int
+    image_length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slide:
+    """What was scanned: levels from the largest to the smallest, and what comes with them."""
+
+    format: str
+    levels: tuple[Level, ...]
+    associated_images: tuple[AssociatedImage, ...]
+    metadata: RawMetadata
+    spacing: Spacing | None
+    """Pixel spacing of the base level, ``None`` if the source does not tell."""
+    objective_power: float | None
+    label_side: LabelSide
+    private_ranges: npt.NDArray[np.uint64] = field(repr=False)
+    """Shape (n, 2): offset and byte count of what no frame may touch: other pictures, texts."""
+    notes: tuple[str, ...] = ()
+    """What the user should know about how the slide was understood; no source text."""
+
+
+class RouteKind(StrEnum):
+    """What happens to the tiles of a level."""
+
+    COPY = "copy"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameFormat:
+    """How the frames of one instance are encoded, in DICOM's terms."""
+
+    transfer_syntax_uid: str
+    photometric_interpretation: str
+    samples_per_pixel: int
+    bits_allocated: int
+    lossy_method: str | None
+    """Defined term of (0028,2114), ``None`` if the data were never compressed with loss."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceSpec:
+    """One level on its way into an instance: numbers only."""
+
+    sop_instance_uid: str
+    instance_number: int
+    is_base: bool
+    total_pixel_matrix_columns: int
+    total_pixel_matrix_rows: int
+    columns: int
+    """Width of a frame in pixels."""
+    rows: int
+    frame_count: int
+    spacing: Spacing
+    imaged_volume_width_mm: float
+    imaged_volume_height_mm: float
+    label_side: LabelSide
+    frame_format: FrameFormat
+    compression_ratio: float | None
+    """Uncompressed bytes to stored frame bytes; ``None`` where nothing was lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanMetadata:
+    """What may be written about a slide. Made by `coverslip.deid.scrub` and nowhere else."""
+
+    patient_id: str
+    patient_name: str
+    container_identifier: str
+    specimen_identifier: str
+    study_instance_uid: str
+    series_instance_uid: str
+    frame_of_reference_uid: str
+    pyramid_uid: str
+    dimension_organization_uid: str
+    specimen_uid: str
+    sop_instance_uids: tuple[str, ...]
+    """One for each level, base first."""
+    study_date: str
+    study_time: str
+    content_date: str
+    content_time: str
+    acquisition_date_time: str
+    manufacturer: str
+    manufacturer_model_name: str
+    device_serial_number: str
+    software_versions: str
+    objective_power: float | None
+    icc_profile: bytes = field(repr=False)
+    icc_is_synthetic: bool
+    """True if the source had no profile and sRGB was assumed."""
+    patient_identity_removed: bool
+    deidentification_method: tuple[str, ...]
+    deidentification_codes: tuple[str, ...]
+    """Code values of CID 7050, scheme DCM."""
+    longitudinal_temporal_information_modified: str
+
+
+class Fate(StrEnum):
+    """What became of something that was found in the source."""
+
+    DROPPED = "dropped"
+    REPLACED = "replaced"
+    CLEANED = "cleaned"
+    KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something in the source that may identify, and what became of it; never its value."""
+
+    place: str
+    key: str | None
+    kind: ItemKind
+    fate: Fate
+    attribute: str | None = None
+    """Keyword of the attribute that now holds what replaced it, if any."""

@@ -1,0 +1,221 @@
+"""The Rust core: moves compressed tiles into frames and knows no meaning.
+
+Every call that reads or writes releases the GIL, calls ``on_progress`` about ten times a second
+with the work done so far, and ends on Ctrl-C. No message or exception holds a file name.
+
+Exceptions, unless a function says otherwise: `SourceError` if the slide is damaged,
+`UnsupportedSlideError` if its tiles cannot be frames, `LimitError` for a cap on untrusted
+input, `VerificationError` if what was written is not what was planned, `OSError` with ``errno``
+for all that the operating system refuses.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Literal, final
+
+import numpy as np
+import numpy.typing as npt
+
+__version__: str
+IS_DEBUG_BUILD: bool
+
+_Progress = Callable[[int], object] | None
+_Uint64Array = npt.NDArray[np.uint64]
+
+@final
+class Source:
+    """A slide file, opened once for reading."""
+
+    def __new__(cls, path: str | os.PathLike[str]) -> Source: ...
+    @property
+    def stamp(self) -> tuple[int, int, int, int]:
+        """Device, inode, length and time of change in nanoseconds, as at opening."""
+
+    def read(self, offset: int, byte_count: int) -> bytes:
+        """Return bytes of the file; not for the copy path."""
+
+@final
+class TileIndex:
+    """The tiles of one level, every one inside the file and apart from ``private``.
+
+    ``offsets`` and ``byte_counts`` are ``uint64`` arrays of equal length in row-major order,
+    byte count 0 for a missing tile; ``private`` has shape (n, 2), offset and byte count.
+    """
+
+    def __new__(
+        cls,
+        source: Source,
+        offsets: _Uint64Array,
+        byte_counts: _Uint64Array,
+        private: _Uint64Array,
+    ) -> TileIndex: ...
+    def __len__(self) -> int: ...
+
+@final
+class JpegFacts:
+    """What the header of a JPEG tile says (T.81 B.2)."""
+
+    @property
+    def sof(self) -> int:
+        """Second byte of the SOF marker."""
+
+    @property
+    def precision(self) -> int: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def columns(self) -> int: ...
+    @property
+    def component_ids(self) -> bytes: ...
+    @property
+    def sampling(self) -> list[tuple[int, int]]:
+        """Horizontal and vertical sampling factor of each component."""
+
+    @property
+    def jfif(self) -> bool: ...
+    @property
+    def adobe_transform(self) -> int | None: ...
+    @property
+    def restart_interval(self) -> int: ...
+
+@final
+class Jpeg2000Facts:
+    """What the main header of a JPEG 2000 tile says (T.800 A.5)."""
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def columns(self) -> int: ...
+    @property
+    def depths(self) -> bytes:
+        """Bits a sample, one byte for each component."""
+
+    @property
+    def is_signed(self) -> bool: ...
+    @property
+    def separations(self) -> list[tuple[int, int]]:
+        """XRsiz and YRsiz of each component: 2 where chroma is halved."""
+
+    @property
+    def mct(self) -> bool: ...
+    @property
+    def reversible(self) -> bool: ...
+    @property
+    def decompositions(self) -> int: ...
+    @property
+    def layers(self) -> int: ...
+    @property
+    def has_coc(self) -> bool: ...
+    @property
+    def high_throughput(self) -> bool: ...
+    @property
+    def jp2_colour(self) -> int | None:
+        """Enumerated colour space of a JP2 file: 16 sRGB, 17 grey, 18 sYCC."""
+
+@final
+class FramePlan:
+    """What each frame of an instance is made of, with its exact length."""
+
+    @property
+    def frame_count(self) -> int: ...
+    @property
+    def copied(self) -> int: ...
+    @property
+    def blank(self) -> int: ...
+    @property
+    def truncated(self) -> int:
+        """Copied frames whose tile had no end marker; it was added."""
+
+    @property
+    def dropped_segments(self) -> int:
+        """APPn, COM and JP2 boxes of the tiles that were left out."""
+
+    @property
+    def frame_bytes(self) -> int: ...
+    @property
+    def facts(self) -> JpegFacts | Jpeg2000Facts: ...
+
+@final
+class WriteReport:
+    """What was written."""
+
+    @property
+    def byte_count(self) -> int: ...
+    @property
+    def pixel_data_offset(self) -> int: ...
+    @property
+    def has_extended_offset_table(self) -> bool: ...
+
+@final
+class VerifyReport:
+    """What the read-back found."""
+
+    @property
+    def frames_equal(self) -> int: ...
+    @property
+    def frames_blank(self) -> int: ...
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the whole file, in hexadecimal."""
+
+def inspect_tile(
+    source: Source, tile: int, offset: int, byte_count: int
+) -> JpegFacts | Jpeg2000Facts:
+    """Return what the header of one tile says; ``tile`` is its number, for messages."""
+
+def join_jpeg(tile: bytes, jpeg_tables: bytes, columns: int, rows: int) -> bytes:
+    """Return a three-component tile as a stream for any decoder, marked as not transformed."""
+
+def plan_jpeg(
+    source: Source,
+    tiles: TileIndex,
+    *,
+    columns: int,
+    rows: int,
+    colour: Literal["RGB", "YBR", "GREY"],
+    jpeg_tables: bytes,
+    on_progress: _Progress = None,
+) -> FramePlan:
+    """Look at every tile and plan its frame; progress counts tiles."""
+
+def plan_jpeg2000(
+    source: Source,
+    tiles: TileIndex,
+    *,
+    columns: int,
+    rows: int,
+    set_mct: bool,
+    blank: bytes | None = None,
+    on_progress: _Progress = None,
+) -> FramePlan:
+    """Look at every tile and plan its frame; ``blank`` stands for missing tiles."""
+
+def write_instance(
+    source: Source,
+    plan: FramePlan,
+    header: bytes,
+    path: str | os.PathLike[str],
+    *,
+    sync: bool = True,
+    extended_offset_table: bool | None = None,
+    on_progress: _Progress = None,
+) -> WriteReport:
+    """Write one instance in one pass; progress counts bytes.
+
+    ``header`` is a Part 10 file up to group 7FE0 (PS3.10 7). The file must not exist.
+    """
+
+def verify_instance(
+    source: Source,
+    plan: FramePlan,
+    path: str | os.PathLike[str],
+    pixel_data_offset: int,
+    *,
+    extended_offset_table: tuple[bytes, bytes] | None = None,
+    on_progress: _Progress = None,
+) -> VerifyReport:
+    """Read an instance back and compare it with the source; progress counts frames.
+
+    Where (7FE0,0010) begins and the values of (7FE0,0001) and (7FE0,0002) come from another
+    parser than the writer.
+    """

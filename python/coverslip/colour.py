@@ -1,0 +1,175 @@
+"""Tells what the samples of untransformed tiles are: red, green, blue, or YCbCr.
+
+Markers, component identifiers and tags are written by many programs and believed by few. Where
+they contradict each other the picture itself is asked: glass without tissue is neutral, and
+neutral is R = G = B in one case and Cb = Cr = 128 in the other.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from coverslip import _core
+from coverslip.errors import UnsupportedSlideError
+
+Samples = Literal["RGB", "YBR"]
+Measure = Callable[[], Samples | None]
+
+JPEG_PHOTOMETRIC = {"RGB": "RGB", "YBR": "YBR_FULL_422"}
+"""YBR_FULL is not allowed in this IOD, and YBR_FULL_422 covers every sampling (PS3.3
+C.7.6.3.1.2)."""
+
+_RGB_IDS = b"RGB"
+_NEUTRAL_RGB = 10
+"""Largest difference between R, G and B of a neutral pixel."""
+_NEUTRAL_CHROMA = 6
+"""Largest distance of a neutral pixel's chrominances from 128."""
+_MID_GREY = 24
+"""Pixels this close to mid-grey are neutral under both readings and tell nothing."""
+_LEAST_SHARE = 0.02
+_LEAST_ODDS = 10.0
+_OPTION = "say what the samples are with --colour rgb or --colour ycbcr, after looking at the slide"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the samples are, and what the user should know about how that was decided."""
+
+    samples: Samples
+    notes: tuple[str, ...] = ()
+
+
+def of_jpeg(
+    facts: _core.JpegFacts, photometric: int, measure: Measure, declared: str | None
+) -> Verdict:
+    """Return what the samples of three-component JPEG tiles are.
+
+    Parameters
+    ----------
+    facts
+        Header of a tile.
+    photometric
+        TIFF tag 262.
+    measure
+        Looks at pixels; called only where the sampling does not decide.
+    declared
+        What the user says, which decides unless chroma is subsampled.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        If the signs contradict each other, or the picture, and nothing decides.
+    """
+    tag = _by_tag(photometric)
+    if len(set(facts.sampling)) != 1:
+        if declared == "RGB" or _by_marker(facts) == "RGB":
+            raise UnsupportedSlideError(
+                "its tiles are marked or declared as RGB, but their components are subsampled",
+                hint=None if declared is None else "leave --colour out",
+            )
+        notes = ("tag 262 says RGB, but chroma is subsampled: YCbCr",) if tag == "RGB" else ()
+        return Verdict(samples="YBR", notes=notes)
+    return _weigh(_by_marker(facts), tag, measure, declared)
+
+
+def of_untransformed(sign: Samples, measure: Measure, declared: str | None) -> Verdict:
+    """Return what the samples of JPEG 2000 tiles without colour transformation are.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        If the picture contradicts the only sign.
+    """
+    return _weigh(sign, None, measure, declared)
+
+
+def _by_marker(facts: _core.JpegFacts) -> Samples | None:
+    """Return what a decoder built on libjpeg takes the samples for, if anything says it."""
+    if facts.jfif:
+        return "YBR"
+    if facts.adobe_transform is not None:
+        return "RGB" if facts.adobe_transform == 0 else "YBR"
+    return "RGB" if facts.component_ids == _RGB_IDS else None
+
+
+def _by_tag(photometric: int) -> Samples | None:
+    return {2: "RGB", 6: "YBR"}.get(photometric)  # type: ignore[return-value] # dict of literals
+
+
+def _weigh(
+    marker: Samples | None, tag: Samples | None, measure: Measure, declared: str | None
+) -> Verdict:
+    if declared == "RGB" or declared == "YBR":  # noqa: PLR1714 (narrows the type)
+        return Verdict(samples=declared, notes=(f"samples are {declared} as the user says",))
+    signs = {sign for sign in (marker, tag) if sign is not None}
+    measured = measure()
+    if len(signs) == 1:
+        (sign,) = signs
+        if measured in (None, sign):
+            return Verdict(samples=sign)
+        raise UnsupportedSlideError(
+            f"its tiles are marked as {sign}, but the picture looks like {measured}", hint=_OPTION
+        )
+    if measured is None:
+        what = "contradict each other" if signs else "are absent"
+        raise UnsupportedSlideError(
+            f"the signs of what its samples are {what}, and the picture does not tell",
+            hint=_OPTION,
+        )
+    return Verdict(
+        samples=measured,
+        notes=(f"markers and tag 262 do not decide; the picture says {measured}",),
+    )
+
+
+def measure_jpeg(tiles: Iterable[bytes], tables: bytes, size: tuple[int, int]) -> Samples | None:
+    """Return what the untransformed samples of JPEG tiles look like, ``None`` if unclear."""
+    import imagecodecs
+
+    def decode(tile: bytes) -> npt.NDArray[np.uint8]:
+        stream = _core.join_jpeg(tile, tables, *size)
+        decoded: npt.NDArray[np.uint8] = imagecodecs.jpeg8_decode(stream)
+        return decoded
+
+    return _measure(decode, tiles)
+
+
+def measure_jpeg2000(tiles: Iterable[bytes]) -> Samples | None:
+    """Return what the untransformed samples of JPEG 2000 tiles look like, ``None`` if unclear."""
+    import imagecodecs
+
+    return _measure(imagecodecs.jpeg2k_decode, tiles)
+
+
+def _measure(
+    decode: Callable[[bytes], npt.NDArray[np.uint8]], tiles: Iterable[bytes]
+) -> Samples | None:
+    shares = []
+    for tile in tiles:
+        try:
+            picture = decode(tile)
+        except Exception:  # noqa: BLE001, S112 (a tile that a codec rejects has no vote)
+            continue
+        if picture.ndim == 3 and picture.shape[2] == 3:
+            shares.append(_neutral_shares(picture))
+    if not shares:
+        return None
+    rgb, ybr = np.mean(shares, axis=0)
+    if rgb >= _LEAST_SHARE and rgb >= _LEAST_ODDS * ybr:
+        return "RGB"
+    if ybr >= _LEAST_SHARE and ybr >= _LEAST_ODDS * rgb:
+        return "YBR"
+    return None
+
+
+def _neutral_shares(picture: npt.NDArray[np.uint8]) -> tuple[float, float]:
+    """Return the share of pixels that are neutral as RGB, and as YCbCr."""
+    samples = picture.astype(np.int16)
+    first, second, third = samples[..., 0], samples[..., 1], samples[..., 2]
+    telling = np.abs(first - 128) > _MID_GREY
+    as_rgb = np.ptp(samples, axis=2) <= _NEUTRAL_RGB
+    as_ybr = (np.abs(second - 128) <= _NEUTRAL_CHROMA) & (np.abs(third - 128) <= _NEUTRAL_CHROMA)
+    return float(np.mean(as_rgb & telling)), float(np.mean(as_ybr & telling))

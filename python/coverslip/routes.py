@@ -1,0 +1,246 @@
+"""Decides what happens to the tiles of a level, and how a frame must say what its samples are."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from coverslip import _core, colour
+from coverslip.errors import CoverslipError, UnsupportedSlideError
+from coverslip.model import FrameFormat, Level, RouteKind
+
+JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+JPEG_2000 = "1.2.840.10008.1.2.4.91"
+_SAMPLE_SIZE = 12
+"""Tiles that are looked at before a route is chosen; the plan looks at all of them."""
+_APERIO_YCC = 33003
+_J2K_COMPRESSIONS = {33003, 33004, 33005, 34712}
+_SYCC = 18
+
+JpegColour = Literal["RGB", "YBR", "GREY"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What would happen to a level, and why; the words are those of the documentation."""
+
+    kind: RouteKind
+    codec: str
+    reason: str
+    frame_format: FrameFormat | None = None
+    jpeg_colour: JpegColour | None = None
+    set_mct: bool = False
+    needs_blank: bool = False
+    notes: tuple[str, ...] = ()
+    error: CoverslipError | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return what is fit for JSON."""
+        described: dict[str, object] = {
+            "route": str(self.kind),
+            "codec": self.codec,
+            "reason": self.reason,
+            "notes": list(self.notes),
+        }
+        if self.frame_format is not None:
+            described["transfer_syntax_uid"] = self.frame_format.transfer_syntax_uid
+            described["photometric_interpretation"] = self.frame_format.photometric_interpretation
+        return described
+
+
+def decide(
+    source: _core.Source, level: Level, *, declared_colour: JpegColour | None = None
+) -> Route:
+    """Return the route of a level from a sample of its tiles.
+
+    Parameters
+    ----------
+    source
+        The slide file.
+    level
+        The level; its tile index need not have been checked.
+    declared_colour
+        What the user says the samples of three-component tiles are, ``RGB`` or ``YBR``.
+    """
+    sample = _Sample(source, level)
+    try:
+        facts = sample.facts()
+        if isinstance(facts, _core.JpegFacts):
+            return _jpeg_route(facts, sample, declared_colour)
+        return _jpeg2000_route(facts, sample, declared_colour)
+    except CoverslipError as error:
+        codec = "JPEG 2000" if level.compression in _J2K_COMPRESSIONS else "JPEG"
+        return Route(kind=RouteKind.REFUSE, codec=codec, reason=str(error), error=error)
+
+
+class _Sample:
+    """A few tiles of a level that have data, from all over it."""
+
+    def __init__(self, source: _core.Source, level: Level) -> None:
+        self.source = source
+        self.level = level
+        present = np.flatnonzero(level.tiles.byte_counts)
+        picked = np.linspace(0, max(len(present) - 1, 0), _SAMPLE_SIZE).astype(np.int64)
+        self.tiles: list[int] = [int(t) for t in present[np.unique(picked)]] if len(present) else []
+        self.has_missing = len(present) < len(level.tiles.byte_counts)
+
+    def _range(self, tile: int) -> tuple[int, int]:
+        tiles = self.level.tiles
+        return int(tiles.offsets[tile]), int(tiles.byte_counts[tile])
+
+    def facts(self) -> _core.JpegFacts | _core.Jpeg2000Facts:
+        if not self.tiles:
+            raise UnsupportedSlideError("the level has no tile with data")
+        return _core.inspect_tile(self.source, self.tiles[0], *self._range(self.tiles[0]))
+
+    def data(self) -> Iterator[bytes]:
+        for tile in self.tiles:
+            yield self.source.read(*self._range(tile))
+
+
+def _refuse(message: str, hint: str | None = None) -> UnsupportedSlideError:
+    return UnsupportedSlideError(message, hint=hint)
+
+
+def _jpeg_route(
+    facts: _core.JpegFacts, sample: _Sample, declared_colour: JpegColour | None
+) -> Route:
+    level = sample.level
+    notes: list[str] = []
+    if level.compression != 7:
+        notes.append(f"tag 259 says compression {level.compression}, but the tiles are JPEG")
+    samples = len(facts.component_ids)
+    if samples != level.samples_per_pixel:
+        raise _refuse(
+            f"its tiles have {samples} components, but tag 277 says {level.samples_per_pixel}"
+        )
+    if samples == 1:
+        if level.photometric_interpretation == 0:
+            raise _refuse("white is zero (tag 262), which the VL WSM IOD cannot say")
+        chosen: JpegColour = "GREY"
+        photometric = "MONOCHROME2"
+    else:
+        tables = level.jpeg_tables or b""
+        size = (level.tile_width, level.tile_length)
+        verdict = colour.of_jpeg(
+            facts,
+            level.photometric_interpretation,
+            lambda: colour.measure_jpeg(sample.data(), tables, size),
+            declared_colour,
+        )
+        chosen, photometric = verdict.samples, colour.JPEG_PHOTOMETRIC[verdict.samples]
+        notes.extend(verdict.notes)
+    return Route(
+        kind=RouteKind.COPY,
+        codec=f"JPEG {_jpeg_sampling(facts)}",
+        reason="the tiles are baseline JPEG; only headers change",
+        frame_format=FrameFormat(
+            transfer_syntax_uid=JPEG_BASELINE,
+            photometric_interpretation=photometric,
+            samples_per_pixel=samples,
+            bits_allocated=8,
+            lossy_method="ISO_10918_1",
+        ),
+        jpeg_colour=chosen,
+        needs_blank=sample.has_missing,
+        notes=tuple(notes),
+    )
+
+
+def _jpeg_sampling(facts: _core.JpegFacts) -> str:
+    """Return the usual name of a sampling, or the factors themselves."""
+    if len(facts.sampling) == 1:
+        return "grey"
+    names = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0"}
+    factors = facts.sampling
+    if factors[1:] == [(1, 1), (1, 1)] and factors[0] in names:
+        return names[factors[0]]
+    return " ".join(f"{horizontal}x{vertical}" for horizontal, vertical in factors)
+
+
+def _jpeg2000_route(
+    facts: _core.Jpeg2000Facts, sample: _Sample, declared_colour: JpegColour | None
+) -> Route:
+    level = sample.level
+    notes: list[str] = []
+    if level.compression not in _J2K_COMPRESSIONS:
+        notes.append(f"tag 259 says compression {level.compression}, but the tiles are JPEG 2000")
+    samples = len(facts.depths)
+    if samples != level.samples_per_pixel:
+        raise _refuse(
+            f"its tiles have {samples} components, but tag 277 says {level.samples_per_pixel}"
+        )
+    if facts.high_throughput:
+        raise _refuse("High-Throughput JPEG 2000 tiles are not copied yet")
+    if facts.is_signed or len(set(facts.depths)) != 1 or facts.depths[0] not in (8, 16):
+        raise _refuse("JPEG 2000 samples must be unsigned with 8 or 16 bits in this IOD")
+    if samples == 3 and facts.depths[0] != 8:
+        raise _refuse("colour samples of 16 bits have no place in this IOD")
+    photometric, set_mct = "MONOCHROME2", False
+    if samples == 3:
+        photometric, set_mct, colour_notes = _jpeg2000_colour(facts, sample, declared_colour)
+        notes.extend(colour_notes)
+    elif samples != 1:
+        raise _refuse("JPEG 2000 tiles with a number of components that is neither one nor three")
+    if facts.reversible:
+        notes.append(
+            "the wavelet is reversible, but a cut stream cannot be told from a whole one: "
+            "declared as possibly lossy"
+        )
+    return Route(
+        kind=RouteKind.COPY,
+        codec=f"JPEG 2000 {'5/3' if facts.reversible else '9/7'}",
+        reason="the tiles are JPEG 2000; only comments and boxes go",
+        frame_format=FrameFormat(
+            transfer_syntax_uid=JPEG_2000,
+            photometric_interpretation=photometric,
+            samples_per_pixel=samples,
+            bits_allocated=facts.depths[0],
+            lossy_method="ISO_15444_1",
+        ),
+        set_mct=set_mct,
+        needs_blank=sample.has_missing,
+        notes=tuple(notes),
+    )
+
+
+def _jpeg2000_colour(
+    facts: _core.Jpeg2000Facts, sample: _Sample, declared_colour: JpegColour | None
+) -> tuple[str, bool, list[str]]:
+    """Return the Photometric Interpretation, whether to set the MCT byte, and notes."""
+    if facts.separations[0] != (1, 1):
+        raise _refuse("its JPEG 2000 luminance is subsampled")
+    chroma = set(facts.separations[1:])
+    if chroma == {(2, 1)}:
+        return (
+            "YBR_FULL_422",
+            False,
+            [
+                "YCbCr 4:2:2 in JPEG 2000 is legal since DICOM correction CP-2650 (2026): "
+                "older viewers show wrong colours and older validators report one error"
+            ],
+        )
+    if chroma != {(1, 1)}:
+        raise _refuse("JPEG 2000 chroma that is subsampled otherwise than 4:2:2")
+    if facts.mct:
+        return ("YBR_RCT" if facts.reversible else "YBR_ICT"), False, []
+    says_ycc = (
+        sample.level.compression == _APERIO_YCC
+        or facts.jp2_colour == _SYCC
+        or (facts.jp2_colour is None and sample.level.photometric_interpretation == 6)
+    )
+    verdict = colour.of_untransformed(
+        "YBR" if says_ycc else "RGB",
+        lambda: colour.measure_jpeg2000(sample.data()),
+        declared_colour,
+    )
+    if verdict.samples == "RGB":
+        return "RGB", False, list(verdict.notes)
+    if facts.reversible or facts.has_coc:
+        raise _refuse(
+            "YCbCr samples under the reversible wavelet, which no Photometric Interpretation of "
+            "this IOD describes"
+        )
+    note = "YCbCr samples: the colour transformation of JPEG 2000 was switched on, one byte a tile"
+    return "YBR_ICT", True, [*verdict.notes, note]

@@ -1,0 +1,112 @@
+"""A slide that was opened: what it holds, what it gives away, what would become of it."""
+
+from dataclasses import dataclass, field
+from os import PathLike, fspath
+from pathlib import Path
+
+from coverslip import _core, formats
+from coverslip.deid.policy import Policy
+from coverslip.deid.scrub import Scrubbed, scrub
+from coverslip.deid.uids import RandomIdentity
+from coverslip.errors import PolicyError, SourceError, UnsupportedSlideError
+from coverslip.model import AssociatedImage, Finding, Level, Slide, Spacing
+from coverslip.routes import JpegColour, Route, decide
+from coverslip.tiff import open_tiff
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedSlide:
+    """A slide as `coverslip.open` returns it; its file is only read and never shown by name."""
+
+    description: Slide
+    source: _core.Source = field(repr=False)
+
+    @property
+    def format(self) -> str:
+        """Name of the format, ``Aperio SVS`` for example."""
+        return self.description.format
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The levels of the pyramid, largest first."""
+        return self.description.levels
+
+    @property
+    def associated_images(self) -> tuple[AssociatedImage, ...]:
+        """Label, overview and thumbnail; none of them is written."""
+        return self.description.associated_images
+
+    @property
+    def spacing(self) -> Spacing | None:
+        """Pixel spacing of the base level, ``None`` if the slide does not tell."""
+        return self.description.spacing
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the slide gives away and what would become of it, by place and never by value."""
+        return self.scrub(Policy()).findings
+
+    def scrub(self, policy: Policy) -> Scrubbed:
+        """Return what may be written of the slide's metadata under a policy."""
+        return scrub(
+            self.description, policy, RandomIdentity(), package_version=_core.__version__
+        )
+
+    def routes(self, *, colour: JpegColour | None = None) -> tuple[Route, ...]:
+        """Return what would happen to each level; reads only a sample of its tiles."""
+        return tuple(decide(self.source, level, declared_colour=colour) for level in self.levels)
+
+
+def open(path: str | PathLike[str]) -> OpenedSlide:  # noqa: A001 (the verb of the interface)
+    """Return a slide; nothing is written and no tile is read.
+
+    Parameters
+    ----------
+    path
+        The TIFF file.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        If it is a slide of another kind; the message says which and what to do.
+    SourceError
+        If it is damaged, or not a TIFF at all.
+    LimitError
+        If it exceeds a limit on untrusted input.
+    OSError
+        If it cannot be read; without the file's name, which may identify a patient.
+    """
+    path = Path(fspath(path))
+    with open_tiff(path) as tiff:
+        description = formats.detect(tiff)
+        source = _core.Source(path)
+        if source.stamp != tiff.stamp:
+            raise SourceError("the file was replaced while it was being opened")
+    return OpenedSlide(description=description, source=source)
+
+
+def require_spacing(slide: Slide, policy: Policy) -> Spacing:
+    """Return the pixel spacing of the base level, the user's before the slide's.
+
+    Raises
+    ------
+    PolicyError
+        If neither says it: a spacing is never invented.
+    """
+    if policy.mpp_um is not None:
+        return Spacing.from_mpp_um(policy.mpp_um)
+    if slide.spacing is None:
+        raise PolicyError(
+            "the slide does not tell its pixel spacing",
+            hint="give it in micrometres per pixel with --mpp, 0.25 for a usual scan at 40x",
+        )
+    return slide.spacing
+
+
+def require_copy(number: int, route: Route) -> None:
+    """Raise for a level that cannot be copied, with its number and what can be done."""
+    if route.error is not None:
+        error = route.error
+        raise type(error)(f"level {number}: {error}", hint=error.hint)
+    if route.frame_format is None:
+        raise UnsupportedSlideError(f"level {number}: {route.reason}")

@@ -1,0 +1,1 @@
+"""Looks at finished files; knows nothing of the writer's tables."""

@@ -1,0 +1,465 @@
+//! Walks JPEG 2000 codestreams, and takes them out of JP2 files.
+//!
+//! DICOM wants the bare codestream (PS3.5 A.4.4). Comments are dropped from the main header;
+//! tile-parts are copied as they are.
+
+use crate::error::StreamError;
+
+/// Marker codes of T.800 Table A.2.
+pub mod marker {
+    #![allow(missing_docs, reason = "the names are the standard's")]
+    pub const SOC: u16 = 0xFF4F;
+    pub const CAP: u16 = 0xFF50;
+    pub const SIZ: u16 = 0xFF51;
+    pub const COD: u16 = 0xFF52;
+    pub const COC: u16 = 0xFF53;
+    pub const TLM: u16 = 0xFF55;
+    pub const PLM: u16 = 0xFF57;
+    pub const PLT: u16 = 0xFF58;
+    pub const QCD: u16 = 0xFF5C;
+    pub const QCC: u16 = 0xFF5D;
+    pub const RGN: u16 = 0xFF5E;
+    pub const POC: u16 = 0xFF5F;
+    pub const PPM: u16 = 0xFF60;
+    pub const PPT: u16 = 0xFF61;
+    pub const CRG: u16 = 0xFF63;
+    pub const COM: u16 = 0xFF64;
+    pub const SOT: u16 = 0xFF90;
+    pub const SOP: u16 = 0xFF91;
+    pub const SOD: u16 = 0xFF93;
+    pub const EOC: u16 = 0xFFD9;
+}
+
+/// Length of an SOT marker segment, marker included (T.800 A.4.2).
+pub const SOT_LEN: u64 = 12;
+
+/// First bytes of a JP2 file: the signature box (T.800 I.5.1).
+const JP2_SIGNATURE: [u8; 12] = *b"\0\0\0\x0CjP  \r\n\x87\n";
+
+/// One component of SIZ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Component {
+    /// Bits a sample.
+    pub depth: u8,
+    /// Whether samples are signed.
+    pub signed: bool,
+    /// Horizontal separation XRsiz.
+    pub horizontal: u8,
+    /// Vertical separation YRsiz.
+    pub vertical: u8,
+}
+
+/// What the main header says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Capabilities Rsiz.
+    pub rsiz: u16,
+    /// Width of the picture.
+    pub columns: u32,
+    /// Height of the picture.
+    pub rows: u32,
+    /// The components.
+    pub components: Vec<Component>,
+    /// Whether a multiple component transformation is used.
+    pub mct: bool,
+    /// Whether the wavelet is the reversible 5/3.
+    pub reversible: bool,
+    /// Number of decomposition levels.
+    pub decompositions: u8,
+    /// Number of quality layers.
+    pub layers: u16,
+    /// Whether any component has a coding style of its own.
+    pub has_coc: bool,
+    /// Whether the stream is High-Throughput JPEG 2000 (T.814).
+    pub high_throughput: bool,
+    /// Enumerated colour space of a JP2 file's `colr` box: 16 sRGB, 17 grey, 18 sYCC.
+    pub jp2_colour: Option<u32>,
+}
+
+impl Facts {
+    /// In what two tiles differ, if they cannot be frames of one instance.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Option<&'static str> {
+        if self.components != other.components {
+            Some("its components or their sampling")
+        } else if (self.mct, self.jp2_colour) != (other.mct, other.jp2_colour) {
+            Some("its colour transformation")
+        } else if (self.reversible, self.high_throughput, self.has_coc)
+            != (other.reversible, other.high_throughput, other.has_coc)
+        {
+            Some("its wavelet or block coder")
+        } else {
+            None
+        }
+    }
+}
+
+/// The codestream of a tile, up to its first tile-part.
+#[derive(Debug, Clone)]
+pub struct Header {
+    /// What it says.
+    pub facts: Facts,
+    /// The main header without comments.
+    pub bytes: Vec<u8>,
+    /// Index of the multiple component transformation byte of COD in `bytes`.
+    mct_at: usize,
+    /// Where the first tile-part begins, from the start of the tile's data.
+    pub first_tile_part: u64,
+    /// Where the codestream must end, if a JP2 box says so.
+    pub limit: Option<u64>,
+    /// How many comments and boxes were dropped.
+    pub dropped: u32,
+}
+
+/// How the main header of each frame of a level is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recipe {
+    /// Frame width in pixels.
+    pub columns: u32,
+    /// Frame height in pixels.
+    pub rows: u32,
+    /// Whether to switch the multiple component transformation on.
+    ///
+    /// Only for luminance and chrominance samples in 4:4:4 under the 9/7 wavelet, whose
+    /// inverse transformation is then the colour conversion that a viewer must do.
+    pub set_mct: bool,
+}
+
+impl Recipe {
+    /// Builds the main header of a frame.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamError`] if the stream cannot be a frame of this level.
+    pub fn frame_header(&self, header: &Header) -> Result<Vec<u8>, StreamError> {
+        let facts = &header.facts;
+        if (facts.columns, facts.rows) != (self.columns, self.rows) {
+            return Err(StreamError::Size {
+                columns: facts.columns,
+                rows: facts.rows,
+                want_columns: self.columns,
+                want_rows: self.rows,
+            });
+        }
+        let mut bytes = header.bytes.clone();
+        if self.set_mct {
+            // T.800 G.1: the three components are of one size and depth.
+            let are_alike = facts.components.windows(2).all(|pair| pair.first() == pair.last());
+            if facts.has_coc || facts.reversible || facts.components.len() != 3 || !are_alike {
+                return Err(StreamError::Unsupported("a colour transformation that cannot be declared"));
+            }
+            if let Some(byte) = bytes.get_mut(header.mct_at) {
+                *byte = 1;
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+fn malformed(what: &'static str, at: usize) -> StreamError {
+    StreamError::Malformed { what, at: u64::try_from(at).unwrap_or(u64::MAX) }
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Result<u16, StreamError> {
+    let two = bytes.get(at..).and_then(<[u8]>::first_chunk).ok_or(StreamError::Incomplete)?;
+    Ok(u16::from_be_bytes(*two))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Result<u32, StreamError> {
+    let four = bytes.get(at..).and_then(<[u8]>::first_chunk).ok_or(StreamError::Incomplete)?;
+    Ok(u32::from_be_bytes(*four))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Result<u64, StreamError> {
+    let eight = bytes.get(at..).and_then(<[u8]>::first_chunk).ok_or(StreamError::Incomplete)?;
+    Ok(u64::from_be_bytes(*eight))
+}
+
+/// A marker segment of a main or tile-part header: its code and where it ends.
+fn segment_end(bytes: &[u8], at: usize) -> Result<usize, StreamError> {
+    let len = usize::from(u16_at(bytes, at.saturating_add(2))?);
+    if len < 2 {
+        return Err(malformed("a segment length below 2", at));
+    }
+    Ok(at.saturating_add(2).saturating_add(len))
+}
+
+/// Walks a tile's data to its first tile-part, out of a JP2 file if it is one.
+///
+/// # Errors
+///
+/// [`StreamError::Incomplete`] if `bytes` end before that; any other [`StreamError`] if the
+/// stream breaks T.800 or cannot be a frame.
+pub fn parse_header(bytes: &[u8]) -> Result<Header, StreamError> {
+    let boxes = if bytes.starts_with(&JP2_SIGNATURE) { walk_boxes(bytes)? } else { Boxes::default() };
+    let start = boxes.codestream;
+    if u16_at(bytes, start)? != marker::SOC {
+        return Err(malformed("no SOC", start));
+    }
+    let mut at = start.saturating_add(2);
+    if u16_at(bytes, at)? != marker::SIZ {
+        return Err(malformed("no SIZ after SOC", at));
+    }
+    let mut kept = bytes.get(start..at).unwrap_or_default().to_vec();
+    let (mut siz, mut cod, mut dropped) = (None, None, boxes.dropped);
+    let (mut has_coc, mut high_throughput, mut mct_at) = (false, false, 0_usize);
+    loop {
+        let code = u16_at(bytes, at)?;
+        if code == marker::SOT {
+            break;
+        }
+        let end = segment_end(bytes, at)?;
+        let segment = bytes.get(at..end).ok_or(StreamError::Incomplete)?;
+        match code {
+            marker::COM => dropped = dropped.saturating_add(1),
+            marker::SIZ => {
+                if siz.replace(segment).is_some() {
+                    return Err(malformed("a second SIZ", at));
+                }
+            }
+            marker::COD => {
+                mct_at = kept.len().saturating_add(8);
+                if cod.replace(segment).is_some() {
+                    return Err(malformed("a second COD", at));
+                }
+            }
+            marker::COC => has_coc = true,
+            marker::CAP => high_throughput = true,
+            marker::TLM | marker::PLM | marker::QCD | marker::QCC | marker::RGN | marker::POC
+            | marker::PPM | marker::CRG => {}
+            _ => return Err(malformed("a marker that does not belong into a main header", at)),
+        }
+        if code != marker::COM {
+            kept.extend_from_slice(segment);
+        }
+        at = end;
+    }
+    let siz = read_siz(siz.ok_or(malformed("no SIZ", at))?, at)?;
+    let cod = read_cod(cod.ok_or(malformed("no COD", at))?, at)?;
+    if siz.rsiz & 0x8000 != 0 {
+        return Err(StreamError::Unsupported("JPEG 2000 with extensions of part 2"));
+    }
+    Ok(Header {
+        facts: Facts {
+            rsiz: siz.rsiz,
+            columns: siz.columns,
+            rows: siz.rows,
+            components: siz.components,
+            mct: cod.mct,
+            reversible: cod.reversible,
+            decompositions: cod.decompositions,
+            layers: cod.layers,
+            has_coc,
+            high_throughput,
+            jp2_colour: boxes.colour,
+        },
+        bytes: kept,
+        mct_at,
+        first_tile_part: u64::try_from(at).unwrap_or(u64::MAX),
+        limit: boxes.limit,
+        dropped,
+    })
+}
+
+#[derive(Debug, Default)]
+struct Boxes {
+    codestream: usize,
+    limit: Option<u64>,
+    colour: Option<u32>,
+    dropped: u32,
+}
+
+/// Walks the boxes of a JP2 file to the one that holds the codestream (T.800 I.4).
+fn walk_boxes(bytes: &[u8]) -> Result<Boxes, StreamError> {
+    let mut boxes = Boxes::default();
+    let mut at = 0_usize;
+    loop {
+        let (kind, content, end) = read_box(bytes, at)?;
+        if kind == *b"jp2c" {
+            boxes.codestream = content;
+            boxes.limit = end.and_then(|end| u64::try_from(end).ok());
+            return Ok(boxes);
+        }
+        boxes.dropped = boxes.dropped.saturating_add(1);
+        let Some(end) = end else {
+            return Err(malformed("a JP2 file without a codestream", at));
+        };
+        if kind == *b"jp2h" {
+            let header_box = bytes.get(content..end).ok_or(StreamError::Incomplete)?;
+            // The box is whole, so more bytes do not help.
+            boxes.colour = read_colour(header_box).map_err(|_| malformed("a damaged JP2 header", at))?;
+        }
+        at = end;
+    }
+}
+
+/// Returns a box's type, where its content begins, and where it ends unless that is the end
+/// of the file.
+fn read_box(bytes: &[u8], at: usize) -> Result<([u8; 4], usize, Option<usize>), StreamError> {
+    let short = u32_at(bytes, at)?;
+    let kind = u32_at(bytes, at.saturating_add(4))?.to_be_bytes();
+    let (header, len) = match short {
+        0 => return Ok((kind, at.saturating_add(8), None)),
+        1 => (16_u64, u64_at(bytes, at.saturating_add(8))?),
+        _ => (8, u64::from(short)),
+    };
+    if len < header {
+        return Err(malformed("a box that is shorter than its header", at));
+    }
+    let len = usize::try_from(len).map_err(|_| malformed("a box that is too long", at))?;
+    let content = at.saturating_add(if short == 1 { 16 } else { 8 });
+    Ok((kind, content, Some(at.saturating_add(len))))
+}
+
+/// Returns the enumerated colour space of the first `colr` box that has one (T.800 I.5.3.3).
+fn read_colour(header_box: &[u8]) -> Result<Option<u32>, StreamError> {
+    let mut at = 0_usize;
+    while at < header_box.len() {
+        let (kind, content, end) = read_box(header_box, at)?;
+        if kind == *b"colr" && header_box.get(content) == Some(&1) {
+            return u32_at(header_box, content.saturating_add(3)).map(Some);
+        }
+        at = end.unwrap_or(header_box.len());
+    }
+    Ok(None)
+}
+
+struct Siz {
+    rsiz: u16,
+    columns: u32,
+    rows: u32,
+    components: Vec<Component>,
+}
+
+fn read_siz(segment: &[u8], at: usize) -> Result<Siz, StreamError> {
+    let wrong = |_| malformed("an SIZ that is too short", at);
+    let field = |offset: usize| u32_at(segment, offset).map_err(wrong);
+    let extent = |end: u32, start: u32| {
+        end.checked_sub(start)
+            .filter(|&size| size > 0)
+            .ok_or_else(|| malformed("an SIZ without a picture", at))
+    };
+    let count = u16_at(segment, 38).map_err(wrong)?;
+    let entries = segment.get(40..).unwrap_or_default();
+    if count == 0 || usize::from(count).saturating_mul(3) != entries.len() {
+        return Err(malformed("an SIZ whose length does not fit its components", at));
+    }
+    let components = entries
+        .chunks_exact(3)
+        .map(|entry| match *entry {
+            [ssiz, horizontal, vertical] if horizontal > 0 && vertical > 0 => Ok(Component {
+                depth: (ssiz & 0x7F).saturating_add(1),
+                signed: ssiz & 0x80 != 0,
+                horizontal,
+                vertical,
+            }),
+            _ => Err(malformed("an SIZ with a sample separation of 0", at)),
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Siz {
+        rsiz: u16_at(segment, 4).map_err(wrong)?,
+        columns: extent(field(6)?, field(14)?)?,
+        rows: extent(field(10)?, field(18)?)?,
+        components,
+    })
+}
+
+struct Cod {
+    layers: u16,
+    mct: bool,
+    decompositions: u8,
+    reversible: bool,
+}
+
+fn read_cod(segment: &[u8], at: usize) -> Result<Cod, StreamError> {
+    match segment {
+        [_, _, _, _, _, _, layers1, layers0, mct, decompositions, _, _, _, wavelet, ..] => Ok(Cod {
+            layers: u16::from_be_bytes([*layers1, *layers0]),
+            mct: match mct {
+                0 => false,
+                1 => true,
+                _ => return Err(StreamError::Unsupported("JPEG 2000 with extensions of part 2")),
+            },
+            decompositions: *decompositions,
+            reversible: match wavelet {
+                0 => false,
+                1 => true,
+                _ => return Err(StreamError::Unsupported("JPEG 2000 with extensions of part 2")),
+            },
+        }),
+        _ => Err(malformed("a COD that is too short", at)),
+    }
+}
+
+/// One tile-part, as far as its header tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TilePart {
+    /// Length from the SOT marker to the end of its data; `None` if it goes on to the EOC.
+    pub len: Option<u64>,
+    /// Length of its header, SOD included.
+    pub header_len: u64,
+}
+
+/// Walks the header of the tile-part at the start of `bytes`.
+///
+/// # Errors
+///
+/// [`StreamError::Incomplete`] if `bytes` end before SOD; [`StreamError::Unsupported`] for a
+/// comment, which could not be dropped without changing the tile-part's length.
+pub fn parse_tile_part(bytes: &[u8]) -> Result<TilePart, StreamError> {
+    if u16_at(bytes, 0)? != marker::SOT {
+        return Err(malformed("no SOT where a tile-part must begin", 0));
+    }
+    if u16_at(bytes, 2)? != 10 {
+        return Err(malformed("an SOT of wrong length", 0));
+    }
+    let len = match u32_at(bytes, 6)? {
+        0 => None,
+        len => Some(u64::from(len)),
+    };
+    let mut at = 12_usize;
+    loop {
+        match u16_at(bytes, at)? {
+            marker::SOD => break,
+            marker::COM => {
+                return Err(StreamError::Unsupported("a comment inside a JPEG 2000 tile-part"));
+            }
+            // They would overrule the wavelet and colour transformation of the main header.
+            marker::COD | marker::COC => {
+                return Err(StreamError::Unsupported("a coding style inside a JPEG 2000 tile-part"));
+            }
+            marker::QCD | marker::QCC | marker::RGN | marker::POC | marker::PPT | marker::PLT => {}
+            _ => return Err(malformed("a marker that does not belong into a tile-part header", at)),
+        }
+        at = segment_end(bytes, at)?;
+    }
+    let header_len = u64::try_from(at.saturating_add(2)).unwrap_or(u64::MAX);
+    if len.is_some_and(|len| len < header_len) {
+        return Err(malformed("a tile-part that is shorter than its header", 0));
+    }
+    Ok(TilePart { len, header_len })
+}
+
+/// Checks that packet data holds no marker but those that T.800 allows there.
+///
+/// In packet data `FF` is never followed by more than `8F` (T.800 B.10.1); only SOP and EPH
+/// segments may stand between packets.
+///
+/// # Errors
+///
+/// [`StreamError::Malformed`] for any other marker.
+pub fn check_packets(bytes: &[u8]) -> Result<(), StreamError> {
+    let mut at = 0_usize;
+    while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr(0xFF, rest)) {
+        let marker_at = at.saturating_add(found);
+        at = match u16_at(bytes, marker_at) {
+            Ok(marker::SOP) => marker_at.saturating_add(6),
+            Ok(0xFF92) => marker_at.saturating_add(2),
+            Ok(code) if code > 0xFF8F => {
+                return Err(malformed("a marker inside packet data", marker_at));
+            }
+            _ => marker_at.saturating_add(1),
+        };
+    }
+    Ok(())
+}

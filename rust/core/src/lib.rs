@@ -1,0 +1,37 @@
+//! Moves the compressed tiles of a whole-slide TIFF into the frames of a DICOM file.
+//!
+//! The core knows byte ranges, JPEG segments and JPEG 2000 markers. It never sees a
+//! description, a name or a date, does not log, does not print, and knows no Python.
+//!
+//! One level becomes one instance in three steps:
+//!
+//! 1. [`plan_frames`] looks at the header and the end of every tile and returns a
+//!    [`FramePlan`]: what each frame is made of, and its exact length.
+//! 2. [`write_instance`] carries the plan out in one sequential write.
+//! 3. [`verify_instance`] reads the file again and compares it with the source.
+
+#![forbid(unsafe_code)]
+
+pub mod blank;
+pub mod copy;
+pub mod encapsulate;
+pub mod error;
+pub mod frame;
+pub mod jp2k;
+pub mod jpeg;
+pub mod limits;
+pub mod source;
+pub mod tables;
+pub mod tiles;
+pub mod verify;
+pub mod watch;
+
+pub use copy::{WriteOptions, WriteReport, write_instance};
+pub use encapsulate::OffsetTable;
+pub use error::{Error, Kind, StreamError};
+pub use frame::{Codec, FramePlan, plan_frames};
+pub use limits::Limits;
+pub use source::Source;
+pub use tiles::{ByteRange, TileIndex};
+pub use verify::{VerifyReport, verify_instance};
+pub use watch::Watch;

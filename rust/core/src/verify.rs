@@ -1,0 +1,327 @@
+//! Reads a written instance back and compares it with the source.
+//!
+//! Nothing of the writer is used: offset tables are compared with the items that are really
+//! there, headers are walked for what must not be in them and compared with the plan's, and the
+//! entropy-coded bytes of each frame are compared with the end of its tile, found from the
+//! tile's own end.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, StreamError};
+use crate::frame::{Facts, FramePlan};
+use crate::source::Source;
+use crate::tiles::ByteRange;
+use crate::watch::Watch;
+use crate::{jp2k, jpeg};
+
+const ITEM: [u8; 4] = [0xFE, 0xFF, 0x00, 0xE0];
+const SEQUENCE_DELIMITER: [u8; 8] = [0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0];
+/// Bytes hashed at a time.
+const HASH_BYTES: usize = 1 << 18;
+
+/// What the read-back found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Frames whose entropy-coded bytes equal their tile's.
+    pub frames_equal: u64,
+    /// Blank frames, compared with the plan's.
+    pub frames_blank: u64,
+    /// SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+}
+
+/// Reads an instance back.
+///
+/// `pixel_data_offset` is where (7FE0,0010) begins, and `extended` the values of (7FE0,0001)
+/// and (7FE0,0002), both as another parser found them. `watch` counts frames.
+///
+/// # Errors
+///
+/// [`Error::Verify`] for any difference, [`Error::Frame`] for a frame that holds more than it
+/// may, [`Error::Io`] and [`Error::Cancelled`].
+pub fn verify_instance(
+    source: &Source,
+    plan: &FramePlan,
+    path: &Path,
+    pixel_data_offset: u64,
+    extended: Option<(&[u8], &[u8])>,
+    watch: &mut dyn Watch,
+) -> Result<VerifyReport, Error> {
+    plan.check_source(source)?;
+    let file = File::open(path)?;
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let digest = scope.spawn(|| sha256(path, &stop));
+        let (frames_equal, frames_blank) =
+            compare(source, plan, &file, pixel_data_offset, extended, watch)
+                .inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
+        let sha256 = digest
+            .join()
+            .map_err(|_| Error::Verify { what: "the digest was not computed".into() })??;
+        Ok(VerifyReport { frames_equal, frames_blank, sha256 })
+    })
+}
+
+/// Hashes a file, unless `stop` says that nobody waits for the result.
+fn sha256(path: &Path, stop: &AtomicBool) -> Result<String, Error> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; HASH_BYTES];
+    while !stop.load(Ordering::Relaxed) {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        hasher.update(buffer.get(..count).unwrap_or_default());
+    }
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn differs(what: String) -> Error {
+    Error::Verify { what }
+}
+
+/// A file that is read from front to back by position.
+struct Reader<'a> {
+    file: &'a File,
+    at: u64,
+    buffer: Vec<u8>,
+}
+
+impl Reader<'_> {
+    fn take(&mut self, len: u64) -> Result<&[u8], Error> {
+        self.buffer.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
+        self.file
+            .read_exact_at(&mut self.buffer, self.at)
+            .map_err(|_| differs(format!("the file ends before byte {}", self.at.saturating_add(len))))?;
+        self.at = self.at.saturating_add(len);
+        Ok(&self.buffer)
+    }
+
+    /// Reads an item and returns its length, having moved to its bytes.
+    fn item(&mut self) -> Result<u64, Error> {
+        let at = self.at;
+        match self.take(8)? {
+            [tag @ .., a, b, c, d] if tag == ITEM => Ok(u64::from(u32::from_le_bytes([*a, *b, *c, *d]))),
+            _ => Err(differs(format!("no item at byte {at}"))),
+        }
+    }
+}
+
+fn compare(
+    source: &Source,
+    plan: &FramePlan,
+    file: &File,
+    pixel_data_offset: u64,
+    extended: Option<(&[u8], &[u8])>,
+    watch: &mut dyn Watch,
+) -> Result<(u64, u64), Error> {
+    let mut reader = Reader { file, at: pixel_data_offset, buffer: Vec::new() };
+    if reader.take(12)? != b"\xE0\x7F\x10\x00OB\0\0\xFF\xFF\xFF\xFF" {
+        return Err(differs("Pixel Data is not encapsulated OB of undefined length".into()));
+    }
+    let table_len = reader.item()?;
+    // The table is bounded by the frames that the plan has, not by what the file says.
+    let file_len = file.metadata()?.len();
+    let frame_count = u64::try_from(plan.frame_count()).unwrap_or(u64::MAX);
+    if table_len != 0 && table_len != frame_count.saturating_mul(4) {
+        return Err(differs(format!("a Basic Offset Table of {table_len} bytes")));
+    }
+    let basic = reader.take(table_len)?.to_vec();
+    let tables = Tables { basic: &basic, extended };
+    tables.check_lengths(frame_count)?;
+    let first_item = reader.at;
+    let (mut equal, mut blank, mut tile_bytes) = (0_u64, 0_u64, Vec::new());
+    for (index, (frame, &range)) in (0_u64..).zip(plan.tiles().ranges()).enumerate() {
+        let offset = reader.at.saturating_sub(first_item);
+        let len = reader.item()?;
+        tables.check_frame(frame, offset, len)?;
+        if len > file_len {
+            return Err(differs(format!("frame {frame} claims {len} bytes")));
+        }
+        let bytes = reader.take(len)?;
+        if range.byte_count == 0 {
+            if bytes != plan.blank() {
+                return Err(differs(format!("frame {frame} is not the blank frame")));
+            }
+            blank = blank.saturating_add(1);
+        } else {
+            read_tile(source, range, &mut tile_bytes)?;
+            compare_frame(frame, bytes, &tile_bytes, plan.facts())?;
+            if !bytes.starts_with(&plan.pieces(index, source)?.header) {
+                return Err(differs(format!("frame {frame}: its header is not the planned one")));
+            }
+            equal = equal.saturating_add(1);
+        }
+        if !watch.go_on(frame) {
+            return Err(Error::Cancelled);
+        }
+    }
+    if reader.take(8)? != SEQUENCE_DELIMITER || reader.at != file_len {
+        return Err(differs("the file does not end with a sequence delimiter".into()));
+    }
+    Ok((equal, blank))
+}
+
+fn read_tile(source: &Source, range: ByteRange, buffer: &mut Vec<u8>) -> Result<(), Error> {
+    buffer.resize(usize::try_from(range.byte_count).unwrap_or(usize::MAX), 0);
+    source.read_exact_at(buffer, range.offset)
+}
+
+/// The offset tables of an instance.
+struct Tables<'a> {
+    basic: &'a [u8],
+    extended: Option<(&'a [u8], &'a [u8])>,
+}
+
+impl Tables<'_> {
+    fn check_lengths(&self, frames: u64) -> Result<(), Error> {
+        let bytes = |table: &[u8]| u64::try_from(table.len()).unwrap_or(u64::MAX);
+        match self.extended {
+            Some(_) if !self.basic.is_empty() => Err(differs("two offset tables".into())),
+            Some((offsets, lengths)) => {
+                let want = frames.saturating_mul(8);
+                if bytes(offsets) == want && bytes(lengths) == want {
+                    Ok(())
+                } else {
+                    Err(differs("an Extended Offset Table of wrong length".into()))
+                }
+            }
+            None if bytes(self.basic) == frames.saturating_mul(4) => Ok(()),
+            None => Err(differs("no offset table".into())),
+        }
+    }
+
+    fn check_frame(&self, frame: u64, offset: u64, len: u64) -> Result<(), Error> {
+        let index = usize::try_from(frame).unwrap_or(usize::MAX);
+        let wrong = |what: &str| differs(format!("frame {frame}: {what} is not what is there"));
+        if let Some((offsets, lengths)) = self.extended {
+            if entry::<8>(offsets, index).map(u64::from_le_bytes) != Some(offset) {
+                return Err(wrong("its offset in (7FE0,0001)"));
+            }
+            if entry::<8>(lengths, index).map(u64::from_le_bytes) != Some(len) {
+                return Err(wrong("its length in (7FE0,0002)"));
+            }
+        } else if entry::<4>(self.basic, index).map(u32::from_le_bytes).map(u64::from) != Some(offset) {
+            return Err(wrong("its offset in the Basic Offset Table"));
+        }
+        Ok(())
+    }
+}
+
+fn entry<const N: usize>(table: &[u8], index: usize) -> Option<[u8; N]> {
+    table.get(index.checked_mul(N)?..)?.first_chunk().copied()
+}
+
+/// Compares the entropy-coded bytes of a frame with those of its tile.
+fn compare_frame(frame: u64, bytes: &[u8], tile: &[u8], facts: &Facts) -> Result<(), Error> {
+    let bad = |error| Error::Frame { frame, error };
+    let (body, lead) = match facts {
+        Facts::Jpeg(_) => jpeg_body(bytes).map_err(bad)?,
+        Facts::Jpeg2000(_) => jpeg2000_body(bytes).map_err(bad)?,
+    };
+    if ends_with_body(tile, body, lead) {
+        Ok(())
+    } else {
+        Err(differs(format!("frame {frame}: its entropy-coded bytes are not those of its tile")))
+    }
+}
+
+/// What must stand in the tile right before the entropy-coded bytes.
+#[derive(Clone, Copy)]
+enum Lead {
+    /// A scan header of this length.
+    Scan(usize),
+    /// The entropy-coded bytes begin with their own marker.
+    Nothing,
+}
+
+impl Lead {
+    /// Whether the entropy-coded bytes of a tile may end where `behind` begins.
+    fn may_end_before(self, behind: &[u8]) -> bool {
+        match self {
+            // A lone FF is the start of an end marker that was cut off.
+            Self::Scan(_) => matches!(behind, [] | [0xFF] | [0xFF, 0xD9, ..]),
+            // Lengths inside tile-parts tell where they end; there must not be one more.
+            Self::Nothing => !behind.starts_with(&jp2k::marker::SOT.to_be_bytes()),
+        }
+    }
+}
+
+/// Whether a tile is made of anything, `lead`, `body`, an end marker or nothing, and what is
+/// behind that.
+fn ends_with_body(tile: &[u8], body: &[u8], lead: Lead) -> bool {
+    let starts = |at: &usize| -> bool {
+        let lead_fits = match lead {
+            Lead::Nothing => true,
+            Lead::Scan(len) => at
+                .checked_sub(len)
+                .and_then(|start| tile.get(start..))
+                .is_some_and(|rest| rest.starts_with(&[0xFF, jpeg::marker::SOS])),
+        };
+        let behind = tile.get(*at..).and_then(|rest| rest.strip_prefix(body));
+        lead_fits && behind.is_some_and(|behind| lead.may_end_before(behind))
+    };
+    let end_marker = jpeg::find_eoi_at_end(tile);
+    let from_the_end = end_marker.unwrap_or(tile.len()).checked_sub(body.len());
+    from_the_end.is_some_and(|at| starts(&at))
+        // A tile with something behind its end marker, or without one.
+        || memchr::memmem::find_iter(tile, body).any(|at| starts(&at))
+}
+
+/// Walks a JPEG frame: only the permitted segments, one scan, EOI, at most one byte of padding.
+fn jpeg_body(bytes: &[u8]) -> Result<(&[u8], Lead), StreamError> {
+    let header = jpeg::parse_header(bytes)?;
+    let adobe = u32::from(header.facts.adobe_transform.is_some());
+    if header.dropped != adobe || header.facts.jfif {
+        return Err(malformed("an application or comment segment in a frame", 0));
+    }
+    let body = bytes.get(header.len..).unwrap_or_default();
+    let end = jpeg::scan_entropy(body)?;
+    let (body, rest) = body.split_at_checked(end.len).unwrap_or_default();
+    check_end(rest)?;
+    Ok((body, Lead::Scan(header.scan_len())))
+}
+
+/// Walks a JPEG 2000 frame: no comment anywhere, nothing behind the EOC.
+fn jpeg2000_body(bytes: &[u8]) -> Result<(&[u8], Lead), StreamError> {
+    let header = jp2k::parse_header(bytes)?;
+    if header.dropped != 0 {
+        return Err(malformed("a comment in a codestream", 0));
+    }
+    let start = usize::try_from(header.first_tile_part).unwrap_or(usize::MAX);
+    let codestream = bytes.strip_suffix(&[0]).filter(|rest| rest.ends_with(&jpeg::EOI)).unwrap_or(bytes);
+    let end = codestream.len().saturating_sub(2);
+    let mut at = start;
+    while at < end {
+        let part = codestream.get(at..end).unwrap_or_default();
+        let tile_part = jp2k::parse_tile_part(part)?;
+        let len = tile_part.len.and_then(|len| usize::try_from(len).ok()).unwrap_or(part.len());
+        let data_start = usize::try_from(tile_part.header_len).unwrap_or(usize::MAX);
+        let data = part
+            .get(data_start..len)
+            .ok_or(malformed("a tile-part that is longer than its frame", at))?;
+        jp2k::check_packets(data)?;
+        at = at.saturating_add(len.max(1));
+    }
+    check_end(bytes.get(end..).unwrap_or_default())?;
+    Ok((bytes.get(start..end).unwrap_or_default(), Lead::Nothing))
+}
+
+fn check_end(rest: &[u8]) -> Result<(), StreamError> {
+    match rest {
+        [0xFF, 0xD9] | [0xFF, 0xD9, 0x00] => Ok(()),
+        _ => Err(malformed("bytes behind the end marker", 0)),
+    }
+}
+
+fn malformed(what: &'static str, at: usize) -> StreamError {
+    StreamError::Malformed { what, at: u64::try_from(at).unwrap_or(u64::MAX) }
+}

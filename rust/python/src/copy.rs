@@ -1,0 +1,284 @@
+//! Plans, writes and reads back one instance.
+
+use std::path::PathBuf;
+
+use coverslip_core::{
+    ByteRange, Codec, Limits, OffsetTable, WriteOptions, frame, jp2k, jpeg, plan_frames,
+};
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::errors::into_py_err;
+use crate::inspect::{Jpeg2000Facts, JpegFacts};
+use crate::watch::PyWatch;
+
+/// The slide file, opened for reading.
+#[pyclass(frozen, module = "coverslip._core")]
+pub(crate) struct Source(coverslip_core::Source);
+
+impl Source {
+    pub(crate) fn core(&self) -> &coverslip_core::Source {
+        &self.0
+    }
+}
+
+#[pymethods]
+impl Source {
+    #[new]
+    #[allow(clippy::needless_pass_by_value, reason = "the conversion from Python gives a value")]
+    fn new(path: PathBuf) -> PyResult<Self> {
+        coverslip_core::Source::open(&path).map(Self).map_err(into_py_err)
+    }
+
+    /// (st_dev, st_ino, st_size, st_mtime_ns), to compare with another opening of the file.
+    #[getter]
+    fn stamp(&self) -> (u64, u64, u64, i128) {
+        let stamp = self.0.stamp();
+        (stamp.device, stamp.inode, stamp.len, stamp.mtime_ns)
+    }
+
+    fn read(&self, py: Python<'_>, offset: u64, byte_count: u64) -> PyResult<Vec<u8>> {
+        if byte_count > Limits::default().tile_bytes {
+            return Err(PyValueError::new_err("more bytes than a tile may have"));
+        }
+        let mut buffer = vec![0; usize::try_from(byte_count).unwrap_or(0)];
+        py.detach(|| self.0.read_exact_at(&mut buffer, offset)).map_err(into_py_err)?;
+        Ok(buffer)
+    }
+}
+
+/// The tiles of one level, checked against the file.
+#[pyclass(frozen, module = "coverslip._core")]
+pub(crate) struct TileIndex(coverslip_core::TileIndex);
+
+#[pymethods]
+impl TileIndex {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        source: &Source,
+        offsets: &Bound<'_, PyAny>,
+        byte_counts: &Bound<'_, PyAny>,
+        private: &Bound<'_, PyAny>,
+    ) -> PyResult<Self> {
+        let tiles = ranges(py, &unsigned(py, offsets)?, &unsigned(py, byte_counts)?)?;
+        let (starts, counts): (Vec<_>, Vec<_>) =
+            unsigned(py, private)?.chunks_exact(2).map(|pair| (pair[0], pair[1])).unzip();
+        let private = ranges(py, &starts, &counts)?;
+        let file_len = source.0.stamp().len;
+        py.detach(|| coverslip_core::TileIndex::new(tiles, private, file_len, &Limits::default()))
+            .map(Self)
+            .map_err(into_py_err)
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// Copies a buffer of `uint64`, so that no thread can change it under us.
+fn unsigned(py: Python<'_>, array: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
+    PyBuffer::<u64>::get(array)?.to_vec(py)
+}
+
+fn ranges(_py: Python<'_>, offsets: &[u64], byte_counts: &[u64]) -> PyResult<Vec<ByteRange>> {
+    if offsets.len() != byte_counts.len() {
+        return Err(PyValueError::new_err("as many byte counts as offsets are needed"));
+    }
+    let pairs = offsets.iter().zip(byte_counts);
+    Ok(pairs.map(|(&offset, &byte_count)| ByteRange { offset, byte_count }).collect())
+}
+
+/// What a level's tiles become.
+#[pyclass(frozen, module = "coverslip._core")]
+pub(crate) struct FramePlan(coverslip_core::FramePlan);
+
+#[pymethods]
+impl FramePlan {
+    #[getter]
+    fn frame_count(&self) -> usize {
+        self.0.frame_count()
+    }
+
+    #[getter]
+    fn copied(&self) -> u64 {
+        self.0.summary().copied
+    }
+
+    #[getter]
+    fn blank(&self) -> u64 {
+        self.0.summary().blank
+    }
+
+    #[getter]
+    fn truncated(&self) -> u64 {
+        self.0.summary().truncated
+    }
+
+    #[getter]
+    fn dropped_segments(&self) -> u64 {
+        self.0.summary().dropped_segments
+    }
+
+    #[getter]
+    fn frame_bytes(&self) -> u64 {
+        self.0.summary().frame_bytes
+    }
+
+    #[getter]
+    fn facts(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match self.0.facts() {
+            frame::Facts::Jpeg(facts) => Ok(Py::new(py, JpegFacts::from(facts))?.into_any()),
+            frame::Facts::Jpeg2000(facts) => {
+                Ok(Py::new(py, Jpeg2000Facts::from(facts))?.into_any())
+            }
+        }
+    }
+}
+
+fn plan(
+    py: Python<'_>,
+    source: &Source,
+    tiles: &TileIndex,
+    codec: Codec,
+    on_progress: Option<Py<PyAny>>,
+) -> PyResult<FramePlan> {
+    let mut watch = PyWatch::new(on_progress);
+    let tiles = tiles.0.clone();
+    let result =
+        py.detach(|| plan_frames(&source.0, tiles, codec, &Limits::default(), &mut watch));
+    finish(result, watch).map(FramePlan)
+}
+
+/// The result of a watched call; what a handler raised comes first.
+fn finish<T>(result: Result<T, coverslip_core::Error>, watch: PyWatch) -> PyResult<T> {
+    match watch.into_raised() {
+        Some(raised) => Err(raised),
+        None => result.map_err(into_py_err),
+    }
+}
+
+#[pyfunction]
+#[pyo3(signature = (source, tiles, *, columns, rows, colour, jpeg_tables, on_progress = None))]
+#[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+pub(crate) fn plan_jpeg(
+    py: Python<'_>,
+    source: &Source,
+    tiles: &TileIndex,
+    columns: u16,
+    rows: u16,
+    colour: &str,
+    jpeg_tables: &[u8],
+    on_progress: Option<Py<PyAny>>,
+) -> PyResult<FramePlan> {
+    let colour = match colour {
+        "RGB" => jpeg::Colour::Rgb,
+        "YBR" => jpeg::Colour::Ybr,
+        "GREY" => jpeg::Colour::Grey,
+        _ => return Err(PyValueError::new_err("colour must be RGB, YBR or GREY")),
+    };
+    let tables = jpeg::parse_shared_tables(jpeg_tables)
+        .map_err(|error| into_py_err(coverslip_core::Error::JpegTables(error)))?;
+    let codec = Codec::Jpeg(jpeg::Recipe { tables, colour, columns, rows });
+    plan(py, source, tiles, codec, on_progress)
+}
+
+#[pyfunction]
+#[pyo3(signature = (source, tiles, *, columns, rows, set_mct, blank = None, on_progress = None))]
+#[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+pub(crate) fn plan_jpeg2000(
+    py: Python<'_>,
+    source: &Source,
+    tiles: &TileIndex,
+    columns: u32,
+    rows: u32,
+    set_mct: bool,
+    blank: Option<Vec<u8>>,
+    on_progress: Option<Py<PyAny>>,
+) -> PyResult<FramePlan> {
+    let recipe = jp2k::Recipe { columns, rows, set_mct };
+    plan(py, source, tiles, Codec::Jpeg2000 { recipe, blank }, on_progress)
+}
+
+/// What was written.
+#[pyclass(frozen, get_all, module = "coverslip._core")]
+pub(crate) struct WriteReport {
+    byte_count: u64,
+    pixel_data_offset: u64,
+    has_extended_offset_table: bool,
+}
+
+#[pyfunction]
+#[pyo3(signature = (source, plan, header, path, *, sync = true,
+                    extended_offset_table = None, on_progress = None))]
+#[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+#[allow(clippy::needless_pass_by_value, reason = "the conversion from Python gives a value")]
+pub(crate) fn write_instance(
+    py: Python<'_>,
+    source: &Source,
+    plan: &FramePlan,
+    header: Vec<u8>,
+    path: PathBuf,
+    sync: bool,
+    extended_offset_table: Option<bool>,
+    on_progress: Option<Py<PyAny>>,
+) -> PyResult<WriteReport> {
+    let options = WriteOptions {
+        offset_table: extended_offset_table
+            .map(|extended| if extended { OffsetTable::Extended } else { OffsetTable::Basic }),
+        sync,
+    };
+    let mut watch = PyWatch::new(on_progress);
+    let result = py.detach(|| {
+        coverslip_core::write_instance(&source.0, &plan.0, &header, &path, options, &mut watch)
+    });
+    let report = finish(result, watch)?;
+    Ok(WriteReport {
+        byte_count: report.byte_count,
+        pixel_data_offset: report.pixel_data_offset,
+        has_extended_offset_table: report.offset_table == OffsetTable::Extended,
+    })
+}
+
+/// What the read-back found.
+#[pyclass(frozen, get_all, module = "coverslip._core")]
+pub(crate) struct VerifyReport {
+    frames_equal: u64,
+    frames_blank: u64,
+    sha256: String,
+}
+
+#[pyfunction]
+#[pyo3(signature = (source, plan, path, pixel_data_offset, *, extended_offset_table = None,
+                    on_progress = None))]
+#[allow(clippy::needless_pass_by_value, reason = "the conversion from Python gives a value")]
+pub(crate) fn verify_instance(
+    py: Python<'_>,
+    source: &Source,
+    plan: &FramePlan,
+    path: PathBuf,
+    pixel_data_offset: u64,
+    extended_offset_table: Option<(Vec<u8>, Vec<u8>)>,
+    on_progress: Option<Py<PyAny>>,
+) -> PyResult<VerifyReport> {
+    let mut watch = PyWatch::new(on_progress);
+    let result = py.detach(|| {
+        let extended =
+            extended_offset_table.as_ref().map(|(offsets, lengths)| (&**offsets, &**lengths));
+        coverslip_core::verify_instance(
+            &source.0,
+            &plan.0,
+            &path,
+            pixel_data_offset,
+            extended,
+            &mut watch,
+        )
+    });
+    let report = finish(result, watch)?;
+    Ok(VerifyReport {
+        frames_equal: report.frames_equal,
+        frames_blank: report.frames_blank,
+        sha256: report.sha256,
+    })
+}

@@ -1,0 +1,116 @@
+//! Looks into a few tiles.
+
+use coverslip_core::{ByteRange, Error, Limits, jp2k, jpeg};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::copy::Source;
+use crate::errors::into_py_err;
+
+#[pyclass(frozen, get_all, module = "coverslip._core")]
+pub(crate) struct JpegFacts {
+    sof: u8,
+    precision: u8,
+    rows: u16,
+    columns: u16,
+    component_ids: Vec<u8>,
+    sampling: Vec<(u8, u8)>,
+    jfif: bool,
+    adobe_transform: Option<u8>,
+    restart_interval: u16,
+}
+
+impl From<&jpeg::Facts> for JpegFacts {
+    fn from(facts: &jpeg::Facts) -> Self {
+        Self {
+            sof: facts.sof,
+            precision: facts.precision,
+            rows: facts.rows,
+            columns: facts.columns,
+            component_ids: facts.components.iter().map(|c| c.id).collect(),
+            sampling: facts.components.iter().map(|c| (c.horizontal, c.vertical)).collect(),
+            jfif: facts.jfif,
+            adobe_transform: facts.adobe_transform,
+            restart_interval: facts.restart_interval,
+        }
+    }
+}
+
+#[pyclass(frozen, get_all, module = "coverslip._core")]
+pub(crate) struct Jpeg2000Facts {
+    rows: u32,
+    columns: u32,
+    depths: Vec<u8>,
+    is_signed: bool,
+    separations: Vec<(u8, u8)>,
+    mct: bool,
+    reversible: bool,
+    decompositions: u8,
+    layers: u16,
+    has_coc: bool,
+    high_throughput: bool,
+    jp2_colour: Option<u32>,
+}
+
+impl From<&jp2k::Facts> for Jpeg2000Facts {
+    fn from(facts: &jp2k::Facts) -> Self {
+        Self {
+            rows: facts.rows,
+            columns: facts.columns,
+            depths: facts.components.iter().map(|c| c.depth).collect(),
+            is_signed: facts.components.iter().any(|c| c.signed),
+            separations: facts.components.iter().map(|c| (c.horizontal, c.vertical)).collect(),
+            mct: facts.mct,
+            reversible: facts.reversible,
+            decompositions: facts.decompositions,
+            layers: facts.layers,
+            has_coc: facts.has_coc,
+            high_throughput: facts.high_throughput,
+            jp2_colour: facts.jp2_colour,
+        }
+    }
+}
+
+/// Reads the header of one tile, JPEG or JPEG 2000 by its first bytes.
+#[pyfunction]
+pub(crate) fn inspect_tile(
+    py: Python<'_>,
+    source: &Source,
+    tile: u64,
+    offset: u64,
+    byte_count: u64,
+) -> PyResult<Py<PyAny>> {
+    let range = ByteRange { offset, byte_count };
+    let facts = py
+        .detach(|| coverslip_core::frame::inspect(source.core(), tile, range, &Limits::default()))
+        .map_err(into_py_err)?;
+    match facts {
+        coverslip_core::frame::Facts::Jpeg(facts) => {
+            Ok(Py::new(py, JpegFacts::from(&facts))?.into_any())
+        }
+        coverslip_core::frame::Facts::Jpeg2000(facts) => {
+            Ok(Py::new(py, Jpeg2000Facts::from(&facts))?.into_any())
+        }
+    }
+}
+
+/// Returns a tile as a stream that any JPEG decoder reads, its samples not transformed.
+#[pyfunction]
+pub(crate) fn join_jpeg<'py>(
+    py: Python<'py>,
+    tile: &[u8],
+    jpeg_tables: &[u8],
+    columns: u16,
+    rows: u16,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let join = || -> Result<Vec<u8>, Error> {
+        let tables = jpeg::parse_shared_tables(jpeg_tables).map_err(Error::JpegTables)?;
+        let recipe = jpeg::Recipe { tables, colour: jpeg::Colour::Rgb, columns, rows };
+        let in_tile = |error| Error::Tile { tile: 0, error };
+        let header = jpeg::parse_header(tile).map_err(in_tile)?;
+        let mut out = recipe.frame_header(&header).map_err(in_tile)?;
+        out.extend_from_slice(tile.get(header.len..).unwrap_or_default());
+        Ok(out)
+    };
+    join().map(|bytes| PyBytes::new(py, &bytes)).map_err(into_py_err)
+}

@@ -1,0 +1,29 @@
+//! The extension module `coverslip._core`: converts arguments, releases the GIL, converts errors.
+
+mod copy;
+mod errors;
+mod inspect;
+mod watch;
+
+use pyo3::prelude::*;
+
+/// Copies tiles into frames and proves it; see `_core.pyi` for the documentation.
+#[pymodule(gil_used = false)]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("IS_DEBUG_BUILD", cfg!(debug_assertions))?;
+    module.add_class::<copy::Source>()?;
+    module.add_class::<copy::TileIndex>()?;
+    module.add_class::<copy::FramePlan>()?;
+    module.add_class::<copy::WriteReport>()?;
+    module.add_class::<copy::VerifyReport>()?;
+    module.add_class::<inspect::JpegFacts>()?;
+    module.add_class::<inspect::Jpeg2000Facts>()?;
+    module.add_function(wrap_pyfunction!(inspect::inspect_tile, module)?)?;
+    module.add_function(wrap_pyfunction!(inspect::join_jpeg, module)?)?;
+    module.add_function(wrap_pyfunction!(copy::plan_jpeg, module)?)?;
+    module.add_function(wrap_pyfunction!(copy::plan_jpeg2000, module)?)?;
+    module.add_function(wrap_pyfunction!(copy::write_instance, module)?)?;
+    module.add_function(wrap_pyfunction!(copy::verify_instance, module)?)?;
+    Ok(())
+}

@@ -43,7 +43,7 @@ class Staging:
         self.study.mkdir()
 
     def commit(self) -> Path:
-        """Give the study its final name and return it; all files are on the disk by then.
+        """Give the study its final name and return it, when all of it is on the disk.
 
         Files were made for their owner only. They get the rights that the user's umask gives,
         read off the study's folder, since it was made under it.
@@ -55,6 +55,7 @@ class Staging:
                 folders.append(path)
             else:
                 path.chmod(mode)
+                _sync(path)
         for folder in folders:
             _sync(folder)
         self.study.rename(self._final)
@@ -105,9 +106,9 @@ def _make_folders(folder: Path) -> list[Path]:
     return missing
 
 
-def _sync(folder: Path) -> None:
-    """Wait until a folder's entries are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _sync(path: Path) -> None:
+    """Wait until a file, or the entries of a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -1,0 +1,82 @@
+"""The command line: exit codes, progress, words for people.
+
+stdout is for data, stderr for people. Nothing that is printed holds a source value, the name of
+the slide's file included: slides are numbers.
+"""
+
+import sys
+import traceback
+from typing import NoReturn
+
+from coverslip.errors import CoverslipError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+"""What a shell expects of a program that ended on Ctrl-C: 128 + SIGINT."""
+
+
+def main() -> NoReturn:
+    """Run the command that ``sys.argv`` names and exit with its status."""
+    import click
+
+    from coverslip.cli.app import app
+
+    try:
+        status = app(standalone_mode=False)
+    except click.exceptions.Abort:
+        status = EXIT_INTERRUPTED
+    except click.UsageError as error:
+        status = _usage(error)
+    except KeyboardInterrupt:
+        _say("stopped; nothing was left half-written")
+        status = EXIT_INTERRUPTED
+    except Exception as error:  # noqa: BLE001 (a traceback would show source values)
+        _say_error(error)
+        status = EXIT_FAILED
+    sys.exit(status or 0)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _usage(error: "click.UsageError") -> int:  # type: ignore[name-defined] # noqa: F821
+    """Tell what is wrong with the command line without repeating what was on it."""
+    context = error.ctx
+    command = context.command_path if context is not None else "coverslip"
+    parameter = getattr(error, "param", None)
+    option = getattr(error, "option_name", None)
+    if parameter is not None:
+        what = f"{parameter.human_readable_name}: {_kind(error)}"
+    elif option is not None:
+        what = f"no such option as {option}"
+    else:
+        what = _kind(error)
+    _say(f"error: {what}")
+    _say(f"hint: see {command} --help")
+    return EXIT_USAGE
+
+
+def _kind(error: Exception) -> str:
+    return {
+        "MissingParameter": "is missing",
+        "BadParameter": "has a value that cannot be used",
+        "NoSuchCommand": "no such command",
+    }.get(type(error).__name__, "the arguments do not fit the command")
+
+
+def _say_error(error: Exception) -> None:
+    """Tell a failure in one line: our own message, the system's, or where the defect lies."""
+    if isinstance(error, CoverslipError):
+        _say(f"error: slide 1: {error}")
+        if error.hint is not None:
+            _say(f"hint: {error.hint}")
+    elif isinstance(error, OSError):
+        _say(f"error: slide 1: {error.strerror or type(error).__name__}")
+    else:
+        # The message of a foreign exception may quote the slide; its place in our code cannot.
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{frame.name}, line {frame.lineno}"
+        _say(f"error: slide 1: {type(error).__name__} in {place}: this is a defect of coverslip")
+        _say("hint: please report this line; it holds nothing of the slide")

@@ -1,0 +1,149 @@
+"""The shareable certificate of one slide: what was done, and nothing that was there before.
+
+No value of the source can enter: the types it is made of hold none. A `Finding` says what kind of
+thing was where, under names of ours.
+"""
+
+import functools
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from coverslip.deid.policy import Policy
+from coverslip.model import CleanMetadata, Fate, Finding, ItemKind
+
+SCHEMA_VERSION = 1
+
+RESIDUAL_RISK = (
+    "The tiles are copied bit for bit, so whoever holds the original slide can link this copy to"
+    " it. Pixels were not searched for text or bar codes. This certificate states what was done;"
+    " it makes no legal claim."
+)
+
+
+class CheckResult(StrEnum):
+    """Whether a check ran. One that fails leaves no output and no certificate."""
+
+    PASSED = "passed"
+    NOT_RUN = "not_run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceRecord:
+    """What was written into one instance."""
+
+    sop_instance_uid: str
+    image_type: tuple[str, ...]
+    total_pixel_matrix_columns: int
+    total_pixel_matrix_rows: int
+    frames_copied: int
+    frames_blank: int
+    frames_truncated: int
+    """Copied frames whose tile had no end marker; they are among the copied ones."""
+    transfer_syntax_uid: str
+    photometric_interpretation: str
+    sha256: str | None
+    """Digest of the whole file, in hexadecimal; ``None`` if it was not read back."""
+
+
+def certificate(
+    *,
+    package_version: str,
+    policy: Policy,
+    clean: CleanMetadata,
+    findings: Sequence[Finding],
+    instances: Sequence[InstanceRecord],
+    read_back: CheckResult,
+) -> dict[str, Any]:
+    """Return the certificate of one slide, valid against `certificate_schema`.
+
+    The same arguments give the same certificate. There is no time of conversion in it: under the
+    profile `public` that would be a date to find the slide by, in the logs of whoever exported it.
+
+    Parameters
+    ----------
+    package_version
+        Version of coverslip.
+    policy
+        What was allowed to leave.
+    clean
+        What was written about the slide.
+    findings
+        What was found in the source, and its fate.
+    instances
+        What was written, base level first.
+    read_back
+        Whether the written frames were compared with the tiles again.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "package": {"name": "coverslip", "version": package_version},
+        "policy": {
+            "profile": str(policy.profile),
+            "options": {"mpp_um": policy.mpp_um},
+            "sha256": policy.digest(),
+        },
+        "deidentification_codes": list(clean.deidentification_codes),
+        "study_instance_uid": clean.study_instance_uid,
+        "series_instance_uid": clean.series_instance_uid,
+        "container_identifier": clean.container_identifier,
+        "colour_profile": "srgb_assumed" if clean.icc_is_synthetic else "rebuilt",
+        "findings": {
+            "count": len(findings),
+            "by_kind_and_fate": _counts(findings),
+            **_keys(findings),
+        },
+        "instances": [
+            {**asdict(record), "image_type": list(record.image_type)} for record in instances
+        ],
+        "checks": {
+            "pixel_text": str(CheckResult.NOT_RUN),
+            "bar_codes": str(CheckResult.NOT_RUN),
+            "read_back": str(read_back),
+        },
+        "residual_risk": RESIDUAL_RISK,
+    }
+
+
+def _counts(findings: Iterable[Finding]) -> list[dict[str, object]]:
+    counts = Counter((str(finding.kind), str(finding.fate)) for finding in findings)
+    return [
+        {"kind": kind, "fate": fate, "count": count}
+        for (kind, fate), count in sorted(counts.items())
+    ]
+
+
+def _keys(findings: Iterable[Finding]) -> dict[str, object]:
+    """Return the known keys whose values did not go out, and how many had an unknown name."""
+    gone = [finding for finding in findings if finding.fate is not Fate.KEPT]
+    unknown = [item for item in gone if item.key is None and item.kind is ItemKind.UNKNOWN]
+    return {
+        "keys_removed": sorted({finding.key for finding in gone if finding.key is not None}),
+        "unknown_keys_removed": len(unknown),
+    }
+
+
+@functools.cache
+def certificate_schema() -> dict[str, Any]:
+    """Return the JSON schema (draft 2020-12) that every certificate is valid against."""
+    text = resources.files("coverslip").joinpath("certificate.schema.json").read_text("utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def write_certificate(path: Path, certificate: dict[str, Any]) -> None:
+    """Write a certificate as JSON into a new file.
+
+    Raises
+    ------
+    FileExistsError
+        If there is something of that name, a symbolic link included.
+    """
+    text = json.dumps(certificate, indent=2, allow_nan=False)
+    with path.open("x", encoding="utf-8", newline="\n") as file:
+        file.write(text + "\n")

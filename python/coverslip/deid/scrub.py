@@ -1,0 +1,255 @@
+"""Decides what leaves a slide: pseudonyms, dummies, a closed vocabulary, colour numbers.
+
+Of the source's texts nothing is copied. The device texts are only looked through for names that
+are written here; what is written is the name from here.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from coverslip.deid.icc import rebuild_profile, srgb_profile
+from coverslip.deid.policy import Policy
+from coverslip.deid.uids import Identity, PseudonymKind
+from coverslip.errors import PolicyError
+from coverslip.model import CleanMetadata, Fate, Finding, ItemKind, Slide, SourceText
+
+UNKNOWN = "Unknown"
+MAX_OBJECTIVE_POWER = 200
+
+DUMMY_DATE = "19000101"
+DUMMY_TIME = "000000"
+
+CODES = ("113100", "113105")
+"""Basic Profile and Clean Descriptors: what was really done.
+
+Clean Pixel Data (113101) is not claimed: no search for text or bar codes in the pixels runs yet.
+Clean Structured Content (113104) is not claimed: no content items are written that could be clean.
+"""
+
+_LEICA = "Leica Biosystems"
+_APERIO = "Aperio"
+_HAMAMATSU = "Hamamatsu"
+_VENTANA = "Ventana"
+_3DHISTECH = "3DHISTECH"
+
+_MODELS = (
+    (_LEICA, "Aperio GT 450 DX", r"GT ?450 ?DX"),
+    (_LEICA, "Aperio GT 450", r"GT ?450"),
+    (_LEICA, "Aperio AT2 DX", r"AT2 ?DX"),
+    (_LEICA, "Aperio AT2", r"AT2"),
+    (_LEICA, "Aperio AT Turbo", r"AT ?Turbo"),
+    (_LEICA, "Aperio CS2", r"(?:ScanScope ?)?CS2"),
+    (_LEICA, "Aperio CSO", r"CSO"),
+    (_LEICA, "Aperio LV1", r"LV1"),
+    (_LEICA, "Aperio VERSA 200", r"VERSA ?200"),
+    (_LEICA, "Aperio VERSA 8", r"VERSA ?8"),
+    (_LEICA, "Aperio VERSA", r"VERSA"),
+    (_LEICA, "SCN400 F", r"SCN ?400 ?F"),
+    (_LEICA, "SCN400", r"SCN ?400"),
+    (_APERIO, "ScanScope AT", r"ScanScope ?AT"),
+    (_APERIO, "ScanScope CS", r"ScanScope ?CS"),
+    (_APERIO, "ScanScope FL", r"ScanScope ?FL"),
+    (_APERIO, "ScanScope GL", r"ScanScope ?GL"),
+    (_APERIO, "ScanScope OS", r"ScanScope ?OS"),
+    (_APERIO, "ScanScope T2", r"ScanScope ?T2"),
+    (_APERIO, "ScanScope T3", r"ScanScope ?T3"),
+    (_APERIO, "ScanScope XT", r"ScanScope ?XT"),
+    (_APERIO, "ScanScope", r"ScanScope"),
+    (_HAMAMATSU, "NanoZoomer S360MD", r"S360 ?MD|C13220-?2[01]MD[A-Z]*"),
+    (_HAMAMATSU, "NanoZoomer S360", r"S360|C13220(?:-\d\d)?"),
+    (_HAMAMATSU, "NanoZoomer S210", r"S210|C13239(?:-\d\d)?"),
+    (_HAMAMATSU, "NanoZoomer S60", r"S60|C13210(?:-\d\d)?"),
+    (_HAMAMATSU, "NanoZoomer S20MD", r"S20 ?MD"),
+    (_HAMAMATSU, "NanoZoomer SQ", r"NanoZoomer[ -]?SQ|C13140(?:-\d\d)?"),
+    (_HAMAMATSU, "NanoZoomer XR", r"NanoZoomer[ -]?XR|C12000(?:-\d\d)?"),
+    (_HAMAMATSU, "NanoZoomer 2.0-HT", r"2\.0-?HT|C9600(?:-\d\d)?"),
+    (_HAMAMATSU, "NanoZoomer 2.0-RS", r"2\.0-?RS|C10730(?:-\d\d)?"),
+    (_HAMAMATSU, "NanoZoomer", r"NanoZoomer"),
+    ("Philips", "Ultra Fast Scanner", r"Ultra Fast Scanner|UFS(?: Scanner)?"),
+    ("Philips", "SG300", r"SG ?300"),
+    ("Philips", "SG60", r"SG ?60"),
+    ("Philips", "SG20", r"SG ?20"),
+    (_VENTANA, "DP 600", r"DP ?600"),
+    (_VENTANA, "DP 200", r"DP ?200"),
+    (_VENTANA, "iScan Coreo", r"iScan Coreo(?: Au)?|Coreo"),
+    (_VENTANA, "iScan HT", r"iScan HT"),
+    (_VENTANA, "iScan", r"iScan"),
+    (_3DHISTECH, "Pannoramic 1000", r"P(?:ANNORAMIC )?1000"),
+    (_3DHISTECH, "Pannoramic 250", r"P(?:ANNORAMIC ?)?250(?: Flash(?: I{1,3})?)?"),
+    (_3DHISTECH, "Pannoramic", r"PANNORAMIC"),
+    ("Akoya Biosciences", "PhenoImager HT", r"PhenoImager HT|Vectra Polaris"),
+    ("Akoya Biosciences", "Vectra 3", r"Vectra 3"),
+    ("Evident", "VS200", r"VS200"),
+    ("Grundium", "Ocus 40", r"Ocus ?40"),
+    ("Grundium", "Ocus 20", r"Ocus ?20"),
+    ("Grundium", "Ocus", r"Ocus"),
+    ("Motic", "EasyScan", r"EasyScan(?: Pro| One| Infinity)?"),
+    ("Trestle", "MedScan", r"MedScan"),
+)
+"""Manufacturer, model, how texts spell it; of several that fit, the first counts."""
+
+_MANUFACTURERS = (
+    (_LEICA, r"Leica"),
+    (_APERIO, r"Aperio"),
+    (_HAMAMATSU, r"Hamamatsu"),
+    ("Philips", r"Philips"),
+    (_VENTANA, r"Ventana|Roche"),
+    (_3DHISTECH, r"3D ?HISTECH"),
+    ("Akoya Biosciences", r"Akoya|PerkinElmer"),
+    ("Evident", r"Evident"),
+    ("Olympus", r"Olympus"),
+    ("Grundium", r"Grundium"),
+    ("Huron", r"Huron"),
+    ("KFBIO", r"KFBIO|Kfbio"),
+    ("Mikroscan", r"Mikroscan"),
+    ("Motic", r"Motic"),
+    ("Trestle", r"Trestle"),
+    ("Zeiss", r"(?:Carl )?Zeiss"),
+)
+
+_FATES: dict[ItemKind, tuple[Fate, str | None]] = {
+    ItemKind.NAME: (Fate.DROPPED, None),
+    ItemKind.IDENTIFIER: (Fate.REPLACED, "ContainerIdentifier"),
+    ItemKind.DATE: (Fate.REPLACED, "AcquisitionDateTime"),
+    ItemKind.DEVICE: (Fate.DROPPED, None),
+    ItemKind.PERSON: (Fate.DROPPED, None),
+    ItemKind.PLACE: (Fate.DROPPED, None),
+    ItemKind.TEXT: (Fate.DROPPED, None),
+    ItemKind.PICTURE: (Fate.DROPPED, None),
+    ItemKind.UNKNOWN: (Fate.DROPPED, None),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scrubbed:
+    """What may be written, and what became of everything else."""
+
+    clean: CleanMetadata
+    findings: tuple[Finding, ...]
+
+
+def scrub(slide: Slide, policy: Policy, identity: Identity, *, package_version: str) -> Scrubbed:
+    """Return what may be written about a slide, and a fate for all that may identify it.
+
+    Parameters
+    ----------
+    slide
+        The slide as read; its pixels are not looked at.
+    policy
+        What may leave.
+    identity
+        Where pseudonyms and UIDs come from.
+    package_version
+        Version of coverslip, as its distribution tells.
+
+    Raises
+    ------
+    PolicyError
+        If the version is not one that may be written.
+    """
+    if not re.fullmatch(r"[0-9A-Za-z.+]{1,32}", package_version):
+        raise PolicyError("the package version is not a version")
+    manufacturer, model = _device(slide.metadata.device)
+    source_profile = slide.metadata.icc_profile
+    rebuilt = rebuild_profile(source_profile) if source_profile is not None else None
+    patient_id = identity.pseudonym(PseudonymKind.PATIENT)
+    clean = CleanMetadata(
+        patient_id=patient_id,
+        patient_name=f"{patient_id}^",
+        container_identifier=identity.pseudonym(PseudonymKind.CONTAINER),
+        specimen_identifier=identity.pseudonym(PseudonymKind.SPECIMEN),
+        study_instance_uid=identity.uid(),
+        series_instance_uid=identity.uid(),
+        frame_of_reference_uid=identity.uid(),
+        pyramid_uid=identity.uid(),
+        dimension_organization_uid=identity.uid(),
+        specimen_uid=identity.uid(),
+        sop_instance_uids=tuple(identity.uid() for _ in slide.levels),
+        study_date=DUMMY_DATE,
+        study_time=DUMMY_TIME,
+        content_date=DUMMY_DATE,
+        content_time=DUMMY_TIME,
+        acquisition_date_time=DUMMY_DATE + DUMMY_TIME,
+        manufacturer=manufacturer,
+        manufacturer_model_name=model,
+        device_serial_number="REMOVED",
+        software_versions=f"coverslip {package_version}",
+        objective_power=_objective_power(slide.objective_power),
+        icc_profile=srgb_profile() if rebuilt is None else rebuilt,
+        icc_is_synthetic=rebuilt is None,
+        patient_identity_removed=True,
+        deidentification_method=(
+            f"coverslip {package_version} profile={policy.profile}",
+            f"policy sha256:{policy.digest()[:16]}",
+        ),
+        deidentification_codes=CODES,
+        longitudinal_temporal_information_modified="REMOVED",
+    )
+    findings = (*_findings(slide, model), *_icc_findings(source_profile, rebuilt))
+    return Scrubbed(clean=clean, findings=findings)
+
+
+def _findings(slide: Slide, model: str) -> Iterator[Finding]:
+    yield Finding(
+        place="file name",
+        key=None,
+        kind=ItemKind.NAME,
+        fate=Fate.REPLACED,
+        attribute="SOPInstanceUID",
+    )
+    yield Finding(place="file system times", key=None, kind=ItemKind.DATE, fate=Fate.DROPPED)
+    for item in slide.metadata.items:
+        fate, attribute = _FATES[item.kind]
+        if item.kind is ItemKind.DEVICE and UNKNOWN != model == _device([item.text])[1]:
+            fate, attribute = Fate.CLEANED, "ManufacturerModelName"
+        yield Finding(
+            place=item.place, key=item.key, kind=item.kind, fate=fate, attribute=attribute
+        )
+    for image in slide.associated_images:
+        yield Finding(
+            place=f"IFD {image.ifd} {image.role}",
+            key=None,
+            kind=ItemKind.PICTURE,
+            fate=Fate.DROPPED,
+        )
+
+
+def _icc_findings(source: bytes | None, rebuilt: bytes | None) -> Iterator[Finding]:
+    if source is None:
+        return
+    if rebuilt is None:
+        fate, attribute = Fate.DROPPED, None
+    else:
+        fate, attribute = Fate.CLEANED, "ICCProfile"
+    yield Finding(
+        place="ICC profile", key=None, kind=ItemKind.DEVICE, fate=fate, attribute=attribute
+    )
+
+
+def _device(texts: Iterable[SourceText]) -> tuple[str, str]:
+    """Return manufacturer and model by our names, from the first text that tells most."""
+    revealed = [text.reveal() for text in texts]
+    for text in revealed:
+        for manufacturer, model, pattern in _MODELS:
+            if _contains(text, pattern):
+                return manufacturer, model
+    for text in revealed:
+        for manufacturer, pattern in _MANUFACTURERS:
+            if _contains(text, pattern):
+                return manufacturer, UNKNOWN
+    return UNKNOWN, UNKNOWN
+
+
+def _contains(text: str, pattern: str) -> bool:
+    """Return whether a text has a name between characters that are neither letter nor digit."""
+    return bool(re.search(rf"(?<![0-9A-Za-z])(?:{pattern})(?![0-9A-Za-z])", text, re.IGNORECASE))
+
+
+def _objective_power(power: float | None) -> float | None:
+    """Return the power if it is one: a longer number may be something else that was put there."""
+    if power is None or not math.isfinite(power):
+        return None
+    rounded = round(power, 2)
+    return rounded if 0 < rounded <= MAX_OBJECTIVE_POWER else None

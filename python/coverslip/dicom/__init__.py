@@ -1,0 +1,1 @@
+"""Builds DICOM instances from clean metadata and numbers."""

@@ -1,0 +1,229 @@
+"""The modules of the VL Whole Slide Microscopy Image IOD (PS3.3 A.32.8), one function each.
+
+A function gets only what its module says and adds to the data set; what is absent here is absent
+on purpose. `coverslip.dicom.allowlist` has the last word.
+"""
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from coverslip.dicom.geometry import image_orientation, origin_mm
+from coverslip.model import CleanMetadata, InstanceSpec
+
+SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.77.1.6"
+PACKAGE = "coverslip"
+
+CODE_MEANINGS = {
+    "113100": "Basic Application Confidentiality Profile",
+    "113105": "Clean Descriptors Option",
+}
+"""Of CID 7050, those that can be claimed now."""
+
+SLICE_THICKNESS_MM = "0.001"
+"""Must be there; the depth of field is not known."""
+
+IMAGED_VOLUME_DEPTH_UM = 1.0  # may not be 0
+
+
+def decimal_string(value: float) -> str:
+    """Return a number of ten digits: sign, point and exponent fit DS, 16 characters (PS3.5 6.2)."""
+    return f"{value:.10g}"
+
+
+def code(value: str, scheme: str, meaning: str) -> Sequence:
+    """Return a code sequence of one item."""
+    item = Dataset()
+    item.CodeValue = value
+    item.CodingSchemeDesignator = scheme
+    item.CodeMeaning = meaning
+    return Sequence([item])
+
+
+def image_type(*, is_base: bool) -> list[str]:
+    """Return Image Type, which is Frame Type too (PS3.3 C.8.12.4.1.1)."""
+    if is_base:
+        return ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
+    return ["DERIVED", "PRIMARY", "VOLUME", "RESAMPLED"]
+
+
+def patient(ds: Dataset, clean: CleanMetadata) -> None:
+    """Add the Patient module (PS3.3 C.7.1.1)."""
+    ds.PatientName = clean.patient_name
+    ds.PatientID = clean.patient_id
+    ds.PatientBirthDate = ""
+    ds.PatientSex = ""
+    ds.PatientIdentityRemoved = "YES" if clean.patient_identity_removed else "NO"
+    ds.DeidentificationMethod = list(clean.deidentification_method)
+    ds.DeidentificationMethodCodeSequence = Sequence(
+        item
+        for value in clean.deidentification_codes
+        for item in code(value, "DCM", CODE_MEANINGS[value])
+    )
+
+
+def general_study(ds: Dataset, clean: CleanMetadata) -> None:
+    """Add the General Study module (PS3.3 C.7.2.1)."""
+    ds.StudyInstanceUID = clean.study_instance_uid
+    ds.StudyDate = clean.study_date
+    ds.StudyTime = clean.study_time
+    ds.AccessionNumber = ""
+    ds.ReferringPhysicianName = ""
+    ds.StudyID = "1"
+
+
+def series(ds: Dataset, clean: CleanMetadata) -> None:
+    """Add the General and the Whole Slide Microscopy Series module (PS3.3 C.7.3.1, C.8.12.3)."""
+    ds.Modality = "SM"
+    ds.SeriesInstanceUID = clean.series_instance_uid
+    ds.SeriesNumber = 1
+
+
+def frame_of_reference(ds: Dataset, clean: CleanMetadata) -> None:
+    """Add the Frame of Reference module (PS3.3 C.7.4.1)."""
+    ds.FrameOfReferenceUID = clean.frame_of_reference_uid
+    ds.PositionReferenceIndicator = "SLIDE_CORNER"
+
+
+def enhanced_general_equipment(ds: Dataset, clean: CleanMetadata) -> None:
+    """Add the Enhanced General Equipment module (PS3.3 C.7.5.2)."""
+    ds.Manufacturer = clean.manufacturer
+    ds.ManufacturerModelName = clean.manufacturer_model_name
+    ds.DeviceSerialNumber = clean.device_serial_number
+    ds.SoftwareVersions = clean.software_versions
+
+
+def sop_common(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
+    """Add the SOP Common module (PS3.3 C.12.1)."""
+    ds.SOPClassUID = SOP_CLASS_UID
+    ds.SOPInstanceUID = spec.sop_instance_uid
+    equipment = Dataset()
+    equipment.PurposeOfReferenceCodeSequence = code("109104", "DCM", "De-identifying Equipment")
+    equipment.Manufacturer = PACKAGE
+    equipment.ManufacturerModelName = PACKAGE
+    equipment.SoftwareVersions = clean.software_versions
+    ds.ContributingEquipmentSequence = Sequence([equipment])
+
+
+def multi_resolution_pyramid(ds: Dataset, clean: CleanMetadata) -> None:
+    """Add the Multi-Resolution Pyramid module (PS3.3 C.7.11.1)."""
+    ds.PyramidUID = clean.pyramid_uid
+
+
+def acquisition_context(ds: Dataset) -> None:
+    """Add the Acquisition Context module (PS3.3 C.7.6.14), empty."""
+    ds.AcquisitionContextSequence = Sequence()
+
+
+def image_pixel(ds: Dataset, spec: InstanceSpec) -> None:
+    """Add the Image Pixel module (PS3.3 C.7.6.3) without the pixels."""
+    frames = spec.frame_format
+    ds.SamplesPerPixel = frames.samples_per_pixel
+    ds.PhotometricInterpretation = frames.photometric_interpretation
+    if frames.samples_per_pixel > 1:
+        ds.PlanarConfiguration = 0
+    ds.Rows = spec.rows
+    ds.Columns = spec.columns
+    ds.BitsAllocated = frames.bits_allocated
+    ds.BitsStored = frames.bits_allocated
+    ds.HighBit = frames.bits_allocated - 1
+    ds.PixelRepresentation = 0
+
+
+def whole_slide_microscopy_image(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
+    """Add the Whole Slide Microscopy Image module (PS3.3 C.8.12.4)."""
+    ds.ImageType = image_type(is_base=spec.is_base)
+    ds.AcquisitionDateTime = clean.acquisition_date_time
+    ds.VolumetricProperties = "VOLUME"
+    ds.BurnedInAnnotation = "NO"
+    ds.RecognizableVisualFeatures = "NO"
+    ds.LongitudinalTemporalInformationModified = clean.longitudinal_temporal_information_modified
+    ds.SpecimenLabelInImage = "NO"
+    ds.FocusMethod = "AUTO"
+    ds.ExtendedDepthOfField = "NO"
+    ds.ImagedVolumeWidth = spec.imaged_volume_width_mm
+    ds.ImagedVolumeHeight = spec.imaged_volume_height_mm
+    ds.ImagedVolumeDepth = IMAGED_VOLUME_DEPTH_UM
+    ds.TotalPixelMatrixColumns = spec.total_pixel_matrix_columns
+    ds.TotalPixelMatrixRows = spec.total_pixel_matrix_rows
+    ds.TotalPixelMatrixFocalPlanes = 1
+    x_mm, y_mm = origin_mm(spec.label_side, spec.spacing)
+    origin = Dataset()
+    origin.XOffsetInSlideCoordinateSystem = decimal_string(x_mm)
+    origin.YOffsetInSlideCoordinateSystem = decimal_string(y_mm)
+    ds.TotalPixelMatrixOriginSequence = Sequence([origin])
+    ds.ImageOrientationSlide = [str(cosine) for cosine in image_orientation(spec.label_side)]
+    if spec.frame_format.samples_per_pixel == 1:
+        ds.PresentationLUTShape = "IDENTITY"
+        ds.RescaleIntercept = "0"
+        ds.RescaleSlope = "1"
+    _lossy_image_compression(ds, spec)
+
+
+def _lossy_image_compression(ds: Dataset, spec: InstanceSpec) -> None:
+    method = spec.frame_format.lossy_method
+    if (method is None) != (spec.compression_ratio is None):
+        raise ValueError("lossy method and compression ratio belong together")
+    ds.LossyImageCompression = "00" if method is None else "01"
+    if method is not None and spec.compression_ratio is not None:
+        ds.LossyImageCompressionRatio = decimal_string(round(spec.compression_ratio, 2))
+        ds.LossyImageCompressionMethod = method
+
+
+def optical_path(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
+    """Add the Optical Path module (PS3.3 C.8.12.5): one, brightfield."""
+    path = Dataset()
+    path.OpticalPathIdentifier = "1"
+    path.IlluminationTypeCodeSequence = code("111744", "DCM", "Brightfield illumination")
+    path.IlluminationColorCodeSequence = code("414298005", "SCT", "Full Spectrum")
+    if spec.frame_format.samples_per_pixel > 1:
+        path.ICCProfile = clean.icc_profile
+        if clean.icc_is_synthetic:
+            path.ColorSpace = "SRGB"
+    if clean.objective_power is not None:
+        path.ObjectiveLensPower = decimal_string(clean.objective_power)
+    ds.OpticalPathSequence = Sequence([path])
+    ds.NumberOfOpticalPaths = 1
+
+
+def specimen(ds: Dataset, clean: CleanMetadata) -> None:
+    """Add the Specimen module (PS3.3 C.7.6.22)."""
+    ds.ContainerIdentifier = clean.container_identifier
+    ds.IssuerOfTheContainerIdentifierSequence = Sequence()
+    ds.ContainerTypeCodeSequence = code("433466003", "SCT", "Microscope slide")
+    item = Dataset()
+    item.SpecimenIdentifier = clean.specimen_identifier
+    item.SpecimenUID = clean.specimen_uid
+    item.IssuerOfTheSpecimenIdentifierSequence = Sequence()
+    item.SpecimenPreparationSequence = Sequence()
+    ds.SpecimenDescriptionSequence = Sequence([item])
+
+
+def multi_frame_functional_groups(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
+    """Add the Multi-frame Functional Groups module (PS3.3 C.7.6.16), shared groups only.
+
+    TILED_FULL says by order what per-frame groups would repeat for each of a million frames.
+    """
+    ds.InstanceNumber = spec.instance_number
+    ds.ContentDate = clean.content_date
+    ds.ContentTime = clean.content_time
+    ds.NumberOfFrames = spec.frame_count
+    measures = Dataset()
+    measures.PixelSpacing = [
+        decimal_string(spec.spacing.row_mm),
+        decimal_string(spec.spacing.column_mm),
+    ]
+    measures.SliceThickness = SLICE_THICKNESS_MM
+    frame_type = Dataset()
+    frame_type.FrameType = image_type(is_base=spec.is_base)
+    groups = Dataset()
+    groups.PixelMeasuresSequence = Sequence([measures])
+    groups.WholeSlideMicroscopyImageFrameTypeSequence = Sequence([frame_type])
+    ds.SharedFunctionalGroupsSequence = Sequence([groups])
+
+
+def multi_frame_dimension(ds: Dataset, clean: CleanMetadata) -> None:
+    """Add the Multi-frame Dimension module (PS3.3 C.7.6.17)."""
+    organization = Dataset()
+    organization.DimensionOrganizationUID = clean.dimension_organization_uid
+    ds.DimensionOrganizationSequence = Sequence([organization])
+    ds.DimensionOrganizationType = "TILED_FULL"

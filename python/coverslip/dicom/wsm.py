@@ -1,0 +1,57 @@
+"""Builds the data set of a VL Whole Slide Microscopy Image, from nothing."""
+
+from pydicom.dataset import Dataset
+
+from coverslip.dicom import modules
+from coverslip.dicom.allowlist import enforce
+from coverslip.model import CleanMetadata, InstanceSpec
+
+MAX_FRAME_SIZE = 65535  # Rows and Columns are US
+
+
+def build(clean: CleanMetadata, spec: InstanceSpec) -> Dataset:
+    """Return all attributes of an instance except those of group 7FE0.
+
+    Parameters
+    ----------
+    clean
+        What may be written about the slide.
+    spec
+        What this level adds: numbers, and how the frames are encoded.
+
+    Raises
+    ------
+    PolicyError
+        If an attribute is not in the allow-list; a defect of coverslip.
+    ValueError
+        If the numbers contradict each other.
+    """
+    _check(clean, spec)
+    ds = Dataset()
+    modules.patient(ds, clean)
+    modules.general_study(ds, clean)
+    modules.series(ds, clean)
+    modules.frame_of_reference(ds, clean)
+    modules.enhanced_general_equipment(ds, clean)
+    modules.sop_common(ds, clean, spec)
+    modules.multi_resolution_pyramid(ds, clean)
+    modules.acquisition_context(ds)
+    modules.image_pixel(ds, spec)
+    modules.whole_slide_microscopy_image(ds, clean, spec)
+    modules.optical_path(ds, clean, spec)
+    modules.specimen(ds, clean)
+    modules.multi_frame_functional_groups(ds, clean, spec)
+    modules.multi_frame_dimension(ds, clean)
+    enforce(ds)
+    return ds
+
+
+def _check(clean: CleanMetadata, spec: InstanceSpec) -> None:
+    if spec.sop_instance_uid not in clean.sop_instance_uids:
+        raise ValueError("the SOP Instance UID is not one of the slide's")
+    if not (0 < spec.rows <= MAX_FRAME_SIZE and 0 < spec.columns <= MAX_FRAME_SIZE):
+        raise ValueError("a frame has between 1 and 65535 rows and columns")
+    across = -(-spec.total_pixel_matrix_columns // spec.columns)
+    down = -(-spec.total_pixel_matrix_rows // spec.rows)
+    if spec.frame_count != across * down or spec.frame_count < 1:
+        raise ValueError("TILED_FULL needs one frame for every tile of the grid")

@@ -1,0 +1,125 @@
+"""Other people's readers and decoders, each behind one function.
+
+Every function returns decoded pixels as an array of shape (rows, columns, samples) or (rows,
+columns), RGB where there is colour, so that they can be compared with each other.
+"""
+
+import io
+import subprocess
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pydicom
+from pydicom.encaps import generate_frames
+from pydicom.pixels import as_pixel_options, get_decoder
+
+JPEG_2000 = "1.2.840.10008.1.2.4.91"
+
+
+def frames_of(path: Path) -> list[bytes]:
+    """Return the encoded frames of an instance, as pydicom finds them through its tables."""
+    dataset = pydicom.dcmread(path)
+    extended = None
+    if "ExtendedOffsetTable" in dataset:
+        extended = (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
+    return list(
+        generate_frames(
+            dataset.PixelData,
+            number_of_frames=int(dataset.NumberOfFrames),
+            extended_offsets=extended,
+        )
+    )
+
+
+def by_pydicom(path: Path, plugin: str) -> np.ndarray:
+    """Return all frames, decoded by a plugin of pydicom: ``pylibjpeg``, ``gdcm`` or ``pillow``."""
+    dataset = pydicom.dcmread(path)
+    decoder = get_decoder(dataset.file_meta.TransferSyntaxUID)
+    pixels, _ = decoder.as_array(dataset, raw=False, as_rgb=True, decoding_plugin=plugin)
+    return pixels if int(dataset.NumberOfFrames) > 1 else pixels[np.newaxis]
+
+
+def by_dcmtk(path: Path, program: str, work: Path) -> np.ndarray:
+    """Return all frames of a JPEG instance, decoded by DCMTK to an uncompressed file."""
+    decoded = work / f"{path.stem}.raw.dcm"
+    done = subprocess.run([program, path, decoded], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    dataset = pydicom.dcmread(decoded)
+    pixels = dataset.pixel_array
+    return pixels if int(dataset.NumberOfFrames) > 1 else pixels[np.newaxis]
+
+
+def by_libjpeg_turbo(frame: bytes, program: str) -> np.ndarray:
+    """Return one frame, decoded by djpeg, which must not complain."""
+    done = subprocess.run([program, "-pnm"], input=frame, capture_output=True, check=False)
+    assert done.returncode == 0
+    assert done.stderr == b""
+    return _pnm(done.stdout)
+
+
+def _pnm(data: bytes) -> np.ndarray:
+    stream = io.BytesIO(data)
+    magic = stream.readline().strip()
+    columns, rows = map(int, stream.readline().split())
+    stream.readline()
+    samples = 3 if magic == b"P6" else 1
+    pixels = np.frombuffer(stream.read(), np.uint8).reshape(rows, columns, samples)
+    return pixels if samples == 3 else pixels[..., 0]
+
+
+def by_imagecodecs(frame: bytes) -> np.ndarray:
+    """Return one frame, decoded by libjpeg-turbo or OpenJPEG by its first bytes."""
+    if frame.startswith(b"\xff\x4f"):
+        return imagecodecs.jpeg2k_decode(frame)
+    return imagecodecs.jpeg8_decode(frame)
+
+
+def mosaic(frames: np.ndarray, columns: int, rows: int) -> np.ndarray:
+    """Return the total pixel matrix that frames in row-major order make up."""
+    frame_rows, frame_columns = frames.shape[1:3]
+    across, down = -(-columns // frame_columns), -(-rows // frame_rows)
+    grid = frames.reshape(down, across, *frames.shape[1:])
+    whole = np.concatenate([np.concatenate(list(row), axis=1) for row in grid], axis=0)
+    return whole[:rows, :columns]
+
+
+def by_openslide(folder: Path) -> list[np.ndarray]:
+    """Return every level of a series, read by OpenSlide."""
+    import openslide
+
+    first = min(folder.glob("*.dcm"))
+    with openslide.OpenSlide(first) as slide:
+        return [
+            np.asarray(slide.read_region((0, 0), level, size).convert("RGB"))
+            for level, size in enumerate(slide.level_dimensions)
+        ]
+
+
+def by_wsidicom(folder: Path) -> list[np.ndarray]:
+    """Return every level of a series, read by wsidicom."""
+    import wsidicom
+
+    with wsidicom.WsiDicom.open(folder) as slide:
+        return [
+            np.asarray(
+                slide.read_region((0, 0), level.level, level.size.to_tuple()).convert("RGB")
+            )
+            for level in slide.pyramids[0]
+        ]
+
+
+def by_highdicom(path: Path) -> np.ndarray:
+    """Return the total pixel matrix of an instance, read by highdicom."""
+    import highdicom
+
+    image = highdicom.imread(path)
+    return image.get_total_pixel_matrix(apply_icc_profile=False)
+
+
+def dciodvfy(path: Path, program: str) -> list[str]:
+    """Return what dciodvfy has to complain about."""
+    done = subprocess.run([program, "-new", path], capture_output=True, check=False)
+    lines = (done.stdout + done.stderr).decode("latin-1").splitlines()
+    return [line for line in lines if line.startswith(("Error", "Warning"))]

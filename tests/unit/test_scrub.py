@@ -1,0 +1,255 @@
+import dataclasses
+import hashlib
+import math
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.test_wsm import slide
+
+from coverslip.deid import scrub as scrub_module
+from coverslip.deid.icc import rebuild_profile, srgb_profile
+from coverslip.deid.policy import Policy, Profile
+from coverslip.deid.scrub import CODES, Scrubbed, scrub
+from coverslip.deid.uids import RandomIdentity
+from coverslip.errors import PolicyError
+from coverslip.model import (
+    AssociatedImage,
+    Fate,
+    ItemKind,
+    LabelSide,
+    RawMetadata,
+    Role,
+    Slide,
+    SourceItem,
+    SourceText,
+)
+
+CANARY = "ZACHARIAS^QUILLFEATHER"
+
+
+def scrubbed(source: Slide) -> Scrubbed:
+    return scrub(source, Policy(), RandomIdentity(), package_version="0.1.0")
+
+
+def item(kind: ItemKind, text: str = CANARY, key: str | None = "Filename") -> SourceItem:
+    return SourceItem(place="IFD 0 ImageDescription", key=key, kind=kind, text=SourceText(text))
+
+
+def device(*texts: str) -> tuple[str, str]:
+    metadata = RawMetadata(device=tuple(SourceText(text) for text in texts))
+    clean = scrubbed(slide(metadata=metadata)).clean
+    return clean.manufacturer, clean.manufacturer_model_name
+
+
+@pytest.mark.parametrize("kind", ItemKind)
+def test_each_kind_of_item_has_a_fate_and_no_value_goes_out(kind):
+    source = slide(metadata=RawMetadata(items=(item(kind),), device=(SourceText(CANARY),)))
+
+    result = scrubbed(source)
+
+    assert CANARY not in repr(result)
+    assert [f.kind for f in result.findings if f.place.startswith("IFD 0")] == [kind]
+
+
+@given(st.lists(st.sampled_from(ItemKind), max_size=20))
+def test_there_are_as_many_findings_as_things_found(kinds):
+    label = AssociatedImage(ifd=3, role=Role.LABEL, image_width=10, image_length=10)
+    metadata = RawMetadata(items=tuple(map(item, kinds)), icc_profile=srgb_profile())
+
+    findings = scrubbed(slide(metadata=metadata, associated_images=(label,))).findings
+
+    file_name, file_times, picture, profile = 1, 1, 1, 1
+    assert len(findings) == len(kinds) + file_name + file_times + picture + profile
+    assert all(isinstance(finding.fate, Fate) for finding in findings)
+
+
+def test_file_name_and_times_are_always_found():
+    places = {finding.place: finding for finding in scrubbed(slide()).findings}
+
+    assert places["file name"].fate is Fate.REPLACED
+    assert places["file name"].attribute == "SOPInstanceUID"
+    assert places["file system times"].fate is Fate.DROPPED
+
+
+@pytest.mark.parametrize("role", [Role.LABEL, Role.OVERVIEW, Role.THUMBNAIL])
+def test_associated_images_are_dropped(role):
+    picture = AssociatedImage(ifd=5, role=role, image_width=10, image_length=10)
+
+    findings = scrubbed(slide(associated_images=(picture,))).findings
+
+    assert (f"IFD 5 {role}", ItemKind.PICTURE, Fate.DROPPED) in [
+        (finding.place, finding.kind, finding.fate) for finding in findings
+    ]
+
+
+def test_profile_of_the_slide_is_rebuilt():
+    result = scrubbed(slide(metadata=RawMetadata(icc_profile=srgb_profile())))
+
+    assert result.clean.icc_profile == rebuild_profile(srgb_profile())
+    assert not result.clean.icc_is_synthetic
+    assert result.findings[-1].fate is Fate.CLEANED
+    assert result.findings[-1].attribute == "ICCProfile"
+
+
+def test_unusable_profile_is_dropped_and_srgb_assumed():
+    result = scrubbed(slide(metadata=RawMetadata(icc_profile=CANARY.encode() * 20)))
+
+    assert result.clean.icc_profile == srgb_profile()
+    assert result.clean.icc_is_synthetic
+    assert result.findings[-1].place == "ICC profile"
+    assert result.findings[-1].fate is Fate.DROPPED
+
+
+def test_missing_profile_is_no_finding():
+    result = scrubbed(slide())
+
+    assert result.clean.icc_is_synthetic
+    assert "ICC profile" not in [finding.place for finding in result.findings]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Aperio Leica Biosystems GT450 v1.0.1", ("Leica Biosystems", "Aperio GT 450")),
+        ("Aperio Leica Biosystems GT450DX v1.1", ("Leica Biosystems", "Aperio GT 450 DX")),
+        ("gt 450 dx", ("Leica Biosystems", "Aperio GT 450 DX")),
+        ("ScanScope ID = AT2_1234", ("Leica Biosystems", "Aperio AT2")),
+        ("ScanScope CS2", ("Leica Biosystems", "Aperio CS2")),
+        ("ScanScope CS", ("Aperio", "ScanScope CS")),
+        ("Aperio Image Library v11.2.1", ("Aperio", "Unknown")),
+        ("Leica SCN400F;Leica SCN", ("Leica Biosystems", "SCN400 F")),
+        ("NanoZoomer S360MD", ("Hamamatsu", "NanoZoomer S360MD")),
+        ("C13220-01", ("Hamamatsu", "NanoZoomer S360")),
+        ("C9600-12", ("Hamamatsu", "NanoZoomer 2.0-HT")),
+        ("Hamamatsu", ("Hamamatsu", "Unknown")),
+        ("PHILIPS UFS Scanner", ("Philips", "Ultra Fast Scanner")),
+        ("VENTANA DP 200", ("Ventana", "DP 200")),
+        ("Roche", ("Ventana", "Unknown")),
+        ("3DHISTECH PANNORAMIC 1000", ("3DHISTECH", "Pannoramic 1000")),
+        ("PerkinElmer Vectra Polaris", ("Akoya Biosciences", "PhenoImager HT")),
+        ("GT4501", ("Unknown", "Unknown")),
+        ("XAT2", ("Unknown", "Unknown")),
+        ("Dr Philipson's scanner", ("Unknown", "Unknown")),
+        ("", ("Unknown", "Unknown")),
+    ],
+)
+def test_device_is_named_by_the_closed_vocabulary(text, expected):
+    assert device(text) == expected
+
+
+def test_model_in_a_later_text_wins_over_a_manufacturer_in_an_earlier_one():
+    assert device("Aperio Image Library", "NanoZoomer S60") == ("Hamamatsu", "NanoZoomer S60")
+
+
+@given(st.text(max_size=60))
+def test_device_names_come_from_the_vocabulary_whatever_the_text_says(text):
+    names = {"Unknown"}
+    for row in (*scrub_module._MODELS, *scrub_module._MANUFACTURERS):
+        names.update(row[:-1])
+
+    assert set(device(text)) <= names
+
+
+def test_device_item_that_gave_the_model_is_cleaned_and_another_is_dropped():
+    items = (item(ItemKind.DEVICE, "GT450"), item(ItemKind.DEVICE, "SS7731"))
+    metadata = RawMetadata(items=items, device=(SourceText("GT450"),))
+
+    findings = scrubbed(slide(metadata=metadata)).findings
+
+    assert [(f.fate, f.attribute) for f in findings if f.kind is ItemKind.DEVICE] == [
+        (Fate.CLEANED, "ManufacturerModelName"),
+        (Fate.DROPPED, None),
+    ]
+
+
+def test_every_date_is_a_plain_dummy():
+    clean = scrubbed(slide()).clean
+
+    assert (clean.study_date, clean.study_time) == ("19000101", "000000")
+    assert (clean.content_date, clean.content_time) == ("19000101", "000000")
+    assert clean.acquisition_date_time == "19000101000000"
+    assert clean.longitudinal_temporal_information_modified == "REMOVED"
+
+
+def test_only_codes_of_work_that_was_done_are_claimed():
+    assert scrubbed(slide()).clean.deidentification_codes == CODES == ("113100", "113105")
+
+
+def test_method_names_package_profile_and_policy():
+    first, second = scrubbed(slide()).clean.deidentification_method
+
+    assert first == "coverslip 0.1.0 profile=public"
+    assert second == f"policy sha256:{Policy().digest()[:16]}"
+
+
+def test_no_two_identifiers_are_the_same_and_no_two_runs_share_one():
+    def identifiers(clean):
+        values = dataclasses.asdict(clean)
+        uids = [value for name, value in values.items() if name.endswith("_uid")]
+        names = [value for name, value in values.items() if name.endswith("identifier")]
+        return [*uids, *names, *clean.sop_instance_uids, clean.patient_id]
+
+    first, second = (identifiers(scrubbed(slide(levels=3)).clean) for _ in range(2))
+
+    assert len(first) == 6 + 2 + 3 + 1
+    assert len({*first, *second}) == 2 * len(first)
+
+
+@pytest.mark.parametrize(
+    ("power", "expected"),
+    [
+        (40.0, 40.0),
+        (None, None),
+        (20.123456789, 20.12),
+        (0.0, None),
+        (0.001, None),
+        (-20.0, None),
+        (20230517.0, None),
+        (math.inf, None),
+        (math.nan, None),
+    ],
+)
+def test_objective_power_is_kept_if_it_is_one(power, expected):
+    assert scrubbed(slide(objective_power=power)).clean.objective_power == expected
+
+
+def test_label_side_does_not_change_what_is_clean():
+    clean = scrubbed(slide(label_side=LabelSide.TOP)).clean
+
+    assert re.fullmatch(r"C-[0-9A-Z]{13}", clean.container_identifier)
+    assert clean.patient_name == f"{clean.patient_id}^"
+
+
+def test_version_that_is_none_is_refused():
+    with pytest.raises(PolicyError, match="version"):
+        scrub(slide(), Policy(), RandomIdentity(), package_version=f"1.0 {CANARY}")
+
+
+@pytest.mark.parametrize("name", ["research", "care", "pseudonymised", "clinical"])
+def test_profile_that_is_not_available_yet_is_refused(name):
+    with pytest.raises(PolicyError, match="not available yet"):
+        Policy(profile=Profile(name))
+
+
+@pytest.mark.parametrize("name", ["public", "anonymised"])
+def test_public_profile_has_an_alias(name):
+    assert Policy(profile=Profile(name)) == Policy()
+
+
+def test_profile_of_another_name_is_refused():
+    with pytest.raises(PolicyError, match="no profile"):
+        Profile("secret")
+
+
+@pytest.mark.parametrize("mpp_um", [0, -0.25, math.inf, math.nan])
+def test_impossible_spacing_is_refused(mpp_um):
+    with pytest.raises(PolicyError, match="positive and finite"):
+        Policy(mpp_um=mpp_um)
+
+
+def test_digest_is_that_of_the_policy_alone():
+    assert Policy().digest() == Policy(profile=Profile("anonymised")).digest()
+    assert Policy().digest() != Policy(mpp_um=0.25).digest()
+    assert Policy().digest() == hashlib.sha256(b'{"mpp_um":null,"profile":"public"}').hexdigest()

@@ -18,15 +18,18 @@ EXIT_INTERRUPTED = 130
 
 def main() -> NoReturn:
     """Run the command that ``sys.argv`` names and exit with its status."""
-    import click
+    import typer
 
     from coverslip.cli.app import app
 
+    # Newer versions of typer bring click along under a private name; its class for a wrong
+    # command line is in all of them the parent of this public one.
+    usage_error = typer.BadParameter.__base__ or typer.BadParameter
     try:
         status = app(standalone_mode=False)
-    except click.exceptions.Abort:
+    except typer.Abort:
         status = EXIT_INTERRUPTED
-    except click.UsageError as error:
+    except usage_error as error:
         status = _usage(error)
     except KeyboardInterrupt:
         _say("stopped; nothing was left half-written")
@@ -41,9 +44,9 @@ def _say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-def _usage(error: "click.UsageError") -> int:  # type: ignore[name-defined] # noqa: F821
+def _usage(error: Exception) -> int:
     """Tell what is wrong with the command line without repeating what was on it."""
-    context = error.ctx
+    context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "coverslip"
     parameter = getattr(error, "param", None)
     option = getattr(error, "option_name", None)

@@ -1,0 +1,210 @@
+"""What all tiled pyramids share: directories as levels, and what may be none."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from coverslip.errors import SourceError, UnsupportedSlideError
+from coverslip.model import Level, RawMetadata, SourceItem, SourceText, Spacing, TileIndex
+from coverslip.tiff import (
+    ICC_PROFILE,
+    JPEG_TABLES,
+    STRIP_BYTE_COUNTS,
+    STRIP_OFFSETS,
+    TILE_BYTE_COUNTS,
+    TILE_LENGTH,
+    TILE_OFFSETS,
+    TILE_WIDTH,
+    Directory,
+    Tiff,
+)
+
+NEW_SUBFILE_TYPE, IMAGE_WIDTH, IMAGE_LENGTH = 254, 256, 257
+_BITS_PER_SAMPLE, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 258, 259, 262, 266
+_ORIENTATION, _SAMPLES_PER_PIXEL, _PLANAR = 274, 277, 284
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
+_EXTRA_SAMPLES, _SAMPLE_FORMAT, _IMAGE_DEPTH, _TILE_DEPTH = 338, 339, 32997, 32998
+_MAX_FRAME_SIDE = 65535
+"""Rows and Columns are 16-bit unsigned in DICOM."""
+_ASPECT_TOLERANCE = 0.02
+_UNIT_MM = {2: 25.4, 3: 10.0}
+"""Millimetres in the unit of resolution: inch, centimetre."""
+_MPP_UM = (0.05, 20.0)
+"""What a microscope can mean; 72 dpi, the value nobody set, is 353 micrometres."""
+
+COPIED = {7: "JPEG", 33003: "JPEG 2000", 33004: "JPEG 2000", 33005: "JPEG 2000", 34712: "JPEG 2000"}
+REFUSED = {
+    1: "uncompressed",
+    5: "LZW",
+    6: "old-style JPEG",
+    8: "Deflate",
+    22610: "JPEG XR",
+    32773: "PackBits",
+    32946: "Deflate",
+    34887: "LERC",
+    34892: "lossy DNG JPEG",
+    34925: "LZMA",
+    34926: "ZSTD",
+    34927: "WebP",
+    34934: "JPEG XR",
+    50000: "ZSTD",
+    50001: "WebP",
+    50002: "JPEG XL",
+    52546: "JPEG XL",
+}
+
+
+def size_of(directory: Directory) -> tuple[int, int]:
+    """Return width and length of a directory's picture; 0 where it says nothing."""
+    return directory.integer(IMAGE_WIDTH, 0), directory.integer(IMAGE_LENGTH, 0)
+
+
+def is_like(base: Directory, other: Directory) -> bool:
+    """Tell whether a tiled directory may be a reduced level of ``base``."""
+    same = all(
+        base.integers(tag) == other.integers(tag) for tag in (_SAMPLES_PER_PIXEL, _BITS_PER_SAMPLE)
+    )
+    (width, length), (other_width, other_length) = size_of(base), size_of(other)
+    if not same or not 0 < other_width < width or not 0 < other_length < length:
+        return False
+    across, down = width / other_width, length / other_length
+    # Rounding by one pixel moves the ratio of a small level by more than the tolerance.
+    rounding = max(across / other_width, down / other_length)
+    return abs(across - down) <= _ASPECT_TOLERANCE * across + 2 * rounding
+
+
+def to_level(directory: Directory) -> Level:
+    """Return a tiled directory as a level.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        If its pixels cannot go into a frame as they are; the message says why.
+    SourceError
+        If its numbers make no sense.
+    """
+    _check_structure(directory)
+    width, length = size_of(directory)
+    tile_width, tile_length = directory.integer(TILE_WIDTH, 0), directory.integer(TILE_LENGTH, 0)
+    if min(width, length, tile_width, tile_length) < 1:
+        raise SourceError(f"{directory.place} has a width or length of 0")
+    if max(tile_width, tile_length) > _MAX_FRAME_SIDE:
+        raise UnsupportedSlideError(
+            f"{directory.place} has tiles of {tile_width}x{tile_length}, more than a frame can have"
+        )
+    across, down = -(-width // tile_width), -(-length // tile_length)
+    bits = directory.integers(_BITS_PER_SAMPLE) or (1,)
+    return Level(
+        ifd=directory.number,
+        image_width=width,
+        image_length=length,
+        tile_width=tile_width,
+        tile_length=tile_length,
+        samples_per_pixel=directory.integer(_SAMPLES_PER_PIXEL, 1),
+        bits_per_sample=bits[0],
+        compression=directory.integer(_COMPRESSION, 1),
+        photometric_interpretation=directory.integer(_PHOTOMETRIC, -1),
+        tiles=_tile_index(directory, across, down),
+        jpeg_tables=directory.raw(JPEG_TABLES),
+        spacing=resolution(directory),
+    )
+
+
+def _check_structure(directory: Directory) -> None:
+    def refuse(why: str) -> None:
+        raise UnsupportedSlideError(f"{directory.place} {why}")
+
+    compression = directory.integer(_COMPRESSION, 1)
+    if compression not in COPIED:
+        name = REFUSED.get(compression, "an unknown codec")
+        refuse(f"has {name} tiles (compression {compression}), which are not copied yet")
+    if directory.integer(_ORIENTATION, 1) != 1:
+        refuse("is stored turned or mirrored (tag 274 Orientation is not 1)")
+    if directory.integer(_PLANAR, 1) != 1:
+        refuse("stores its colours apart (tag 284 PlanarConfiguration is not 1)")
+    if directory.integer(_IMAGE_DEPTH, 1) != 1 or directory.integer(_TILE_DEPTH, 1) != 1:
+        refuse("is a volume (tag 32997 ImageDepth is not 1)")
+    if directory.integer(_FILL_ORDER, 1) != 1:
+        refuse("stores its bits reversed (tag 266 FillOrder is not 1)")
+    if directory.integers(_EXTRA_SAMPLES):
+        refuse("has an alpha channel (tag 338 ExtraSamples)")
+    if set(directory.integers(_SAMPLE_FORMAT)) - {1}:
+        refuse("has samples that are not unsigned integers (tag 339 SampleFormat)")
+    if directory.integer(_SAMPLES_PER_PIXEL, 1) not in (1, 3):
+        refuse("has neither one nor three samples a pixel (tag 277)")
+
+
+def _tile_index(directory: Directory, across: int, down: int) -> TileIndex:
+    """Return offsets and byte counts for the whole grid; missing tiles are 0 and 0.
+
+    Surplus entries are ignored, and a deficit means missing tiles.
+    """
+    offsets = directory.array(TILE_OFFSETS)
+    counts = directory.array(TILE_BYTE_COUNTS)
+    if offsets is None:
+        offsets = directory.array(STRIP_OFFSETS)
+    if counts is None:
+        counts = directory.array(STRIP_BYTE_COUNTS)
+    if offsets is None or counts is None:
+        raise SourceError(f"{directory.place} has no tile offsets or no byte counts")
+    tiles = across * down
+    if len(offsets) < tiles and tiles > 4 * len(offsets) + 4096:
+        raise SourceError(
+            f"{directory.place} needs {tiles} tiles and has offsets for {len(offsets)}"
+        )
+    grid = np.zeros((2, tiles), np.uint64)
+    present = min(len(offsets), len(counts), tiles)
+    grid[0, :present], grid[1, :present] = offsets[:present], counts[:present]
+    grid[:, (grid[0] == 0) | (grid[1] == 0)] = 0
+    return TileIndex(
+        offsets=np.ascontiguousarray(grid[0]),
+        byte_counts=np.ascontiguousarray(grid[1]),
+        across=across,
+        down=down,
+    )
+
+
+def resolution(directory: Directory) -> Spacing | None:
+    """Return the spacing of tags 282, 283 and 296, if it can be a microscope's."""
+    unit_mm = _UNIT_MM.get(directory.integer(_RESOLUTION_UNIT, 2))
+    x, y = directory.number_of(_X_RESOLUTION), directory.number_of(_Y_RESOLUTION)
+    if unit_mm is None or not x or not y or _RESOLUTION_UNIT not in directory:
+        return None
+    row_mm, column_mm = unit_mm / y, unit_mm / x
+    if all(_MPP_UM[0] <= mm * 1000 <= _MPP_UM[1] for mm in (row_mm, column_mm)):
+        return Spacing(row_mm=row_mm, column_mm=column_mm)
+    return None
+
+
+def private_ranges(tiff: Tiff, levels: Iterable[Level]) -> npt.NDArray[np.uint64]:
+    """Return offset and byte count of everything that no frame may touch, shape (n, 2)."""
+    level_ifds = {level.ifd for level in levels}
+    ranges = [np.zeros((0, 2), np.uint64)]
+    for directory in tiff.directories:
+        values = list(directory.value_ranges())
+        ranges.append(np.array(values, np.uint64).reshape(-1, 2))
+        if directory.number not in level_ifds:
+            ranges.append(directory.picture_ranges())
+    return np.concatenate(ranges)
+
+
+def raw_metadata(
+    tiff: Tiff, items: Sequence[SourceItem], device: Sequence[SourceText]
+) -> RawMetadata:
+    """Return the sealed metadata: ``items`` of the format, and every text tag besides.
+
+    Image descriptions are taken apart by the format, which yields their items.
+    """
+    others = [
+        item
+        for directory in tiff.directories
+        for item in directory.text_items()
+        if not (items and item.place.endswith(" ImageDescription"))
+    ]
+    profiles = (directory.raw(ICC_PROFILE) for directory in tiff.directories)
+    return RawMetadata(
+        items=(*items, *others),
+        device=tuple(device),
+        icc_profile=next((profile for profile in profiles if profile), None),
+    )

@@ -1,0 +1,73 @@
+"""Formats that are recognised but not supported yet: refused by name, not guessed at."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from coverslip.errors import UnsupportedSlideError
+from coverslip.model import Slide
+from coverslip.tiff import IMAGE_DESCRIPTION, NDPI_MARK, Directory, Tiff
+
+_MAKE, _SOFTWARE, _XMP, _ARGOS = 271, 305, 700, 65000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A format known by a sign; reading it raises with its name and the reason."""
+
+    name: str
+    sign: Callable[[Tiff], bool]
+
+    def matches(self, tiff: Tiff) -> bool:
+        """Tell whether the sign is there."""
+        return bool(tiff.directories) and self.sign(tiff)
+
+    def read(self, tiff: Tiff) -> Slide:  # noqa: ARG002 (the protocol's signature)
+        """Raise: no tile of this format is copied yet."""
+        raise UnsupportedSlideError(
+            f"{self.name} slides are not supported yet",
+            hint="supported are Aperio SVS and generic tiled TIFF with JPEG or JPEG 2000 tiles",
+        )
+
+
+def _text(directory: Directory, tag: int) -> str:
+    text = directory.text(tag)
+    return "" if text is None else text.reveal()
+
+
+def _first(tag: int, *, begins: str = "", holds: str = "", ends: str = "") -> Callable[[Tiff], bool]:
+    """Return a sign in a text tag of the first directory."""
+
+    def sign(tiff: Tiff) -> bool:
+        text = _text(tiff.directories[0], tag).strip()
+        return text.startswith(begins) and holds in text and text.endswith(ends)
+
+    return sign
+
+
+def _is_ventana(tiff: Tiff) -> bool:
+    return any("iScan" in _text(directory, _XMP) for directory in tiff.directories)
+
+
+def _is_philips(tiff: Tiff) -> bool:
+    first = tiff.directories[0]
+    return _text(first, _SOFTWARE).startswith("Philips") and "DPUfsImport" in _text(
+        first, IMAGE_DESCRIPTION
+    )
+
+
+BEFORE_APERIO = (
+    Refused(name="Hamamatsu NDPI", sign=lambda tiff: NDPI_MARK in tiff.directories[0]),
+    Refused(name="Leica SCN", sign=_first(IMAGE_DESCRIPTION, holds="leica-microsystems.com/scn/")),
+    Refused(name="Philips TIFF", sign=_is_philips),
+    Refused(name="Ventana", sign=_is_ventana),
+    Refused(name="OME-TIFF", sign=_first(IMAGE_DESCRIPTION, ends="OME>")),
+    Refused(name="QPTIFF", sign=_first(_SOFTWARE, begins="PerkinElmer-QPI")),
+)
+AFTER_APERIO = (
+    Refused(name="Argos", sign=lambda tiff: "Argos" in _text(tiff.directories[0], _ARGOS)),
+    Refused(name="Trestle", sign=_first(_SOFTWARE, begins="MedScan")),
+    Refused(name="Huron", sign=_first(_MAKE, begins="Huron")),
+    Refused(name="Motic", sign=_first(IMAGE_DESCRIPTION, begins="Motic")),
+    Refused(name="Mikroscan", sign=_first(IMAGE_DESCRIPTION, holds="Mikroscan Image Structure")),
+    Refused(name="3DHISTECH TIFF", sign=_first(IMAGE_DESCRIPTION, holds="3dh_PixelSizeX")),
+)

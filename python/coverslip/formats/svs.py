@@ -1,0 +1,221 @@
+"""Aperio SVS, GT450 included (Leica Biosystems)."""
+
+import re
+from collections.abc import Iterator
+
+from coverslip.errors import UnsupportedSlideError
+from coverslip.formats.pyramid import (
+    NEW_SUBFILE_TYPE,
+    is_like,
+    private_ranges,
+    raw_metadata,
+    size_of,
+    to_level,
+)
+from coverslip.limits import LIMITS
+from coverslip.model import (
+    AssociatedImage,
+    ItemKind,
+    LabelSide,
+    Role,
+    Slide,
+    SourceItem,
+    SourceText,
+    Spacing,
+)
+from coverslip.tiff import IMAGE_DESCRIPTION, Directory, Tiff
+
+_LABEL_TYPE, _MACRO_TYPE = 1, 9
+"""Values of tag 254 NewSubfileType by which Aperio marks its pictures."""
+_MACRO_ASPECT = 2.0
+"""A macro shows the whole glass, about three times as wide as long; a label is near square."""
+_MPP_UM = (0.05, 20.0)
+
+_KEYS: dict[str, ItemKind] = {
+    "Filename": ItemKind.NAME,
+    "CompressedFile": ItemKind.NAME,
+    "Webslide Files": ItemKind.NAME,
+    "Title": ItemKind.TEXT,
+    "Date": ItemKind.DATE,
+    "Time": ItemKind.DATE,
+    "Time Zone": ItemKind.DATE,
+    "User": ItemKind.PERSON,
+    "Patient": ItemKind.PERSON,
+    "Copyright": ItemKind.PERSON,
+    "ImageID": ItemKind.IDENTIFIER,
+    "DSR ID": ItemKind.IDENTIFIER,
+    "Barcode": ItemKind.IDENTIFIER,
+    "SlideID": ItemKind.IDENTIFIER,
+    "Accession": ItemKind.IDENTIFIER,
+    "Rack": ItemKind.IDENTIFIER,
+    "Slide": ItemKind.IDENTIFIER,
+    "ScanScope ID": ItemKind.DEVICE,
+    "Scanner ID": ItemKind.DEVICE,
+    "ScannerType": ItemKind.DEVICE,
+    "SessionMode": ItemKind.DEVICE,
+    "SessonMode": ItemKind.DEVICE,
+    "Parmset": ItemKind.TEXT,
+    "Scan Warning": ItemKind.TEXT,
+    "ICC Profile": ItemKind.DEVICE,
+    "LineCameraSkew": ItemKind.DEVICE,
+    "LineAreaXOffset": ItemKind.DEVICE,
+    "LineAreaYOffset": ItemKind.DEVICE,
+    "StripeWidth": ItemKind.DEVICE,
+    "Focus Offset": ItemKind.DEVICE,
+    "OffsetX": ItemKind.DEVICE,
+    "OffsetY": ItemKind.DEVICE,
+    "OffsetZ": ItemKind.DEVICE,
+    "Left": ItemKind.DEVICE,
+    "Top": ItemKind.DEVICE,
+    "Exposure Time": ItemKind.DEVICE,
+    "Exposure Scale": ItemKind.DEVICE,
+    "Gamma": ItemKind.DEVICE,
+    "DisplayColor": ItemKind.DEVICE,
+}
+"""The keys that are Aperio's own words; any other key is itself text of the slide."""
+
+_NUMBERS = {"AppMag", "MPP", "Originalwidth", "OriginalWidth", "Originalheight", "OriginalHeight"}
+"""Keys whose values pass as numbers, so there is nothing to find in them."""
+
+
+class AperioSvs:
+    """An SVS file: base, thumbnail, lower levels, label, macro."""
+
+    name = "Aperio SVS"
+
+    def matches(self, tiff: Tiff) -> bool:
+        """Tell whether the first directory is tiled and its description begins as Aperio's do."""
+        first = tiff.directories[0] if tiff.directories else None
+        return first is not None and first.is_tiled and _description(first).startswith("Aperio")
+
+    def read(self, tiff: Tiff) -> Slide:
+        """Return the slide."""
+        pictures = [d for d in tiff.directories if min(size_of(d)) > 0]
+        base = pictures[0]
+        if any(_has_focus_offset(directory) for directory in pictures):
+            raise UnsupportedSlideError("Aperio z-stacks are not supported yet")
+        tiled = [d for d in pictures if d.is_tiled and (d is base or is_like(base, d))]
+        tiled.sort(key=lambda d: -size_of(d)[0])
+        levels = tuple(to_level(directory) for directory in tiled)
+        others = [d for d in pictures if d not in tiled]
+        keys = _keys(_description(base))
+        header = _description(base).split("|", 1)[0]
+        images, notes = _classify(others)
+        return Slide(
+            format=self.name,
+            levels=levels,
+            associated_images=images,
+            metadata=raw_metadata(
+                tiff, tuple(_items(tiff)), (SourceText(header), _first_of(keys, "ScannerType"))
+            ),
+            spacing=_spacing(keys, header),
+            objective_power=_decimal(keys.get("AppMag")),
+            label_side=LabelSide.LEFT,
+            private_ranges=private_ranges(tiff, levels),
+            notes=notes,
+        )
+
+
+def _description(directory: Directory) -> str:
+    text = directory.text(IMAGE_DESCRIPTION)
+    return "" if text is None else text.reveal()[: LIMITS.description_characters]
+
+
+def _pairs(description: str) -> Iterator[tuple[str, str]]:
+    """Yield key and value of each part behind the first bar."""
+    for part in description.split("|")[1:]:
+        key, _, value = part.partition("=")
+        yield key.strip(), value.strip()
+
+
+def _keys(description: str) -> dict[str, str]:
+    return dict(reversed(list(_pairs(description))))
+
+
+def _first_of(keys: dict[str, str], key: str) -> SourceText:
+    return SourceText(keys.get(key, ""))
+
+
+def _has_focus_offset(directory: Directory) -> bool:
+    offset = _keys(_description(directory)).get("OffsetZ")
+    return offset is not None and _decimal(offset, allow_zero=True) != 0
+
+
+def _decimal(text: str | None, *, allow_zero: bool = False) -> float | None:
+    """Return a positive number, with a decimal point or comma; ``None`` if it is none."""
+    if text is None or not re.fullmatch(r"[0-9]{1,6}([.,][0-9]{1,12})?", text.strip()):
+        return None
+    value = float(text.strip().replace(",", "."))
+    return value if value > 0 or allow_zero else None
+
+
+def _spacing(keys: dict[str, str], header: str) -> Spacing | None:
+    """Return the spacing of ``MPP``, else of the header line's scan resolution."""
+    mpp_um = _decimal(keys.get("MPP"))
+    if mpp_um is None:
+        match = re.search(r"Scan resolution\s+([0-9.,]+)\s*um", header)
+        mpp_um = _decimal(match[1]) if match else None
+    if mpp_um is None or not _MPP_UM[0] <= mpp_um <= _MPP_UM[1]:
+        return None
+    return Spacing.from_mpp_um(mpp_um)
+
+
+def _items(tiff: Tiff) -> Iterator[SourceItem]:
+    """Yield every key of every description, and the header line in front of them."""
+    for directory in tiff.directories:
+        description = _description(directory)
+        if not description:
+            continue
+        place = f"{directory.place} ImageDescription"
+        header, *_ = description.split("|", 1)
+        yield SourceItem(place=place, key="header", kind=ItemKind.TEXT, text=SourceText(header))
+        for key, value in _pairs(description):
+            if key in _NUMBERS and (not value or _decimal(value) is not None):
+                continue
+            kind = _KEYS.get(key)
+            known = kind is not None
+            yield SourceItem(
+                place=place,
+                key=key if known else None,
+                kind=kind or ItemKind.UNKNOWN,
+                text=SourceText(value if known else f"{key}={value}"),
+            )
+
+
+def _classify(
+    others: list[Directory],
+) -> tuple[tuple[AssociatedImage, ...], tuple[str, ...]]:
+    """Return the pictures that are no level, by role, and notes on what does not agree."""
+    images, notes = [], []
+    for directory in others:
+        role, note = _role(directory)
+        width, length = size_of(directory)
+        images.append(
+            AssociatedImage(
+                ifd=directory.number, role=role, image_width=width, image_length=length
+            )
+        )
+        if note is not None:
+            notes.append(f"{directory.place}: {note}")
+    return tuple(images), tuple(notes)
+
+
+def _role(directory: Directory) -> tuple[Role, str | None]:
+    """Return what a picture shows; whatever is not sure is a LABEL."""
+    lines = _description(directory).split("\n")
+    word = lines[1].strip().split(" ")[0] if len(lines) > 1 else ""
+    said = {"label": Role.LABEL, "macro": Role.OVERVIEW}.get(word)
+    marked = {_LABEL_TYPE: Role.LABEL, _MACRO_TYPE: Role.OVERVIEW}.get(
+        directory.integer(NEW_SUBFILE_TYPE, 0)
+    )
+    if said is not None and marked is not None and said != marked:
+        return Role.LABEL, "tag 254 and its description disagree on what it shows: a label"
+    role = said or marked
+    if role is not None:
+        return role, None
+    if directory.number == 1 and not directory.is_tiled:
+        return Role.THUMBNAIL, None
+    width, length = size_of(directory)
+    if width >= _MACRO_ASPECT * length:
+        return Role.OVERVIEW, "taken for an overview by its shape"
+    return Role.LABEL, "not recognised, so taken for a label"

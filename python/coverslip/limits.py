@@ -1,0 +1,22 @@
+"""Every cap on what a TIFF may ask of the Python side; the core has its own in ``limits.rs``."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Caps on untrusted input, each with its reason. An error names the field."""
+
+    directories: int = 4096
+    """A slide has some tens; z-stacks and channels some hundreds."""
+    tags_in_directory: int = 4096
+    """Vendors write below a hundred."""
+    value_bytes: int = 64 << 20
+    """Largest value that is read whole: some XML descriptions hold pictures in Base64."""
+    description_characters: int = 1 << 20
+    """Most of a description that is taken apart into keys; the rest is one unknown item."""
+    tiles: int = 50_000_000
+    """16 bytes each; a slide of 20 GB has about a million."""
+
+
+LIMITS = Limits()

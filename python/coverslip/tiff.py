@@ -1,0 +1,450 @@
+"""Opens a TIFF and reads its directories; the only room that reads with tifffile.
+
+tifffile is lenient by design. So only its header and tag structures are used here; offsets and
+counts are checked against the file, and the core checks every tile once more.
+"""
+
+import errno
+import logging
+import os
+import stat
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+
+from coverslip.errors import LimitError, SourceError, UnsupportedSlideError
+from coverslip.limits import LIMITS
+from coverslip.model import ItemKind, SourceItem, SourceText, Uint64Array
+
+SUB_IFDS, EXIF_IFD, GPS_IFD, INTEROP_IFD = 330, 34665, 34853, 40965
+TILE_WIDTH, TILE_LENGTH = 322, 323
+STRIP_OFFSETS, STRIP_BYTE_COUNTS = 273, 279
+TILE_OFFSETS, TILE_BYTE_COUNTS = 324, 325
+JPEG_TABLES, ICC_PROFILE, IMAGE_DESCRIPTION = 347, 34675, 270
+NDPI_MARK = 65420
+
+_DTYPES = {
+    1: "u1", 2: "S1", 3: "u2", 4: "u4", 5: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 10: "i4",
+    11: "f4", 12: "f8", 13: "u4", 16: "u8", 17: "i8", 18: "u8",
+}  # fmt: skip
+"""Field types of TIFF 6.0 section 2 and of BigTIFF; a rational is two values."""
+_RATIONALS = {5, 10}
+_ASCII, _BYTE, _UNDEFINED = 2, 1, 7
+
+_TEXT_TAGS = {
+    269: ("DocumentName", ItemKind.NAME),
+    270: ("ImageDescription", ItemKind.TEXT),
+    271: ("Make", ItemKind.DEVICE),
+    272: ("Model", ItemKind.DEVICE),
+    285: ("PageName", ItemKind.TEXT),
+    305: ("Software", ItemKind.DEVICE),
+    306: ("DateTime", ItemKind.DATE),
+    315: ("Artist", ItemKind.PERSON),
+    316: ("HostComputer", ItemKind.PLACE),
+    333: ("InkNames", ItemKind.TEXT),
+    337: ("TargetPrinter", ItemKind.PLACE),
+    700: ("XMP", ItemKind.TEXT),
+    32781: ("ImageID", ItemKind.IDENTIFIER),
+    33432: ("Copyright", ItemKind.PERSON),
+    33723: ("IPTC", ItemKind.TEXT),
+    34377: ("Photoshop", ItemKind.TEXT),
+    36867: ("DateTimeOriginal", ItemKind.DATE),
+    36868: ("DateTimeDigitized", ItemKind.DATE),
+    37500: ("MakerNote", ItemKind.UNKNOWN),
+    37510: ("UserComment", ItemKind.TEXT),
+    37724: ("ImageSourceData", ItemKind.UNKNOWN),
+    40091: ("XPTitle", ItemKind.TEXT),
+    40092: ("XPComment", ItemKind.TEXT),
+    40093: ("XPAuthor", ItemKind.PERSON),
+    40094: ("XPKeywords", ItemKind.TEXT),
+    40095: ("XPSubject", ItemKind.TEXT),
+    42016: ("ImageUniqueID", ItemKind.IDENTIFIER),
+    42032: ("CameraOwnerName", ItemKind.PERSON),
+    42033: ("BodySerialNumber", ItemKind.DEVICE),
+    42037: ("LensSerialNumber", ItemKind.DEVICE),
+    42112: ("GDALMetadata", ItemKind.TEXT),
+    50838: ("ImageJMetaDataByteCounts", ItemKind.TEXT),
+    50839: ("ImageJMetaData", ItemKind.TEXT),
+}
+_STRUCTURE_TAGS = {258, JPEG_TABLES, ICC_PROFILE, 339, 530, 532}
+"""Arrays of numbers, tables and profiles: not text, each handled where it is used."""
+
+_quiet: ContextVar[bool] = ContextVar("coverslip_reads_tiff", default=False)
+
+
+class _Silence(logging.Filter):
+    """Holds back what tifffile says about our files: it quotes file names and values."""
+
+    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002
+        return not _quiet.get()
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    dtype: int
+    count: int
+    offset: int
+    """Where the value lies in the file, inline or not."""
+    byte_count: int
+    is_inline: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """One image file directory, its values read when they are asked for."""
+
+    number: int
+    """Position in the file's chain; directories of SUBIFDS follow their parent."""
+    parent: int | None
+    kind: str
+    """``IFD``, ``SubIFD``, ``Exif``, ``GPS`` or ``Interop``."""
+    _tiff: "Tiff" = field(repr=False)
+    _entries: dict[int, _Entry] = field(repr=False)
+
+    @property
+    def is_tiled(self) -> bool:
+        """Whether the picture is stored in tiles rather than strips."""
+        return TILE_WIDTH in self._entries
+
+    def __contains__(self, tag: int) -> bool:
+        return tag in self._entries
+
+    def array(self, tag: int) -> Uint64Array | None:
+        """Return the unsigned integers of a tag, straight from the file; ``None`` if absent.
+
+        Raises
+        ------
+        SourceError
+            If the tag holds something else.
+        LimitError
+            If there are more of them than a level may have tiles.
+        """
+        entry = self._entries.get(tag)
+        if entry is None:
+            return None
+        if entry.dtype not in (1, 3, 4, 13, 16, 18):
+            raise SourceError(f"{self.place} tag {tag} has field type {entry.dtype}")
+        if entry.count > LIMITS.tiles:
+            raise LimitError(
+                f"{self.place} tag {tag} has {entry.count} values, more than the limit "
+                f"tiles = {LIMITS.tiles}"
+            )
+        values = np.frombuffer(self._tiff.read(entry), self._tiff.dtype(entry.dtype))
+        return values.astype(np.uint64)
+
+    def integers(self, tag: int) -> tuple[int, ...]:
+        """Return the few unsigned integers of a tag; empty if absent."""
+        values = self.array(tag)
+        return () if values is None else tuple(int(value) for value in values[:64])
+
+    def integer(self, tag: int, default: int) -> int:
+        """Return the first unsigned integer of a tag, or ``default``."""
+        values = self.integers(tag)
+        return values[0] if values else default
+
+    def number_of(self, tag: int) -> float | None:
+        """Return the first value of a numeric tag; ``None`` if absent, or not a number."""
+        entry = self._entries.get(tag)
+        if entry is None or entry.dtype in (_ASCII, _UNDEFINED) or entry.count < 1:
+            return None
+        values = np.frombuffer(self._tiff.read(entry), self._tiff.dtype(entry.dtype))
+        if entry.dtype in _RATIONALS:
+            return float(values[0]) / float(values[1]) if values[1] else None
+        return float(values[0])
+
+    def raw(self, tag: int) -> bytes | None:
+        """Return the bytes of a tag as they are; ``None`` if absent."""
+        entry = self._entries.get(tag)
+        return None if entry is None else self._tiff.read(entry)
+
+    def text(self, tag: int) -> SourceText | None:
+        """Return the text of a tag up to its end, whatever encoding it has."""
+        value = self.raw(tag)
+        if value is None:
+            return None
+        return SourceText(value.rstrip(b"\0").decode("utf-8", errors="replace"))
+
+    @property
+    def place(self) -> str:
+        """How messages and findings name this directory."""
+        return f"{self.kind} {self.number}"
+
+    def text_items(self) -> Iterator[SourceItem]:
+        """Yield every tag of this directory that may hold text."""
+        for tag, entry in self._entries.items():
+            name, kind = _TEXT_TAGS.get(tag, (f"tag {tag}", ItemKind.UNKNOWN))
+            is_known = tag in _TEXT_TAGS
+            may_hold_text = entry.dtype == _ASCII or (
+                entry.dtype in (_BYTE, _UNDEFINED) and tag not in _STRUCTURE_TAGS
+            )
+            is_private = tag >= 65000 or self.kind in ("Exif", "GPS", "Interop")
+            if is_known or may_hold_text or is_private:
+                value = self.raw(tag) or b""
+                text = SourceText(value.rstrip(b"\0").decode("utf-8", errors="replace"))
+                yield SourceItem(
+                    place=f"{self.place} {name}",
+                    key=name if is_known else None,
+                    kind=kind,
+                    text=text,
+                )
+
+    def value_ranges(self) -> Iterator[tuple[int, int]]:
+        """Yield offset and byte count of every value that lies outside the directory."""
+        for tag, entry in self._entries.items():
+            if not entry.is_inline and tag != JPEG_TABLES:
+                yield entry.offset, entry.byte_count
+
+    def picture_ranges(self) -> npt.NDArray[np.uint64]:
+        """Return offset and byte count of every tile or strip, shape (n, 2)."""
+        pairs = []
+        for offsets_tag, counts_tag in (
+            (TILE_OFFSETS, TILE_BYTE_COUNTS),
+            (STRIP_OFFSETS, STRIP_BYTE_COUNTS),
+        ):
+            offsets, counts = self.array(offsets_tag), self.array(counts_tag)
+            if offsets is not None and counts is not None:
+                shared = min(len(offsets), len(counts))
+                pairs.append(np.stack([offsets[:shared], counts[:shared]], axis=1))
+        return np.concatenate(pairs) if pairs else np.zeros((0, 2), np.uint64)
+
+
+class Tiff:
+    """An open TIFF: its directories in the order of the chain."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        status = os.fstat(file.fileno())
+        self.stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        self.byte_count = status.st_size
+        self._file = file
+        self._parser = tifffile.TiffFile(file, name="slide")
+        self.directories = tuple(self._walk())
+
+    @property
+    def is_bigtiff(self) -> bool:
+        """Whether offsets have 64 bits."""
+        return bool(self._parser.is_bigtiff)
+
+    def dtype(self, field_type: int) -> np.dtype[np.generic]:
+        """Return the array type of a TIFF field type in this file's byte order."""
+        return np.dtype(_DTYPES[field_type]).newbyteorder(self._parser.byteorder)
+
+    def read(self, entry: _Entry) -> bytes:
+        """Return the bytes of a value.
+
+        Raises
+        ------
+        LimitError
+            If it is longer than a value may be.
+        SourceError
+            If the file ends before it does.
+        """
+        limit = max(LIMITS.value_bytes, 8 * LIMITS.tiles)
+        if entry.byte_count > limit:
+            raise LimitError(
+                f"a value of {entry.byte_count} bytes exceeds the limit value_bytes = {limit}"
+            )
+        self._file.seek(entry.offset)
+        value = self._file.read(entry.byte_count)
+        if len(value) != entry.byte_count:
+            raise SourceError("the file ends inside a value of a directory")
+        return value
+
+    def _walk(self) -> Iterator[Directory]:
+        """Read the chain of directories and whatever hangs off them, each only once."""
+        seen: set[int] = set()
+        pending: list[tuple[int, int | None, str]] = [(self._first_offset(), None, "IFD")]
+        number = 0
+        while pending:
+            offset, parent, kind = pending.pop(0)
+            if offset == 0 or offset in seen:
+                continue
+            if len(seen) >= LIMITS.directories:
+                raise LimitError(
+                    f"more directories than the limit directories = {LIMITS.directories}"
+                )
+            seen.add(offset)
+            entries, following = self._read_directory(offset, number)
+            directory = Directory(
+                number=number, parent=parent, kind=kind, _tiff=self, _entries=entries
+            )
+            yield directory
+            children = [
+                (child, number, child_kind)
+                for tag, child_kind in (
+                    (SUB_IFDS, "SubIFD"),
+                    (EXIF_IFD, "Exif"),
+                    (GPS_IFD, "GPS"),
+                    (INTEROP_IFD, "Interop"),
+                )
+                if tag in entries
+                for child in self._offsets(directory, tag)
+            ]
+            pending = children + ([(following, None, kind)] if kind == "IFD" else []) + pending
+            number += 1
+
+    def _offsets(self, directory: Directory, tag: int) -> tuple[int, ...]:
+        offsets = directory.array(tag)
+        return () if offsets is None else tuple(int(o) for o in offsets[: LIMITS.directories])
+
+    def _first_offset(self) -> int:
+        parser = self._parser.tiff
+        self._file.seek(8 if self.is_bigtiff else 4)
+        (offset,) = struct.unpack(parser.offsetformat, self._exactly(parser.offsetsize))
+        return int(offset)
+
+    def _exactly(self, byte_count: int) -> bytes:
+        value = self._file.read(byte_count)
+        if len(value) != byte_count:
+            raise SourceError("the file ends inside a directory")
+        return value
+
+    def _read_directory(self, offset: int, number: int) -> tuple[dict[int, _Entry], int]:
+        parser = self._parser.tiff
+        if offset >= self.byte_count:
+            raise SourceError(f"IFD {number} lies at offset {offset}, beyond the end of the file")
+        self._file.seek(offset)
+        (count,) = struct.unpack(parser.tagnoformat, self._exactly(parser.tagnosize))
+        if count > LIMITS.tags_in_directory:
+            raise LimitError(
+                f"IFD {number} has {count} tags, more than the limit "
+                f"tags_in_directory = {LIMITS.tags_in_directory}"
+            )
+        table = self._exactly(count * parser.tagsize)
+        (following,) = struct.unpack(
+            parser.offsetformat, self._file.read(parser.offsetsize).ljust(parser.offsetsize, b"\0")
+        )
+        first = offset + parser.tagnosize
+        entries = {}
+        for index in range(count):
+            start = index * parser.tagsize
+            code, entry = self._entry(first + start, table[start : start + parser.tagsize], number)
+            if entry is not None:
+                entries.setdefault(code, entry)
+        return entries, int(following)
+
+    def _entry(self, offset: int, header: bytes, number: int) -> tuple[int, _Entry | None]:
+        """Return a tag; one whose field type is unknown is left out, as TIFF 6.0 demands."""
+        parser = self._parser.tiff
+        code, dtype, count, value = struct.unpack(parser.tagheaderformat, header)
+        if dtype not in _DTYPES:
+            return code, None
+        size = int(count) * np.dtype(_DTYPES[dtype]).itemsize * (2 if dtype in _RATIONALS else 1)
+        is_inline = size <= parser.tagoffsetthreshold
+        if is_inline:
+            value_offset = offset + parser.tagsize - parser.tagoffsetthreshold
+        else:
+            (value_offset,) = struct.unpack(parser.offsetformat, value)
+        if value_offset + size > self.byte_count:
+            raise SourceError(
+                f"IFD {number} tag {code} claims {size} bytes at offset {value_offset}, but the "
+                f"file has {self.byte_count} bytes"
+            )
+        return code, _Entry(int(dtype), int(count), int(value_offset), size, is_inline)
+
+
+@contextmanager
+def open_tiff(path: Path) -> Iterator[Tiff]:
+    """Yield a TIFF, opened once and for reading only.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        If it is a slide format that is not TIFF; the message names it.
+    SourceError
+        If it is not a TIFF, or a damaged one.
+    OSError
+        If it cannot be read; without the file's name, which may identify a patient.
+    """
+    tifffile_log = logging.getLogger("tifffile")
+    silence = _Silence()
+    tifffile_log.addFilter(silence)
+    token = _quiet.set(True)
+    try:
+        with _open_file(path) as file:
+            _check_first_bytes(file)
+            yield _parse(file)
+    finally:
+        _quiet.reset(token)
+        tifffile_log.removeFilter(silence)
+
+
+def _open_file(path: Path) -> BinaryIO:
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if stat.S_ISREG(mode):
+            return path.open("rb")
+        failed: Exception = SourceError("the slide is not a regular file")
+    except OSError as error:
+        failed = OSError(error.errno, error.strerror)
+    raise failed
+
+
+def _parse(file: BinaryIO) -> Tiff:
+    problem = "the TIFF structure cannot be read"
+    try:
+        return Tiff(file)
+    except (SourceError, LimitError):
+        raise
+    except OSError as error:
+        failed: Exception = OSError(error.errno, error.strerror)
+    except MemoryError:
+        failed = LimitError(f"{problem} in the memory at hand")
+    except Exception:  # noqa: BLE001 (tifffile raises many kinds, with values in their messages)
+        failed = SourceError(problem)
+    raise failed
+
+
+_FOREIGN = (
+    (0, b"\x89PNG", "a PNG picture", None),
+    (0, b"\xff\xd8\xff", "a JPEG picture", None),
+    (0, b"ZISRAWFILE", "Zeiss CZI", "export it as an OME-TIFF or SVS with JPEG tiles"),
+    (0, b"SQLite format 3", "a SQLite file, perhaps a Sakura slide", "export it as a TIFF"),
+    (0, b"PK\x03\x04", "a ZIP archive", "unpack it and convert the slide inside"),
+    (0, b"[GENERAL]", "a MIRAX (MRXS) or other text index", "export it as a TIFF"),
+    (0, b"[Virtual Microscope", "Hamamatsu VMS or VMU", "export it as NDPI"),
+    (0, b"[NanoZoomer", "a Hamamatsu NDPIS index", "convert the NDPI files that it lists"),
+    (0, b"<?xml", "an XML file", None),
+    (128, b"DICM", "DICOM already", None),
+)
+
+
+def _check_first_bytes(file: BinaryIO) -> None:
+    """Raise for whatever is not a TIFF, with its name where it has one."""
+    start = file.read(132)
+    file.seek(0)
+    if not start:
+        raise SourceError("the file is empty")
+    if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        if _is_large_ndpi(file, start):
+            raise UnsupportedSlideError("Hamamatsu NDPI slides are not supported yet")
+        return
+    for offset, magic, name, hint in _FOREIGN:
+        if start[offset:].startswith(magic):
+            raise UnsupportedSlideError(f"the file is {name}, not a TIFF", hint=hint)
+    raise SourceError("the file is not a TIFF", hint="coverslip reads TIFF-based slides")
+
+
+def _is_large_ndpi(file: BinaryIO, start: bytes) -> bool:
+    """Tell an NDPI whose first directory lies beyond 4 GB: its offset has 64 bits."""
+    if start[:4] != b"II*\0" or len(start) < 12:
+        return False
+    (offset,) = struct.unpack_from("<Q", start, 4)
+    if offset < 1 << 32 or offset + 2 > os.fstat(file.fileno()).st_size:
+        return False
+    file.seek(offset)
+    table = file.read(2 + 12 * 200)
+    file.seek(0)
+    (count,) = struct.unpack_from("<H", table)
+    codes = (struct.unpack_from("<H", table, 2 + 12 * i)[0] for i in range(min(count, 199))
+             if 4 + 12 * i <= len(table))
+    return NDPI_MARK in codes

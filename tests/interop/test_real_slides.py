@@ -1,0 +1,184 @@
+"""Real slides through the whole program, read back by programs that nobody here wrote."""
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pydicom
+import pytest
+import tifffile
+
+import coverslip
+from tests.conftest import SLIDES
+from tests.interop import readers
+
+pytestmark = pytest.mark.slides
+
+CASES = {
+    "aperio-jpeg": "aperio/CMU-1-Small-Region.svs",
+    "aperio-jpeg2000": "aperio/tcga-cr-7395-01a-01-ts1.svs",
+    "generic-jp2": "generic-tiff/CMU-1-Small-Region.jp2.tiff",
+    "generic-jpeg": "generic-tiff/CMU-1-Small-Region.jpeg.tiff",
+    "generic-rgb-ids": "generic-tiff/tiled-jpeg-rgb-u8.tif",
+}
+REFUSED = {
+    "generic-tiff/boxes.tiff": "Deflate",
+    "generic-tiff/ojpeg-tile.tif": "old-style JPEG",
+    "hamamatsu/test3-DAPI-2-(387).ndpi": "Hamamatsu NDPI",
+    "ome-tiff/OS-1-detail.ome.tif": "OME-TIFF",
+    "qptiff/small_vectra.qptiff": "QPTIFF",
+    "vsi/vsi-ets-test-jpg2k.vsi": "strips",
+    "dicom/sm_image.dcm": "DICOM already",
+}
+
+
+class Converted:
+    def __init__(self, source, result):
+        self.source = source
+        self.result = result
+        self.instances = [instance.path for instance in result.instances]
+        self.folder = self.instances[0].parent
+
+
+@pytest.fixture(scope="module", params=CASES)
+def converted(request, tmp_path_factory):
+    source = SLIDES / CASES[request.param]
+    out = tmp_path_factory.mktemp("out")
+    return Converted(source, coverslip.convert(source, out, mpp_um=0.5))
+
+
+def levels_of(source):
+    """Yield the tiled directories of a file, as tifffile sees them, largest first."""
+    with tifffile.TiffFile(source) as tiff:
+        for page in tiff.pages:
+            if page.is_tiled:
+                yield page
+
+
+def picture_of(source, page):
+    """Return the pixels of a directory, decoded by tifffile and imagecodecs."""
+    return tifffile.imread(source, key=page.index)
+
+
+def entropy_of_jpeg(stream):
+    """Return what lies between the SOS segment and the EOI, found by a plain walk."""
+    at = 2
+    while stream[at : at + 2] != b"\xff\xda":
+        at += 2 + int.from_bytes(stream[at + 2 : at + 4])
+    at += 2 + int.from_bytes(stream[at + 2 : at + 4])
+    return stream[at : stream.rindex(b"\xff\xd9")]
+
+
+def entropy_of_jpeg2000(stream):
+    """Return everything from the first tile-part to the EOC, out of a JP2 file or not."""
+    at = stream.index(b"\xff\x4f\xff\x51") + 2
+    while stream[at : at + 2] != b"\xff\x90":
+        at += 2 + int.from_bytes(stream[at + 2 : at + 4])
+    return stream[at : stream.rindex(b"\xff\xd9")]
+
+
+def test_entropy_coded_bytes_of_every_frame_are_those_of_its_tile(converted):
+    data = converted.source.read_bytes()
+    pages = list(levels_of(converted.source))
+    assert len(pages) == len(converted.instances)
+    for page, path in zip(pages, converted.instances, strict=True):
+        frames = readers.frames_of(path)
+        assert len(frames) == len(page.dataoffsets)
+        ranges = zip(page.dataoffsets, page.databytecounts, strict=True)
+        for frame, (offset, count) in zip(frames, ranges, strict=True):
+            tile = data[offset : offset + count]
+            split = entropy_of_jpeg if frame.startswith(b"\xff\xd8") else entropy_of_jpeg2000
+            assert split(frame) == split(tile)
+
+
+def test_no_frame_holds_a_comment_or_application_segment_but_the_colour_marker(converted):
+    for path in converted.instances:
+        for frame in readers.frames_of(path):
+            if frame.startswith(b"\xff\xd8"):
+                header = frame[: len(frame) - len(entropy_of_jpeg(frame))]
+                assert not re.search(rb"\xff[\xe0-\xed\xef\xfe]..", header, re.DOTALL)
+            else:
+                header = frame[: frame.index(b"\xff\x90")]
+                assert b"\xff\x64" not in header
+
+
+@pytest.mark.parametrize("plugin", ["pylibjpeg", "gdcm"])
+def test_decoded_pixels_equal_an_independent_decoding_of_the_source(converted, plugin):
+    for page, path in zip(levels_of(converted.source), converted.instances, strict=True):
+        frames = readers.by_pydicom(path, plugin)
+        pixels = readers.mosaic(frames, page.imagewidth, page.imagelength)
+        assert_same_picture(pixels, picture_of(converted.source, page), frames_of=path)
+
+
+def assert_same_picture(pixels, expected, *, frames_of, most=None):
+    """Compare two decodings: alike but for rounding of inverse DCT, wavelet and upsampling."""
+    assert pixels.shape == expected.shape
+    difference = np.abs(pixels.astype(int) - expected.astype(int))
+    is_subsampled = pydicom.dcmread(frames_of).PhotometricInterpretation == "YBR_FULL_422"
+    allowed_mean, allowed_most = (2.5, 90) if is_subsampled else (0.6, 4)
+    assert difference.mean() <= allowed_mean
+    assert difference.max() <= (most or allowed_most)
+
+
+def test_openslide_and_wsidicom_show_the_same_pixels(converted):
+    by_openslide = readers.by_openslide(converted.folder)
+    by_wsidicom = readers.by_wsidicom(converted.folder)
+    pages = list(levels_of(converted.source))
+    assert len(by_openslide) == len(by_wsidicom) == len(pages)
+    for number, page in enumerate(pages):
+        expected = picture_of(converted.source, page)
+        path = converted.instances[number]
+        assert_same_picture(by_openslide[number], expected, frames_of=path)
+        assert_same_picture(by_wsidicom[number], expected, frames_of=path)
+
+
+def test_highdicom_shows_the_same_pixels(converted):
+    for page, path in zip(levels_of(converted.source), converted.instances, strict=True):
+        expected = picture_of(converted.source, page)
+        assert_same_picture(readers.by_highdicom(path), expected, frames_of=path)
+
+
+@pytest.mark.tools
+def test_dcmtk_decodes_every_jpeg_frame_without_a_word(converted, tool, tmp_path):
+    for page, path in zip(levels_of(converted.source), converted.instances, strict=True):
+        if pydicom.dcmread(path, stop_before_pixels=True).LossyImageCompressionMethod != "ISO_10918_1":
+            pytest.skip("Debian's DCMTK has no JPEG 2000")
+        frames = readers.by_dcmtk(path, tool("dcmdjpeg"), tmp_path)
+        pixels = readers.mosaic(frames, page.imagewidth, page.imagelength)
+        assert_same_picture(pixels, picture_of(converted.source, page), frames_of=path)
+
+
+@pytest.mark.tools
+def test_dciodvfy_finds_no_fault(converted, tool):
+    for path in converted.instances:
+        assert readers.dciodvfy(path, tool("dciodvfy")) == []
+
+
+def test_certificate_is_valid_and_counts_every_frame(converted):
+    import jsonschema
+
+    from coverslip.audit import certificate_schema
+
+    certificate = json.loads(converted.result.certificate_path.read_text())
+    jsonschema.validate(certificate, certificate_schema())
+    copied = sum(instance["frames_copied"] for instance in certificate["instances"])
+    assert copied == converted.result.frames.copied
+    assert certificate["checks"]["read_back"] == "passed"
+
+
+@pytest.mark.parametrize(("name", "reason"), REFUSED.items())
+def test_what_cannot_be_copied_is_refused_by_name(name, reason, tmp_path):
+    with pytest.raises(coverslip.CoverslipError, match=reason):
+        coverslip.convert(SLIDES / name, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [*CASES.values(), *REFUSED])
+def test_nothing_that_is_printed_names_the_slide(name, tmp_path):
+    command = [sys.executable, "-m", "coverslip", "convert", SLIDES / name, "-o", tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    stem = (SLIDES / name).name.split(".")[0]
+    assert stem not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

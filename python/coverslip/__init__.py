@@ -1,9 +1,9 @@
 """Turn TIFF-based whole-slide images into de-identified DICOM without recoding a tile.
 
-    import coverslip
+import coverslip
 
-    slide = coverslip.open("slide.svs")
-    result = coverslip.convert("slide.svs", "out/")
+slide = coverslip.open("slide.svs")
+result = coverslip.convert("slide.svs", "out/")
 """
 
 import importlib
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         UnsupportedSlideError,
         VerificationError,
     )
-    from coverslip.slide import OpenedSlide, open  # noqa: A004 (the verb of the interface)
+    from coverslip.slide import OpenedSlide, open
 
 _HOMES = {
     "CoverslipError": "errors",

@@ -16,6 +16,24 @@ from typing import Literal, final
 import numpy as np
 import numpy.typing as npt
 
+__all__ = [
+    "IS_DEBUG_BUILD",
+    "FramePlan",
+    "Jpeg2000Facts",
+    "JpegFacts",
+    "Source",
+    "TileIndex",
+    "VerifyReport",
+    "WriteReport",
+    "__version__",
+    "inspect_tile",
+    "join_jpeg",
+    "plan_jpeg",
+    "plan_jpeg2000",
+    "verify_instance",
+    "write_instance",
+]
+
 __version__: str
 IS_DEBUG_BUILD: bool
 

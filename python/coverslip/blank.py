@@ -3,6 +3,7 @@
 import struct
 
 import numpy as np
+import numpy.typing as npt
 
 from coverslip import _core
 from coverslip.model import FrameFormat
@@ -21,7 +22,7 @@ def jpeg2000(
     """Return a white codestream of the kind that ``facts`` describe."""
     depth = facts.depths[0]
     dtype = np.dtype(np.uint8 if depth == 8 else np.uint16)
-    white = np.iinfo(dtype).max
+    white = (1 << depth) - 1
     if frame_format.photometric_interpretation == "YBR_FULL_422":
         luminance = _encode(np.full((rows, columns), white, dtype), facts, mct=False)
         return _with_flat_chroma(luminance, facts)
@@ -31,11 +32,15 @@ def jpeg2000(
     return _encode(np.full((rows, columns, 3), white, dtype), facts, mct=transformed)
 
 
-def _encode(picture: "np.ndarray[tuple[int, ...], np.dtype[np.unsignedinteger]]",
-            facts: _core.Jpeg2000Facts, *, mct: bool) -> bytes:
+def _encode(
+    picture: npt.NDArray[np.uint8 | np.uint16],
+    facts: _core.Jpeg2000Facts,
+    *,
+    mct: bool,
+) -> bytes:
     import imagecodecs
 
-    encoded: bytes = imagecodecs.jpeg2k_encode(
+    encoded = imagecodecs.jpeg2k_encode(
         picture,
         level=0 if facts.reversible else _NEAR_LOSSLESS,
         codecformat="j2k",
@@ -43,7 +48,7 @@ def _encode(picture: "np.ndarray[tuple[int, ...], np.dtype[np.unsignedinteger]]"
         mct=mct,
         resolutions=facts.decompositions + 1,
     )
-    return _without_comments(encoded)
+    return _without_comments(bytes(encoded))
 
 
 def _main_header(codestream: bytes) -> list[tuple[int, bytes]]:
@@ -75,7 +80,8 @@ def _with_flat_chroma(luminance: bytes, facts: _core.Jpeg2000Facts) -> bytes:
     for marker, segment in segments:
         if marker == _SIZ:
             chroma = b"".join(
-                struct.pack(">BBB", segment[40], *separation) for separation in facts.separations[1:]
+                struct.pack(">BBB", segment[40], *separation)
+                for separation in facts.separations[1:]
             )
             body = segment[4:38] + struct.pack(">H", 3) + segment[40:43] + chroma
             rewritten.append(struct.pack(">HH", marker, len(body) + 2) + body)

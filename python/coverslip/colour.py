@@ -43,7 +43,7 @@ class Verdict:
 
 
 def of_jpeg(
-    facts: _core.JpegFacts, photometric: int, measure: Measure, declared: str | None
+    facts: _core.JpegFacts, photometric: int, measure: Measure, declared: Samples | None
 ) -> Verdict:
     """Return what the samples of three-component JPEG tiles are.
 
@@ -75,7 +75,7 @@ def of_jpeg(
     return _weigh(_by_marker(facts), tag, measure, declared)
 
 
-def of_untransformed(sign: Samples, measure: Measure, declared: str | None) -> Verdict:
+def of_untransformed(sign: Samples, measure: Measure, declared: Samples | None) -> Verdict:
     """Return what the samples of JPEG 2000 tiles without colour transformation are.
 
     Raises
@@ -100,9 +100,9 @@ def _by_tag(photometric: int) -> Samples | None:
 
 
 def _weigh(
-    marker: Samples | None, tag: Samples | None, measure: Measure, declared: str | None
+    marker: Samples | None, tag: Samples | None, measure: Measure, declared: Samples | None
 ) -> Verdict:
-    if declared == "RGB" or declared == "YBR":  # noqa: PLR1714 (narrows the type)
+    if declared is not None:
         return Verdict(samples=declared, notes=(f"samples are {declared} as the user says",))
     signs = {sign for sign in (marker, tag) if sign is not None}
     measured = measure()

@@ -9,6 +9,7 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from coverslip import _core, audit, blank
+from coverslip.colour import Samples
 from coverslip.commit import staging
 from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.scrub import Scrubbed, scrub
@@ -17,7 +18,7 @@ from coverslip.dicom import modules, part10, wsm
 from coverslip.dicom.geometry import level_spacing
 from coverslip.errors import CoverslipError, SourceError
 from coverslip.model import CleanMetadata, FrameFormat, InstanceSpec, Level, Spacing
-from coverslip.routes import JpegColour, Route
+from coverslip.routes import Route
 from coverslip.slide import OpenedSlide, open, require_copy, require_spacing
 from coverslip.verify.frames import read_back
 
@@ -97,7 +98,7 @@ def convert(
     *,
     profile: str = "public",
     mpp_um: float | None = None,
-    colour: JpegColour | None = None,
+    colour: Samples | None = None,
     verify: bool = True,
     on_progress: OnProgress | None = None,
 ) -> Result:
@@ -155,7 +156,7 @@ def convert_opened(
     policy: Policy,
     identity: Identity,
     *,
-    colour: JpegColour | None = None,
+    colour: Samples | None = None,
     verify: bool = True,
     on_progress: OnProgress | None = None,
 ) -> Result:
@@ -185,8 +186,7 @@ def convert_opened(
     return Result(
         study_path=study,
         instances=tuple(
-            replace(instance, path=study / series.name / instance.path.name)
-            for instance in written
+            replace(instance, path=study / series.name / instance.path.name) for instance in written
         ),
         frames=_total([instance.frames for instance in written]),
         certificate=certificate,
@@ -292,9 +292,7 @@ def _write(
 ) -> InstanceResult:
     """Write one instance under its temporary path, and read it back."""
     path = series / f"{item.spec.sop_instance_uid}.dcm"
-    header = part10.encode(
-        wsm.build(clean, item.spec), item.frame_format.transfer_syntax_uid
-    )
+    header = part10.encode(wsm.build(clean, item.spec), item.frame_format.transfer_syntax_uid)
     report = _core.write_instance(
         slide.source,
         item.plan,

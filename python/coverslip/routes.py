@@ -18,8 +18,6 @@ _APERIO_YCC = 33003
 _J2K_COMPRESSIONS = {33003, 33004, 33005, 34712}
 _SYCC = 18
 
-JpegColour = Literal["RGB", "YBR", "GREY"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
@@ -29,7 +27,7 @@ class Route:
     codec: str
     reason: str
     frame_format: FrameFormat | None = None
-    jpeg_colour: JpegColour | None = None
+    jpeg_colour: Literal["RGB", "YBR", "GREY"] | None = None
     set_mct: bool = False
     needs_blank: bool = False
     notes: tuple[str, ...] = ()
@@ -50,7 +48,7 @@ class Route:
 
 
 def decide(
-    source: _core.Source, level: Level, *, declared_colour: JpegColour | None = None
+    source: _core.Source, level: Level, *, declared_colour: colour.Samples | None = None
 ) -> Route:
     """Return the route of a level from a sample of its tiles.
 
@@ -104,7 +102,7 @@ def _refuse(message: str, hint: str | None = None) -> UnsupportedSlideError:
 
 
 def _jpeg_route(
-    facts: _core.JpegFacts, sample: _Sample, declared_colour: JpegColour | None
+    facts: _core.JpegFacts, sample: _Sample, declared_colour: colour.Samples | None
 ) -> Route:
     level = sample.level
     notes: list[str] = []
@@ -118,7 +116,7 @@ def _jpeg_route(
     if samples == 1:
         if level.photometric_interpretation == 0:
             raise _refuse("white is zero (tag 262), which the VL WSM IOD cannot say")
-        chosen: JpegColour = "GREY"
+        chosen: Literal["RGB", "YBR", "GREY"] = "GREY"
         photometric = "MONOCHROME2"
     else:
         tables = level.jpeg_tables or b""
@@ -160,7 +158,7 @@ def _jpeg_sampling(facts: _core.JpegFacts) -> str:
 
 
 def _jpeg2000_route(
-    facts: _core.Jpeg2000Facts, sample: _Sample, declared_colour: JpegColour | None
+    facts: _core.Jpeg2000Facts, sample: _Sample, declared_colour: colour.Samples | None
 ) -> Route:
     level = sample.level
     notes: list[str] = []
@@ -206,7 +204,7 @@ def _jpeg2000_route(
 
 
 def _jpeg2000_colour(
-    facts: _core.Jpeg2000Facts, sample: _Sample, declared_colour: JpegColour | None
+    facts: _core.Jpeg2000Facts, sample: _Sample, declared_colour: colour.Samples | None
 ) -> tuple[str, bool, list[str]]:
     """Return the Photometric Interpretation, whether to set the MCT byte, and notes."""
     if facts.separations[0] != (1, 1):

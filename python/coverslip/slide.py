@@ -5,12 +5,13 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from coverslip import _core, formats
+from coverslip.colour import Samples
 from coverslip.deid.policy import Policy
 from coverslip.deid.scrub import Scrubbed, scrub
 from coverslip.deid.uids import RandomIdentity
 from coverslip.errors import PolicyError, SourceError, UnsupportedSlideError
 from coverslip.model import AssociatedImage, Finding, Level, Slide, Spacing
-from coverslip.routes import JpegColour, Route, decide
+from coverslip.routes import Route, decide
 from coverslip.tiff import open_tiff
 
 
@@ -48,16 +49,14 @@ class OpenedSlide:
 
     def scrub(self, policy: Policy) -> Scrubbed:
         """Return what may be written of the slide's metadata under a policy."""
-        return scrub(
-            self.description, policy, RandomIdentity(), package_version=_core.__version__
-        )
+        return scrub(self.description, policy, RandomIdentity(), package_version=_core.__version__)
 
-    def routes(self, *, colour: JpegColour | None = None) -> tuple[Route, ...]:
+    def routes(self, *, colour: Samples | None = None) -> tuple[Route, ...]:
         """Return what would happen to each level; reads only a sample of its tiles."""
         return tuple(decide(self.source, level, declared_colour=colour) for level in self.levels)
 
 
-def open(path: str | PathLike[str]) -> OpenedSlide:  # noqa: A001 (the verb of the interface)
+def open(path: str | PathLike[str]) -> OpenedSlide:
     """Return a slide; nothing is written and no tile is read.
 
     Parameters

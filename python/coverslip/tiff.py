@@ -83,7 +83,7 @@ _quiet: ContextVar[bool] = ContextVar("coverslip_reads_tiff", default=False)
 class _Silence(logging.Filter):
     """Holds back what tifffile says about our files: it quotes file names and values."""
 
-    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002
+    def filter(self, record: logging.LogRecord) -> bool:
         return not _quiet.get()
 
 
@@ -322,7 +322,7 @@ class Tiff:
             parser.offsetformat, self._file.read(parser.offsetsize).ljust(parser.offsetsize, b"\0")
         )
         first = offset + parser.tagnosize
-        entries = {}
+        entries: dict[int, _Entry] = {}
         for index in range(count):
             start = index * parser.tagsize
             code, entry = self._entry(first + start, table[start : start + parser.tagsize], number)
@@ -445,6 +445,9 @@ def _is_large_ndpi(file: BinaryIO, start: bytes) -> bool:
     table = file.read(2 + 12 * 200)
     file.seek(0)
     (count,) = struct.unpack_from("<H", table)
-    codes = (struct.unpack_from("<H", table, 2 + 12 * i)[0] for i in range(min(count, 199))
-             if 4 + 12 * i <= len(table))
+    codes = (
+        struct.unpack_from("<H", table, 2 + 12 * i)[0]
+        for i in range(min(count, 199))
+        if 4 + 12 * i <= len(table)
+    )
     return NDPI_MARK in codes

@@ -12,7 +12,7 @@ import imagecodecs
 import numpy as np
 import pydicom
 from pydicom.encaps import generate_frames
-from pydicom.pixels import as_pixel_options, get_decoder
+from pydicom.pixels import get_decoder
 
 JPEG_2000 = "1.2.840.10008.1.2.4.91"
 
@@ -103,9 +103,7 @@ def by_wsidicom(folder: Path) -> list[np.ndarray]:
 
     with wsidicom.WsiDicom.open(folder) as slide:
         return [
-            np.asarray(
-                slide.read_region((0, 0), level.level, level.size.to_tuple()).convert("RGB")
-            )
+            np.asarray(slide.read_region((0, 0), level.level, level.size.to_tuple()).convert("RGB"))
             for level in slide.pyramids[0]
         ]
 

@@ -143,7 +143,10 @@ def test_highdicom_shows_the_same_pixels(converted):
 @pytest.mark.tools
 def test_dcmtk_decodes_every_jpeg_frame_without_a_word(converted, tool, tmp_path):
     for page, path in zip(levels_of(converted.source), converted.instances, strict=True):
-        if pydicom.dcmread(path, stop_before_pixels=True).LossyImageCompressionMethod != "ISO_10918_1":
+        if (
+            pydicom.dcmread(path, stop_before_pixels=True).LossyImageCompressionMethod
+            != "ISO_10918_1"
+        ):
             pytest.skip("Debian's DCMTK has no JPEG 2000")
         frames = readers.by_dcmtk(path, tool("dcmdjpeg"), tmp_path)
         pixels = readers.mosaic(frames, page.imagewidth, page.imagelength)

@@ -24,7 +24,7 @@ def main() -> NoReturn:
 
     # Newer versions of typer bring click along under a private name; its class for a wrong
     # command line is in all of them the parent of this public one.
-    usage_error = typer.BadParameter.__base__ or typer.BadParameter
+    usage_error: type[Exception] = typer.BadParameter.__mro__[1]
     try:
         status = app(standalone_mode=False)
     except typer.Abort:

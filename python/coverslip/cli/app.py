@@ -66,9 +66,7 @@ def options(
 def convert(
     slide: SlideArgument,
     *,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="OUT", help="Folder for the study.")
-    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Folder for the study.")],
     profile: Annotated[
         str, typer.Option(help="Who gets the output; only public is available so far.")
     ] = "public",
@@ -131,7 +129,7 @@ def doctor(*, json: JsonOption = False) -> None:
     command.run(as_json=json)
 
 
-def _samples(colour: Colour | None) -> "JpegColour | None":  # type: ignore[name-defined] # noqa: F821
+def _samples(colour: Colour | None) -> "Samples | None":  # type: ignore[name-defined] # noqa: F821
     if colour is None:
         return None
     return "RGB" if colour is Colour.RGB else "YBR"

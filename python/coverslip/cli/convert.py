@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from coverslip.colour import Samples
 from coverslip.convert import OnProgress, Progress, Result, convert
-from coverslip.routes import JpegColour
 
 
 def run(
@@ -16,7 +16,7 @@ def run(
     *,
     profile: str,
     mpp_um: float | None,
-    colour: JpegColour | None,
+    colour: Samples | None,
     verify: bool,
     show_progress: bool,
     as_json: bool,

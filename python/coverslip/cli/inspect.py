@@ -5,12 +5,13 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from coverslip.colour import Samples
 from coverslip.model import Spacing
-from coverslip.routes import JpegColour, Route
+from coverslip.routes import Route
 from coverslip.slide import OpenedSlide, open
 
 
-def run(path: Path, *, colour: JpegColour | None, as_json: bool) -> None:
+def run(path: Path, *, colour: Samples | None, as_json: bool) -> None:
     """Show what a slide is and what would become of it."""
     slide = open(path)
     routes = slide.routes(colour=colour)

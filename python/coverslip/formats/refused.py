@@ -21,7 +21,7 @@ class Refused:
         """Tell whether the sign is there."""
         return bool(tiff.directories) and self.sign(tiff)
 
-    def read(self, tiff: Tiff) -> Slide:  # noqa: ARG002 (the protocol's signature)
+    def read(self, tiff: Tiff) -> Slide:
         """Raise: no tile of this format is copied yet."""
         raise UnsupportedSlideError(
             f"{self.name} slides are not supported yet",
@@ -34,7 +34,9 @@ def _text(directory: Directory, tag: int) -> str:
     return "" if text is None else text.reveal()
 
 
-def _first(tag: int, *, begins: str = "", holds: str = "", ends: str = "") -> Callable[[Tiff], bool]:
+def _first(
+    tag: int, *, begins: str = "", holds: str = "", ends: str = ""
+) -> Callable[[Tiff], bool]:
     """Return a sign in a text tag of the first directory."""
 
     def sign(tiff: Tiff) -> bool:

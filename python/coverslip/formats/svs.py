@@ -191,9 +191,7 @@ def _classify(
         role, note = _role(directory)
         width, length = size_of(directory)
         images.append(
-            AssociatedImage(
-                ifd=directory.number, role=role, image_width=width, image_length=length
-            )
+            AssociatedImage(ifd=directory.number, role=role, image_width=width, image_length=length)
         )
         if note is not None:
             notes.append(f"{directory.place}: {note}")

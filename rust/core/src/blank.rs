@@ -27,7 +27,9 @@ impl Huffman {
         let (mut code, mut symbols) = (0_u32, symbols.iter());
         for (len, &count) in (1_u8..=16).zip(counts) {
             for symbol in symbols.by_ref().take(usize::from(count)) {
-                let Ok(short) = u16::try_from(code) else { return Self { codes } };
+                let Ok(short) = u16::try_from(code) else {
+                    return Self { codes };
+                };
                 if code >= 1 << len {
                     return Self { codes };
                 }
@@ -40,7 +42,10 @@ impl Huffman {
     }
 
     fn code(&self, symbol: u8) -> Option<(u16, u8)> {
-        self.codes.iter().find(|(own, ..)| *own == symbol).map(|&(_, code, len)| (code, len))
+        self.codes
+            .iter()
+            .find(|(own, ..)| *own == symbol)
+            .map(|&(_, code, len)| (code, len))
     }
 }
 
@@ -78,10 +83,18 @@ impl Defined {
 
     fn read_huffman(&mut self, mut payload: &[u8]) {
         while let Some((&first, rest)) = payload.split_first() {
-            let Some((counts, rest)) = rest.split_at_checked(16) else { return };
+            let Some((counts, rest)) = rest.split_at_checked(16) else {
+                return;
+            };
             let len: usize = counts.iter().map(|&count| usize::from(count)).sum();
-            let Some((symbols, rest)) = rest.split_at_checked(len) else { return };
-            let tables = if first >> 4 == 0 { &mut self.dc } else { &mut self.ac };
+            let Some((symbols, rest)) = rest.split_at_checked(len) else {
+                return;
+            };
+            let tables = if first >> 4 == 0 {
+                &mut self.dc
+            } else {
+                &mut self.ac
+            };
             if let Some(slot) = tables.get_mut(usize::from(first & 15)) {
                 *slot = Huffman::new(counts, symbols);
             }
@@ -144,10 +157,13 @@ pub fn jpeg_frame(recipe: &Recipe, header: &Header<'_>) -> Result<Vec<u8>, Strea
     } else {
         // Optimised tables may have no code for what a blank frame needs.
         bytes = with_typical_tables(&bytes)?;
-        blank_components(recipe, &bytes)?
-            .ok_or(StreamError::Unsupported("a blank frame that its tables cannot encode"))?
+        blank_components(recipe, &bytes)?.ok_or(StreamError::Unsupported(
+            "a blank frame that its tables cannot encode",
+        ))?
     };
-    let (across, down) = header.facts.mcus(u32::from(recipe.columns), u32::from(recipe.rows));
+    let (across, down) = header
+        .facts
+        .mcus(u32::from(recipe.columns), u32::from(recipe.rows));
     bytes.extend(entropy(&codes, across.saturating_mul(down)));
     bytes.extend(jpeg::EOI);
     Ok(bytes)
@@ -159,8 +175,14 @@ fn entropy(components: &[BlankComponent], mcus: u32) -> Vec<u8> {
         for component in components {
             for block in 0..component.blocks_in_mcu {
                 let first = mcu == 0 && block == 0;
-                let codes = if first { &component.first_block } else { &component.other_block };
-                codes.iter().for_each(|&code| writer.push(code));
+                let codes = if first {
+                    &component.first_block
+                } else {
+                    &component.other_block
+                };
+                for &code in codes {
+                    writer.push(code);
+                }
             }
         }
     }
@@ -168,15 +190,24 @@ fn entropy(components: &[BlankComponent], mcus: u32) -> Vec<u8> {
 }
 
 /// Looks up the codes that a blank frame needs; `None` if a table lacks one.
-fn blank_components(recipe: &Recipe, bytes: &[u8]) -> Result<Option<Vec<BlankComponent>>, StreamError> {
+fn blank_components(
+    recipe: &Recipe,
+    bytes: &[u8],
+) -> Result<Option<Vec<BlankComponent>>, StreamError> {
     let facts = jpeg::parse_header(bytes)?.facts;
     let defined = Defined::read(bytes);
     let single = facts.components.len() == 1;
     let mut components = Vec::new();
     for (position, component) in facts.components.iter().enumerate() {
         let is_bright = recipe.colour != Colour::Ybr || position == 0;
-        let step = slot(&defined.first_coefficient, component.quantisation).copied().flatten();
-        let value = if is_bright { WHITE_DC.div_ceil(step.unwrap_or(1).max(1)) } else { 0 };
+        let step = slot(&defined.first_coefficient, component.quantisation)
+            .copied()
+            .flatten();
+        let value = if is_bright {
+            WHITE_DC.div_ceil(step.unwrap_or(1).max(1))
+        } else {
+            0
+        };
         let codes = (
             slot(&defined.dc, component.dc).and_then(|table| dc_codes(table, value)),
             slot(&defined.dc, component.dc).and_then(|table| dc_codes(table, 0)),
@@ -189,7 +220,11 @@ fn blank_components(recipe: &Recipe, bytes: &[u8]) -> Result<Option<Vec<BlankCom
         other_block.push(end_of_block);
         let blocks = u32::from(component.horizontal).saturating_mul(u32::from(component.vertical));
         let blocks_in_mcu = if single { 1 } else { blocks };
-        components.push(BlankComponent { blocks_in_mcu, first_block, other_block });
+        components.push(BlankComponent {
+            blocks_in_mcu,
+            first_block,
+            other_block,
+        });
     }
     Ok(Some(components))
 }
@@ -211,8 +246,9 @@ fn dc_codes(table: &Huffman, value: u16) -> Option<Vec<(u16, u8)>> {
 /// Puts the typical tables of T.81 Annex K in front of the scan header.
 fn with_typical_tables(bytes: &[u8]) -> Result<Vec<u8>, StreamError> {
     let scan_len = jpeg::parse_header(bytes)?.scan_len();
-    let (before, scan) =
-        bytes.split_at_checked(bytes.len().saturating_sub(scan_len)).unwrap_or_default();
+    let (before, scan) = bytes
+        .split_at_checked(bytes.len().saturating_sub(scan_len))
+        .unwrap_or_default();
     let mut out = before.to_vec();
     for (class, id) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
         out.extend(tables::dht_segment(class, id));

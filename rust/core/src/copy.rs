@@ -9,11 +9,14 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, IoSlice, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
 
 use crate::encapsulate::{self, OffsetTable, SEQUENCE_DELIMITER};
 use crate::error::Error;
-use crate::frame::{FramePlan, Pieces};
+use crate::frame::FramePlan;
 use crate::source::Source;
+use crate::tiles::ByteRange;
 use crate::watch::Watch;
 
 /// Bytes gathered before they are written: small enough for the second-level cache.
@@ -22,6 +25,8 @@ const BATCH_BYTES: usize = 1 << 18;
 const GAP_BYTES: u64 = 4096;
 /// Most slices that one gathered write takes (`IOV_MAX` of Linux).
 const BATCH_SLICES: usize = 1024;
+/// Batches that are read ahead of the one that is written.
+const BATCHES_IN_FLIGHT: usize = 2;
 
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +66,11 @@ pub fn write_instance(
     watch: &mut dyn Watch,
 ) -> Result<WriteReport, Error> {
     plan.check_source(source)?;
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     let offset_table = options
         .offset_table
         .unwrap_or_else(|| OffsetTable::for_byte_count(plan.fragment_bytes()));
@@ -71,24 +80,17 @@ pub fn write_instance(
     start.flush()?;
     drop(start);
 
-    let mut batch = Batch::new(source, &file);
-    for index in 0..plan.frame_count() {
-        batch.push(&plan.pieces(index, source)?)?;
-        if batch.is_full() {
-            batch.write()?;
-            if !watch.go_on(batch.written) {
-                return Err(Error::Cancelled);
-            }
-        }
-    }
-    batch.push_bytes(&SEQUENCE_DELIMITER);
-    batch.write()?;
+    copy_frames(source, plan, &file, watch)?;
     source.check_unchanged()?;
     if options.sync {
         file.sync_all()?;
     }
     let pixel_data_offset = u64::try_from(header.len()).unwrap_or(u64::MAX);
-    Ok(WriteReport { byte_count: file.metadata()?.len(), pixel_data_offset, offset_table })
+    Ok(WriteReport {
+        byte_count: file.metadata()?.len(),
+        pixel_data_offset,
+        offset_table,
+    })
 }
 
 /// One slice of a gathered write.
@@ -99,41 +101,110 @@ enum Slice {
     Source { offset: u64, len: u64 },
 }
 
-/// Pieces that go to the kernel together.
-struct Batch<'a> {
+/// Reads in one thread and writes in another: the kernel copies on two cores then.
+fn copy_frames(
+    source: &Source,
+    plan: &FramePlan,
+    out: &File,
+    watch: &mut dyn Watch,
+) -> Result<(), Error> {
+    let (full, filled) = mpsc::sync_channel(BATCHES_IN_FLIGHT);
+    let (empty, emptied) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let result = Filler {
+                source,
+                batch: Batch::default(),
+                full: &full,
+                emptied: &emptied,
+            }
+            .fill_all(plan);
+            if let Err(error) = result {
+                // If nobody listens any more, the writer has an error of its own to tell.
+                let _ = full.send(Err(error));
+            }
+        });
+        let mut written = 0_u64;
+        for batch in filled {
+            let mut batch = batch?;
+            batch.write(out)?;
+            written = written.saturating_add(u64::try_from(batch.pending).unwrap_or(0));
+            if !watch.go_on(written) {
+                return Err(Error::Cancelled);
+            }
+            batch.clear();
+            let _ = empty.send(batch);
+        }
+        Ok(())
+    })
+}
+
+/// Fills batches and hands them to the writer.
+struct Filler<'a> {
     source: &'a Source,
-    out: &'a File,
+    batch: Batch,
+    full: &'a SyncSender<Result<Batch, Error>>,
+    emptied: &'a Receiver<Batch>,
+}
+
+impl Filler<'_> {
+    fn fill_all(&mut self, plan: &FramePlan) -> Result<(), Error> {
+        for index in 0..plan.frame_count() {
+            let frame = plan.pieces(index, self.source)?;
+            self.batch
+                .push_bytes(&encapsulate::item_header(frame.len())?);
+            self.batch.push_bytes(&frame.header);
+            self.push_source(frame.body)?;
+            self.batch.push_bytes(frame.tail);
+            if self.batch.is_full() {
+                self.hand_over()?;
+            }
+        }
+        self.batch.push_bytes(&SEQUENCE_DELIMITER);
+        self.hand_over()
+    }
+
+    /// Adds bytes of the source, in pieces that keep the buffer small whatever a tile's length.
+    fn push_source(&mut self, body: ByteRange) -> Result<(), Error> {
+        let ByteRange {
+            mut offset,
+            byte_count: mut len,
+        } = body;
+        while len > 0 {
+            let piece = len.min(u64::try_from(BATCH_BYTES).unwrap_or(u64::MAX));
+            self.batch.push_source(offset, piece);
+            offset = offset.saturating_add(piece);
+            len = len.saturating_sub(piece);
+            if len > 0 {
+                self.hand_over()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn hand_over(&mut self) -> Result<(), Error> {
+        self.batch.read(self.source)?;
+        let next = self.emptied.try_recv().unwrap_or_default();
+        let batch = std::mem::replace(&mut self.batch, next);
+        // The writer stops listening when it failed or was told to stop.
+        self.full.send(Ok(batch)).map_err(|_| Error::Cancelled)
+    }
+}
+
+/// Pieces that go to the kernel together.
+#[derive(Default)]
+struct Batch {
     own: Vec<u8>,
     read: Vec<u8>,
     slices: Vec<Slice>,
+    runs: Vec<Run>,
     pending: usize,
-    written: u64,
 }
 
-impl<'a> Batch<'a> {
-    fn new(source: &'a Source, out: &'a File) -> Self {
-        Self {
-            source,
-            out,
-            own: Vec::new(),
-            read: Vec::new(),
-            slices: Vec::new(),
-            pending: 0,
-            written: 0,
-        }
-    }
-
+impl Batch {
     fn is_full(&self) -> bool {
         // A frame adds up to three slices.
         self.pending >= BATCH_BYTES || self.slices.len().saturating_add(3) > BATCH_SLICES
-    }
-
-    fn push(&mut self, frame: &Pieces<'_>) -> Result<(), Error> {
-        self.push_bytes(&encapsulate::item_header(frame.len())?);
-        self.push_bytes(&frame.header);
-        self.push_source(frame.body.offset, frame.body.byte_count)?;
-        self.push_bytes(frame.tail);
-        Ok(())
     }
 
     fn push_bytes(&mut self, bytes: &[u8]) {
@@ -142,70 +213,76 @@ impl<'a> Batch<'a> {
         self.pending = self.pending.saturating_add(bytes.len());
         match self.slices.last_mut() {
             Some(Slice::Own { end, .. }) => *end = self.own.len(),
-            _ => self.slices.push(Slice::Own { start, end: self.own.len() }),
+            _ => self.slices.push(Slice::Own {
+                start,
+                end: self.own.len(),
+            }),
         }
     }
 
-    /// Adds bytes of the source, in pieces that keep the buffer small whatever a tile's length.
-    fn push_source(&mut self, mut offset: u64, mut len: u64) -> Result<(), Error> {
-        while len > 0 {
-            let piece = len.min(u64::try_from(BATCH_BYTES).unwrap_or(u64::MAX));
-            self.slices.push(Slice::Source { offset, len: piece });
-            self.pending = self.pending.saturating_add(usize::try_from(piece).unwrap_or(usize::MAX));
-            offset = offset.saturating_add(piece);
-            len = len.saturating_sub(piece);
-            if len > 0 {
-                self.write()?;
+    fn push_source(&mut self, offset: u64, len: u64) {
+        self.slices.push(Slice::Source { offset, len });
+        self.pending = self
+            .pending
+            .saturating_add(usize::try_from(len).unwrap_or(usize::MAX));
+    }
+
+    /// Reads what the slices need of the source, neighbouring tiles together.
+    fn read(&mut self, source: &Source) -> Result<(), Error> {
+        for slice in &self.slices {
+            let Slice::Source { offset, len } = *slice else {
+                continue;
+            };
+            let end = offset.saturating_add(len);
+            match self.runs.last_mut() {
+                Some(run) if run.is_followed_by(offset) => run.end = end,
+                last => {
+                    let at = last.map_or(0, |run| run.at.saturating_add(run.len()));
+                    self.runs.push(Run {
+                        start: offset,
+                        end,
+                        at,
+                    });
+                }
             }
+        }
+        let len = self
+            .runs
+            .last()
+            .map_or(0, |run| run.at.saturating_add(run.len()));
+        if self.read.len() < len {
+            self.read.resize(len, 0);
+        }
+        for run in &self.runs {
+            let room = self.read.get_mut(run.at..run.at.saturating_add(run.len()));
+            source.read_exact_at(room.ok_or(Error::SourceChanged)?, run.start)?;
         }
         Ok(())
     }
 
-    fn write(&mut self) -> Result<(), Error> {
-        let runs = self.read_runs()?;
+    fn write(&self, out: &File) -> Result<(), Error> {
+        let mut runs = self.runs.iter().peekable();
         let mut gathered = Vec::with_capacity(self.slices.len());
-        let mut runs = runs.iter().peekable();
         for slice in &self.slices {
             let bytes = match *slice {
                 Slice::Own { start, end } => self.own.get(start..end),
                 Slice::Source { offset, len } => {
                     while runs.next_if(|run| !run.holds(offset, len)).is_some() {}
-                    runs.peek().and_then(|run| run.slice(&self.read, offset, len))
+                    runs.peek()
+                        .and_then(|run| run.slice(&self.read, offset, len))
                 }
             };
             gathered.push(IoSlice::new(bytes.ok_or(Error::SourceChanged)?));
         }
-        write_all_vectored(self.out, &mut gathered)?;
-        self.written = self.written.saturating_add(u64::try_from(self.pending).unwrap_or(0));
-        self.own.clear();
-        self.slices.clear();
-        self.pending = 0;
-        Ok(())
+        write_all_vectored(out, &mut gathered)
     }
 
-    /// Reads what the slices need of the source, neighbouring tiles together.
-    fn read_runs(&mut self) -> Result<Vec<Run>, Error> {
-        let mut runs: Vec<Run> = Vec::new();
-        for slice in &self.slices {
-            let Slice::Source { offset, len } = *slice else { continue };
-            let end = offset.saturating_add(len);
-            match runs.last_mut() {
-                Some(run) if run.is_followed_by(offset) => run.end = end,
-                last => {
-                    let at = last.map_or(0, |run| run.at.saturating_add(run.len()));
-                    runs.push(Run { start: offset, end, at });
-                }
-            }
-        }
-        let len = runs.last().map_or(0, |run| run.at.saturating_add(run.len()));
-        if self.read.len() < len {
-            self.read.resize(len, 0);
-        }
-        for run in &runs {
-            let room = self.read.get_mut(run.at..run.at.saturating_add(run.len()));
-            self.source.read_exact_at(room.ok_or(Error::SourceChanged)?, run.start)?;
-        }
-        Ok(runs)
+    /// Empties the batch and keeps its memory.
+    fn clear(&mut self) {
+        self.own.clear();
+        self.slices.clear();
+        self.runs.clear();
+        self.pending = 0;
     }
 }
 
@@ -222,7 +299,9 @@ impl Run {
     }
 
     fn is_followed_by(&self, offset: u64) -> bool {
-        offset.checked_sub(self.end).is_some_and(|gap| gap <= GAP_BYTES)
+        offset
+            .checked_sub(self.end)
+            .is_some_and(|gap| gap <= GAP_BYTES)
     }
 
     fn holds(&self, offset: u64, len: u64) -> bool {

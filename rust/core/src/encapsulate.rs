@@ -28,7 +28,11 @@ impl OffsetTable {
     /// The table for fragments of this total length, item headers included.
     #[must_use]
     pub fn for_byte_count(fragments: u64) -> Self {
-        if fragments < BASIC_OFFSET_TABLE_REACH { Self::Basic } else { Self::Extended }
+        if fragments < BASIC_OFFSET_TABLE_REACH {
+            Self::Basic
+        } else {
+            Self::Extended
+        }
     }
 }
 
@@ -40,7 +44,9 @@ impl OffsetTable {
 pub fn item_header(len: u64) -> Result<[u8; 8], Error> {
     // 0xFFFF_FFFF means "undefined length", which a fragment may not have; a frame is always
     // even, so it can never be that value.
-    let len = u32::try_from(len).map_err(|_| Error::Verify { what: format!("an item of {len} bytes") })?;
+    let len = u32::try_from(len).map_err(|_| Error::Verify {
+        what: format!("an item of {len} bytes"),
+    })?;
     let [a, b, c, d] = len.to_le_bytes();
     Ok([0xFE, 0xFF, 0x00, 0xE0, a, b, c, d])
 }
@@ -87,7 +93,9 @@ where
 }
 
 fn too_far(offset: u64) -> Error {
-    Error::Verify { what: format!("offset {offset} does not fit a Basic Offset Table") }
+    Error::Verify {
+        what: format!("offset {offset} does not fit a Basic Offset Table"),
+    }
 }
 
 /// Writes Extended Offset Table (element 0001) or its Lengths (0002), VR OV.
@@ -110,7 +118,10 @@ fn write_extended(
     out.write_all(&element.to_le_bytes())?;
     out.write_all(b"OV\0\0")?;
     out.write_all(&len.to_le_bytes())?;
-    values.map(u64::to_le_bytes).try_for_each(|value| out.write_all(&value)).map_err(io_error)
+    values
+        .map(u64::to_le_bytes)
+        .try_for_each(|value| out.write_all(&value))
+        .map_err(io_error)
 }
 
 fn io_error(error: io::Error) -> Error {
@@ -168,8 +179,14 @@ mod tests {
 
     #[test]
     fn basic_offsets_end_below_four_gib() {
-        assert_eq!(OffsetTable::for_byte_count(BASIC_OFFSET_TABLE_REACH - 1), OffsetTable::Basic);
-        assert_eq!(OffsetTable::for_byte_count(BASIC_OFFSET_TABLE_REACH), OffsetTable::Extended);
+        assert_eq!(
+            OffsetTable::for_byte_count(BASIC_OFFSET_TABLE_REACH - 1),
+            OffsetTable::Basic
+        );
+        assert_eq!(
+            OffsetTable::for_byte_count(BASIC_OFFSET_TABLE_REACH),
+            OffsetTable::Extended
+        );
         let far = [1 << 31, 1 << 31, 2];
         let mut out = Vec::new();
         assert!(

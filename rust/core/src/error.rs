@@ -37,7 +37,9 @@ pub enum StreamError {
     #[error("{0}")]
     Unsupported(&'static str),
     /// The picture in the tile has another size than the tiles of its level.
-    #[error("its picture is {columns}x{rows}, the tiles of its level are {want_columns}x{want_rows}")]
+    #[error(
+        "its picture is {columns}x{rows}, the tiles of its level are {want_columns}x{want_rows}"
+    )]
     Size {
         /// Width that the stream declares.
         columns: u32,
@@ -54,7 +56,9 @@ pub enum StreamError {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A tile that does not lie inside the file.
-    #[error("tile {tile} claims {byte_count} bytes at offset {offset}, but the file has {file_len} bytes")]
+    #[error(
+        "tile {tile} claims {byte_count} bytes at offset {offset}, but the file has {file_len} bytes"
+    )]
     TileOutsideFile {
         /// Index of the tile in its level.
         tile: u64,
@@ -66,7 +70,9 @@ pub enum Error {
         file_len: u64,
     },
     /// A tile that shares bytes with a picture or text that must not go out.
-    #[error("tile {tile} at offset {offset} shares bytes with a part of the file that is not a level")]
+    #[error(
+        "tile {tile} at offset {offset} shares bytes with a part of the file that is not a level"
+    )]
     TileOverlapsPrivate {
         /// Index of the tile in its level.
         tile: u64,

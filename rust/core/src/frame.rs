@@ -20,8 +20,10 @@ use crate::tiles::{ByteRange, TileIndex};
 use crate::watch::Watch;
 use crate::{blank, jp2k, jpeg, tiles};
 
-/// Bytes read from the start of a tile at first; most headers are much shorter.
+/// Bytes read from the start of a tile while it is not known how long its header is.
 const FIRST_READ: u64 = 1024;
+/// Bytes read beyond the length of the last header, since the next one may differ a little.
+const HEADER_MARGIN: u64 = 64;
 /// Bytes read from the end of a tile to find its end marker over padding.
 const TAIL_READ: u64 = 32;
 /// Tiles that one thread takes at a time.
@@ -163,7 +165,9 @@ impl Pieces<'_> {
     /// Length of the frame as it is stored; always even.
     #[must_use]
     pub fn len(&self) -> u64 {
-        len64(&self.header).saturating_add(self.body.byte_count).saturating_add(len64(self.tail))
+        len64(&self.header)
+            .saturating_add(self.body.byte_count)
+            .saturating_add(len64(self.tail))
     }
 
     /// Never true: a frame has at least a header.
@@ -186,7 +190,11 @@ fn tail(header_len: u64, body_len: u64) -> &'static [u8] {
 impl FramePlan {
     /// Checks that `source` is the file that was planned, and in the same state.
     pub(crate) fn check_source(&self, source: &Source) -> Result<(), Error> {
-        if source.stamp() == self.stamp { Ok(()) } else { Err(Error::SourceChanged) }
+        if source.stamp() == self.stamp {
+            Ok(())
+        } else {
+            Err(Error::SourceChanged)
+        }
     }
 
     /// Number of frames.
@@ -223,7 +231,9 @@ impl FramePlan {
     #[must_use]
     pub fn fragment_bytes(&self) -> u64 {
         let headers = u64::try_from(self.frames.len()).unwrap_or(u64::MAX);
-        self.summary.frame_bytes.saturating_add(headers.saturating_mul(ITEM_HEADER_LEN))
+        self.summary
+            .frame_bytes
+            .saturating_add(headers.saturating_mul(ITEM_HEADER_LEN))
     }
 
     /// Length of each frame as it is stored, in order.
@@ -238,11 +248,16 @@ impl FramePlan {
             HeaderSource::Kept(index) => len64(self.kept(index)),
             HeaderSource::Rebuilt(len) => u64::from(len),
         };
-        header.saturating_add(body).saturating_add(len64(tail(header, body)))
+        header
+            .saturating_add(body)
+            .saturating_add(len64(tail(header, body)))
     }
 
     fn kept(&self, index: u32) -> &[u8] {
-        usize::try_from(index).ok().and_then(|index| self.headers.get(index)).map_or(&[], Vec::as_slice)
+        usize::try_from(index)
+            .ok()
+            .and_then(|index| self.headers.get(index))
+            .map_or(&[], Vec::as_slice)
     }
 
     /// The pieces of one frame; reads the tile's header again where the plan did not keep it.
@@ -253,10 +268,14 @@ impl FramePlan {
     pub fn pieces(&self, index: usize, source: &Source) -> Result<Pieces<'_>, Error> {
         let (Some(frame), Some(range)) = (self.frames.get(index), self.tiles.ranges().get(index))
         else {
-            return Err(Error::Verify { what: format!("frame {index} is not in the plan") });
+            return Err(Error::Verify {
+                what: format!("frame {index} is not in the plan"),
+            });
         };
-        let body =
-            ByteRange { offset: frame.body_offset, byte_count: u64::from(frame.body_len) };
+        let body = ByteRange {
+            offset: frame.body_offset,
+            byte_count: u64::from(frame.body_len),
+        };
         let header = match frame.header.unpack() {
             HeaderSource::Blank => Cow::Borrowed(self.blank.as_slice()),
             HeaderSource::Kept(kept) => Cow::Borrowed(self.kept(kept)),
@@ -313,14 +332,25 @@ struct TileReader<'a> {
     source: &'a Source,
     limits: &'a Limits,
     range: ByteRange,
+    first_read: u64,
     start: Vec<u8>,
     piece: Vec<u8>,
 }
 
 impl<'a> TileReader<'a> {
     fn new(source: &'a Source, limits: &'a Limits) -> Self {
-        let range = ByteRange { offset: 0, byte_count: 0 };
-        Self { source, limits, range, start: Vec::new(), piece: Vec::new() }
+        let range = ByteRange {
+            offset: 0,
+            byte_count: 0,
+        };
+        Self {
+            source,
+            limits,
+            range,
+            first_read: FIRST_READ,
+            start: Vec::new(),
+            piece: Vec::new(),
+        }
     }
 
     fn open(&mut self, range: ByteRange) {
@@ -333,11 +363,12 @@ impl<'a> TileReader<'a> {
         &mut self,
         parse: impl Fn(&[u8]) -> Result<T, StreamError>,
     ) -> Result<T, Fault> {
-        let mut want = FIRST_READ;
+        let mut want = self.first_read;
         loop {
             let len = want.min(self.range.byte_count);
             self.start.resize(to_usize(len), 0);
-            self.source.read_exact_at(&mut self.start, self.range.offset)?;
+            self.source
+                .read_exact_at(&mut self.start, self.range.offset)?;
             match parse(&self.start) {
                 Err(StreamError::Incomplete) if len < self.range.byte_count => {
                     want = self.limits.next_header_read(want)?;
@@ -347,11 +378,17 @@ impl<'a> TileReader<'a> {
         }
     }
 
+    /// Notes how long a header was: those of one level are alike, and short reads are cheap.
+    fn expect_header(&mut self, len: u64) {
+        self.first_read = len.saturating_add(HEADER_MARGIN);
+    }
+
     /// Reads `len` bytes at an offset from the start of the tile, or what there is of them.
     fn read(&mut self, at: u64, len: u64) -> Result<&[u8], Error> {
         let len = len.min(self.range.byte_count.saturating_sub(at));
         self.piece.resize(to_usize(len), 0);
-        self.source.read_exact_at(&mut self.piece, self.range.offset.saturating_add(at))?;
+        self.source
+            .read_exact_at(&mut self.piece, self.range.offset.saturating_add(at))?;
         Ok(&self.piece)
     }
 }
@@ -396,9 +433,9 @@ impl Codec {
     /// Builds the blank frame of a level whose first tile is `tile`.
     fn blank(&self, tile: &mut TileReader<'_>) -> Result<Vec<u8>, Fault> {
         let mut frame = match self {
-            Self::Jpeg(recipe) => tile.parse_start(|start| {
-                blank::jpeg_frame(recipe, &jpeg::parse_header(start)?)
-            })?,
+            Self::Jpeg(recipe) => {
+                tile.parse_start(|start| blank::jpeg_frame(recipe, &jpeg::parse_header(start)?))?
+            }
             Self::Jpeg2000 { blank, .. } => blank.clone().unwrap_or_default(),
         };
         if frame.len() % 2 == 1 {
@@ -411,11 +448,24 @@ impl Codec {
 fn split_jpeg(recipe: &jpeg::Recipe, tile: &mut TileReader<'_>) -> Result<Split, Fault> {
     let (header, facts, len, dropped) = tile.parse_start(|start| {
         let parsed = jpeg::parse_header(start)?;
-        Ok((recipe.frame_header(&parsed)?, parsed.facts, parsed.len, parsed.dropped))
+        Ok((
+            recipe.frame_header(&parsed)?,
+            parsed.facts,
+            parsed.len,
+            parsed.dropped,
+        ))
     })?;
     let body_start = u64::try_from(len).unwrap_or(u64::MAX);
+    tile.expect_header(body_start);
     let (body_len, truncated) = find_jpeg_end(tile, body_start)?;
-    Ok(Split { header, facts: Facts::Jpeg(facts), body_start, body_len, truncated, dropped })
+    Ok(Split {
+        header,
+        facts: Facts::Jpeg(facts),
+        body_start,
+        body_len,
+        truncated,
+        dropped,
+    })
 }
 
 /// Finds the end of the entropy-coded data: at the end of the tile as a rule, else by
@@ -426,7 +476,10 @@ fn find_jpeg_end(tile: &mut TileReader<'_>, body_start: u64) -> Result<(u64, boo
     let tail_start = body.saturating_sub(tail_len);
     let tail = tile.read(body_start.saturating_add(tail_start), tail_len)?;
     if let Some(eoi) = jpeg::find_eoi_at_end(tail) {
-        return Ok((tail_start.saturating_add(u64::try_from(eoi).unwrap_or(u64::MAX)), false));
+        return Ok((
+            tail_start.saturating_add(u64::try_from(eoi).unwrap_or(u64::MAX)),
+            false,
+        ));
     }
     let end = jpeg::scan_entropy(tile.read(body_start, body)?)?;
     Ok((u64::try_from(end.len).unwrap_or(u64::MAX), !end.has_eoi))
@@ -436,6 +489,7 @@ fn split_jpeg2000(recipe: &jp2k::Recipe, tile: &mut TileReader<'_>) -> Result<Sp
     let parsed = tile.parse_start(jp2k::parse_header)?;
     let header = recipe.frame_header(&parsed)?;
     let body_start = parsed.first_tile_part;
+    tile.expect_header(body_start);
     let limit = parsed.limit.unwrap_or(u64::MAX).min(tile.range.byte_count);
     let (end, truncated) = find_codestream_end(tile, body_start, limit)?;
     Ok(Split {
@@ -459,7 +513,9 @@ fn find_codestream_end(
         let room = limit.saturating_sub(at);
         let part = read_tile_part(tile, at, room)?;
         let Some(len) = part.len else {
-            let tail_start = limit.saturating_sub(TAIL_READ).max(at.saturating_add(part.header_len));
+            let tail_start = limit
+                .saturating_sub(TAIL_READ)
+                .max(at.saturating_add(part.header_len));
             let tail = tile.read(tail_start, limit.saturating_sub(tail_start))?;
             return match jpeg::find_eoi_at_end(tail) {
                 Some(eoc) => Ok((tail_start.saturating_add(to_u64(eoc)), false)),
@@ -549,12 +605,19 @@ pub fn plan_frames(
     codec.check_limits(limits)?;
     let mut reader = TileReader::new(source, limits);
     reader.open(range);
-    let facts = codec.split(&mut reader).map_err(|fault| fault.of_tile(first))?.facts;
-    let absent = (0..).zip(tiles.ranges()).find(|(_, range)| range.byte_count == 0);
+    let facts = codec
+        .split(&mut reader)
+        .map_err(|fault| fault.of_tile(first))?
+        .facts;
+    let absent = (0..)
+        .zip(tiles.ranges())
+        .find(|(_, range)| range.byte_count == 0);
     let blank = match absent {
         None => Vec::new(),
         Some((tile, _)) => {
-            let blank = codec.blank(&mut reader).map_err(|fault| fault.of_tile(first))?;
+            let blank = codec
+                .blank(&mut reader)
+                .map_err(|fault| fault.of_tile(first))?;
             if blank.is_empty() {
                 return Err(Error::NoBlankFrame { tile });
             }
@@ -572,9 +635,23 @@ pub fn plan_frames(
         stop_at: AtomicU64::new(u64::MAX),
     };
     let (frames, summary) = planner.plan_all(tiles.ranges(), watch)?;
-    let headers = planner.headers.into_inner().unwrap_or_else(PoisonError::into_inner).kept;
+    let headers = planner
+        .headers
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .kept;
     let (limits, stamp) = (limits.clone(), source.stamp());
-    Ok(FramePlan { codec, facts, limits, stamp, tiles, frames, headers, blank, summary })
+    Ok(FramePlan {
+        codec,
+        facts,
+        limits,
+        stamp,
+        tiles,
+        frames,
+        headers,
+        blank,
+        summary,
+    })
 }
 
 /// Reads the header of one tile, JPEG or JPEG 2000 by its first bytes.
@@ -599,7 +676,9 @@ pub fn inspect(
             jpeg::parse_header(start).map(|header| Facts::Jpeg(header.facts))
         }
     };
-    reader.parse_start(parse).map_err(|fault| fault.of_tile(tile))
+    reader
+        .parse_start(parse)
+        .map_err(|fault| fault.of_tile(tile))
 }
 
 /// What the threads of one planning share.
@@ -621,10 +700,16 @@ impl Planner<'_> {
         ranges: &[ByteRange],
         watch: &mut dyn Watch,
     ) -> Result<(Vec<Frame>, Summary), Error> {
-        let placeholder = Frame { body_offset: 0, body_len: 0, header: PackedHeader(PackedHeader::BLANK) };
+        let placeholder = Frame {
+            body_offset: 0,
+            body_len: 0,
+            header: PackedHeader(PackedHeader::BLANK),
+        };
         let mut frames = vec![placeholder; ranges.len()];
         let chunks = ranges.chunks(CHUNK).zip(frames.chunks_mut(CHUNK));
-        let threads = thread::available_parallelism().map_or(1, NonZero::get).min(chunks.len());
+        let threads = thread::available_parallelism()
+            .map_or(1, NonZero::get)
+            .min(chunks.len());
         let work = Mutex::new((0_u64..).step_by(CHUNK).zip(chunks));
         let (sender, results) = mpsc::channel();
         let mut summary = Summary::default();
@@ -683,12 +768,15 @@ impl Planner<'_> {
                 continue;
             }
             reader.open(*range);
-            *frame = self.plan_frame(tile, reader, &mut summary).map_err(|error| {
-                self.stop_at.fetch_min(tile, Ordering::Relaxed);
-                (tile, error)
-            })?;
+            *frame = self
+                .plan_frame(tile, reader, &mut summary)
+                .map_err(|error| {
+                    self.stop_at.fetch_min(tile, Ordering::Relaxed);
+                    (tile, error)
+                })?;
         }
-        self.done.fetch_add(u64::try_from(ranges.len()).unwrap_or(0), Ordering::Relaxed);
+        self.done
+            .fetch_add(u64::try_from(ranges.len()).unwrap_or(0), Ordering::Relaxed);
         Ok(summary)
     }
 
@@ -698,7 +786,10 @@ impl Planner<'_> {
         reader: &mut TileReader<'_>,
         summary: &mut Summary,
     ) -> Result<Frame, Error> {
-        let split = self.codec.split(reader).map_err(|fault| fault.of_tile(tile))?;
+        let split = self
+            .codec
+            .split(reader)
+            .map_err(|fault| fault.of_tile(tile))?;
         if let Some(what) = self.reference.difference(&split.facts) {
             return Err(Error::Mixed { tile, what });
         }

@@ -43,14 +43,18 @@ pub struct Component {
     pub depth: u8,
     /// Whether samples are signed.
     pub signed: bool,
-    /// Horizontal separation XRsiz.
+    /// Horizontal separation `XRsiz`.
     pub horizontal: u8,
-    /// Vertical separation YRsiz.
+    /// Vertical separation `YRsiz`.
     pub vertical: u8,
 }
 
 /// What the main header says.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the standard"
+)]
 pub struct Facts {
     /// Capabilities Rsiz.
     pub rsiz: u16,
@@ -144,9 +148,14 @@ impl Recipe {
         let mut bytes = header.bytes.clone();
         if self.set_mct {
             // T.800 G.1: the three components are of one size and depth.
-            let are_alike = facts.components.windows(2).all(|pair| pair.first() == pair.last());
+            let are_alike = facts
+                .components
+                .windows(2)
+                .all(|pair| pair.first() == pair.last());
             if facts.has_coc || facts.reversible || facts.components.len() != 3 || !are_alike {
-                return Err(StreamError::Unsupported("a colour transformation that cannot be declared"));
+                return Err(StreamError::Unsupported(
+                    "a colour transformation that cannot be declared",
+                ));
             }
             if let Some(byte) = bytes.get_mut(header.mct_at) {
                 *byte = 1;
@@ -157,21 +166,33 @@ impl Recipe {
 }
 
 fn malformed(what: &'static str, at: usize) -> StreamError {
-    StreamError::Malformed { what, at: u64::try_from(at).unwrap_or(u64::MAX) }
+    StreamError::Malformed {
+        what,
+        at: u64::try_from(at).unwrap_or(u64::MAX),
+    }
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Result<u16, StreamError> {
-    let two = bytes.get(at..).and_then(<[u8]>::first_chunk).ok_or(StreamError::Incomplete)?;
+    let two = bytes
+        .get(at..)
+        .and_then(<[u8]>::first_chunk)
+        .ok_or(StreamError::Incomplete)?;
     Ok(u16::from_be_bytes(*two))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Result<u32, StreamError> {
-    let four = bytes.get(at..).and_then(<[u8]>::first_chunk).ok_or(StreamError::Incomplete)?;
+    let four = bytes
+        .get(at..)
+        .and_then(<[u8]>::first_chunk)
+        .ok_or(StreamError::Incomplete)?;
     Ok(u32::from_be_bytes(*four))
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> Result<u64, StreamError> {
-    let eight = bytes.get(at..).and_then(<[u8]>::first_chunk).ok_or(StreamError::Incomplete)?;
+    let eight = bytes
+        .get(at..)
+        .and_then(<[u8]>::first_chunk)
+        .ok_or(StreamError::Incomplete)?;
     Ok(u64::from_be_bytes(*eight))
 }
 
@@ -191,7 +212,11 @@ fn segment_end(bytes: &[u8], at: usize) -> Result<usize, StreamError> {
 /// [`StreamError::Incomplete`] if `bytes` end before that; any other [`StreamError`] if the
 /// stream breaks T.800 or cannot be a frame.
 pub fn parse_header(bytes: &[u8]) -> Result<Header, StreamError> {
-    let boxes = if bytes.starts_with(&JP2_SIGNATURE) { walk_boxes(bytes)? } else { Boxes::default() };
+    let boxes = if bytes.starts_with(&JP2_SIGNATURE) {
+        walk_boxes(bytes)?
+    } else {
+        Boxes::default()
+    };
     let start = boxes.codestream;
     if u16_at(bytes, start)? != marker::SOC {
         return Err(malformed("no SOC", start));
@@ -225,9 +250,20 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header, StreamError> {
             }
             marker::COC => has_coc = true,
             marker::CAP => high_throughput = true,
-            marker::TLM | marker::PLM | marker::QCD | marker::QCC | marker::RGN | marker::POC
-            | marker::PPM | marker::CRG => {}
-            _ => return Err(malformed("a marker that does not belong into a main header", at)),
+            marker::TLM
+            | marker::PLM
+            | marker::QCD
+            | marker::QCC
+            | marker::RGN
+            | marker::POC
+            | marker::PPM
+            | marker::CRG => {}
+            _ => {
+                return Err(malformed(
+                    "a marker that does not belong into a main header",
+                    at,
+                ));
+            }
         }
         if code != marker::COM {
             kept.extend_from_slice(segment);
@@ -237,7 +273,9 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header, StreamError> {
     let siz = read_siz(siz.ok_or(malformed("no SIZ", at))?, at)?;
     let cod = read_cod(cod.ok_or(malformed("no COD", at))?, at)?;
     if siz.rsiz & 0x8000 != 0 {
-        return Err(StreamError::Unsupported("JPEG 2000 with extensions of part 2"));
+        return Err(StreamError::Unsupported(
+            "JPEG 2000 with extensions of part 2",
+        ));
     }
     Ok(Header {
         facts: Facts {
@@ -287,7 +325,8 @@ fn walk_boxes(bytes: &[u8]) -> Result<Boxes, StreamError> {
         if kind == *b"jp2h" {
             let header_box = bytes.get(content..end).ok_or(StreamError::Incomplete)?;
             // The box is whole, so more bytes do not help.
-            boxes.colour = read_colour(header_box).map_err(|_| malformed("a damaged JP2 header", at))?;
+            boxes.colour =
+                read_colour(header_box).map_err(|_| malformed("a damaged JP2 header", at))?;
         }
         at = end;
     }
@@ -342,7 +381,10 @@ fn read_siz(segment: &[u8], at: usize) -> Result<Siz, StreamError> {
     let count = u16_at(segment, 38).map_err(wrong)?;
     let entries = segment.get(40..).unwrap_or_default();
     if count == 0 || usize::from(count).saturating_mul(3) != entries.len() {
-        return Err(malformed("an SIZ whose length does not fit its components", at));
+        return Err(malformed(
+            "an SIZ whose length does not fit its components",
+            at,
+        ));
     }
     let components = entries
         .chunks_exact(3)
@@ -373,18 +415,42 @@ struct Cod {
 
 fn read_cod(segment: &[u8], at: usize) -> Result<Cod, StreamError> {
     match segment {
-        [_, _, _, _, _, _, layers1, layers0, mct, decompositions, _, _, _, wavelet, ..] => Ok(Cod {
+        [
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            layers1,
+            layers0,
+            mct,
+            decompositions,
+            _,
+            _,
+            _,
+            wavelet,
+            ..,
+        ] => Ok(Cod {
             layers: u16::from_be_bytes([*layers1, *layers0]),
             mct: match mct {
                 0 => false,
                 1 => true,
-                _ => return Err(StreamError::Unsupported("JPEG 2000 with extensions of part 2")),
+                _ => {
+                    return Err(StreamError::Unsupported(
+                        "JPEG 2000 with extensions of part 2",
+                    ));
+                }
             },
             decompositions: *decompositions,
             reversible: match wavelet {
                 0 => false,
                 1 => true,
-                _ => return Err(StreamError::Unsupported("JPEG 2000 with extensions of part 2")),
+                _ => {
+                    return Err(StreamError::Unsupported(
+                        "JPEG 2000 with extensions of part 2",
+                    ));
+                }
             },
         }),
         _ => Err(malformed("a COD that is too short", at)),
@@ -422,14 +488,23 @@ pub fn parse_tile_part(bytes: &[u8]) -> Result<TilePart, StreamError> {
         match u16_at(bytes, at)? {
             marker::SOD => break,
             marker::COM => {
-                return Err(StreamError::Unsupported("a comment inside a JPEG 2000 tile-part"));
+                return Err(StreamError::Unsupported(
+                    "a comment inside a JPEG 2000 tile-part",
+                ));
             }
             // They would overrule the wavelet and colour transformation of the main header.
             marker::COD | marker::COC => {
-                return Err(StreamError::Unsupported("a coding style inside a JPEG 2000 tile-part"));
+                return Err(StreamError::Unsupported(
+                    "a coding style inside a JPEG 2000 tile-part",
+                ));
             }
             marker::QCD | marker::QCC | marker::RGN | marker::POC | marker::PPT | marker::PLT => {}
-            _ => return Err(malformed("a marker that does not belong into a tile-part header", at)),
+            _ => {
+                return Err(malformed(
+                    "a marker that does not belong into a tile-part header",
+                    at,
+                ));
+            }
         }
         at = segment_end(bytes, at)?;
     }

@@ -105,7 +105,11 @@ impl Facts {
     #[must_use]
     pub fn difference(&self, other: &Self) -> Option<&'static str> {
         let sampling = |facts: &Self| -> Vec<(u8, u8)> {
-            facts.components.iter().map(|c| (c.horizontal, c.vertical)).collect()
+            facts
+                .components
+                .iter()
+                .map(|c| (c.horizontal, c.vertical))
+                .collect()
         };
         let ids = |facts: &Self| -> Vec<u8> { facts.components.iter().map(|c| c.id).collect() };
         if (self.sof, self.precision) != (other.sof, other.precision) {
@@ -127,8 +131,18 @@ impl Facts {
         if self.components.len() == 1 {
             return (1, 1);
         }
-        let widest = self.components.iter().map(|c| c.horizontal).max().unwrap_or(1);
-        let tallest = self.components.iter().map(|c| c.vertical).max().unwrap_or(1);
+        let widest = self
+            .components
+            .iter()
+            .map(|c| c.horizontal)
+            .max()
+            .unwrap_or(1);
+        let tallest = self
+            .components
+            .iter()
+            .map(|c| c.vertical)
+            .max()
+            .unwrap_or(1);
         (u32::from(widest), u32::from(tallest))
     }
 
@@ -150,7 +164,7 @@ pub struct Header<'a> {
     pub facts: Facts,
     /// Index of the first byte of entropy-coded data.
     pub len: usize,
-    /// How many APPn and COM segments it holds; none of them goes out.
+    /// How many `APPn` and COM segments it holds; none of them goes out.
     pub dropped: u32,
     table_segments: Vec<Segment<'a>>,
     frame: Segment<'a>,
@@ -161,7 +175,10 @@ pub struct Header<'a> {
 impl Header<'_> {
     /// The same header without a restart interval.
     pub(crate) fn without_restarts(&self) -> Self {
-        Self { restart: None, ..self.clone() }
+        Self {
+            restart: None,
+            ..self.clone()
+        }
     }
 
     /// Length of the scan header, its marker included.
@@ -231,7 +248,10 @@ impl<'a> Cursor<'a> {
     /// Reads a marker, over any fill bytes before it (T.81 B.1.1.2).
     fn marker(&mut self) -> Result<u8, StreamError> {
         if self.byte()? != 0xFF {
-            return Err(malformed("no marker where one must be", self.at.saturating_sub(1)));
+            return Err(malformed(
+                "no marker where one must be",
+                self.at.saturating_sub(1),
+            ));
         }
         loop {
             match self.byte()? {
@@ -259,12 +279,15 @@ impl<'a> Cursor<'a> {
 }
 
 fn malformed(what: &'static str, at: usize) -> StreamError {
-    StreamError::Malformed { what, at: u64::try_from(at).unwrap_or(u64::MAX) }
+    StreamError::Malformed {
+        what,
+        at: u64::try_from(at).unwrap_or(u64::MAX),
+    }
 }
 
 /// Reads the tables of tag 347 and keeps DQT and DHT.
 ///
-/// Comments and APPn may hold text. DRI is dropped as well: inside a TIFF each SOI resets the
+/// Comments and `APPn` may hold text. DRI is dropped as well: inside a TIFF each SOI resets the
 /// restart interval, so it never applied to a tile.
 ///
 /// # Errors
@@ -338,7 +361,15 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header<'_>, StreamError> {
                     restart_interval,
                 };
                 let len = cursor.at;
-                return Ok(Header { facts, len, dropped, table_segments: tables, frame, restart, scan });
+                return Ok(Header {
+                    facts,
+                    len,
+                    dropped,
+                    table_segments: tables,
+                    frame,
+                    restart,
+                    scan,
+                });
             }
             marker::DQT | marker::DHT => tables.push(cursor.segment(code)?),
             marker::DRI => restart = Some(cursor.segment(code)?),
@@ -366,7 +397,9 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header<'_>, StreamError> {
 
 /// Calls `visit` with the marker and payload of each DQT and DHT segment of a header.
 pub(crate) fn for_each_table<'a>(bytes: &'a [u8], mut visit: impl FnMut(u8, &'a [u8])) {
-    let Ok(header) = parse_header(bytes) else { return };
+    let Ok(header) = parse_header(bytes) else {
+        return;
+    };
     for segment in header.table_segments {
         visit(segment.marker, segment.payload());
     }
@@ -381,9 +414,11 @@ fn restart_interval(segment: Segment<'_>, at: usize) -> Result<u16, StreamError>
 
 fn read_size(frame: Segment<'_>, at: usize) -> Result<(u8, u16, u16), StreamError> {
     match frame.payload() {
-        [precision, y1, y0, x1, x0, ..] => {
-            Ok((*precision, u16::from_be_bytes([*y1, *y0]), u16::from_be_bytes([*x1, *x0])))
-        }
+        [precision, y1, y0, x1, x0, ..] => Ok((
+            *precision,
+            u16::from_be_bytes([*y1, *y0]),
+            u16::from_be_bytes([*x1, *x0]),
+        )),
         _ => Err(malformed("an SOF that is too short", at)),
     }
 }
@@ -400,12 +435,20 @@ fn read_components(
         .and_then(<[u8]>::split_first)
         .ok_or(malformed("an SOF that is too short", at))?;
     if usize::from(*count).saturating_mul(3) != entries.len() || *count == 0 {
-        return Err(malformed("an SOF whose length does not fit its components", at));
+        return Err(malformed(
+            "an SOF whose length does not fit its components",
+            at,
+        ));
     }
-    let (scan_count, scan_entries) =
-        scan.payload().split_first().ok_or(malformed("an SOS that is too short", at))?;
+    let (scan_count, scan_entries) = scan
+        .payload()
+        .split_first()
+        .ok_or(malformed("an SOS that is too short", at))?;
     if usize::from(*scan_count).saturating_mul(2).saturating_add(3) != scan_entries.len() {
-        return Err(malformed("an SOS whose length does not fit its components", at));
+        return Err(malformed(
+            "an SOS whose length does not fit its components",
+            at,
+        ));
     }
     if scan_count != count {
         return Err(StreamError::Unsupported("more than one scan"));
@@ -416,7 +459,10 @@ fn read_components(
             return Err(malformed("an SOF that is too short", at));
         };
         if id != scan_id {
-            return Err(malformed("an SOS whose components are not those of the SOF", at));
+            return Err(malformed(
+                "an SOS whose components are not those of the SOF",
+                at,
+            ));
         }
         let component = Component {
             id,
@@ -470,7 +516,8 @@ fn read_tables(segment: Segment<'_>, slots: &mut Slots) -> Result<(), StreamErro
 /// Which of the tables that a stream refers to are defined by neither set.
 fn missing(facts: &Facts, slots: &Slots) -> Slots {
     let mut missing = Slots::default();
-    let lacks = |defined: &[bool; 4], id: u8| !defined.get(usize::from(id)).copied().unwrap_or(false);
+    let lacks =
+        |defined: &[bool; 4], id: u8| !defined.get(usize::from(id)).copied().unwrap_or(false);
     let mut mark = |defined: &[bool; 4], id: u8, which: fn(&mut Slots) -> &mut [bool; 4]| {
         if lacks(defined, id)
             && let Some(slot) = which(&mut missing).get_mut(usize::from(id))
@@ -479,7 +526,9 @@ fn missing(facts: &Facts, slots: &Slots) -> Slots {
         }
     };
     for component in &facts.components {
-        mark(&slots.quantisation, component.quantisation, |s| &mut s.quantisation);
+        mark(&slots.quantisation, component.quantisation, |s| {
+            &mut s.quantisation
+        });
         mark(&slots.dc, component.dc, |s| &mut s.dc);
         mark(&slots.ac, component.ac, |s| &mut s.ac);
     }
@@ -507,7 +556,10 @@ impl Recipe {
             return unsupported("JPEG with more than two Huffman tables of a kind");
         }
         if facts.components.iter().any(|c| c.quantisation > 3) {
-            return Err(malformed("a quantisation table with an impossible number", 0));
+            return Err(malformed(
+                "a quantisation table with an impossible number",
+                0,
+            ));
         }
         let components = match self.colour {
             Colour::Grey => 1,
@@ -532,7 +584,12 @@ impl Recipe {
         if fits(columns, have.0, want.0) && fits(rows, have.1, want.1) {
             Ok(())
         } else {
-            Err(StreamError::Size { columns, rows, want_columns, want_rows })
+            Err(StreamError::Size {
+                columns,
+                rows,
+                want_columns,
+                want_rows,
+            })
         }
     }
 
@@ -612,9 +669,16 @@ impl Recipe {
         let single = header.facts.components.len() == 1;
         for (position, component) in header.facts.components.iter().enumerate() {
             // With one component the factors change nothing but confuse strict decoders.
-            let sampling =
-                if single { 0x11 } else { (component.horizontal << 4) | component.vertical };
-            out.extend([self.component_id(position, component.id), sampling, component.quantisation]);
+            let sampling = if single {
+                0x11
+            } else {
+                (component.horizontal << 4) | component.vertical
+            };
+            out.extend([
+                self.component_id(position, component.id),
+                sampling,
+                component.quantisation,
+            ]);
         }
     }
 
@@ -644,7 +708,9 @@ pub struct End {
 /// does not end so: then [`scan_entropy`] must look at all of it.
 #[must_use]
 pub fn find_eoi_at_end(tail: &[u8]) -> Option<usize> {
-    let last = tail.iter().rposition(|&byte| byte != 0x00 && byte != 0xFF)?;
+    let last = tail
+        .iter()
+        .rposition(|&byte| byte != 0x00 && byte != 0xFF)?;
     let at = last.checked_sub(1)?;
     (tail.get(at..=last)? == EOI).then_some(at)
 }
@@ -653,7 +719,7 @@ pub fn find_eoi_at_end(tail: &[u8]) -> Option<usize> {
 ///
 /// # Errors
 ///
-/// [`StreamError`] for any marker other than RSTn and EOI: a second scan, or a comment that
+/// [`StreamError`] for any marker other than `RSTn` and EOI: a second scan, or a comment that
 /// hides between the scans.
 pub fn scan_entropy(bytes: &[u8]) -> Result<End, StreamError> {
     let mut at = 0_usize;
@@ -663,13 +729,26 @@ pub fn scan_entropy(bytes: &[u8]) -> Result<End, StreamError> {
         match bytes.get(next) {
             Some(0x00 | marker::RST0..=marker::RST7) => at = next.saturating_add(1),
             Some(0xFF) => at = next,
-            Some(&marker::EOI) => return Ok(End { len: marker_at, has_eoi: true }),
+            Some(&marker::EOI) => {
+                return Ok(End {
+                    len: marker_at,
+                    has_eoi: true,
+                });
+            }
             Some(&marker::SOS) => return Err(StreamError::Unsupported("more than one scan")),
             Some(&marker::DNL) => return Err(StreamError::Unsupported("a DNL segment")),
             Some(_) => return Err(malformed("a marker inside entropy-coded data", marker_at)),
             // A lone FF at the end is padding: the EOI that is put there supplies its own.
-            None => return Ok(End { len: marker_at, has_eoi: false }),
+            None => {
+                return Ok(End {
+                    len: marker_at,
+                    has_eoi: false,
+                });
+            }
         }
     }
-    Ok(End { len: bytes.len(), has_eoi: false })
+    Ok(End {
+        len: bytes.len(),
+        has_eoi: false,
+    })
 }

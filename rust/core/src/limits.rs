@@ -7,7 +7,7 @@ use crate::error::Error;
 pub struct Limits {
     /// Longest header of a tile that is read before giving up.
     ///
-    /// 1 MiB holds sixteen full APPn segments, more than a scanner writes into a tile.
+    /// 1 MiB holds sixteen full `APPn` segments, more than a scanner writes into a tile.
     pub tile_header_bytes: u64,
     /// Longest tile.
     ///

@@ -57,7 +57,11 @@ impl Source {
     ///
     /// [`Error::SourceChanged`] if length or time differ.
     pub fn check_unchanged(&self) -> Result<(), Error> {
-        if stamp(&self.file)? == self.stamp { Ok(()) } else { Err(Error::SourceChanged) }
+        if stamp(&self.file)? == self.stamp {
+            Ok(())
+        } else {
+            Err(Error::SourceChanged)
+        }
     }
 
     /// Fills `buffer` from `offset`; no cursor is shared.
@@ -67,10 +71,12 @@ impl Source {
     /// [`Error::SourceChanged`] if the file ends before the buffer is full: every range was
     /// checked against its length. [`Error::Io`] for all else.
     pub fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), Error> {
-        self.file.read_exact_at(buffer, offset).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => Error::SourceChanged,
-            _ => Error::Io(error),
-        })
+        self.file
+            .read_exact_at(buffer, offset)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => Error::SourceChanged,
+                _ => Error::Io(error),
+            })
     }
 }
 

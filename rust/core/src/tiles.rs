@@ -70,7 +70,10 @@ impl TileIndex {
     /// The first tile that has data, with its index.
     #[must_use]
     pub fn first_present(&self) -> Option<(u64, ByteRange)> {
-        (0..).zip(&self.ranges).find(|(_, range)| range.byte_count > 0).map(|(i, range)| (i, *range))
+        (0..)
+            .zip(&self.ranges)
+            .find(|(_, range)| range.byte_count > 0)
+            .map(|(i, range)| (i, *range))
     }
 }
 
@@ -82,14 +85,21 @@ impl TileIndex {
 ///
 /// [`Error::TileOutsideFile`] for the first tile that does not.
 pub fn check_ranges(ranges: &[ByteRange], file_len: u64) -> Result<(), Error> {
-    (0..).zip(ranges).try_for_each(|(tile, &range)| check_range(tile, range, file_len))
+    (0..)
+        .zip(ranges)
+        .try_for_each(|(tile, &range)| check_range(tile, range, file_len))
 }
 
 /// Checks that one tile lies inside the file.
 pub(crate) fn check_range(tile: u64, range: ByteRange, file_len: u64) -> Result<(), Error> {
     if range.end().is_none_or(|end| end > file_len) {
         let ByteRange { offset, byte_count } = range;
-        return Err(Error::TileOutsideFile { tile, offset, byte_count, file_len });
+        return Err(Error::TileOutsideFile {
+            tile,
+            offset,
+            byte_count,
+            file_len,
+        });
     }
     Ok(())
 }
@@ -120,7 +130,10 @@ fn check_disjoint(ranges: &[ByteRange], private: Vec<ByteRange>) -> Result<(), E
             .and_then(|last| private.get(last))
             .is_some_and(|hidden| hidden.offset.saturating_add(hidden.byte_count) > range.offset);
         if range.byte_count > 0 && reaches_in {
-            return Err(Error::TileOverlapsPrivate { tile, offset: range.offset });
+            return Err(Error::TileOverlapsPrivate {
+                tile,
+                offset: range.offset,
+            });
         }
     }
     Ok(())
@@ -151,15 +164,29 @@ mod tests {
         ByteRange { offset, byte_count }
     }
 
-    fn index(ranges: &[ByteRange], private: &[ByteRange], file_len: u64) -> Result<TileIndex, Error> {
-        TileIndex::new(ranges.to_vec(), private.to_vec(), file_len, &Limits::default())
+    fn index(
+        ranges: &[ByteRange],
+        private: &[ByteRange],
+        file_len: u64,
+    ) -> Result<TileIndex, Error> {
+        TileIndex::new(
+            ranges.to_vec(),
+            private.to_vec(),
+            file_len,
+            &Limits::default(),
+        )
     }
 
     #[test]
     fn offset_that_overflows_is_outside() {
         assert!(matches!(
             check_ranges(&[range(u64::MAX, 2)], 100),
-            Err(Error::TileOutsideFile { tile: 0, offset: u64::MAX, byte_count: 2, file_len: 100 })
+            Err(Error::TileOutsideFile {
+                tile: 0,
+                offset: u64::MAX,
+                byte_count: 2,
+                file_len: 100
+            })
         ));
     }
 
@@ -171,7 +198,10 @@ mod tests {
 
     #[test]
     fn a_level_without_data_is_refused() {
-        assert!(matches!(index(&[range(0, 0)], &[], 100), Err(Error::NoTiles)));
+        assert!(matches!(
+            index(&[range(0, 0)], &[], 100),
+            Err(Error::NoTiles)
+        ));
         assert!(matches!(index(&[], &[], 100), Err(Error::NoTiles)));
     }
 
@@ -187,7 +217,10 @@ mod tests {
         let private = [range(10, 80), range(12, 2)];
         assert!(matches!(
             index(&[range(50, 5)], &private, 100),
-            Err(Error::TileOverlapsPrivate { tile: 0, offset: 50 })
+            Err(Error::TileOverlapsPrivate {
+                tile: 0,
+                offset: 50
+            })
         ));
     }
 
@@ -198,7 +231,8 @@ mod tests {
             private in proptest::collection::vec((0_u64..60, 0_u64..20), 0..6),
         ) {
             let shares = private.iter().any(|&(offset, count)| {
-                (offset..offset + count).any(|byte| (tile.0..tile.0 + tile.1).contains(&byte))
+                let end = tile.0.saturating_add(tile.1);
+                (offset..offset.saturating_add(count)).any(|byte| (tile.0..end).contains(&byte))
             });
             let private: Vec<_> = private.iter().map(|&(o, c)| range(o, c)).collect();
             prop_assert_eq!(index(&[range(tile.0, tile.1)], &private, 100).is_err(), shares);

@@ -2,9 +2,10 @@
 //!
 //! Nothing of the writer is used: offset tables are compared with the items that are really
 //! there, headers are walked for what must not be in them and compared with the plan's, and the
-//! entropy-coded bytes of each frame are compared with the end of its tile, found from the
-//! tile's own end.
+//! entropy-coded bytes of each frame are compared with what lies behind the scan header, or the
+//! main header, of its tile.
 
+use std::fmt::Write;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
@@ -62,10 +63,14 @@ pub fn verify_instance(
         let (frames_equal, frames_blank) =
             compare(source, plan, &file, pixel_data_offset, extended, watch)
                 .inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
-        let sha256 = digest
-            .join()
-            .map_err(|_| Error::Verify { what: "the digest was not computed".into() })??;
-        Ok(VerifyReport { frames_equal, frames_blank, sha256 })
+        let sha256 = digest.join().map_err(|_| Error::Verify {
+            what: "the digest was not computed".into(),
+        })??;
+        Ok(VerifyReport {
+            frames_equal,
+            frames_blank,
+            sha256,
+        })
     })
 }
 
@@ -81,7 +86,11 @@ fn sha256(path: &Path, stop: &AtomicBool) -> Result<String, Error> {
         }
         hasher.update(buffer.get(..count).unwrap_or_default());
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    let mut digest = String::new();
+    for byte in hasher.finalize() {
+        write!(digest, "{byte:02x}").map_err(|_| differs("the digest was not written".into()))?;
+    }
+    Ok(digest)
 }
 
 fn differs(what: String) -> Error {
@@ -97,10 +106,16 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn take(&mut self, len: u64) -> Result<&[u8], Error> {
-        self.buffer.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
+        self.buffer
+            .resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
         self.file
             .read_exact_at(&mut self.buffer, self.at)
-            .map_err(|_| differs(format!("the file ends before byte {}", self.at.saturating_add(len))))?;
+            .map_err(|_| {
+                differs(format!(
+                    "the file ends before byte {}",
+                    self.at.saturating_add(len)
+                ))
+            })?;
         self.at = self.at.saturating_add(len);
         Ok(&self.buffer)
     }
@@ -109,7 +124,9 @@ impl Reader<'_> {
     fn item(&mut self) -> Result<u64, Error> {
         let at = self.at;
         match self.take(8)? {
-            [tag @ .., a, b, c, d] if tag == ITEM => Ok(u64::from(u32::from_le_bytes([*a, *b, *c, *d]))),
+            [tag @ .., a, b, c, d] if tag == ITEM => {
+                Ok(u64::from(u32::from_le_bytes([*a, *b, *c, *d])))
+            }
             _ => Err(differs(format!("no item at byte {at}"))),
         }
     }
@@ -123,19 +140,30 @@ fn compare(
     extended: Option<(&[u8], &[u8])>,
     watch: &mut dyn Watch,
 ) -> Result<(u64, u64), Error> {
-    let mut reader = Reader { file, at: pixel_data_offset, buffer: Vec::new() };
+    let mut reader = Reader {
+        file,
+        at: pixel_data_offset,
+        buffer: Vec::new(),
+    };
     if reader.take(12)? != b"\xE0\x7F\x10\x00OB\0\0\xFF\xFF\xFF\xFF" {
-        return Err(differs("Pixel Data is not encapsulated OB of undefined length".into()));
+        return Err(differs(
+            "Pixel Data is not encapsulated OB of undefined length".into(),
+        ));
     }
     let table_len = reader.item()?;
     // The table is bounded by the frames that the plan has, not by what the file says.
     let file_len = file.metadata()?.len();
     let frame_count = u64::try_from(plan.frame_count()).unwrap_or(u64::MAX);
     if table_len != 0 && table_len != frame_count.saturating_mul(4) {
-        return Err(differs(format!("a Basic Offset Table of {table_len} bytes")));
+        return Err(differs(format!(
+            "a Basic Offset Table of {table_len} bytes"
+        )));
     }
     let basic = reader.take(table_len)?.to_vec();
-    let tables = Tables { basic: &basic, extended };
+    let tables = Tables {
+        basic: &basic,
+        extended,
+    };
     tables.check_lengths(frame_count)?;
     let first_item = reader.at;
     let (mut equal, mut blank, mut tile_bytes) = (0_u64, 0_u64, Vec::new());
@@ -156,7 +184,9 @@ fn compare(
             read_tile(source, range, &mut tile_bytes)?;
             compare_frame(frame, bytes, &tile_bytes, plan.facts())?;
             if !bytes.starts_with(&plan.pieces(index, source)?.header) {
-                return Err(differs(format!("frame {frame}: its header is not the planned one")));
+                return Err(differs(format!(
+                    "frame {frame}: its header is not the planned one"
+                )));
             }
             equal = equal.saturating_add(1);
         }
@@ -165,7 +195,9 @@ fn compare(
         }
     }
     if reader.take(8)? != SEQUENCE_DELIMITER || reader.at != file_len {
-        return Err(differs("the file does not end with a sequence delimiter".into()));
+        return Err(differs(
+            "the file does not end with a sequence delimiter".into(),
+        ));
     }
     Ok((equal, blank))
 }
@@ -209,7 +241,11 @@ impl Tables<'_> {
             if entry::<8>(lengths, index).map(u64::from_le_bytes) != Some(len) {
                 return Err(wrong("its length in (7FE0,0002)"));
             }
-        } else if entry::<4>(self.basic, index).map(u32::from_le_bytes).map(u64::from) != Some(offset) {
+        } else if entry::<4>(self.basic, index)
+            .map(u32::from_le_bytes)
+            .map(u64::from)
+            != Some(offset)
+        {
             return Err(wrong("its offset in the Basic Offset Table"));
         }
         Ok(())
@@ -225,12 +261,17 @@ fn compare_frame(frame: u64, bytes: &[u8], tile: &[u8], facts: &Facts) -> Result
     let bad = |error| Error::Frame { frame, error };
     let (body, lead) = match facts {
         Facts::Jpeg(_) => jpeg_body(bytes).map_err(bad)?,
-        Facts::Jpeg2000(_) => jpeg2000_body(bytes).map_err(bad)?,
+        Facts::Jpeg2000(_) => {
+            let start = jp2k::parse_header(tile).map_err(bad)?.first_tile_part;
+            (jpeg2000_body(bytes).map_err(bad)?, Lead::MainHeader(start))
+        }
     };
-    if ends_with_body(tile, body, lead) {
+    if holds_body(tile, body, lead) {
         Ok(())
     } else {
-        Err(differs(format!("frame {frame}: its entropy-coded bytes are not those of its tile")))
+        Err(differs(format!(
+            "frame {frame}: its entropy-coded bytes are not those of its tile"
+        )))
     }
 }
 
@@ -239,8 +280,8 @@ fn compare_frame(frame: u64, bytes: &[u8], tile: &[u8], facts: &Facts) -> Result
 enum Lead {
     /// A scan header of this length.
     Scan(usize),
-    /// The entropy-coded bytes begin with their own marker.
-    Nothing,
+    /// A main header that ends here, so that no tile-part can be missing.
+    MainHeader(u64),
 }
 
 impl Lead {
@@ -250,30 +291,25 @@ impl Lead {
             // A lone FF is the start of an end marker that was cut off.
             Self::Scan(_) => matches!(behind, [] | [0xFF] | [0xFF, 0xD9, ..]),
             // Lengths inside tile-parts tell where they end; there must not be one more.
-            Self::Nothing => !behind.starts_with(&jp2k::marker::SOT.to_be_bytes()),
+            Self::MainHeader(_) => !behind.starts_with(&jp2k::marker::SOT.to_be_bytes()),
         }
     }
 }
 
-/// Whether a tile is made of anything, `lead`, `body`, an end marker or nothing, and what is
-/// behind that.
-fn ends_with_body(tile: &[u8], body: &[u8], lead: Lead) -> bool {
-    let starts = |at: &usize| -> bool {
-        let lead_fits = match lead {
-            Lead::Nothing => true,
-            Lead::Scan(len) => at
-                .checked_sub(len)
-                .and_then(|start| tile.get(start..))
-                .is_some_and(|rest| rest.starts_with(&[0xFF, jpeg::marker::SOS])),
-        };
-        let behind = tile.get(*at..).and_then(|rest| rest.strip_prefix(body));
-        lead_fits && behind.is_some_and(|behind| lead.may_end_before(behind))
+/// Whether a tile holds `body` right behind `lead`, and nothing more of its kind behind that.
+///
+/// Takes time in proportion to the tile: `body` holds no SOS, so that no comparison goes on
+/// past the place where the next one begins.
+fn holds_body(tile: &[u8], body: &[u8], lead: Lead) -> bool {
+    let is_at = |at: usize| {
+        let behind = tile.get(at..).and_then(|rest| rest.strip_prefix(body));
+        behind.is_some_and(|behind| lead.may_end_before(behind))
     };
-    let end_marker = jpeg::find_eoi_at_end(tile);
-    let from_the_end = end_marker.unwrap_or(tile.len()).checked_sub(body.len());
-    from_the_end.is_some_and(|at| starts(&at))
-        // A tile with something behind its end marker, or without one.
-        || memchr::memmem::find_iter(tile, body).any(|at| starts(&at))
+    match lead {
+        Lead::Scan(len) => memchr::memmem::find_iter(tile, &[0xFF, jpeg::marker::SOS])
+            .any(|start| is_at(start.saturating_add(len))),
+        Lead::MainHeader(end) => usize::try_from(end).is_ok_and(is_at),
+    }
 }
 
 /// Walks a JPEG frame: only the permitted segments, one scan, EOI, at most one byte of padding.
@@ -291,19 +327,25 @@ fn jpeg_body(bytes: &[u8]) -> Result<(&[u8], Lead), StreamError> {
 }
 
 /// Walks a JPEG 2000 frame: no comment anywhere, nothing behind the EOC.
-fn jpeg2000_body(bytes: &[u8]) -> Result<(&[u8], Lead), StreamError> {
+fn jpeg2000_body(bytes: &[u8]) -> Result<&[u8], StreamError> {
     let header = jp2k::parse_header(bytes)?;
     if header.dropped != 0 {
         return Err(malformed("a comment in a codestream", 0));
     }
     let start = usize::try_from(header.first_tile_part).unwrap_or(usize::MAX);
-    let codestream = bytes.strip_suffix(&[0]).filter(|rest| rest.ends_with(&jpeg::EOI)).unwrap_or(bytes);
+    let codestream = bytes
+        .strip_suffix(&[0])
+        .filter(|rest| rest.ends_with(&jpeg::EOI))
+        .unwrap_or(bytes);
     let end = codestream.len().saturating_sub(2);
     let mut at = start;
     while at < end {
         let part = codestream.get(at..end).unwrap_or_default();
         let tile_part = jp2k::parse_tile_part(part)?;
-        let len = tile_part.len.and_then(|len| usize::try_from(len).ok()).unwrap_or(part.len());
+        let len = tile_part
+            .len
+            .and_then(|len| usize::try_from(len).ok())
+            .unwrap_or(part.len());
         let data_start = usize::try_from(tile_part.header_len).unwrap_or(usize::MAX);
         let data = part
             .get(data_start..len)
@@ -312,7 +354,7 @@ fn jpeg2000_body(bytes: &[u8]) -> Result<(&[u8], Lead), StreamError> {
         at = at.saturating_add(len.max(1));
     }
     check_end(bytes.get(end..).unwrap_or_default())?;
-    Ok((bytes.get(start..end).unwrap_or_default(), Lead::Nothing))
+    Ok(bytes.get(start..end).unwrap_or_default())
 }
 
 fn check_end(rest: &[u8]) -> Result<(), StreamError> {
@@ -323,5 +365,8 @@ fn check_end(rest: &[u8]) -> Result<(), StreamError> {
 }
 
 fn malformed(what: &'static str, at: usize) -> StreamError {
-    StreamError::Malformed { what, at: u64::try_from(at).unwrap_or(u64::MAX) }
+    StreamError::Malformed {
+        what,
+        at: u64::try_from(at).unwrap_or(u64::MAX),
+    }
 }

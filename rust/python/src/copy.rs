@@ -26,9 +26,14 @@ impl Source {
 #[pymethods]
 impl Source {
     #[new]
-    #[allow(clippy::needless_pass_by_value, reason = "the conversion from Python gives a value")]
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "the conversion from Python gives a value"
+    )]
     fn new(path: PathBuf) -> PyResult<Self> {
-        coverslip_core::Source::open(&path).map(Self).map_err(into_py_err)
+        coverslip_core::Source::open(&path)
+            .map(Self)
+            .map_err(into_py_err)
     }
 
     /// (st_dev, st_ino, st_size, st_mtime_ns), to compare with another opening of the file.
@@ -43,7 +48,8 @@ impl Source {
             return Err(PyValueError::new_err("more bytes than a tile may have"));
         }
         let mut buffer = vec![0; usize::try_from(byte_count).unwrap_or(0)];
-        py.detach(|| self.0.read_exact_at(&mut buffer, offset)).map_err(into_py_err)?;
+        py.detach(|| self.0.read_exact_at(&mut buffer, offset))
+            .map_err(into_py_err)?;
         Ok(buffer)
     }
 }
@@ -63,8 +69,10 @@ impl TileIndex {
         private: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
         let tiles = ranges(py, &unsigned(py, offsets)?, &unsigned(py, byte_counts)?)?;
-        let (starts, counts): (Vec<_>, Vec<_>) =
-            unsigned(py, private)?.chunks_exact(2).map(|pair| (pair[0], pair[1])).unzip();
+        let (starts, counts): (Vec<_>, Vec<_>) = unsigned(py, private)?
+            .chunks_exact(2)
+            .map(|pair| (pair[0], pair[1]))
+            .unzip();
         let private = ranges(py, &starts, &counts)?;
         let file_len = source.0.stamp().len;
         py.detach(|| coverslip_core::TileIndex::new(tiles, private, file_len, &Limits::default()))
@@ -84,10 +92,14 @@ fn unsigned(py: Python<'_>, array: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
 
 fn ranges(_py: Python<'_>, offsets: &[u64], byte_counts: &[u64]) -> PyResult<Vec<ByteRange>> {
     if offsets.len() != byte_counts.len() {
-        return Err(PyValueError::new_err("as many byte counts as offsets are needed"));
+        return Err(PyValueError::new_err(
+            "as many byte counts as offsets are needed",
+        ));
     }
     let pairs = offsets.iter().zip(byte_counts);
-    Ok(pairs.map(|(&offset, &byte_count)| ByteRange { offset, byte_count }).collect())
+    Ok(pairs
+        .map(|(&offset, &byte_count)| ByteRange { offset, byte_count })
+        .collect())
 }
 
 /// What a level's tiles become.
@@ -146,8 +158,7 @@ fn plan(
 ) -> PyResult<FramePlan> {
     let mut watch = PyWatch::new(on_progress);
     let tiles = tiles.0.clone();
-    let result =
-        py.detach(|| plan_frames(&source.0, tiles, codec, &Limits::default(), &mut watch));
+    let result = py.detach(|| plan_frames(&source.0, tiles, codec, &Limits::default(), &mut watch));
     finish(result, watch).map(FramePlan)
 }
 
@@ -180,7 +191,12 @@ pub(crate) fn plan_jpeg(
     };
     let tables = jpeg::parse_shared_tables(jpeg_tables)
         .map_err(|error| into_py_err(coverslip_core::Error::JpegTables(error)))?;
-    let codec = Codec::Jpeg(jpeg::Recipe { tables, colour, columns, rows });
+    let codec = Codec::Jpeg(jpeg::Recipe {
+        tables,
+        colour,
+        columns,
+        rows,
+    });
     plan(py, source, tiles, codec, on_progress)
 }
 
@@ -197,8 +213,18 @@ pub(crate) fn plan_jpeg2000(
     blank: Option<Vec<u8>>,
     on_progress: Option<Py<PyAny>>,
 ) -> PyResult<FramePlan> {
-    let recipe = jp2k::Recipe { columns, rows, set_mct };
-    plan(py, source, tiles, Codec::Jpeg2000 { recipe, blank }, on_progress)
+    let recipe = jp2k::Recipe {
+        columns,
+        rows,
+        set_mct,
+    };
+    plan(
+        py,
+        source,
+        tiles,
+        Codec::Jpeg2000 { recipe, blank },
+        on_progress,
+    )
 }
 
 /// What was written.
@@ -213,7 +239,10 @@ pub(crate) struct WriteReport {
 #[pyo3(signature = (source, plan, header, path, *, sync = true,
                     extended_offset_table = None, on_progress = None))]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
-#[allow(clippy::needless_pass_by_value, reason = "the conversion from Python gives a value")]
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the conversion from Python gives a value"
+)]
 pub(crate) fn write_instance(
     py: Python<'_>,
     source: &Source,
@@ -225,8 +254,13 @@ pub(crate) fn write_instance(
     on_progress: Option<Py<PyAny>>,
 ) -> PyResult<WriteReport> {
     let options = WriteOptions {
-        offset_table: extended_offset_table
-            .map(|extended| if extended { OffsetTable::Extended } else { OffsetTable::Basic }),
+        offset_table: extended_offset_table.map(|extended| {
+            if extended {
+                OffsetTable::Extended
+            } else {
+                OffsetTable::Basic
+            }
+        }),
         sync,
     };
     let mut watch = PyWatch::new(on_progress);
@@ -252,7 +286,10 @@ pub(crate) struct VerifyReport {
 #[pyfunction]
 #[pyo3(signature = (source, plan, path, pixel_data_offset, *, extended_offset_table = None,
                     on_progress = None))]
-#[allow(clippy::needless_pass_by_value, reason = "the conversion from Python gives a value")]
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the conversion from Python gives a value"
+)]
 pub(crate) fn verify_instance(
     py: Python<'_>,
     source: &Source,
@@ -264,8 +301,9 @@ pub(crate) fn verify_instance(
 ) -> PyResult<VerifyReport> {
     let mut watch = PyWatch::new(on_progress);
     let result = py.detach(|| {
-        let extended =
-            extended_offset_table.as_ref().map(|(offsets, lengths)| (&**offsets, &**lengths));
+        let extended = extended_offset_table
+            .as_ref()
+            .map(|(offsets, lengths)| (&**offsets, &**lengths));
         coverslip_core::verify_instance(
             &source.0,
             &plan.0,

@@ -37,6 +37,10 @@ pub(crate) fn into_py_err(error: Error) -> PyErr {
 fn os_error(number: i32, io: &std::io::Error) -> PyErr {
     let text = io.to_string();
     // "No space left on device (os error 28)": the number goes into errno instead.
-    let text = text.split(" (os error").next().unwrap_or_default().to_owned();
+    let text = text
+        .split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     PyOSError::new_err((number, text))
 }

@@ -28,7 +28,11 @@ impl From<&jpeg::Facts> for JpegFacts {
             rows: facts.rows,
             columns: facts.columns,
             component_ids: facts.components.iter().map(|c| c.id).collect(),
-            sampling: facts.components.iter().map(|c| (c.horizontal, c.vertical)).collect(),
+            sampling: facts
+                .components
+                .iter()
+                .map(|c| (c.horizontal, c.vertical))
+                .collect(),
             jfif: facts.jfif,
             adobe_transform: facts.adobe_transform,
             restart_interval: facts.restart_interval,
@@ -59,7 +63,11 @@ impl From<&jp2k::Facts> for Jpeg2000Facts {
             columns: facts.columns,
             depths: facts.components.iter().map(|c| c.depth).collect(),
             is_signed: facts.components.iter().any(|c| c.signed),
-            separations: facts.components.iter().map(|c| (c.horizontal, c.vertical)).collect(),
+            separations: facts
+                .components
+                .iter()
+                .map(|c| (c.horizontal, c.vertical))
+                .collect(),
             mct: facts.mct,
             reversible: facts.reversible,
             decompositions: facts.decompositions,
@@ -105,12 +113,19 @@ pub(crate) fn join_jpeg<'py>(
 ) -> PyResult<Bound<'py, PyBytes>> {
     let join = || -> Result<Vec<u8>, Error> {
         let tables = jpeg::parse_shared_tables(jpeg_tables).map_err(Error::JpegTables)?;
-        let recipe = jpeg::Recipe { tables, colour: jpeg::Colour::Rgb, columns, rows };
+        let recipe = jpeg::Recipe {
+            tables,
+            colour: jpeg::Colour::Rgb,
+            columns,
+            rows,
+        };
         let in_tile = |error| Error::Tile { tile: 0, error };
         let header = jpeg::parse_header(tile).map_err(in_tile)?;
         let mut out = recipe.frame_header(&header).map_err(in_tile)?;
         out.extend_from_slice(tile.get(header.len..).unwrap_or_default());
         Ok(out)
     };
-    join().map(|bytes| PyBytes::new(py, &bytes)).map_err(into_py_err)
+    join()
+        .map(|bytes| PyBytes::new(py, &bytes))
+        .map_err(into_py_err)
 }

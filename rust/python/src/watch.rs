@@ -17,7 +17,11 @@ pub(crate) struct PyWatch {
 
 impl PyWatch {
     pub(crate) fn new(on_progress: Option<Py<PyAny>>) -> Self {
-        Self { on_progress, last: Instant::now(), raised: None }
+        Self {
+            on_progress,
+            last: Instant::now(),
+            raised: None,
+        }
     }
 
     /// The exception that ended the call, if a handler or the callback raised one.

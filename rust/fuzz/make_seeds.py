@@ -1,0 +1,85 @@
+"""Writes small valid inputs for each fuzz target under seeds/."""
+
+import struct
+from pathlib import Path
+
+SEEDS = Path(__file__).parent / "seeds"
+
+
+def segment(marker: int, payload: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
+
+
+DQT = segment(0xDB, b"\0" + bytes([3] * 64))
+DC = segment(0xC4, b"\x00" + bytes([0, 0, 0, 12]) + bytes(12) + bytes(range(12)))
+AC = segment(0xC4, b"\x10" + bytes([1, 1]) + bytes(14) + b"\x00\x01")
+TABLES = DQT + DC + AC
+SHARED = b"\xff\xd8" + TABLES + b"\xff\xd9"
+
+
+def jpeg(tables: bytes, components: int, extra: bytes = b"") -> bytes:
+    sof = b"\x08\x00\x10\x00\x10" + bytes([components])
+    sos = bytes([components])
+    for component in range(components):
+        sof += bytes([component + 1, 0x11, 0])
+        sos += bytes([component + 1, 0])
+    header = segment(0xC0, sof) + segment(0xDA, sos + b"\x00\x3f\x00")
+    return b"\xff\xd8" + extra + tables + header + b"\x12\x34\xff\x00\x56\xff\xd9"
+
+
+def tile_part(number: int, data: bytes, *, is_open: bool = False) -> bytes:
+    length = 0 if is_open else 14 + len(data)
+    return segment(0x90, struct.pack(">HIBB", 0, length, number, 0)) + b"\xff\x93" + data
+
+
+def codestream(extra: bytes = b"", *, is_open: bool = False) -> bytes:
+    siz = struct.pack(">HIIIIIIIIH", 0, 16, 16, 0, 0, 16, 16, 0, 0, 3) + b"\x07\x01\x01" * 3
+    cod = bytes([0, 0, 0, 1, 0, 1, 4, 4, 0, 0])
+    main = b"\xff\x4f" + segment(0x51, siz) + segment(0x52, cod) + segment(0x5C, b"\x42" + bytes(8))
+    parts = tile_part(0, b"\xc0\x11") + tile_part(1, b"\xc0\x22", is_open=is_open)
+    return main + extra + parts + b"\xff\xd9"
+
+
+def jp2(stream: bytes) -> bytes:
+    colr = b"\0\0\0\x0fcolr\x01\0\0\0\0\0\x12"
+    header = struct.pack(">I4s", 8 + len(colr), b"jp2h") + colr
+    return b"\0\0\0\x0cjP  \r\n\x87\n" + header + struct.pack(">I4s", 0, b"jp2c") + stream
+
+
+def level(kind: int, shared: bytes, tiles: list[bytes]) -> bytes:
+    ranges, data = b"", b"II*\0"
+    for tile in tiles:
+        ranges += struct.pack("<HH", len(data) if tile else 0, len(tile))
+        data += tile
+    return bytes([kind, len(tiles), len(shared)]) + ranges + shared + data
+
+
+COMMENT = segment(0xFE, b"comment") + segment(0xE1, b"Exif\xff\xc0\xff\xda\xff\xd9")
+SEED_INPUTS = {
+    "jpeg_header": [
+        b"\x00" + jpeg(TABLES, 3),
+        b"\x01" + jpeg(TABLES, 3, COMMENT + segment(0xDD, b"\0\1")),
+        b"\x02" + jpeg(DQT, 1),
+    ],
+    "jpeg_tables": [SHARED, SHARED[:-2] + segment(0xDD, b"\0\4") + COMMENT + b"\xff\xd9"],
+    "jp2k_header": [
+        codestream(),
+        codestream(segment(0x64, b"\0\1comment")),
+        jp2(codestream()),
+        tile_part(0, b"\xc0\x11"),
+    ],
+    "plan_and_verify": [
+        level(0, SHARED, [jpeg(b"", 3), b"", jpeg(b"", 3, COMMENT)]),
+        level(18, SHARED, [jpeg(b"", 1), jpeg(b"", 1)[:-2]]),
+        level(1, b"", [jpeg(TABLES, 3) + b"\0\0\0"]),
+        level(128, b"", [codestream(), codestream(is_open=True)]),
+        level(128 + 8, b"", [jp2(codestream()), b""]),
+        level(128 + 4, b"", [codestream(segment(0x64, b"\0\1comment"))]),
+    ],
+}
+
+for target, inputs in SEED_INPUTS.items():
+    folder = SEEDS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(inputs):
+        (folder / f"{number}").write_bytes(seed)

@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from coverslip.convert import FrameCounts, InstanceResult, Progress, Result, convert
+    from coverslip.conversion import FrameCounts, InstanceResult, Progress, Result, convert
     from coverslip.errors import (
         CoverslipError,
         LimitError,
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CoverslipError": "errors",
-    "FrameCounts": "convert",
-    "InstanceResult": "convert",
+    "FrameCounts": "conversion",
+    "InstanceResult": "conversion",
     "LimitError": "errors",
     "OpenedSlide": "slide",
     "PolicyError": "errors",
-    "Progress": "convert",
-    "Result": "convert",
+    "Progress": "conversion",
+    "Result": "conversion",
     "SourceError": "errors",
     "UnsupportedSlideError": "errors",
     "VerificationError": "errors",
-    "convert": "convert",
+    "convert": "conversion",
     "open": "slide",
 }
 

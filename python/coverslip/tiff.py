@@ -9,6 +9,7 @@ import logging
 import os
 import stat
 import struct
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -30,6 +31,8 @@ STRIP_OFFSETS, STRIP_BYTE_COUNTS = 273, 279
 TILE_OFFSETS, TILE_BYTE_COUNTS = 324, 325
 JPEG_TABLES, ICC_PROFILE, IMAGE_DESCRIPTION = 347, 34675, 270
 NDPI_MARK = 65420
+
+_CHILDREN = {SUB_IFDS: "SubIFD", EXIF_IFD: "Exif", GPS_IFD: "GPS", INTEROP_IFD: "Interop"}
 
 _DTYPES = {
     1: "u1", 2: "S1", 3: "u2", 4: "u4", 5: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 10: "i4",
@@ -102,7 +105,7 @@ class Directory:
     """One image file directory, its values read when they are asked for."""
 
     number: int
-    """Position in the file's chain; directories of SUBIFDS follow their parent."""
+    """Position in the file's chain; sub-directories are numbered on behind its end."""
     parent: int | None
     kind: str
     """``IFD``, ``SubIFD``, ``Exif``, ``GPS`` or ``Interop``."""
@@ -258,15 +261,19 @@ class Tiff:
         return value
 
     def _walk(self) -> Iterator[Directory]:
-        """Read the chain of directories and whatever hangs off them, each only once."""
+        """Read the chain of directories, then whatever hangs off it, each only once.
+
+        So the numbers of the chain are those that other TIFF tools show.
+        """
         seen: set[int] = set()
-        pending: list[tuple[int, int | None, str]] = [(self._first_offset(), None, "IFD")]
-        number = 0
-        while pending:
-            offset, parent, kind = pending.pop(0)
+        chain: deque[tuple[int, int | None, str]] = deque([(self._first_offset(), None, "IFD")])
+        children: deque[tuple[int, int | None, str]] = deque()
+        while chain or children:
+            offset, parent, kind = chain.popleft() if chain else children.popleft()
             if offset == 0 or offset in seen:
                 continue
-            if len(seen) >= LIMITS.directories:
+            number = len(seen)
+            if number >= LIMITS.directories:
                 raise LimitError(
                     f"more directories than the limit directories = {LIMITS.directories}"
                 )
@@ -276,19 +283,13 @@ class Tiff:
                 number=number, parent=parent, kind=kind, _tiff=self, _entries=entries
             )
             yield directory
-            children = [
+            if kind == "IFD":
+                chain.append((following, None, kind))
+            children.extend(
                 (child, number, child_kind)
-                for tag, child_kind in (
-                    (SUB_IFDS, "SubIFD"),
-                    (EXIF_IFD, "Exif"),
-                    (GPS_IFD, "GPS"),
-                    (INTEROP_IFD, "Interop"),
-                )
-                if tag in entries
+                for tag, child_kind in _CHILDREN.items()
                 for child in self._offsets(directory, tag)
-            ]
-            pending = children + ([(following, None, kind)] if kind == "IFD" else []) + pending
-            number += 1
+            )
 
     def _offsets(self, directory: Directory, tag: int) -> tuple[int, ...]:
         offsets = directory.array(tag)

@@ -69,6 +69,19 @@ def _pnm(data: bytes) -> np.ndarray:
     return pixels if samples == 3 else pixels[..., 0]
 
 
+def by_openjpeg(frame: bytes, program: str, work: Path) -> np.ndarray:
+    """Return one frame, decoded by OpenJPEG's own tool, which takes subsampled chroma for YCbCr."""
+    source, target = work / "frame.j2k", work / "frame.raw"
+    source.write_bytes(frame)
+    command = [program, "-i", source, "-o", target, "-upsample"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "WARNING" not in done.stdout + done.stderr
+    rows, columns = (int.from_bytes(frame[at : at + 4]) for at in (12, 8))
+    planes = np.frombuffer(target.read_bytes(), np.uint8).reshape(-1, rows, columns)
+    return np.moveaxis(planes, 0, -1)
+
+
 def by_imagecodecs(frame: bytes) -> np.ndarray:
     """Return one frame, decoded by libjpeg-turbo or OpenJPEG by its first bytes."""
     if frame.startswith(b"\xff\x4f"):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from coverslip.colour import Samples
-from coverslip.convert import OnProgress, Progress, Result, convert
+from coverslip.conversion import OnProgress, Progress, Result, convert
 
 
 def run(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from coverslip import _core
-from coverslip.convert import convert
+from coverslip.conversion import convert
 from coverslip.errors import CoverslipError
 from coverslip.sample import write_sample
 

@@ -1,0 +1,41 @@
+"""Small slides of each format, built byte by byte, with invented identifiers in every place.
+
+A format that is listed in `FORMATS` is held to all laws of ``tests/test_laws.py``.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from tests.synth.generic import build_generic
+from tests.synth.slide import SynthLevel, SynthSlide
+from tests.synth.svs import build_svs
+
+Builder = Callable[[Path], SynthSlide]
+
+FORMATS: dict[str, Builder] = {
+    "svs-jpeg-rgb": partial(build_svs),
+    "svs-jpeg-rgb-own-tables": partial(build_svs, codec="jpeg_rgb_own_tables"),
+    "svs-jpeg-ycbcr-420": partial(build_svs, codec="jpeg_ycbcr420", bigtiff=True),
+    "svs-jpeg-ycbcr-422": partial(build_svs, codec="jpeg_ycbcr422", mpp="comma"),
+    "svs-jpeg-ycbcr-444-big-endian": partial(build_svs, codec="jpeg_ycbcr444", big_endian=True),
+    "svs-jpeg-missing-tiles": partial(build_svs, missing=((0, 5), (0, 29), (1, 3))),
+    "svs-jpeg-ycbcr-missing-tiles": partial(build_svs, codec="jpeg_ycbcr420", missing=((1, 1),)),
+    "svs-gt450": partial(build_svs, gt450=True, codec="jpeg_ycbcr422", bigtiff=True),
+    "svs-without-icc": partial(build_svs, icc=False, mpp="header"),
+    "svs-33005": partial(build_svs, codec="j2k_33005"),
+    "svs-33005-missing-tiles": partial(build_svs, codec="j2k_33005", missing=((0, 0), (1, 2))),
+    "svs-33003-444": partial(build_svs, codec="j2k_33003_444", missing=((0, 4),)),
+    "svs-33003-422": partial(build_svs, codec="j2k_33003_422", missing=((0, 7),)),
+    "generic-jpeg": partial(build_generic),
+    "generic-jpeg-subifds": partial(build_generic, subifds=True, bigtiff=True),
+    "generic-jpeg-jfif": partial(build_generic, codec="jpeg_ycbcr420_jfif", big_endian=True),
+    "generic-jpeg-rgb-ids": partial(build_generic, codec="jpeg_rgb_own_tables"),
+    "generic-jpeg-grey": partial(build_generic, codec="jpeg_grey", missing=((0, 2),)),
+    "generic-jp2": partial(build_generic, codec="j2k_33005", boxed=True),
+    "generic-j2k-rgb": partial(build_generic, codec="j2k_rgb", missing=((0, 1),)),
+    "generic-j2k-53": partial(build_generic, codec="j2k_53", missing=((2, 0),)),
+    "generic-j2k-grey": partial(build_generic, codec="j2k_grey", missing=((0, 3),)),
+}
+
+__all__ = ["FORMATS", "Builder", "SynthLevel", "SynthSlide", "build_generic", "build_svs"]

@@ -1,0 +1,157 @@
+"""JPEG tiles whose every segment is chosen, written without any code of coverslip."""
+
+import io
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import imagecodecs
+import numpy as np
+from PIL import Image
+
+Samples = Literal["rgb", "ycbcr444", "ycbcr422", "ycbcr420", "grey"]
+Markers = Literal["none", "app14_0", "app14_1", "jfif"]
+Tables = Literal["shared", "own", "both"]
+
+_QUALITY = 85
+_SUBSAMPLING = {"ycbcr444": "444", "ycbcr422": "422", "ycbcr420": "420"}
+_MARKERS = {
+    "none": b"",
+    "app14_0": b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00",
+    "app14_1": b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x01",
+    "jfif": b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00",
+}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A tile as a slide holds it, and the truth about it."""
+
+    data: bytes
+    jpeg_tables: bytes | None
+    entropy: bytes
+    rgb: np.ndarray
+    """What it shows, decoded from a stream that says what it is; two-dimensional if grey."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """How tiles are written. Markers and identifiers may lie about the samples."""
+
+    samples: Samples = "rgb"
+    ids: tuple[int, ...] = (0, 1, 2)
+    markers: Markers = "none"
+    tables: Tables = "shared"
+    before_tables: bytes = b""
+    """Segments right behind SOI: comments, Exif."""
+    in_shared: bytes = b""
+    """Segments inside tag 347 besides its tables."""
+    end: bytes = b"\xff\xd9"
+    """What follows the entropy-coded data."""
+    start: bytes = b"\xff\xd8"
+    sof: int = 0xC0
+    progressive: bool = False
+    sof_size: tuple[int, int] | None = None
+    """Rows and columns to claim instead of the true ones."""
+
+
+def segment(marker: int, payload: bytes) -> bytes:
+    return bytes([0xFF, marker]) + (len(payload) + 2).to_bytes(2) + payload
+
+
+def comment(text: str) -> bytes:
+    return segment(0xFE, text.encode())
+
+
+def exif(text: str) -> bytes:
+    """An APP1 whose payload looks like the markers that a careless search would find."""
+    payload = b"Exif\0\0" + b"\xff\xc0\x00\x11\x08\xff\xda\x00\x0c" + text.encode()
+    return segment(0xE1, payload)
+
+
+def split(stream: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
+    """Return the segments from SOI to SOS, and the entropy-coded data before the EOI."""
+    segments, at = [], 2
+    while True:
+        marker, length = stream[at + 1], int.from_bytes(stream[at + 2 : at + 4])
+        segments.append((marker, stream[at : at + 2 + length]))
+        at += 2 + length
+        if marker == 0xDA:
+            return segments, stream[at : stream.rindex(b"\xff\xd9")]
+
+
+def encode(rgb: np.ndarray, style: Style) -> Tile:
+    """Return a tile that holds a picture of shape (rows, columns, 3), written in a style."""
+    whole, truth = _whole(rgb, style)
+    segments, entropy = split(whole)
+    tables = b"".join(data for marker, data in segments if marker in (0xDB, 0xC4))
+    frame = next(data for marker, data in segments if 0xC0 <= marker <= 0xC2)
+    scan = next(data for marker, data in segments if marker == 0xDA)
+    restart = b"".join(data for marker, data in segments if marker == 0xDD)
+    own = tables if style.tables in ("own", "both") else b""
+    data = b"".join(
+        [
+            style.start,
+            _MARKERS[style.markers],
+            style.before_tables,
+            own,
+            _renamed_frame(frame, style),
+            restart,
+            _renamed_scan(scan, style),
+            entropy,
+            style.end,
+        ]
+    )
+    shared = None
+    if style.tables in ("shared", "both"):
+        shared = b"\xff\xd8" + style.in_shared + tables + b"\xff\xd9"
+    return Tile(data=data, jpeg_tables=shared, entropy=entropy, rgb=truth)
+
+
+def _whole(rgb: np.ndarray, style: Style) -> tuple[bytes, np.ndarray]:
+    """Return a stream that is honest about its samples, and what decoders make of it."""
+    if style.progressive:
+        buffer = io.BytesIO()
+        Image.fromarray(rgb).save(buffer, "JPEG", quality=_QUALITY, progressive=True)
+        return buffer.getvalue(), np.asarray(Image.open(buffer))
+    if style.samples == "grey":
+        stream = imagecodecs.jpeg8_encode(np.ascontiguousarray(rgb[..., 1]), level=_QUALITY)
+    elif style.samples == "rgb":
+        stream = imagecodecs.jpeg8_encode(
+            rgb, level=_QUALITY, colorspace="RGB", outcolorspace="RGB", subsampling="444"
+        )
+    else:
+        stream = imagecodecs.jpeg8_encode(
+            rgb,
+            level=_QUALITY,
+            colorspace="RGB",
+            outcolorspace="YCBCR",
+            subsampling=_SUBSAMPLING[style.samples],
+        )
+    return bytes(stream), imagecodecs.jpeg8_decode(stream)
+
+
+def _ids(count: int, style: Style) -> tuple[int, ...]:
+    return style.ids[:count]
+
+
+def _renamed_frame(frame: bytes, style: Style) -> bytes:
+    renamed = bytearray(frame)
+    if not style.progressive:
+        renamed[1] = style.sof
+    if style.sof_size is not None:
+        rows, columns = style.sof_size
+        renamed[5:9] = rows.to_bytes(2) + columns.to_bytes(2)
+    for position, identifier in enumerate(_ids(renamed[9], style)):
+        renamed[10 + 3 * position] = identifier
+    return bytes(renamed)
+
+
+def _renamed_scan(scan: bytes, style: Style) -> bytes:
+    renamed = bytearray(scan)
+    for position, identifier in enumerate(_ids(renamed[4], style)):
+        renamed[5 + 2 * position] = identifier
+    return bytes(renamed)
+
+
+def with_options(style: Style, **options: object) -> Style:
+    return replace(style, **options)

@@ -1,0 +1,165 @@
+"""Aperio SVS, every variant and quirk an option."""
+
+from pathlib import Path
+from typing import Literal
+
+import imagecodecs
+import numpy as np
+
+from tests.synth import identifiers as ids
+from tests.synth import jpeg, tiff
+from tests.synth.slide import SynthSlide, build_levels, photometric, samples
+
+_COMPRESSION = {"j2k_33005": 33005, "j2k_33003_444": 33003, "j2k_33003_422": 33003}
+Mpp = Literal["dot", "comma", "absent", "header"]
+_MPP = 0.4990
+
+
+def build_svs(
+    folder: Path,
+    seed: int | None = None,
+    *,
+    codec: str = "jpeg_rgb",
+    bigtiff: bool = False,
+    big_endian: bool = False,
+    gt450: bool = False,
+    missing: tuple[tuple[int, int], ...] = (),
+    mpp: Mpp = "dot",
+    icc: bool = True,
+    levels: int = 2,
+    size: tuple[int, int] = (700, 520),
+    tile: int = 128,
+    style: dict[str, object] | None = None,
+) -> SynthSlide:
+    """Write an SVS whose every place for text holds an invented identifier."""
+    secret = ids.of(seed)
+    built = build_levels(
+        codec,
+        secret,
+        size=size,
+        tile=tile,
+        levels=levels,
+        factor=4,
+        seed=7,
+        missing=missing,
+        style=style,
+    )
+    compression = _COMPRESSION.get(codec, 7)
+    directories = []
+    for number, level in enumerate(built):
+        text = _description(secret, level, mpp, gt450=gt450, number=number)
+        tags = _tags(secret, text, level.width, level.length, codec) | {
+            259: tiff.short(compression),
+            322: tiff.short(level.tile),
+            323: tiff.short(level.tile),
+            530: tiff.short(2, 2),
+        }
+        if level.jpeg_tables is not None:
+            tags[347] = tiff.undefined(level.jpeg_tables)
+        if icc and number == 0:
+            tags[34675] = tiff.undefined(_profile(secret))
+        directories.append(tiff.Directory(tags, pieces=level.pieces))
+    directories[0].exif = {
+        36867: tiff.ascii_(secret.date()),
+        37510: tiff.undefined(secret.word().encode()),
+    }
+    thumbnail = _strips(
+        secret, (160, 120), f"Aperio v1\n700x520 -> 160x120 - |User = {secret.word()}"
+    )
+    directories.insert(1, thumbnail)
+    directories += _associated(secret, gt450=gt450)
+    path = folder / f"{secret.word()}-{secret.number()}.svs"
+    gap = secret.word().encode()
+    tail = secret.word().encode("utf-16-le")
+    tiff.write_tiff(path, directories, big_endian=big_endian, bigtiff=bigtiff, gap=gap, tail=tail)
+    return SynthSlide(
+        path=path,
+        levels=built,
+        identifiers=tuple(secret.drawn),
+        mpp_um=None if mpp == "absent" else _MPP,
+        is_jpeg2000=compression != 7,
+        is_ycc422_jpeg2000=codec == "j2k_33003_422",
+    )
+
+
+def _description(secret, level, mpp: Mpp, *, gt450: bool, number: int) -> str:
+    if gt450 and number > 0:
+        return ""
+    maker = "Aperio Leica Biosystems GT450 v1.0.1" if gt450 else "Aperio Image Library v12.0.16"
+    shape = f"{level.width}x{level.length} [0,0] ({level.tile}x{level.tile})"
+    header = f"{maker} \r\n{shape} J;{secret.word()}"
+    if mpp == "header":
+        header += f" Scan resolution {_MPP} um"
+    keys = {
+        "AppMag": "20",
+        "Filename": secret.word(),
+        "Title": secret.name(),
+        "User": secret.word(),
+        "Date": secret.date(),
+        "Time": secret.number(),
+        "Barcode": secret.number(),
+        "ImageID": secret.number(),
+        "SlideID": secret.word(),
+        "ScanScope ID": secret.word(),
+        "Parmset": secret.word(),
+        f"CustomField.{secret.word()}": secret.name(),
+        secret.word(): secret.number(),
+    }
+    if mpp in ("dot", "comma"):
+        keys["MPP"] = f"{_MPP:.4f}" if mpp == "dot" else f"{_MPP:.4f}".replace(".", ",")
+    return header + "".join(f"|{key} = {value}" for key, value in keys.items())
+
+
+def _tags(secret, text: str, width: int, length: int, codec: str) -> dict[int, tiff.Value]:
+    count = samples(codec)
+    return {
+        254: tiff.long(0),
+        256: tiff.long(width),
+        257: tiff.long(length),
+        258: tiff.short(*[8] * count),
+        262: tiff.short(photometric(codec)),
+        270: tiff.ascii_(text),
+        269: tiff.ascii_(secret.word()),
+        277: tiff.short(count),
+        284: tiff.short(1),
+        305: tiff.ascii_(f"scan v3 on {secret.word()}"),
+        306: tiff.ascii_(secret.date()),
+        315: tiff.ascii_(secret.name()),
+        316: tiff.ascii_(secret.word()),
+        700: tiff.byte(f"<x:xmpmeta>{secret.word()}</x:xmpmeta>".encode()),
+        40093: tiff.byte(secret.word().encode("utf-16-le")),
+        65001: tiff.undefined(secret.word().encode("utf-16-le")),
+    }
+
+
+def _profile(secret) -> bytes:
+    """Return an sRGB profile with a name where a scanner puts its own."""
+    profile = bytearray(imagecodecs.cms_profile("srgb"))
+    profile[80:84] = secret.word(4).encode()  # the creator's signature
+    return bytes(profile)
+
+
+def _strips(secret, size: tuple[int, int], text: str, subfile_type: int = 0) -> tiff.Directory:
+    """Return a picture in JPEG strips of 16 rows, with shared tables, as Aperio's are."""
+    width, length = size
+    random = np.random.default_rng(3)
+    style = jpeg.Style(samples="rgb", before_tables=jpeg.comment(secret.word()))
+    strips = [
+        jpeg.encode(random.integers(0, 255, (16, width, 3)).astype(np.uint8), style)
+        for _ in range(length // 16)
+    ]
+    tags = _tags(secret, text, width, length // 16 * 16, "jpeg_rgb") | {
+        254: tiff.long(subfile_type),
+        259: tiff.short(7),
+        278: tiff.short(16),
+        347: tiff.undefined(strips[0].jpeg_tables),
+    }
+    return tiff.Directory(tags, pieces=[strip.data for strip in strips], tiled=False)
+
+
+def _associated(secret, *, gt450: bool) -> list[tiff.Directory]:
+    if gt450:
+        return [_strips(secret, (112, 112), ""), _strips(secret, (320, 112), "")]
+    label = f"Aperio v1\nlabel 112x112|Barcode = {secret.number()}"
+    macro = f"Aperio v1\nmacro 320x112|Barcode = {secret.number()}"
+    return [_strips(secret, (112, 112), label, 1), _strips(secret, (320, 112), macro, 9)]

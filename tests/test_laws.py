@@ -1,0 +1,241 @@
+"""What holds for every format: on slides with randomly planted identifiers."""
+
+import base64
+import itertools
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pydicom
+import pytest
+from numpy.testing import assert_allclose
+
+import coverslip
+from coverslip import conversion
+from coverslip.deid.policy import Policy
+from coverslip.deid.uids import RandomIdentity
+from tests.interop import readers
+from tests.synth import FORMATS
+
+YCC_J2K_FINDING = "YBR_FULL_422"
+"""What a validator older than CP-2650 says about 33003 in 4:2:2; nothing else is forgiven."""
+
+
+class Case:
+    def __init__(self, slide, result, captured):
+        self.slide = slide
+        self.result = result
+        self.captured = captured
+        self.instances = [instance.path for instance in result.instances]
+        self.folder = self.instances[0].parent
+
+    def pairs(self):
+        return zip(self.slide.levels, self.instances, strict=True)
+
+
+@pytest.fixture(scope="module", params=FORMATS)
+def case(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("slide")
+    slide = FORMATS[request.param](folder)
+    out = folder / "out"
+    command = [sys.executable, "-m", "coverslip", "convert", slide.path, "-o", out, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    result = conversion.convert(slide.path, out)
+    return Case(slide, result, done.stdout + done.stderr)
+
+
+def entropy_of(frame):
+    """Return the entropy-coded bytes of a frame by a plain walk over its header."""
+    marker = b"\xda" if frame.startswith(b"\xff\xd8") else b"\x90"
+    at = 2
+    while frame[at + 1 : at + 2] != marker:
+        at += 2 + int.from_bytes(frame[at + 2 : at + 4])
+    if marker == b"\xda":
+        at += 2 + int.from_bytes(frame[at + 2 : at + 4])
+    return frame[at : frame.rindex(b"\xff\xd9")]
+
+
+def test_every_frame_holds_the_entropy_coded_bytes_of_its_tile(case):
+    for level, path in case.pairs():
+        frames = readers.frames_of(path)
+        assert len(frames) == len(level.entropy)
+        for frame, entropy in zip(frames, level.entropy, strict=True):
+            assert len(frame) % 2 == 0
+            if entropy is not None:
+                assert entropy_of(frame) == entropy
+
+
+def test_missing_tiles_and_only_those_are_counted_as_blank(case):
+    missing = [sum(entropy is None for entropy in level.entropy) for level in case.slide.levels]
+    assert [instance.frames.blank for instance in case.result.instances] == missing
+    certificate = json.loads(case.result.certificate_path.read_text())
+    assert [instance["frames_blank"] for instance in certificate["instances"]] == missing
+
+
+@pytest.mark.parametrize("plugin", ["pylibjpeg", "gdcm"])
+def test_decoded_colours_are_those_of_the_slide(case, plugin):
+    if case.slide.is_ycc422_jpeg2000:
+        pytest.skip("pydicom does not know YCbCr 4:2:2 in JPEG 2000; OpenJPEG does, see below")
+    for level, path in case.pairs():
+        pixels = readers.mosaic(readers.by_pydicom(path, plugin), level.width, level.length)
+        assert_alike(pixels, level.rgb)
+
+
+def assert_alike(pixels, expected):
+    """Compare decodings: nothing but rounding, colour conversion and chroma upsampling differ."""
+    assert pixels.shape == expected.shape
+    difference = np.abs(pixels.astype(int) - expected.astype(int))
+    assert difference.mean() < 2.5
+    assert np.percentile(difference, 99) <= 24
+
+
+@pytest.mark.tools
+def test_openjpeg_shows_the_colours_of_subsampled_jpeg2000(case, tool, tmp_path):
+    if not case.slide.is_ycc422_jpeg2000:
+        pytest.skip("another codec")
+    for level, path in case.pairs():
+        frames = readers.frames_of(path)
+        pixels = np.stack(
+            [readers.by_openjpeg(frame, tool("opj_decompress"), tmp_path) for frame in frames]
+        )
+        whole = readers.mosaic(pixels, level.width, level.length)
+        assert_alike(whole, level.rgb)
+
+
+def test_blank_frames_are_white(case):
+    if case.slide.is_ycc422_jpeg2000:
+        pytest.skip("compared with OpenJPEG above")
+    for level, path in case.pairs():
+        frames = readers.by_pydicom(path, "pylibjpeg")
+        for frame, entropy in zip(frames, level.entropy, strict=True):
+            if entropy is None:
+                assert frame.min() >= 254
+
+
+def test_openslide_and_wsidicom_show_the_same_levels(case):
+    if case.slide.is_ycc422_jpeg2000:
+        pytest.skip("neither reader knows the photometric interpretation")
+    dataset = pydicom.dcmread(case.instances[0], stop_before_pixels=True)
+    if dataset.PhotometricInterpretation == "MONOCHROME2":
+        pytest.skip("OpenSlide reads colour only")
+    for show in (readers.by_openslide, readers.by_wsidicom):
+        levels = show(case.folder)
+        assert len(levels) == len(case.slide.levels)
+        for shown, level in zip(levels, case.slide.levels, strict=True):
+            assert_alike(shown, level.rgb)
+
+
+def test_highdicom_shows_the_same_levels(case):
+    if case.slide.is_ycc422_jpeg2000:
+        pytest.skip("its decoder does not know the photometric interpretation")
+    for level, path in case.pairs():
+        assert_alike(readers.by_highdicom(path), level.rgb)
+
+
+@pytest.mark.tools
+def test_validator_is_silent(case, tool):
+    for path in case.instances:
+        lines = readers.dciodvfy(path, tool("dciodvfy"))
+        if case.slide.is_ycc422_jpeg2000:
+            lines = [line for line in lines if YCC_J2K_FINDING not in line]
+        assert lines == []
+
+
+def test_geometry_is_the_same_on_all_levels(case):
+    datasets = [pydicom.dcmread(path, stop_before_pixels=True) for path in case.instances]
+    base = datasets[0]
+    spacing = base.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing
+    assert_allclose([float(mm) for mm in spacing], case.slide.mpp_um / 1000, rtol=1e-6)
+    for dataset, level in zip(datasets, case.slide.levels, strict=True):
+        measures = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+        row_mm, column_mm = (float(mm) for mm in measures.PixelSpacing)
+        assert (dataset.TotalPixelMatrixColumns, dataset.TotalPixelMatrixRows) == (
+            level.width,
+            level.length,
+        )
+        assert_allclose(level.width * column_mm, base.ImagedVolumeWidth, atol=1.6 * column_mm)
+        assert_allclose(level.length * row_mm, base.ImagedVolumeHeight, atol=1.6 * row_mm)
+        assert dataset.ImageOrientationSlide == base.ImageOrientationSlide
+        assert dataset.FrameOfReferenceUID == base.FrameOfReferenceUID
+        assert dataset.PyramidUID == base.PyramidUID
+
+
+def encodings_of(text):
+    """Yield a text as it might survive: plain, wide, hexadecimal, Base64, digits of a UID."""
+    for variant in {text, text.upper(), text.lower(), text.title()}:
+        plain = variant.encode()
+        yield plain
+        yield variant.encode("utf-16-le")
+        yield variant.encode("utf-16-be")
+        yield plain.hex().encode()
+        yield plain.hex().upper().encode()
+        for phase in range(3):
+            # Whatever stands before it, the middle of its Base64 form is one of three.
+            encoded = base64.b64encode(b"\0" * phase + plain)
+            yield encoded[-(-phase * 8 // 6) : len(plain) * 8 // 6 - 1]
+
+
+def test_no_identifier_is_in_any_byte_name_or_message(case):
+    files = [path for path in case.folder.parent.rglob("*") if path.is_file()]
+    assert len(files) == len(case.instances) + 1
+    names = "\n".join(str(path.relative_to(case.slide.path.parent)) for path in files)
+    places = {path.name: path.read_bytes() for path in files}
+    places["file names"] = names.encode()
+    # The only path on the command line's own output is the output folder, which is ours here.
+    places["messages"] = case.captured.encode()
+    assert len(case.slide.identifiers) > 20
+    for identifier in case.slide.identifiers:
+        if len(identifier) < 5:
+            continue
+        for encoded, (place, data) in itertools.product(encodings_of(identifier), places.items()):
+            assert encoded not in data, f"an identifier survived in {place}"
+
+
+def test_the_slide_does_hold_what_is_looked_for(case):
+    data = case.slide.path.read_bytes() + case.slide.path.name.encode()
+    for identifier in case.slide.identifiers:
+        wide = identifier.encode("utf-16-le")
+        present = identifier.encode(), identifier.title().encode(), wide
+        assert any(form in data for form in present), "a planted identifier is not in the slide"
+
+
+def test_two_public_conversions_share_no_uid(case):
+    first, second = (
+        {
+            element.value
+            for element in pydicom.dcmread(path, stop_before_pixels=True).iterall()
+            if element.VR == "UI" and str(element.value).startswith("2.25.")
+        }
+        for path in (case.instances[0], next(other_instances(case)))
+    )
+    # The Implementation Class UID is in the file meta information and is ours in all files.
+    assert first
+    assert first & second == set()
+
+
+def other_instances(case):
+    for path in case.folder.parent.parent.rglob("*.dcm"):
+        if case.folder.parent not in path.parents:
+            yield path
+
+
+def test_same_slide_policy_and_identity_give_the_same_bytes(case, tmp_path):
+    def contents(name):
+        counter = itertools.count()
+
+        def numbered(count):
+            return next(counter).to_bytes(count)
+
+        opened = coverslip.open(case.slide.path)
+        identity = RandomIdentity(numbered)
+        result = conversion.convert_opened(opened, tmp_path / name, Policy(), identity)
+        study = result.study_path
+        return {
+            path.relative_to(study): path.read_bytes()
+            for path in study.rglob("*")
+            if path.is_file()
+        }
+
+    assert contents("first") == contents("second")

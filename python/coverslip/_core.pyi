@@ -177,9 +177,12 @@ class VerifyReport:
         """SHA-256 of the whole file, in hexadecimal."""
 
 def inspect_tile(
-    source: Source, tile: int, offset: int, byte_count: int
+    source: Source, tile: int, offset: int, byte_count: int, columns: int, rows: int
 ) -> JpegFacts | Jpeg2000Facts:
-    """Return what the header of one tile says; ``tile`` is its number, for messages."""
+    """Return what the header of one tile says, if it can be a frame of the given size.
+
+    ``tile`` is its number, for messages.
+    """
 
 def join_jpeg(tile: bytes, jpeg_tables: bytes, columns: int, rows: int) -> bytes:
     """Return a three-component tile as a stream for any decoder, marked as not transformed."""
@@ -214,7 +217,6 @@ def write_instance(
     header: bytes,
     path: str | os.PathLike[str],
     *,
-    sync: bool = True,
     extended_offset_table: bool | None = None,
     on_progress: _Progress = None,
 ) -> WriteReport:

@@ -275,10 +275,11 @@ def _blank(slide: OpenedSlide, level: Level, frame_format: FrameFormat) -> bytes
     """Return the JPEG 2000 frame that stands for the missing tiles of a level."""
     tile = int(level.tiles.byte_counts.argmax())
     offset, byte_count = int(level.tiles.offsets[tile]), int(level.tiles.byte_counts[tile])
-    facts = _core.inspect_tile(slide.source, tile, offset, byte_count)
+    size = (level.tile_width, level.tile_length)
+    facts = _core.inspect_tile(slide.source, tile, offset, byte_count, *size)
     if not isinstance(facts, _core.Jpeg2000Facts):
         raise SourceError(f"tile {tile} is JPEG among JPEG 2000 tiles")
-    return blank.jpeg2000(facts, frame_format, level.tile_width, level.tile_length)
+    return blank.jpeg2000(facts, frame_format, *size)
 
 
 def _write(

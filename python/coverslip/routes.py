@@ -88,9 +88,14 @@ class _Sample:
         return int(tiles.offsets[tile]), int(tiles.byte_counts[tile])
 
     def facts(self) -> _core.JpegFacts | _core.Jpeg2000Facts:
+        """Return what the first of the tiles says, after all were found fit to be frames."""
         if not self.tiles:
             raise UnsupportedSlideError("the level has no tile with data")
-        return _core.inspect_tile(self.source, self.tiles[0], *self._range(self.tiles[0]))
+        size = (self.level.tile_width, self.level.tile_length)
+        first, *_ = (
+            _core.inspect_tile(self.source, tile, *self._range(tile), *size) for tile in self.tiles
+        )
+        return first
 
     def data(self) -> Iterator[bytes]:
         for tile in self.tiles:

@@ -26,7 +26,7 @@ def main() -> NoReturn:
     # command line is in all of them the parent of this public one.
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]
     try:
-        status = app(standalone_mode=False)
+        status = app(prog_name="coverslip", standalone_mode=False)
     except typer.Abort:
         status = EXIT_INTERRUPTED
     except usage_error as error:
@@ -49,11 +49,9 @@ def _usage(error: Exception) -> int:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "coverslip"
     parameter = getattr(error, "param", None)
-    option = getattr(error, "option_name", None)
     if parameter is not None:
-        what = f"{parameter.human_readable_name}: {_kind(error)}"
-    elif option is not None:
-        what = f"no such option as {option}"
+        name = next((name for name in parameter.opts if name.startswith("--")), parameter.name)
+        what = f"{name} {_kind(error)}"
     else:
         what = _kind(error)
     _say(f"error: {what}")
@@ -65,7 +63,8 @@ def _kind(error: Exception) -> str:
     return {
         "MissingParameter": "is missing",
         "BadParameter": "has a value that cannot be used",
-        "NoSuchCommand": "no such command",
+        "NoSuchCommand": "there is no such command",
+        "NoSuchOption": "there is no such option",
     }.get(type(error).__name__, "the arguments do not fit the command")
 
 

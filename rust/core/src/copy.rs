@@ -39,20 +39,11 @@ pub struct WriteReport {
     pub offset_table: OffsetTable,
 }
 
-/// How an instance is written.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct WriteOptions {
-    /// Which offset table to write; by length if `None`.
-    pub offset_table: Option<OffsetTable>,
-    /// Whether to wait until the file is on the disk.
-    pub sync: bool,
-}
-
 /// Writes one instance: `header`, offset table, fragments, delimiter.
 ///
 /// `header` is a Part 10 file up to the first element of group 7FE0. The file must not exist
 /// and is created for its owner only; on an error what was written of it stays for the caller
-/// to remove. `watch` counts bytes.
+/// to remove. Without an `offset_table` the length decides. `watch` counts bytes.
 ///
 /// # Errors
 ///
@@ -62,7 +53,7 @@ pub fn write_instance(
     plan: &FramePlan,
     header: &[u8],
     path: &Path,
-    options: WriteOptions,
+    offset_table: Option<OffsetTable>,
     watch: &mut dyn Watch,
 ) -> Result<WriteReport, Error> {
     plan.check_source(source)?;
@@ -71,9 +62,8 @@ pub fn write_instance(
         .create_new(true)
         .mode(0o600)
         .open(path)?;
-    let offset_table = options
-        .offset_table
-        .unwrap_or_else(|| OffsetTable::for_byte_count(plan.fragment_bytes()));
+    let offset_table =
+        offset_table.unwrap_or_else(|| OffsetTable::for_byte_count(plan.fragment_bytes()));
     let mut start = BufWriter::with_capacity(BATCH_BYTES, &file);
     start.write_all(header)?;
     encapsulate::write_pixel_data_start(&mut start, || plan.lengths(), offset_table)?;
@@ -82,9 +72,6 @@ pub fn write_instance(
 
     copy_frames(source, plan, &file, watch)?;
     source.check_unchanged()?;
-    if options.sync {
-        file.sync_all()?;
-    }
     let pixel_data_offset = u64::try_from(header.len()).unwrap_or(u64::MAX);
     Ok(WriteReport {
         byte_count: file.metadata()?.len(),

@@ -654,7 +654,8 @@ pub fn plan_frames(
     })
 }
 
-/// Reads the header of one tile, JPEG or JPEG 2000 by its first bytes.
+/// Reads the header of one tile, JPEG or JPEG 2000 by its first bytes, and checks that it can
+/// be a frame of the given size.
 ///
 /// # Errors
 ///
@@ -663,6 +664,7 @@ pub fn inspect(
     source: &Source,
     tile: u64,
     range: ByteRange,
+    (columns, rows): (u32, u32),
     limits: &Limits,
 ) -> Result<Facts, Error> {
     tiles::check_range(tile, range, source.stamp().len)?;
@@ -671,9 +673,13 @@ pub fn inspect(
     let parse = |start: &[u8]| {
         // SOC of a codestream, or the signature box of a JP2 file.
         if start.starts_with(&[0xFF, 0x4F]) || start.starts_with(&[0, 0, 0, 12]) {
-            jp2k::parse_header(start).map(|header| Facts::Jpeg2000(header.facts))
+            let facts = jp2k::parse_header(start)?.facts;
+            facts.check_frame(columns, rows)?;
+            Ok(Facts::Jpeg2000(facts))
         } else {
-            jpeg::parse_header(start).map(|header| Facts::Jpeg(header.facts))
+            let facts = jpeg::parse_header(start)?.facts;
+            facts.check_frame(columns, rows)?;
+            Ok(Facts::Jpeg(facts))
         }
     };
     reader

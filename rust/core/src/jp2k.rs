@@ -81,6 +81,23 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Checks that a stream has the size of a frame: nothing of it can be patched.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamError::Size`].
+    pub fn check_frame(&self, columns: u32, rows: u32) -> Result<(), StreamError> {
+        if (self.columns, self.rows) == (columns, rows) {
+            return Ok(());
+        }
+        Err(StreamError::Size {
+            columns: self.columns,
+            rows: self.rows,
+            want_columns: columns,
+            want_rows: rows,
+        })
+    }
+
     /// In what two tiles differ, if they cannot be frames of one instance.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Option<&'static str> {
@@ -137,14 +154,7 @@ impl Recipe {
     /// [`StreamError`] if the stream cannot be a frame of this level.
     pub fn frame_header(&self, header: &Header) -> Result<Vec<u8>, StreamError> {
         let facts = &header.facts;
-        if (facts.columns, facts.rows) != (self.columns, self.rows) {
-            return Err(StreamError::Size {
-                columns: facts.columns,
-                rows: facts.rows,
-                want_columns: self.columns,
-                want_rows: self.rows,
-            });
-        }
+        facts.check_frame(self.columns, self.rows)?;
         let mut bytes = header.bytes.clone();
         if self.set_mct {
             // T.800 G.1: the three components are of one size and depth.

@@ -125,6 +125,53 @@ impl Facts {
         }
     }
 
+    /// Checks that a stream can be a frame of JPEG Baseline (PS3.5 A.4.1, T.81 process 1).
+    ///
+    /// The size in the SOF may differ only where the number of MCUs stays the same: it is
+    /// patched then, while otherwise a decoder would read past the data.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamError::Unsupported`] with the reason, or [`StreamError::Size`].
+    pub fn check_frame(&self, columns: u32, rows: u32) -> Result<(), StreamError> {
+        let unsupported = |what| Err(StreamError::Unsupported(what));
+        match self.sof {
+            marker::SOF0 | marker::SOF1 => {}
+            marker::SOF2 => return unsupported("progressive JPEG"),
+            marker::SOF3 => return unsupported("lossless JPEG"),
+            _ => return unsupported("a JPEG process without a DICOM transfer syntax"),
+        }
+        if self.precision != 8 {
+            return unsupported("JPEG with more than 8 bits a sample");
+        }
+        if !matches!(self.components.len(), 1 | 3) {
+            return unsupported("a number of components that is neither one nor three");
+        }
+        if self.components.iter().any(|c| c.dc > 1 || c.ac > 1) {
+            return unsupported("JPEG with more than two Huffman tables of a kind");
+        }
+        if self.components.iter().any(|c| c.quantisation > 3) {
+            return Err(malformed(
+                "a quantisation table with an impossible number",
+                0,
+            ));
+        }
+        let (own_columns, own_rows) = (u32::from(self.columns), u32::from(self.rows));
+        let fits = |have: u32, have_mcus: u32, want_mcus: u32| have == 0 || have_mcus == want_mcus;
+        let have = self.mcus(own_columns, own_rows);
+        let want = self.mcus(columns, rows);
+        if fits(own_columns, have.0, want.0) && fits(own_rows, have.1, want.1) {
+            Ok(())
+        } else {
+            Err(StreamError::Size {
+                columns: own_columns,
+                rows: own_rows,
+                want_columns: columns,
+                want_rows: rows,
+            })
+        }
+    }
+
     /// Largest sampling factors, horizontal and vertical.
     fn sampling(&self) -> (u32, u32) {
         // A scan of one component is never interleaved: its MCU is one block (T.81 A.2.2).
@@ -536,71 +583,24 @@ fn missing(facts: &Facts, slots: &Slots) -> Slots {
 }
 
 impl Recipe {
-    /// Checks that a stream can be a frame of JPEG Baseline (PS3.5 A.4.1, T.81 process 1).
-    ///
-    /// # Errors
-    ///
-    /// [`StreamError::Unsupported`] with the reason.
-    fn check_process(&self, facts: &Facts) -> Result<(), StreamError> {
-        let unsupported = |what| Err(StreamError::Unsupported(what));
-        match facts.sof {
-            marker::SOF0 | marker::SOF1 => {}
-            marker::SOF2 => return unsupported("progressive JPEG"),
-            marker::SOF3 => return unsupported("lossless JPEG"),
-            _ => return unsupported("a JPEG process without a DICOM transfer syntax"),
-        }
-        if facts.precision != 8 {
-            return unsupported("JPEG with more than 8 bits a sample");
-        }
-        if facts.components.iter().any(|c| c.dc > 1 || c.ac > 1) {
-            return unsupported("JPEG with more than two Huffman tables of a kind");
-        }
-        if facts.components.iter().any(|c| c.quantisation > 3) {
-            return Err(malformed(
-                "a quantisation table with an impossible number",
-                0,
-            ));
-        }
-        let components = match self.colour {
-            Colour::Grey => 1,
-            Colour::Rgb | Colour::Ybr => 3,
-        };
-        if facts.components.len() != components {
-            return unsupported("a number of components that is neither one nor three");
-        }
-        Ok(())
-    }
-
-    /// Checks that the stream has the size of the frame, or can be said to have it.
-    ///
-    /// The size in the SOF may be patched only where the number of MCUs stays the same:
-    /// otherwise a decoder would read past the data.
-    fn check_size(&self, facts: &Facts) -> Result<(), StreamError> {
-        let (columns, rows) = (u32::from(facts.columns), u32::from(facts.rows));
-        let (want_columns, want_rows) = (u32::from(self.columns), u32::from(self.rows));
-        let fits = |have: u32, have_mcus: u32, want_mcus: u32| have == 0 || have_mcus == want_mcus;
-        let have = facts.mcus(columns, rows);
-        let want = facts.mcus(want_columns, want_rows);
-        if fits(columns, have.0, want.0) && fits(rows, have.1, want.1) {
-            Ok(())
-        } else {
-            Err(StreamError::Size {
-                columns,
-                rows,
-                want_columns,
-                want_rows,
-            })
-        }
-    }
-
     /// Builds the header of a stand-alone frame, SOI to SOS.
     ///
     /// # Errors
     ///
     /// [`StreamError`] if the stream lacks a quantisation table, or cannot be a frame.
     pub fn frame_header(&self, header: &Header<'_>) -> Result<Vec<u8>, StreamError> {
-        self.check_process(&header.facts)?;
-        self.check_size(&header.facts)?;
+        header
+            .facts
+            .check_frame(u32::from(self.columns), u32::from(self.rows))?;
+        let components = match self.colour {
+            Colour::Grey => 1,
+            Colour::Rgb | Colour::Ybr => 3,
+        };
+        if header.facts.components.len() != components {
+            return Err(StreamError::Unsupported(
+                "another number of components than declared",
+            ));
+        }
         let mut out = vec![0xFF, marker::SOI];
         if self.colour == Colour::Rgb {
             out.extend_from_slice(&APP14_RGB);

@@ -26,7 +26,7 @@ pub mod tiles;
 pub mod verify;
 pub mod watch;
 
-pub use copy::{WriteOptions, WriteReport, write_instance};
+pub use copy::{WriteReport, write_instance};
 pub use encapsulate::OffsetTable;
 pub use error::{Error, Kind, StreamError};
 pub use frame::{Codec, FramePlan, plan_frames};

@@ -15,8 +15,7 @@ use common::*;
 use coverslip_core::jpeg::Colour;
 use coverslip_core::watch::Unwatched;
 use coverslip_core::{
-    ByteRange, Codec, Error, Kind, Limits, Source, TileIndex, Watch, WriteOptions, frame, jp2k,
-    plan_frames,
+    ByteRange, Codec, Error, Kind, Limits, Source, TileIndex, Watch, frame, jp2k, plan_frames,
 };
 
 fn codec() -> Codec {
@@ -159,7 +158,7 @@ fn equal_headers_are_kept_once_and_rebuilt_ones_give_the_same_file() {
         };
         let (source, plan) = slide.plan_within(codec(), &limits).unwrap();
         let path = slide.path_for(&format!("{kept_header_bytes}.dcm"));
-        let report = write(&source, &plan, &path, WriteOptions::default()).unwrap();
+        let report = write(&source, &plan, &path, None).unwrap();
         assert_eq!(
             verify(&source, &plan, &path, report.offset_table)
                 .unwrap()
@@ -273,16 +272,18 @@ fn a_tile_is_inspected_by_its_first_bytes() {
     let source = slide.source();
     let inspect = |tile: u64| {
         let range = slide.ranges[usize::try_from(tile).unwrap()];
-        frame::inspect(&source, tile, range, &Limits::default())
+        frame::inspect(&source, tile, range, (16, 16), &Limits::default())
     };
     assert!(matches!(inspect(0), Ok(frame::Facts::Jpeg(_))));
     assert!(matches!(inspect(1), Ok(frame::Facts::Jpeg2000(_))));
+    let odd = frame::inspect(&source, 0, slide.ranges[0], (48, 16), &Limits::default());
+    assert_eq!(odd.unwrap_err().kind(), Kind::Unsupported);
     assert!(matches!(inspect(2), Err(Error::Tile { tile: 2, .. })));
     let outside = ByteRange {
         offset: u64::MAX,
         byte_count: 2,
     };
-    let result = frame::inspect(&source, 9, outside, &Limits::default());
+    let result = frame::inspect(&source, 9, outside, (16, 16), &Limits::default());
     assert!(matches!(
         result,
         Err(Error::TileOutsideFile { tile: 9, .. })

@@ -11,7 +11,7 @@ mod common;
 
 use common::*;
 use coverslip_core::jpeg::{self, Colour, Recipe};
-use coverslip_core::{Codec, OffsetTable, WriteOptions, blank, jp2k};
+use coverslip_core::{Codec, OffsetTable, blank, jp2k};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -201,7 +201,7 @@ proptest! {
         let (source, plan) = slide.plan(jpeg_codec(colour, &table_stream(&all_tables(5)))).unwrap();
         let table = if extended { OffsetTable::Extended } else { OffsetTable::Basic };
         let path = slide.path_for("out.dcm");
-        write(&source, &plan, &path, with_table(table)).unwrap();
+        write(&source, &plan, &path, Some(table)).unwrap();
         verify(&source, &plan, &path, table).unwrap();
 
         let frames = Parsed::read(&path, table).frames;
@@ -254,7 +254,7 @@ proptest! {
         };
         if let Ok((source, plan)) = slide.plan(codec) {
             let path = slide.path_for("out.dcm");
-            let report = write(&source, &plan, &path, WriteOptions::default()).unwrap();
+            let report = write(&source, &plan, &path, None).unwrap();
             let lengths: Vec<_> = plan.lengths().collect();
             let frames = Parsed::read(&path, report.offset_table).frames;
             let written: Vec<_> = frames.iter().map(|frame| u64::try_from(frame.len()).unwrap()).collect();

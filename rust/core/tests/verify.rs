@@ -16,8 +16,7 @@ use common::*;
 use coverslip_core::jpeg::Colour;
 use coverslip_core::watch::Unwatched;
 use coverslip_core::{
-    Codec, Error, FramePlan, Kind, OffsetTable, Source, VerifyReport, Watch, WriteOptions, jp2k,
-    verify_instance,
+    Codec, Error, FramePlan, Kind, OffsetTable, Source, VerifyReport, Watch, jp2k, verify_instance,
 };
 use sha2::{Digest, Sha256};
 
@@ -37,7 +36,7 @@ impl Instance {
         let slide = Slide::new(tiles);
         let (source, plan) = slide.plan(codec).unwrap();
         let path = slide.path_for("out.dcm");
-        write(&source, &plan, &path, with_table(table)).unwrap();
+        write(&source, &plan, &path, Some(table)).unwrap();
         verify(&source, &plan, &path, table).unwrap();
         let Parsed {
             frames, frames_at, ..
@@ -339,7 +338,7 @@ fn a_tile_with_junk_between_two_end_markers_is_caught() {
     let slide = Slide::one(&Jpeg::ycc().with_tables().with_end(junk).bytes());
     let (source, plan) = slide.plan(jpeg_codec(Colour::Ybr, &[])).unwrap();
     let path = slide.path_for("out.dcm");
-    let report = write(&source, &plan, &path, WriteOptions::default()).unwrap();
+    let report = write(&source, &plan, &path, None).unwrap();
     let error = verify(&source, &plan, &path, report.offset_table).unwrap_err();
     assert!(matches!(error, Error::Frame { frame: 0, .. }), "{error}");
     assert!(
@@ -395,7 +394,7 @@ fn two_offset_tables_or_none_are_found() {
         &basic.source,
         &basic.plan,
         &extended,
-        with_table(OffsetTable::Extended),
+        Some(OffsetTable::Extended),
     )
     .unwrap();
     let at = at + 2 * (12 + 24);

@@ -16,7 +16,7 @@ use std::process::Command;
 
 use common::*;
 use coverslip_core::jpeg::Colour;
-use coverslip_core::{Codec, Error, OffsetTable, Watch, WriteOptions, write_instance};
+use coverslip_core::{Codec, Error, OffsetTable, Watch, write_instance};
 
 fn codec() -> Codec {
     jpeg_codec(Colour::Ybr, &table_stream(&all_tables(3)))
@@ -47,7 +47,7 @@ fn a_file_of_two_frames_is_these_bytes() {
     let (source, plan) = slide.plan(codec()).unwrap();
     let path = slide.path_for("out.dcm");
 
-    let report = write(&source, &plan, &path, WriteOptions::default()).unwrap();
+    let report = write(&source, &plan, &path, None).unwrap();
 
     let frames: Vec<_> = tiles.iter().map(|tile| expected_frame(tile)).collect();
     let len = |frame: &[u8]| u32::try_from(frame.len()).unwrap();
@@ -83,7 +83,7 @@ fn both_offset_tables_lead_to_the_frames() {
     let (source, plan) = slide.plan(codec()).unwrap();
     for table in [OffsetTable::Basic, OffsetTable::Extended] {
         let path = slide.path_for(&format!("{table:?}.dcm"));
-        write(&source, &plan, &path, with_table(table)).unwrap();
+        write(&source, &plan, &path, Some(table)).unwrap();
         let parsed = Parsed::read(&path, table);
         let offsets: Vec<u64> = match &parsed.extended {
             None => entries(&parsed.basic, 4),
@@ -171,7 +171,7 @@ fn an_existing_file_is_refused_and_left_alone() {
     let link = slide.path_for("link.dcm");
     std::os::unix::fs::symlink(slide.path_for("elsewhere"), &link).unwrap();
     for target in [&path, &link] {
-        match write(&source, &plan, target, WriteOptions::default()) {
+        match write(&source, &plan, target, None) {
             Err(Error::Io(error)) => assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists),
             other => panic!("{other:?}"),
         }
@@ -185,16 +185,7 @@ fn only_the_owner_may_read_the_file() {
     let slide = Slide::one(&tile(5, 1));
     let (source, plan) = slide.plan(codec()).unwrap();
     let path = slide.path_for("out.dcm");
-    write(
-        &source,
-        &plan,
-        &path,
-        WriteOptions {
-            sync: true,
-            ..WriteOptions::default()
-        },
-    )
-    .unwrap();
+    write(&source, &plan, &path, None).unwrap();
     assert_eq!(
         fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o600
@@ -206,13 +197,7 @@ fn write_after(change: impl FnOnce(&Slide)) -> Error {
     let slide = Slide::new(&tiles);
     let (source, plan) = slide.plan(codec()).unwrap();
     change(&slide);
-    write(
-        &source,
-        &plan,
-        &slide.path_for("out.dcm"),
-        WriteOptions::default(),
-    )
-    .unwrap_err()
+    write(&source, &plan, &slide.path_for("out.dcm"), None).unwrap_err()
 }
 
 fn open_for_writing(path: &Path) -> fs::File {
@@ -244,7 +229,7 @@ fn a_plan_is_not_carried_out_on_another_file() {
     let (_, plan) = slide.plan(codec()).unwrap();
     let other = Slide::one(&tile(5, 1));
     let path = slide.path_for("out.dcm");
-    let result = write(&other.source(), &plan, &path, WriteOptions::default());
+    let result = write(&other.source(), &plan, &path, None);
     assert!(matches!(result, Err(Error::SourceChanged)));
     assert!(!path.exists());
 }
@@ -257,7 +242,7 @@ fn a_source_replaced_under_its_name_does_not_mix_into_the_output() {
     fs::write(&replacement, b"another slide").unwrap();
     fs::rename(&replacement, &slide.path).unwrap();
     let path = slide.path_for("out.dcm");
-    let report = write(&source, &plan, &path, WriteOptions::default()).unwrap();
+    let report = write(&source, &plan, &path, None).unwrap();
     assert_eq!(
         Parsed::read(&path, report.offset_table).frames,
         [expected_frame(&tile(5, 1))]
@@ -281,14 +266,7 @@ fn cancelling_ends_writing_at_the_next_batch() {
     let path = slide.path_for("out.dcm");
     let mut watch = StopAtOnce(Vec::new());
 
-    let result = write_instance(
-        &source,
-        &plan,
-        FILE_HEADER,
-        &path,
-        WriteOptions::default(),
-        &mut watch,
-    );
+    let result = write_instance(&source, &plan, FILE_HEADER, &path, None, &mut watch);
 
     assert!(matches!(result, Err(Error::Cancelled)));
     assert_eq!(watch.0.len(), 1);
@@ -300,7 +278,7 @@ fn a_folder_that_does_not_exist_is_an_error_of_the_system() {
     let slide = Slide::one(&tile(5, 1));
     let (source, plan) = slide.plan(codec()).unwrap();
     let path = slide.path_for("nowhere").join("out.dcm");
-    let result = write(&source, &plan, &path, WriteOptions::default());
+    let result = write(&source, &plan, &path, None);
     assert!(matches!(result, Err(Error::Io(_))));
 }
 
@@ -319,12 +297,7 @@ fn a_full_disk_is_an_error_of_the_system() {
     }
     let (source, plan) = slide.plan(codec()).unwrap();
 
-    let result = write(
-        &source,
-        &plan,
-        &small.join("out.dcm"),
-        WriteOptions::default(),
-    );
+    let result = write(&source, &plan, &small.join("out.dcm"), None);
 
     assert!(
         Command::new("umount")

@@ -10,7 +10,7 @@ use std::fs;
 use coverslip_core::jpeg::{self, Colour, Recipe};
 use coverslip_core::watch::Unwatched;
 use coverslip_core::{
-    ByteRange, Codec, Error, Limits, OffsetTable, Source, TileIndex, WriteOptions, jp2k,
+    ByteRange, Codec, Error, Limits, OffsetTable, Source, TileIndex, jp2k,
     plan_frames, verify_instance, write_instance,
 };
 use libfuzzer_sys::fuzz_target;
@@ -76,11 +76,8 @@ fn convert(mut data: &[u8]) -> Option<()> {
     assert_eq!(plan.lengths().sum::<u64>(), plan.summary().frame_bytes);
 
     let out = dir.path().join("out");
-    let options = WriteOptions {
-        offset_table: Some(OffsetTable::Basic),
-        sync: false,
-    };
-    write_instance(&source, &plan, b"", &out, options, &mut Unwatched)
+    let table = Some(OffsetTable::Basic);
+    write_instance(&source, &plan, b"", &out, table, &mut Unwatched)
         .expect("what was planned can be written");
     match verify_instance(&source, &plan, &out, 0, None, &mut Unwatched) {
         Ok(_) | Err(Error::Frame { .. }) => Some(()),

@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use coverslip_core::{
-    ByteRange, Codec, Limits, OffsetTable, WriteOptions, frame, jp2k, jpeg, plan_frames,
-};
+use coverslip_core::{ByteRange, Codec, Limits, OffsetTable, frame, jp2k, jpeg, plan_frames};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -36,7 +34,7 @@ impl Source {
             .map_err(into_py_err)
     }
 
-    /// (st_dev, st_ino, st_size, st_mtime_ns), to compare with another opening of the file.
+    /// `st_dev`, `st_ino`, `st_size` and `st_mtime_ns`, to compare with another opening of the file.
     #[getter]
     fn stamp(&self) -> (u64, u64, u64, i128) {
         let stamp = self.0.stamp();
@@ -68,12 +66,19 @@ impl TileIndex {
         byte_counts: &Bound<'_, PyAny>,
         private: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
-        let tiles = ranges(py, &unsigned(py, offsets)?, &unsigned(py, byte_counts)?)?;
-        let (starts, counts): (Vec<_>, Vec<_>) = unsigned(py, private)?
-            .chunks_exact(2)
-            .map(|pair| (pair[0], pair[1]))
-            .unzip();
-        let private = ranges(py, &starts, &counts)?;
+        let (offsets, byte_counts) = (unsigned(py, offsets)?, unsigned(py, byte_counts)?);
+        if offsets.len() != byte_counts.len() {
+            return Err(PyValueError::new_err(
+                "as many byte counts as offsets are needed",
+            ));
+        }
+        let tiles = offsets.into_iter().zip(byte_counts).map(to_range).collect();
+        let private = unsigned(py, private)?;
+        let (pairs, _) = private.as_chunks::<2>();
+        let private = pairs
+            .iter()
+            .map(|&[offset, count]| to_range((offset, count)))
+            .collect();
         let file_len = source.0.stamp().len;
         py.detach(|| coverslip_core::TileIndex::new(tiles, private, file_len, &Limits::default()))
             .map(Self)
@@ -90,16 +95,8 @@ fn unsigned(py: Python<'_>, array: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
     PyBuffer::<u64>::get(array)?.to_vec(py)
 }
 
-fn ranges(_py: Python<'_>, offsets: &[u64], byte_counts: &[u64]) -> PyResult<Vec<ByteRange>> {
-    if offsets.len() != byte_counts.len() {
-        return Err(PyValueError::new_err(
-            "as many byte counts as offsets are needed",
-        ));
-    }
-    let pairs = offsets.iter().zip(byte_counts);
-    Ok(pairs
-        .map(|(&offset, &byte_count)| ByteRange { offset, byte_count })
-        .collect())
+fn to_range((offset, byte_count): (u64, u64)) -> ByteRange {
+    ByteRange { offset, byte_count }
 }
 
 /// What a level's tiles become.
@@ -236,8 +233,7 @@ pub(crate) struct WriteReport {
 }
 
 #[pyfunction]
-#[pyo3(signature = (source, plan, header, path, *, sync = true,
-                    extended_offset_table = None, on_progress = None))]
+#[pyo3(signature = (source, plan, header, path, *, extended_offset_table = None, on_progress = None))]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 #[allow(
     clippy::needless_pass_by_value,
@@ -249,23 +245,19 @@ pub(crate) fn write_instance(
     plan: &FramePlan,
     header: Vec<u8>,
     path: PathBuf,
-    sync: bool,
     extended_offset_table: Option<bool>,
     on_progress: Option<Py<PyAny>>,
 ) -> PyResult<WriteReport> {
-    let options = WriteOptions {
-        offset_table: extended_offset_table.map(|extended| {
-            if extended {
-                OffsetTable::Extended
-            } else {
-                OffsetTable::Basic
-            }
-        }),
-        sync,
-    };
+    let offset_table = extended_offset_table.map(|extended| {
+        if extended {
+            OffsetTable::Extended
+        } else {
+            OffsetTable::Basic
+        }
+    });
     let mut watch = PyWatch::new(on_progress);
     let result = py.detach(|| {
-        coverslip_core::write_instance(&source.0, &plan.0, &header, &path, options, &mut watch)
+        coverslip_core::write_instance(&source.0, &plan.0, &header, &path, offset_table, &mut watch)
     });
     let report = finish(result, watch)?;
     Ok(WriteReport {

@@ -41,6 +41,7 @@ impl From<&jpeg::Facts> for JpegFacts {
 }
 
 #[pyclass(frozen, get_all, module = "coverslip._core")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Jpeg2000Facts {
     rows: u32,
     columns: u32,
@@ -79,7 +80,7 @@ impl From<&jp2k::Facts> for Jpeg2000Facts {
     }
 }
 
-/// Reads the header of one tile, JPEG or JPEG 2000 by its first bytes.
+/// Reads the header of one tile and checks that it can be a frame of the given size.
 #[pyfunction]
 pub(crate) fn inspect_tile(
     py: Python<'_>,
@@ -87,10 +88,15 @@ pub(crate) fn inspect_tile(
     tile: u64,
     offset: u64,
     byte_count: u64,
+    columns: u32,
+    rows: u32,
 ) -> PyResult<Py<PyAny>> {
     let range = ByteRange { offset, byte_count };
+    let size = (columns, rows);
     let facts = py
-        .detach(|| coverslip_core::frame::inspect(source.core(), tile, range, &Limits::default()))
+        .detach(|| {
+            coverslip_core::frame::inspect(source.core(), tile, range, size, &Limits::default())
+        })
         .map_err(into_py_err)?;
     match facts {
         coverslip_core::frame::Facts::Jpeg(facts) => {

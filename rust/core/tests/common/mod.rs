@@ -9,7 +9,7 @@ use coverslip_core::jpeg::{self, Colour};
 use coverslip_core::watch::Unwatched;
 use coverslip_core::{
     ByteRange, Codec, Error, FramePlan, Limits, OffsetTable, Source, TileIndex, VerifyReport,
-    WriteOptions, WriteReport, jp2k, plan_frames, verify_instance, write_instance,
+    WriteReport, jp2k, plan_frames, verify_instance, write_instance,
 };
 use tempfile::TempDir;
 
@@ -396,7 +396,7 @@ impl Slide {
     pub(crate) fn convert(&self, codec: Codec) -> Result<Vec<Vec<u8>>, Error> {
         let (source, plan) = self.plan(codec)?;
         let path = self.path_for("converted.dcm");
-        let report = write(&source, &plan, &path, WriteOptions::default())?;
+        let report = write(&source, &plan, &path, None)?;
         verify(&source, &plan, &path, report.offset_table)?;
         Ok(Parsed::read(&path, report.offset_table).frames)
     }
@@ -413,16 +413,9 @@ pub(crate) fn write(
     source: &Source,
     plan: &FramePlan,
     path: &Path,
-    options: WriteOptions,
+    options: Option<OffsetTable>,
 ) -> Result<WriteReport, Error> {
     write_instance(source, plan, FILE_HEADER, path, options, &mut Unwatched)
-}
-
-pub(crate) fn with_table(offset_table: OffsetTable) -> WriteOptions {
-    WriteOptions {
-        offset_table: Some(offset_table),
-        sync: false,
-    }
 }
 
 /// Verifies a file with the positions and offset tables that the test's own parser finds.

@@ -1,0 +1,153 @@
+"""The command line as a person meets it."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.synth import build_generic, build_svs
+
+
+def run(*arguments, **options):
+    command = [sys.executable, "-m", "coverslip", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+@pytest.fixture(scope="module")
+def slide(tmp_path_factory):
+    return build_svs(tmp_path_factory.mktemp("cli"))
+
+
+def test_convert_prints_the_study_folder_and_nothing_else_on_stdout(slide, tmp_path):
+    done = run("convert", slide.path, "-o", tmp_path / "out")
+    assert done.returncode == 0
+    (study,) = (tmp_path / "out").iterdir()
+    assert done.stdout == f"{study}\n"
+    assert "copied untouched: 34" in done.stderr
+    assert "read back and compared with the slide: all" in done.stderr
+
+
+def test_output_is_a_study_of_one_series_with_its_certificate(slide, tmp_path):
+    run("convert", slide.path, "-o", tmp_path / "out")
+    (study,) = (tmp_path / "out").iterdir()
+    certificates = list(study.glob("*.certificate.json"))
+    assert len(certificates) == 1
+    (series,) = (path for path in study.iterdir() if path.is_dir())
+    for path in (study, series, *series.iterdir()):
+        assert re.fullmatch(r"2\.25\.\d{1,39}(\.dcm)?", path.name)
+    assert json.loads(certificates[0].read_text())["study_instance_uid"] == study.name
+
+
+def test_convert_as_json_names_what_was_written(slide, tmp_path):
+    done = run("convert", slide.path, "-o", tmp_path / "out", "--json", "--no-verify")
+    described = json.loads(done.stdout)
+    assert described["frames"] == {"copied": 34, "blank": 0, "truncated": 0}
+    assert described["instances"][0]["sha256"] is None
+    assert described["certificate"]["checks"]["read_back"] == "not_run"
+
+
+def test_inspect_tells_levels_routes_and_what_is_given_away(slide):
+    done = run("inspect", slide.path)
+    assert done.returncode == 0
+    assert "Aperio SVS" in done.stdout
+    assert re.search(r"0 +700 x 520 +30 of 128x128 +JPEG 4:4:4 +copy +RGB", done.stdout)
+    assert re.search(r"\d+ person +dropped", done.stdout)
+    for identifier in slide.identifiers:
+        assert identifier not in done.stdout
+
+
+def test_inspect_as_json_holds_places_and_no_values(slide):
+    text = run("inspect", slide.path, "--json").stdout
+    described = json.loads(text)
+    assert described["levels"][0]["route"] == "copy"
+    assert {image["role"] for image in described["associated_images"]} == {
+        "THUMBNAIL",
+        "LABEL",
+        "OVERVIEW",
+    }
+    places = {finding["place"] for finding in described["findings"]}
+    assert {"IFD 0 ImageDescription", "IFD 0 Artist", "file name"} <= places
+    for identifier in slide.identifiers:
+        assert identifier not in text
+
+
+def test_level_that_would_be_refused_is_shown_with_its_reason(tmp_path):
+    style = {"progressive": True, "ids": (1, 2, 3)}
+    path = build_generic(tmp_path, codec="jpeg_ycbcr420", levels=1, style=style).path
+    level = json.loads(run("inspect", path, "--json").stdout)["levels"][0]
+    done = run("convert", path, "-o", tmp_path / "out")
+    assert done.returncode == 1
+    assert "progressive" in done.stderr
+    assert level["route"] == "refuse"
+    assert "progressive" in level["reason"]
+
+
+def test_failure_is_one_line_a_hint_and_status_1(tmp_path):
+    path = tmp_path / "DOE-JANE.svs"
+    path.write_bytes(b"nothing")
+    done = run("convert", path, "-o", tmp_path / "out")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: slide 1: the file is not a TIFF\nhint: ")
+    assert "DOE" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["convert"],
+        ["convert", "DOE-JANE.svs"],
+        ["convert", "DOE-JANE.svs", "-o", "x", "ROE-RICHARD.svs"],
+        ["convert", "DOE-JANE.svs", "-o", "x", "--mpp", "DOE"],
+        ["convert", "DOE-JANE.svs", "-o", "x", "--no-such-option"],
+        ["no-such-command"],
+    ],
+)
+def test_wrong_usage_is_status_2_and_repeats_no_argument(arguments, tmp_path):
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "hint: see coverslip" in done.stderr
+    assert "DOE" not in done.stderr
+    assert "ROE" not in done.stderr
+
+
+@pytest.mark.parametrize("profile", ["research", "care", "nonsense"])
+def test_profile_that_is_not_there_is_refused(profile, slide, tmp_path):
+    done = run("convert", slide.path, "-o", tmp_path / "out", "--profile", profile)
+    assert done.returncode == 1
+    assert "profile" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_ctrl_c_ends_with_130_and_leaves_nothing(tmp_path):
+    slide = build_generic(tmp_path, size=(2600, 2600), tile=64, levels=1)
+    command = [sys.executable, "-m", "coverslip", "convert", slide.path, "-o", tmp_path / "out"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "out").exists() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=20)
+    if process.returncode == 0:
+        pytest.skip("the conversion was faster than the signal")
+    assert process.returncode == 130
+    assert "Traceback" not in messages
+    assert [path for path in tmp_path.rglob("*") if path != slide.path] == []
+
+
+def test_help_and_version_do_not_load_what_is_slow():
+    code = (
+        "import sys; sys.argv = ['coverslip', '--version']\n"
+        "from coverslip.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'numpy', 'pydicom', 'tifffile', 'imagecodecs', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    version, loaded = done.stdout.splitlines()
+    assert version.startswith("coverslip 0.")
+    assert loaded == "[]"

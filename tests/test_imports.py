@@ -1,0 +1,134 @@
+"""The map of the house in CONTRIBUTING, held: which room imports which."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import coverslip
+
+PACKAGE = Path(coverslip.__file__).parent
+
+MAY_IMPORT = {
+    "errors": set(),
+    "limits": set(),
+    "_core": set(),
+    "model": {"errors"},
+    "tiff": {"model", "errors", "limits"},
+    "formats": {"tiff", "model", "errors", "limits", "formats"},
+    "deid": {"model", "errors", "deid"},
+    "dicom": {"model", "errors", "dicom"},
+    "colour": {"_core", "model", "errors"},
+    "blank": {"_core", "model", "errors"},
+    "routes": {"_core", "model", "errors", "colour"},
+    "verify": {"_core", "errors", "verify"},
+    "audit": {"model", "deid"},
+    "commit": {"errors"},
+    "sample": {"errors", "sample"},
+    "slide": {"_core", "colour", "deid", "errors", "formats", "model", "routes", "tiff"},
+    "conversion": {
+        *("_core", "audit", "blank", "colour", "commit", "deid", "dicom", "errors", "model"),
+        *("routes", "slide", "verify"),
+    },
+    "cli": {"conversion", "slide", "sample", "errors", "model", "routes", "colour", "_core", "cli"},
+    "__init__": {"conversion", "errors", "slide"},
+    "__main__": {"cli"},
+}
+ONLY_IN = {"tifffile": {"tiff", "sample"}, "pydicom": {"dicom", "verify"}, "typer": {"cli"}}
+SLOW = {"pydicom", "tifffile", "imagecodecs", "numpy", "rich", "coverslip.conversion"}
+
+
+def room_of(path, package):
+    return path.relative_to(package).parts[0].removesuffix(".py")
+
+
+def imports_of(tree):
+    """Yield every module that is imported anywhere in a file."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield node.module
+            if node.module == "coverslip":
+                yield from (f"coverslip.{alias.name}" for alias in node.names)
+
+
+def broken_rules(package):
+    """Yield a sentence for each import that the map does not allow."""
+    for path in sorted(package.rglob("*.py")):
+        room = room_of(path, package)
+        for module in imports_of(ast.parse(path.read_text())):
+            first, _, rest = module.partition(".")
+            target = rest.split(".")[0]
+            if first == "coverslip" and target and target not in MAY_IMPORT.get(room, set()):
+                # `from coverslip import name` may name a value instead of a room.
+                if target in MAY_IMPORT:
+                    yield f"{room} imports {target}"
+            elif room not in ONLY_IN.get(first, {room}):
+                yield f"{room} imports {first}"
+
+
+def names_in(package, name):
+    """Return the files in which a name is used, imported or called."""
+    return {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.Name) and node.id == name)
+        or (isinstance(node, ast.alias) and node.name == name)
+    }
+
+
+def calls_of(package, name):
+    return {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+    }
+
+
+def test_no_room_imports_what_the_map_forbids():
+    assert list(broken_rules(PACKAGE)) == []
+
+
+def test_every_room_is_on_the_map():
+    rooms = {room_of(path, PACKAGE) for path in PACKAGE.rglob("*.py")}
+    assert rooms <= set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize(
+    ("room", "line", "rule"),
+    [
+        ("dicom/x.py", "from coverslip.deid.scrub import scrub", "dicom imports deid"),
+        ("deid/x.py", "import tifffile", "deid imports tifffile"),
+        ("slide.py", "def f():\n    from coverslip import cli", "slide imports cli"),
+    ],
+)
+def test_a_broken_rule_is_found(room, line, rule, tmp_path):
+    path = tmp_path / room
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(line)
+    assert list(broken_rules(tmp_path)) == [rule]
+
+
+def test_only_the_scrubber_makes_clean_metadata():
+    assert calls_of(PACKAGE, "CleanMetadata") == {"deid/scrub.py"}
+
+
+def test_the_dicom_room_names_no_sealed_type_but_to_refuse_it():
+    in_dicom = {f for f in names_in(PACKAGE, "SourceText") if f.startswith("dicom/")}
+    assert in_dicom == {"dicom/allowlist.py"}
+    assert not {f for f in names_in(PACKAGE, "RawMetadata") if f.startswith("dicom/")}
+
+
+def test_commands_load_nothing_slow_before_they_run():
+    for name in ("__init__.py", "cli/__init__.py", "cli/app.py"):
+        tree = ast.parse((PACKAGE / name).read_text())
+        top = {
+            module
+            for node in tree.body
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for module in imports_of(ast.Module([node], []))
+        }
+        assert not top & SLOW

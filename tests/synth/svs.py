@@ -26,6 +26,7 @@ def build_svs(
     missing: tuple[tuple[int, int], ...] = (),
     mpp: Mpp = "dot",
     icc: bool = True,
+    z_stack: bool = False,
     levels: int = 2,
     size: tuple[int, int] = (700, 520),
     tile: int = 128,
@@ -48,6 +49,7 @@ def build_svs(
     directories = []
     for number, level in enumerate(built):
         text = _description(secret, level, mpp, gt450=gt450, number=number)
+        text += "|OffsetZ = 5.0" if z_stack else ""
         tags = _tags(secret, text, level.width, level.length, codec) | {
             259: tiff.short(compression),
             322: tiff.short(level.tile),

@@ -4,13 +4,13 @@ import pytest
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from tests.unit.test_wsm import clean_metadata, instance_spec
 
 from coverslip.deid import scrub
 from coverslip.dicom import modules, wsm
 from coverslip.dicom.allowlist import enforce, rules
 from coverslip.errors import PolicyError
 from coverslip.model import SourceText
+from tests.unit.test_wsm import clean_metadata, instance_spec
 
 CANARY = "ZACHARIAS^QUILLFEATHER"
 

@@ -5,7 +5,6 @@ import re
 import jsonschema
 import pytest
 from pydicom.uid import JPEGBaseline8Bit
-from tests.unit.test_wsm import slide
 
 from coverslip.audit import (
     CheckResult,
@@ -26,6 +25,7 @@ from coverslip.model import (
     SourceItem,
     SourceText,
 )
+from tests.unit.test_wsm import slide
 
 CANARY = "ZACHARIAS^QUILLFEATHER"
 

@@ -2,9 +2,9 @@ import numpy as np
 import openslide
 import pytest
 import zxingcpp
-from tests.synth.texture import halved
 
 from coverslip.sample import write_sample
+from tests.synth.texture import halved
 
 
 @pytest.fixture(scope="module")

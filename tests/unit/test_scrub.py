@@ -6,7 +6,6 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.test_wsm import slide
 
 from coverslip.deid import scrub as scrub_module
 from coverslip.deid.icc import rebuild_profile, srgb_profile
@@ -25,6 +24,7 @@ from coverslip.model import (
     SourceItem,
     SourceText,
 )
+from tests.unit.test_wsm import slide
 
 CANARY = "ZACHARIAS^QUILLFEATHER"
 

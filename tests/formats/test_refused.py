@@ -1,0 +1,55 @@
+import pytest
+
+import coverslip
+from tests.formats.test_generic import tags
+from tests.synth import tiff
+from tests.synth.tiff import Directory
+
+SIGNS = {
+    "Hamamatsu NDPI": {65420: tiff.long(1)},
+    "Leica SCN": {
+        270: tiff.ascii_('<scn xmlns="http://www.leica-microsystems.com/scn/2010/10/01">')
+    },
+    "Philips TIFF": {
+        270: tiff.ascii_('<DataObject ObjectType="DPUfsImport">'),
+        305: tiff.ascii_("Philips DP v1.0"),
+    },
+    "Ventana": {700: tiff.byte(b"<EncodeInfo><iScan Barcode1D='DOE'/></EncodeInfo>")},
+    "OME-TIFF": {270: tiff.ascii_('<?xml version="1.0"?><OME></OME>')},
+    "QPTIFF": {305: tiff.ascii_("PerkinElmer-QPI")},
+    "Argos": {65000: tiff.ascii_("<Argos.Scan/>")},
+    "Trestle": {305: tiff.ascii_("MedScan 1.2")},
+    "Huron": {271: tiff.ascii_("Huron Technologies")},
+    "Motic": {270: tiff.ascii_("Motic 2.1|MPP = 0.5")},
+    "Mikroscan": {270: tiff.ascii_("Mikroscan Image Structure v1")},
+    "3DHISTECH TIFF": {270: tiff.ascii_("3dh_PixelSizeX=0.25")},
+}
+
+
+@pytest.mark.parametrize("name", SIGNS)
+def test_format_that_is_not_supported_yet_is_refused_by_name(name, tmp_path):
+    path = tmp_path / "slide.svs"
+    tiff.write_tiff(path, [Directory(tags(100, 100) | SIGNS[name], [b"x"] * 4)])
+    with pytest.raises(coverslip.UnsupportedSlideError, match=name) as raised:
+        coverslip.open(path)
+    assert "DOE" not in str(raised.value)
+
+
+def test_strips_are_refused_with_the_reason(tmp_path):
+    path = tmp_path / "slide.tif"
+    striped = {tag: value for tag, value in tags(100, 100).items() if tag not in (322, 323)}
+    tiff.write_tiff(path, [Directory(striped, [b"x"], tiled=False)])
+    with pytest.raises(coverslip.UnsupportedSlideError, match="strips"):
+        coverslip.open(path)
+
+
+def test_ndpi_beyond_four_gigabytes_is_known_by_its_long_offset(tmp_path):
+    path = tmp_path / "slide.ndpi"
+    offset = (1 << 32) + 64
+    entry = (65420).to_bytes(2, "little") + (4).to_bytes(2, "little") + bytes(8)
+    with path.open("wb") as file:
+        file.write(b"II*\0" + offset.to_bytes(8, "little"))
+        file.seek(offset)
+        file.write((1).to_bytes(2, "little") + entry + bytes(16))
+    with pytest.raises(coverslip.UnsupportedSlideError, match="NDPI"):
+        coverslip.open(path)

@@ -1,0 +1,90 @@
+"""Mutated slides: a typed error or a right result, never anything else."""
+
+import random
+import traceback
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import coverslip
+from tests.interop import readers
+from tests.synth import build_generic, build_svs
+
+BUILDERS = {
+    "svs-jpeg": lambda folder: build_svs(folder, 1, size=(200, 150), tile=64),
+    "svs-jpeg2000": lambda folder: build_svs(
+        folder, 2, size=(200, 150), tile=64, codec="j2k_33005"
+    ),
+    "generic-jp2": lambda folder: build_generic(
+        folder, 3, size=(200, 150), tile=64, codec="j2k_33005", boxed=True
+    ),
+    "generic-bigtiff": lambda folder: build_generic(
+        folder, 4, size=(200, 150), tile=64, bigtiff=True, big_endian=True
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=BUILDERS)
+def original(request, tmp_path_factory):
+    slide = BUILDERS[request.param](tmp_path_factory.mktemp("original"))
+    return slide, slide.path.read_bytes()
+
+
+def mutated(data, seed):
+    """Change a few bytes, copy a stretch elsewhere, or put extreme numbers in."""
+    chance = random.Random(seed)
+    changed = bytearray(data)
+    for _ in range(chance.choice([1, 1, 2, 8])):
+        at = chance.randrange(len(changed))
+        kind = chance.randrange(4)
+        if kind == 0:
+            changed[at] ^= 1 << chance.randrange(8)
+        elif kind == 1:
+            changed[at : at + 4] = chance.choice([b"\0\0\0\0", b"\xff\xff\xff\xff", b"\0\0\0\x80"])
+        elif kind == 2:
+            source = chance.randrange(len(changed))
+            changed[at : at + 12] = changed[source : source + 12]
+        else:
+            del changed[at : at + chance.randrange(1, 40)]
+    return bytes(changed)
+
+
+@settings(
+    max_examples=150,
+    deadline=5000,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(seed=st.integers(0, 1 << 40))
+def test_mutated_slide_is_refused_or_right(original, tmp_path, seed):
+    slide, data = original
+    path = tmp_path / slide.path.name
+    path.write_bytes(mutated(data, seed))
+    out = tmp_path / f"out-{seed}"
+    try:
+        result = coverslip.convert(path, out, mpp_um=0.5)
+    except (coverslip.CoverslipError, OSError) as error:
+        text = "".join(traceback.format_exception(error))
+        assert not [i for i in slide.identifiers if len(i) > 4 and i in text]
+        assert not out.exists()
+        return
+    for instance in result.instances:
+        frames = readers.frames_of(instance.path)
+        assert len(frames) == instance.frames.copied + instance.frames.blank
+        data_out = instance.path.read_bytes()
+        assert not [i for i in slide.identifiers if len(i) > 4 and i.encode() in data_out]
+
+
+def test_mutations_do_reach_both_ends(original, tmp_path):
+    _, data = original
+    outcomes = set()
+    for seed in range(60):
+        path = tmp_path / "x.tif"
+        path.write_bytes(mutated(data, seed))
+        try:
+            coverslip.convert(path, tmp_path / str(seed), mpp_um=0.5)
+        except (coverslip.CoverslipError, OSError):
+            outcomes.add("refused")
+        else:
+            outcomes.add("converted")
+    assert outcomes == {"refused", "converted"}

@@ -78,9 +78,10 @@ def measure(folder: Path, byte_count: int, compression: str, rounds: int) -> dic
 
 def check(slide: Path, out: Path) -> None:
     """Convert once with verification, and compare some frames with their tiles ourselves."""
-    import coverslip
     import pydicom
     import tifffile
+
+    import coverslip
 
     result = coverslip.convert(slide, out)
     with tifffile.TiffFile(slide) as tiff:
@@ -103,6 +104,12 @@ def clean(out: Path, copy: Path) -> None:
 
 
 def of_command(command: list[object]) -> Cost:
+    """Run a command from a small process, whose memory counts until the command begins."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_command, ([str(word) for word in command],))
+
+
+def _command(command: list[str]) -> Cost:
     start = time.perf_counter()
     process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)  # fmt: skip

@@ -34,4 +34,4 @@ class Identifiers:
 
 def of(seed: int | None) -> Identifiers:
     """Return a source of identifiers, random in each run if ``seed`` is ``None``."""
-    return Identifiers(random.SystemRandom() if seed is None else random.Random(seed))  # noqa: S311
+    return Identifiers(random.SystemRandom() if seed is None else random.Random(seed))

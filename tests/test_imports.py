@@ -31,7 +31,7 @@ MAY_IMPORT = {
         *("routes", "slide", "verify"),
     },
     "cli": {"conversion", "slide", "sample", "errors", "model", "routes", "colour", "_core", "cli"},
-    "__init__": {"conversion", "errors", "slide"},
+    "__init__": {"_core", "conversion", "errors", "slide"},
     "__main__": {"cli"},
 }
 ONLY_IN = {"tifffile": {"tiff", "sample"}, "pydicom": {"dicom", "verify"}, "typer": {"cli"}}
@@ -42,22 +42,34 @@ def room_of(path, package):
     return path.relative_to(package).parts[0].removesuffix(".py")
 
 
-def imports_of(tree):
-    """Yield every module that is imported anywhere in a file."""
+def imports_of(tree, folder=("coverslip",)):
+    """Yield every module that is imported anywhere in a file of a package folder."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module is not None:
-            yield node.module
-            if node.module == "coverslip":
+        elif isinstance(node, ast.ImportFrom):
+            above = folder[: len(folder) + 1 - node.level] if node.level else ()
+            module = ".".join([*above, *filter(None, [node.module])])
+            yield module
+            if module == "coverslip":
                 yield from (f"coverslip.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and called(node) in ("import_module", "__import__"):
+            yield from (
+                a.value for a in node.args if isinstance(a, ast.Constant) and type(a.value) is str
+            )
+
+
+def called(node):
+    """Return the last part of the name of what is called, ``CleanMetadata`` or ``model.``'s."""
+    return getattr(node.func, "attr", getattr(node.func, "id", None))
 
 
 def broken_rules(package):
     """Yield a sentence for each import that the map does not allow."""
     for path in sorted(package.rglob("*.py")):
         room = room_of(path, package)
-        for module in imports_of(ast.parse(path.read_text())):
+        folder = ("coverslip", *path.relative_to(package).parts[:-1])
+        for module in imports_of(ast.parse(path.read_text()), folder):
             first, _, rest = module.partition(".")
             target = rest.split(".")[0]
             if first == "coverslip" and target and target not in MAY_IMPORT.get(room, set()):
@@ -75,6 +87,7 @@ def names_in(package, name):
         for path in package.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if (isinstance(node, ast.Name) and node.id == name)
+        or (isinstance(node, ast.Attribute) and node.attr == name)
         or (isinstance(node, ast.alias) and node.name == name)
     }
 
@@ -84,7 +97,7 @@ def calls_of(package, name):
         str(path.relative_to(package))
         for path in package.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+        if isinstance(node, ast.Call) and called(node) == name
     }
 
 
@@ -103,6 +116,16 @@ def test_every_room_is_on_the_map():
         ("dicom/x.py", "from coverslip.deid.scrub import scrub", "dicom imports deid"),
         ("deid/x.py", "import tifffile", "deid imports tifffile"),
         ("slide.py", "def f():\n    from coverslip import cli", "slide imports cli"),
+        ("slide.py", "from . import cli", "slide imports cli"),
+        ("dicom/x.py", "from ..formats import detect", "dicom imports formats"),
+        ("deid/x.py", "from ..tiff import open_tiff", "deid imports tiff"),
+        (
+            "model.py",
+            "import importlib\nimportlib.import_module('pydicom')",
+            "model imports pydicom",
+        ),
+        ("tiff.py", "f = __import__('coverslip.dicom.wsm')", "tiff imports dicom"),
+        ("cli/x.py", "import tifffile", "cli imports tifffile"),
     ],
 )
 def test_a_broken_rule_is_found(room, line, rule, tmp_path):
@@ -110,6 +133,25 @@ def test_a_broken_rule_is_found(room, line, rule, tmp_path):
     path.parent.mkdir(exist_ok=True)
     path.write_text(line)
     assert list(broken_rules(tmp_path)) == [rule]
+
+
+def test_what_the_map_allows_is_not_told(tmp_path):
+    (tmp_path / "tiff.py").write_text("import tifffile\nfrom .model import Slide\n")
+    assert list(broken_rules(tmp_path)) == []
+
+
+@pytest.mark.parametrize("line", ["x = CleanMetadata()", "x = model.CleanMetadata(patient_id='')"])
+def test_clean_metadata_that_another_room_makes_is_found(line, tmp_path):
+    (tmp_path / "convert.py").write_text(line)
+    assert calls_of(tmp_path, "CleanMetadata") == {"convert.py"}
+
+
+@pytest.mark.parametrize(
+    "line", ["from coverslip.model import RawMetadata", "def f(x: model.RawMetadata): pass"]
+)
+def test_sealed_type_that_is_named_is_found(line, tmp_path):
+    (tmp_path / "wsm.py").write_text(line)
+    assert names_in(tmp_path, "RawMetadata") == {"wsm.py"}
 
 
 def test_only_the_scrubber_makes_clean_metadata():

@@ -13,10 +13,16 @@ class Limits:
     """Vendors write below a hundred."""
     value_bytes: int = 64 << 20
     """Largest value that is read whole: some XML descriptions hold pictures in Base64."""
+    metadata_bytes: int = 256 << 20
+    """All values of all directories together, those of tiles aside: many tags may point at the
+    same bytes, so a small file can claim far more than it has."""
     description_characters: int = 1 << 20
     """Most of a description that is taken apart into keys; the rest is one unknown item."""
+    description_keys: int = 256
+    """Most keys of one description, for the same reason; vendors write below a hundred."""
     tiles: int = 50_000_000
-    """16 bytes each; a slide of 20 GB has about a million."""
+    """Tiles and strips of all directories together, 16 bytes each; a slide of 20 GB has about a
+    million."""
 
 
 LIMITS = Limits()

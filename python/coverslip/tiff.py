@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,6 +29,7 @@ SUB_IFDS, EXIF_IFD, GPS_IFD, INTEROP_IFD = 330, 34665, 34853, 40965
 TILE_WIDTH, TILE_LENGTH = 322, 323
 STRIP_OFFSETS, STRIP_BYTE_COUNTS = 273, 279
 TILE_OFFSETS, TILE_BYTE_COUNTS = 324, 325
+JPEG_OFFSET, JPEG_BYTE_COUNT = 513, 514
 JPEG_TABLES, ICC_PROFILE, IMAGE_DESCRIPTION = 347, 34675, 270
 NDPI_MARK = 65420
 
@@ -41,6 +42,15 @@ _DTYPES = {
 """Field types of TIFF 6.0 section 2 and of BigTIFF; a rational is two values."""
 _RATIONALS = {5, 10}
 _ASCII, _BYTE, _UNDEFINED = 2, 1, 7
+_UNSIGNED = {1, 3, 4, 13, 16, 18}
+_PICTURES = ((TILE_OFFSETS, TILE_BYTE_COUNTS), (STRIP_OFFSETS, STRIP_BYTE_COUNTS),
+             (JPEG_OFFSET, JPEG_BYTE_COUNT))  # fmt: skip
+"""Tags that say where a picture lies; the last are the thumbnail of a camera."""
+_TILE_TAGS = {tag for pair in _PICTURES for tag in pair}
+_FEW = 64
+"""More values than any tag has that is asked for as a few integers."""
+_UTF_16_TAGS = range(40091, 40096)
+"""Titles and names that Windows writes; the same range is named below."""
 
 _TEXT_TAGS = {
     269: ("DocumentName", ItemKind.NAME),
@@ -99,6 +109,12 @@ class _Entry:
     byte_count: int
     is_inline: bool
 
+    def first(self, most: int) -> "_Entry":
+        """Return the entry as if it had no more than so many values."""
+        if self.count <= most:
+            return self
+        return replace(self, count=most, byte_count=self.byte_count // self.count * most)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Directory:
@@ -111,6 +127,8 @@ class Directory:
     """``IFD``, ``SubIFD``, ``Exif``, ``GPS`` or ``Interop``."""
     _tiff: "Tiff" = field(repr=False)
     _entries: dict[int, _Entry] = field(repr=False)
+    _repeats: tuple[tuple[int, _Entry], ...] = field(default=(), repr=False)
+    """Tags that are there once more: never used, but what they hold is known."""
 
     @property
     def is_tiled(self) -> bool:
@@ -133,20 +151,25 @@ class Directory:
         entry = self._entries.get(tag)
         if entry is None:
             return None
-        if entry.dtype not in (1, 3, 4, 13, 16, 18):
-            raise SourceError(f"{self.place} tag {tag} has field type {entry.dtype}")
         if entry.count > LIMITS.tiles:
             raise LimitError(
                 f"{self.place} tag {tag} has {entry.count} values, more than the limit "
                 f"tiles = {LIMITS.tiles}"
             )
+        return self._unsigned(tag, entry)
+
+    def _unsigned(self, tag: int, entry: _Entry) -> Uint64Array:
+        if entry.dtype not in _UNSIGNED:
+            raise SourceError(f"{self.place} tag {tag} has field type {entry.dtype}")
         values = np.frombuffer(self._tiff.read(entry), self._tiff.dtype(entry.dtype))
         return values.astype(np.uint64)
 
     def integers(self, tag: int) -> tuple[int, ...]:
-        """Return the few unsigned integers of a tag; empty if absent."""
-        values = self.array(tag)
-        return () if values is None else tuple(int(value) for value in values[:64])
+        """Return the first few unsigned integers of a tag; empty if absent."""
+        entry = self._entries.get(tag)
+        if entry is None:
+            return ()
+        return tuple(int(value) for value in self._unsigned(tag, entry.first(_FEW)))
 
     def integer(self, tag: int, default: int) -> int:
         """Return the first unsigned integer of a tag, or ``default``."""
@@ -158,22 +181,34 @@ class Directory:
         entry = self._entries.get(tag)
         if entry is None or entry.dtype in (_ASCII, _UNDEFINED) or entry.count < 1:
             return None
-        values = np.frombuffer(self._tiff.read(entry), self._tiff.dtype(entry.dtype))
+        values = np.frombuffer(self._tiff.read(entry.first(1)), self._tiff.dtype(entry.dtype))
         if entry.dtype in _RATIONALS:
             return float(values[0]) / float(values[1]) if values[1] else None
         return float(values[0])
 
     def raw(self, tag: int) -> bytes | None:
-        """Return the bytes of a tag as they are; ``None`` if absent."""
+        """Return the bytes of a tag as they are; ``None`` if absent.
+
+        Raises
+        ------
+        LimitError
+            If there are more of them than a value may have.
+        """
         entry = self._entries.get(tag)
-        return None if entry is None else self._tiff.read(entry)
+        return None if entry is None else self._bytes(tag, entry)
+
+    def _bytes(self, tag: int, entry: _Entry) -> bytes:
+        if entry.byte_count > LIMITS.value_bytes:
+            raise LimitError(
+                f"{self.place} tag {tag} has {entry.byte_count} bytes, more than the limit "
+                f"value_bytes = {LIMITS.value_bytes}"
+            )
+        return self._tiff.read(entry)
 
     def text(self, tag: int) -> SourceText | None:
         """Return the text of a tag up to its end, whatever encoding it has."""
         value = self.raw(tag)
-        if value is None:
-            return None
-        return SourceText(value.rstrip(b"\0").decode("utf-8", errors="replace"))
+        return None if value is None else _decoded(tag, value)
 
     @property
     def place(self) -> str:
@@ -182,41 +217,62 @@ class Directory:
 
     def text_items(self) -> Iterator[SourceItem]:
         """Yield every tag of this directory that may hold text."""
-        for tag, entry in self._entries.items():
-            name, kind = _TEXT_TAGS.get(tag, (f"tag {tag}", ItemKind.UNKNOWN))
+        unknown = ItemKind.PLACE if self.kind == "GPS" else ItemKind.UNKNOWN
+        for tag, entry in self._all():
+            name, kind = _TEXT_TAGS.get(tag, (f"tag {tag}", unknown))
             is_known = tag in _TEXT_TAGS
             may_hold_text = entry.dtype == _ASCII or (
                 entry.dtype in (_BYTE, _UNDEFINED) and tag not in _STRUCTURE_TAGS
             )
             is_private = tag >= 65000 or self.kind in ("Exif", "GPS", "Interop")
             if is_known or may_hold_text or is_private:
-                value = self.raw(tag) or b""
-                text = SourceText(value.rstrip(b"\0").decode("utf-8", errors="replace"))
                 yield SourceItem(
                     place=f"{self.place} {name}",
                     key=name if is_known else None,
                     kind=kind,
-                    text=text,
+                    text=_decoded(tag, self._bytes(tag, entry)),
                 )
 
     def value_ranges(self) -> Iterator[tuple[int, int]]:
         """Yield offset and byte count of every value that lies outside the directory."""
-        for tag, entry in self._entries.items():
+        for tag, entry in self._all():
             if not entry.is_inline and tag != JPEG_TABLES:
                 yield entry.offset, entry.byte_count
+
+    def _all(self) -> tuple[tuple[int, _Entry], ...]:
+        return (*self._entries.items(), *self._repeats)
+
+    def tile_count(self) -> int:
+        """Return how many tiles and strips the tags claim, without reading them."""
+        return sum(entry.count for tag, entry in self._all() if tag in _TILE_TAGS) // 2
+
+    def metadata_byte_count(self) -> int:
+        """Return how many bytes all other values claim outside the directory."""
+        values = (entry for tag, entry in self._all() if tag not in _TILE_TAGS)
+        return sum(entry.byte_count for entry in values if not entry.is_inline)
 
     def picture_ranges(self) -> npt.NDArray[np.uint64]:
         """Return offset and byte count of every tile or strip, shape (n, 2)."""
         pairs = []
-        for offsets_tag, counts_tag in (
-            (TILE_OFFSETS, TILE_BYTE_COUNTS),
-            (STRIP_OFFSETS, STRIP_BYTE_COUNTS),
-        ):
+        for offsets_tag, counts_tag in _PICTURES:
             offsets, counts = self.array(offsets_tag), self.array(counts_tag)
             if offsets is not None and counts is not None:
                 shared = min(len(offsets), len(counts))
                 pairs.append(np.stack([offsets[:shared], counts[:shared]], axis=1))
         return np.concatenate(pairs) if pairs else np.zeros((0, 2), np.uint64)
+
+
+def _decoded(tag: int, value: bytes) -> SourceText:
+    """Return text in the encoding it has: bytes that are no UTF-8 are Latin-1, and none is lost."""
+    if tag in _UTF_16_TAGS:
+        return SourceText(value.decode("utf-16-le", errors="replace").rstrip("\0"))
+    if value.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return SourceText(value.decode("utf-16", errors="replace").rstrip("\0"))
+    value = value.rstrip(b"\0")
+    try:
+        return SourceText(value.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        return SourceText(value.decode("latin-1"))
 
 
 class Tiff:
@@ -240,20 +296,13 @@ class Tiff:
         return np.dtype(_DTYPES[field_type]).newbyteorder(self._parser.byteorder)
 
     def read(self, entry: _Entry) -> bytes:
-        """Return the bytes of a value.
+        """Return the bytes of a value, however many.
 
         Raises
         ------
-        LimitError
-            If it is longer than a value may be.
         SourceError
             If the file ends before it does.
         """
-        limit = max(LIMITS.value_bytes, 8 * LIMITS.tiles)
-        if entry.byte_count > limit:
-            raise LimitError(
-                f"a value of {entry.byte_count} bytes exceeds the limit value_bytes = {limit}"
-            )
         self._file.seek(entry.offset)
         value = self._file.read(entry.byte_count)
         if len(value) != entry.byte_count:
@@ -266,6 +315,7 @@ class Tiff:
         So the numbers of the chain are those that other TIFF tools show.
         """
         seen: set[int] = set()
+        tiles = metadata_bytes = 0
         chain: deque[tuple[int, int | None, str]] = deque([(self._first_offset(), None, "IFD")])
         children: deque[tuple[int, int | None, str]] = deque()
         while chain or children:
@@ -278,10 +328,18 @@ class Tiff:
                     f"more directories than the limit directories = {LIMITS.directories}"
                 )
             seen.add(offset)
-            entries, following = self._read_directory(offset, number)
+            entries, repeats, following = self._read_directory(offset, number)
             directory = Directory(
-                number=number, parent=parent, kind=kind, _tiff=self, _entries=entries
+                number=number,
+                parent=parent,
+                kind=kind,
+                _tiff=self,
+                _entries=entries,
+                _repeats=repeats,
             )
+            tiles += directory.tile_count()
+            metadata_bytes += directory.metadata_byte_count()
+            _check_totals(tiles, metadata_bytes)
             yield directory
             if kind == "IFD":
                 chain.append((following, None, kind))
@@ -299,6 +357,8 @@ class Tiff:
         parser = self._parser.tiff
         self._file.seek(8 if self.is_bigtiff else 4)
         (offset,) = struct.unpack(parser.offsetformat, self._exactly(parser.offsetsize))
+        if offset == 0:
+            raise SourceError("the TIFF has no directory")
         return int(offset)
 
     def _exactly(self, byte_count: int) -> bytes:
@@ -307,7 +367,9 @@ class Tiff:
             raise SourceError("the file ends inside a directory")
         return value
 
-    def _read_directory(self, offset: int, number: int) -> tuple[dict[int, _Entry], int]:
+    def _read_directory(
+        self, offset: int, number: int
+    ) -> tuple[dict[int, _Entry], tuple[tuple[int, _Entry], ...], int]:
         parser = self._parser.tiff
         if offset >= self.byte_count:
             raise SourceError(f"IFD {number} lies at offset {offset}, beyond the end of the file")
@@ -324,12 +386,13 @@ class Tiff:
         )
         first = offset + parser.tagnosize
         entries: dict[int, _Entry] = {}
+        repeats: list[tuple[int, _Entry]] = []
         for index in range(count):
             start = index * parser.tagsize
             code, entry = self._entry(first + start, table[start : start + parser.tagsize], number)
-            if entry is not None:
-                entries.setdefault(code, entry)
-        return entries, int(following)
+            if entry is not None and entries.setdefault(code, entry) is not entry:
+                repeats.append((code, entry))
+        return entries, tuple(repeats), int(following)
 
     def _entry(self, offset: int, header: bytes, number: int) -> tuple[int, _Entry | None]:
         """Return a tag; one whose field type is unknown is left out, as TIFF 6.0 demands."""
@@ -349,6 +412,18 @@ class Tiff:
                 f"file has {self.byte_count} bytes"
             )
         return code, _Entry(int(dtype), int(count), int(value_offset), size, is_inline)
+
+
+def _check_totals(tiles: int, metadata_bytes: int) -> None:
+    if tiles > LIMITS.tiles:
+        raise LimitError(
+            f"the file claims {tiles} tiles, more than the limit tiles = {LIMITS.tiles}"
+        )
+    if metadata_bytes > LIMITS.metadata_bytes:
+        raise LimitError(
+            f"the values of the directories claim {metadata_bytes} bytes, more than the limit "
+            f"metadata_bytes = {LIMITS.metadata_bytes}"
+        )
 
 
 @contextmanager
@@ -405,15 +480,18 @@ def _parse(file: BinaryIO) -> Tiff:
     raise failed
 
 
+_AS_TIFF = "export it as an SVS or a generic TIFF with JPEG or JPEG 2000 tiles"
 _FOREIGN = (
     (0, b"\x89PNG", "a PNG picture", None),
-    (0, b"\xff\xd8\xff", "a JPEG picture", None),
-    (0, b"ZISRAWFILE", "Zeiss CZI", "export it as an OME-TIFF or SVS with JPEG tiles"),
-    (0, b"SQLite format 3", "a SQLite file, perhaps a Sakura slide", "export it as a TIFF"),
+    (0, b"\xff\xd8\xff", "a JPEG picture", "a MIRAX .mrxs is one too: export the slide as a TIFF"),
+    (0, b"ZISRAWFILE", "Zeiss CZI", _AS_TIFF),
+    (0, b"SQLite format 3", "a SQLite file, perhaps a Sakura slide", _AS_TIFF),
     (0, b"PK\x03\x04", "a ZIP archive", "unpack it and convert the slide inside"),
-    (0, b"[GENERAL]", "a MIRAX (MRXS) or other text index", "export it as a TIFF"),
-    (0, b"[Virtual Microscope", "Hamamatsu VMS or VMU", "export it as NDPI"),
-    (0, b"[NanoZoomer", "a Hamamatsu NDPIS index", "convert the NDPI files that it lists"),
+    (0, b"[GENERAL]", "a MIRAX (MRXS) or other text index", _AS_TIFF),
+    (0, b"[Virtual Microscope", "Hamamatsu VMS", _AS_TIFF),
+    (0, b"[Uncompressed Virtual Microscope", "Hamamatsu VMU", _AS_TIFF),
+    (0, b"[NanoZoomer", "a Hamamatsu NDPIS index", _AS_TIFF),
+    (0, b"<DataObject", "Philips iSyntax", _AS_TIFF),
     (0, b"<?xml", "an XML file", None),
     (128, b"DICM", "DICOM already", None),
 )
@@ -429,6 +507,9 @@ def _check_first_bytes(file: BinaryIO) -> None:
         if _is_large_ndpi(file, start):
             raise UnsupportedSlideError("Hamamatsu NDPI slides are not supported yet")
         return
+    start = start.removeprefix(b"\xef\xbb\xbf")
+    if start.startswith(b"<?xml") and b"DPUfsImport" in start:
+        raise UnsupportedSlideError("the file is Philips iSyntax, not a TIFF", hint=_AS_TIFF)
     for offset, magic, name, hint in _FOREIGN:
         if start[offset:].startswith(magic):
             raise UnsupportedSlideError(f"the file is {name}, not a TIFF", hint=hint)

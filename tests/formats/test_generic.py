@@ -4,6 +4,7 @@ import pytest
 import coverslip
 from coverslip.model import Role
 from coverslip.tiff import open_tiff
+from tests.conftest import SLIDES
 from tests.synth import build_generic, tiff
 from tests.synth.tiff import Directory
 
@@ -78,6 +79,7 @@ def test_mask_is_no_level_and_unlike_picture_is_a_label(tmp_path):
         (339, tiff.short(3, 3, 3), "SampleFormat"),
         (32997, tiff.long(4), "ImageDepth"),
         (277, tiff.short(4), "samples a pixel"),
+        (258, tiff.short(8, 8, 16), "different depths"),
     ],
 )
 def test_structure_that_no_frame_can_have_is_refused_with_its_tag(tag, value, reason, tmp_path):
@@ -107,3 +109,48 @@ def test_a_million_tiles_are_read_without_a_python_object_each(tmp_path):
         offsets = opened.directories[0].array(324)
     assert offsets.dtype == np.uint64
     assert offsets.nbytes == 8 * count
+
+
+@pytest.mark.parametrize(
+    ("unit", "per_unit", "mpp_um"),
+    [(3, 20000, 0.5), (2, 50800, 0.5), (1, 20000, None), (2, 72, None), (3, 3_000_000, None),
+     (3, 0, None), (None, 20000, None)],
+)  # fmt: skip
+def test_resolution_counts_only_with_a_unit_and_in_a_microscopes_range(
+    unit, per_unit, mpp_um, tmp_path
+):
+    more = {282: tiff.rational(per_unit, 1), 283: tiff.rational(per_unit, 1)}
+    more |= {} if unit is None else {296: tiff.short(unit)}
+    path = write(tmp_path / "x.tif", [Directory(tags(100, 100) | more, [b"x"] * 4)])
+    spacing = coverslip.open(path).spacing
+    assert (spacing and spacing.row_mm * 1000) == pytest.approx(mpp_um)
+
+
+def test_picture_in_strips_beside_a_pyramid_is_a_label_and_private(tmp_path):
+    strips = {tag: value for tag, value in tags(100, 50).items() if tag not in (322, 323)}
+    path = write(
+        tmp_path / "x.tif",
+        [Directory(tags(200, 100), [b"x"] * 8), Directory(strips, [b"label"], tiled=False)],
+    )
+    slide = coverslip.open(path)
+    assert [image.role for image in slide.associated_images] == [Role.LABEL]
+    at = path.read_bytes().index(b"label")
+    assert [at, 5] in slide.description.private_ranges.tolist()
+    assert slide.description.notes == ("IFD 1 is no level of the pyramid: not written",)
+
+
+@pytest.mark.slides
+@pytest.mark.parametrize(
+    ("name", "tile", "compression", "tiles"),
+    [
+        ("CMU-1-Small-Region.jpeg.tiff", 256, 7, 108),
+        ("CMU-1-Small-Region.jp2.tiff", 256, 34712, 108),
+        ("tiled-jpeg-rgb-u8.tif", 32, 7, 192),
+    ],
+)
+def test_real_generic_slides_have_one_level_and_no_spacing(name, tile, compression, tiles):
+    slide = coverslip.open(SLIDES / "generic-tiff" / name)
+    (level,) = slide.levels
+    assert (level.tile_width, level.compression) == (tile, compression)
+    assert np.count_nonzero(level.tiles.byte_counts) == len(level.tiles.offsets) == tiles
+    assert slide.spacing is None

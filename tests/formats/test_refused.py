@@ -1,6 +1,8 @@
 import pytest
 
 import coverslip
+from coverslip.formats import FORMATS
+from tests.conftest import SLIDES
 from tests.formats.test_generic import tags
 from tests.synth import tiff
 from tests.synth.tiff import Directory
@@ -53,3 +55,40 @@ def test_ndpi_beyond_four_gigabytes_is_known_by_its_long_offset(tmp_path):
         file.write((1).to_bytes(2, "little") + entry + bytes(16))
     with pytest.raises(coverslip.UnsupportedSlideError, match="NDPI"):
         coverslip.open(path)
+
+
+@pytest.mark.parametrize(
+    ("compression", "name"),
+    [(1, "uncompressed"), (5, "LZW"), (6, "old-style JPEG"), (8, "Deflate"), (32946, "Deflate"),
+     (32773, "PackBits"), (34887, "LERC"), (34925, "LZMA"), (50000, "ZSTD"), (50001, "WebP"),
+     (50002, "JPEG XL"), (34934, "JPEG XR"), (22610, "JPEG XR"), (4711, "an unknown codec")],
+)  # fmt: skip
+def test_codec_that_no_frame_can_have_is_refused_by_name(compression, name, tmp_path):
+    path = tmp_path / "slide.tif"
+    tiff.write_tiff(path, [Directory(tags(100, 100, compression=tiff.short(compression)))])
+    with pytest.raises(coverslip.UnsupportedSlideError, match=rf"{name} tiles .*{compression}"):
+        coverslip.open(path)
+
+
+def test_formats_are_asked_from_the_most_specific_to_the_generic_one():
+    names = [known.name for known in FORMATS]
+    assert names == [*list(SIGNS)[:6], "Aperio SVS", *list(SIGNS)[6:], "generic tiled TIFF"]
+
+
+@pytest.mark.slides
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("hamamatsu/test3-DAPI-2-(387).ndpi", "Hamamatsu NDPI"),
+        ("ome-tiff/OS-1-detail.ome.tif", "OME-TIFF"),
+        ("ome-tiff/OS-2-vsi.ome.tif", "OME-TIFF"),
+        ("ome-tiff/XYC-bfconvert-JPEG.ome.tiff", "OME-TIFF"),
+        ("qptiff/small_vectra.qptiff", "QPTIFF"),
+        ("generic-tiff/boxes.tiff", "Deflate"),
+        ("generic-tiff/ojpeg-tile.tif", "old-style JPEG"),
+        ("vsi/vsi-ets-test-jpg2k.vsi", "strips"),
+    ],
+)
+def test_real_slides_that_are_not_supported_yet_are_refused_with_the_reason(name, reason):
+    with pytest.raises(coverslip.UnsupportedSlideError, match=reason):
+        coverslip.open(SLIDES / name)

@@ -2,9 +2,13 @@ import numpy as np
 import pytest
 
 import coverslip
+from coverslip.errors import SourceError
 from coverslip.formats.svs import _role
+from coverslip.limits import LIMITS
 from coverslip.model import ItemKind, Role
 from coverslip.tiff import open_tiff
+from tests.conftest import SLIDES
+from tests.formats.test_generic import tags, write
 from tests.synth import build_svs, tiff
 from tests.synth import identifiers as ids
 from tests.synth.svs import _tags
@@ -89,3 +93,143 @@ def test_label_of_two_minds_is_a_label(tmp_path):
         role, note = _role(opened.directories[0])
     assert role == Role.LABEL
     assert "disagree" in note
+
+
+def aperio(width, length, text="", **more):
+    """Return the tags of a level, ``text`` behind the words by which Aperio is known."""
+    return tags(width, length, **more) | {270: tiff.ascii_(f"Aperio v1\r\n{text}")}
+
+
+def in_strips(width, length, text="", subfile=0):
+    chosen = {tag: value for tag, value in tags(width, length).items() if tag not in (322, 323)} | {
+        254: tiff.long(subfile),
+        270: tiff.ascii_(text),
+    }
+    return tiff.Directory(chosen, [b"x"], tiled=False)
+
+
+def base(text="|MPP = 0.5"):
+    return tiff.Directory(aperio(200, 100, text), [b"x"] * 8)
+
+
+def test_levels_of_equal_size_are_a_z_stack_even_if_none_says_so(tmp_path):
+    for twice in ((200, 100), (100, 50)):
+        lower = [tiff.Directory(tags(*twice), [b"x"] * 8) for _ in range(2)]
+        path = write(tmp_path / "x.svs", [base(), *lower])
+        with pytest.raises(coverslip.UnsupportedSlideError, match="z-stacks"):
+            coverslip.open(path)
+
+
+def test_base_without_a_size_is_told_and_no_other_picture_takes_its_place(tmp_path):
+    empty = tiff.Directory(aperio(0, 100), [b"x"])
+    for rest in ([], [tiff.Directory(tags(200, 100), [b"x"] * 8)]):
+        path = write(tmp_path / "x.svs", [empty, *rest])
+        with pytest.raises(SourceError, match="IFD 0 has a width or length of 0"):
+            coverslip.open(path)
+
+
+def test_second_picture_is_a_thumbnail_only_in_the_shape_of_the_base(tmp_path):
+    path = write(tmp_path / "x.svs", [base(), in_strips(80, 76), in_strips(80, 26)])
+    roles = [image.role for image in coverslip.open(path).associated_images]
+    assert roles == [Role.LABEL, Role.OVERVIEW]
+    path = write(tmp_path / "y.svs", [base(), in_strips(80, 40)])
+    roles = [image.role for image in coverslip.open(path).associated_images]
+    assert roles == [Role.THUMBNAIL]
+
+
+def test_wide_picture_without_marks_is_an_overview_only_among_the_last(tmp_path):
+    pictures = [in_strips(90, 30), in_strips(60, 60), in_strips(90, 30)]
+    path = write(tmp_path / "x.svs", [base(), *pictures])
+    roles = [image.role for image in coverslip.open(path).associated_images]
+    assert roles == [Role.LABEL, Role.LABEL, Role.OVERVIEW]
+
+
+@pytest.mark.parametrize(
+    ("text", "subfile", "role"),
+    [("label 100x50", 0, Role.LABEL), ("macro 100x50", 0, Role.OVERVIEW), ("", 9, Role.OVERVIEW)],
+)
+def test_marked_picture_in_tiles_is_no_level_whatever_its_shape(text, subfile, role, tmp_path):
+    picture = tiff.Directory(aperio(100, 50, text, subfile=tiff.long(subfile)), [b"x"] * 2)
+    slide = coverslip.open(write(tmp_path / "x.svs", [base(), picture]))
+    assert [level.ifd for level in slide.levels] == [0]
+    assert [image.role for image in slide.associated_images] == [role]
+
+
+@pytest.mark.parametrize(
+    ("text", "mpp_um"),
+    [
+        ("|MPP = 0.2520", 0.252),
+        ("|MPP = 0,2520", 0.252),
+        ("|MPP = 0.2520|MPP = 0.5", 0.252),
+        ("Scan resolution 0.252 um|MPP = ", 0.252),
+        ("Scan resolution ... um", None),
+        ("|MPP = 1e-3", None),
+        ("|MPP = nan", None),
+        ("|MPP = -0.25", None),
+        ("|MPP = 0,25,20", None),
+        ("|MPP = 353", None),
+        ("|MPP", None),
+        ("|||==|=|MPP==0.5|", None),
+        ("|AppMag = 20\x00|\x01 = \x02", None),
+    ],
+)
+def test_spacing_is_a_plain_number_or_unknown(text, mpp_um, tmp_path):
+    spacing = coverslip.open(write(tmp_path / "x.svs", [base(text)])).spacing
+    assert (spacing and spacing.row_mm * 1000) == pytest.approx(mpp_um)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "|User = first" + "|x = y" * 1000 + "|Barcode = QWXZVKJPH",
+        "|User = " + "A" * LIMITS.description_characters + "|Barcode = QWXZVKJPH",
+    ],
+)
+def test_what_a_long_description_holds_behind_its_limit_is_one_unknown_item(text, tmp_path):
+    items = coverslip.open(write(tmp_path / "x.svs", [base(text)])).description.metadata.items
+    found = [item for item in items if "QWXZVKJPH" in item.text.reveal()]
+    assert [(item.key, item.kind) for item in found] == [(None, ItemKind.UNKNOWN)]
+    assert len(items) <= LIMITS.description_keys + 2
+
+
+def test_device_texts_are_the_header_and_the_type_of_the_scanner(tmp_path):
+    path = write(tmp_path / "x.svs", [base("|ScannerType = GT450|User = QWXZVKJPH")])
+    device = coverslip.open(path).description.metadata.device
+    assert [text.reveal() for text in device] == ["Aperio v1\r\n", "GT450"]
+
+
+def test_whatever_is_no_level_is_private(tmp_path):
+    built = build_svs(tmp_path)
+    slide = coverslip.open(built.path).description
+    levels = {level.ifd for level in slide.levels}
+    private = {tuple(pair) for pair in slide.private_ranges.tolist()}
+    with open_tiff(built.path) as opened:
+        for directory in opened.directories:
+            pictures = {tuple(pair) for pair in directory.picture_ranges().tolist()}
+            assert pictures.isdisjoint(private) == (directory.number in levels or not pictures)
+            assert set(directory.value_ranges()) <= private
+
+
+@pytest.mark.slides
+def test_real_slide_with_label_and_macro_is_read_as_its_scanner_meant_it():
+    slide = coverslip.open(SLIDES / "aperio/CMU-1-Small-Region.svs")
+    (level,) = slide.levels
+    assert (level.image_width, level.image_length, level.tile_width) == (2220, 2967, 240)
+    assert (level.compression, level.photometric_interpretation) == (7, 2)
+    assert [(image.ifd, image.role) for image in slide.associated_images] == [
+        (1, Role.THUMBNAIL),
+        (2, Role.LABEL),
+        (3, Role.OVERVIEW),
+    ]
+    assert slide.spacing.row_mm == pytest.approx(0.000499)
+    assert slide.description.objective_power == 20
+    assert slide.description.notes == ()
+
+
+@pytest.mark.slides
+def test_real_slide_without_label_has_two_levels_and_no_spacing():
+    slide = coverslip.open(SLIDES / "aperio/tcga-cr-7395-01a-01-ts1.svs")
+    assert [(level.ifd, level.compression) for level in slide.levels] == [(0, 33005), (2, 33005)]
+    assert [image.role for image in slide.associated_images] == [Role.THUMBNAIL]
+    assert slide.spacing is None
+    assert len(slide.description.metadata.icc_profile) == 3144

@@ -65,8 +65,13 @@ def is_like(base: Directory, other: Directory) -> bool:
     same = all(
         base.integers(tag) == other.integers(tag) for tag in (_SAMPLES_PER_PIXEL, _BITS_PER_SAMPLE)
     )
+    return same and has_shape_of(base, other)
+
+
+def has_shape_of(base: Directory, other: Directory) -> bool:
+    """Tell whether a picture is smaller than ``base`` and has its proportions."""
     (width, length), (other_width, other_length) = size_of(base), size_of(other)
-    if not same or not 0 < other_width < width or not 0 < other_length < length:
+    if not 0 < other_width < width or not 0 < other_length < length:
         return False
     across, down = width / other_width, length / other_length
     # Rounding by one pixel moves the ratio of a small level by more than the tolerance.
@@ -131,6 +136,8 @@ def _check_structure(directory: Directory) -> None:
         refuse("has an alpha channel (tag 338 ExtraSamples)")
     if set(directory.integers(_SAMPLE_FORMAT)) - {1}:
         refuse("has samples that are not unsigned integers (tag 339 SampleFormat)")
+    if len(set(directory.integers(_BITS_PER_SAMPLE))) > 1:
+        refuse("has samples of different depths (tag 258 BitsPerSample)")
     if directory.integer(_SAMPLES_PER_PIXEL, 1) not in (1, 3):
         refuse("has neither one nor three samples a pixel (tag 277)")
 

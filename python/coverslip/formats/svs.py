@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from coverslip.errors import UnsupportedSlideError
 from coverslip.formats.pyramid import (
     NEW_SUBFILE_TYPE,
+    has_shape_of,
     is_like,
     private_ranges,
     raw_metadata,
@@ -29,6 +30,8 @@ _LABEL_TYPE, _MACRO_TYPE = 1, 9
 """Values of tag 254 NewSubfileType by which Aperio marks its pictures."""
 _MACRO_ASPECT = 2.0
 """A macro shows the whole glass, about three times as wide as long; a label is near square."""
+_LAST = 2
+"""Label and macro are the last pictures in strips; GT450 marks them by nothing else."""
 _MPP_UM = (0.05, 20.0)
 
 _KEYS: dict[str, ItemKind] = {
@@ -90,17 +93,16 @@ class AperioSvs:
 
     def read(self, tiff: Tiff) -> Slide:
         """Return the slide."""
-        pictures = [d for d in tiff.directories if min(size_of(d)) > 0]
-        base = pictures[0]
-        if any(_has_focus_offset(directory) for directory in pictures):
-            raise UnsupportedSlideError("Aperio z-stacks are not supported yet")
-        tiled = [d for d in pictures if d.is_tiled and (d is base or is_like(base, d))]
+        base = tiff.directories[0]
+        pictures = [d for d in tiff.directories if d is base or min(size_of(d)) > 0]
+        _refuse_z_stack(pictures)
+        tiled = [d for d in pictures if d is base or _is_level(base, d)]
         tiled.sort(key=lambda d: -size_of(d)[0])
         levels = tuple(to_level(directory) for directory in tiled)
         others = [d for d in pictures if d not in tiled]
         keys = _keys(_description(base))
         header = _description(base).split("|", 1)[0]
-        images, notes = _classify(others)
+        images, notes = _classify(base, others)
         return Slide(
             format=self.name,
             levels=levels,
@@ -117,8 +119,21 @@ class AperioSvs:
 
 
 def _description(directory: Directory) -> str:
+    """Return as much of the description as is taken apart."""
+    return _divided(directory)[0]
+
+
+def _rest(directory: Directory) -> str:
+    """Return what follows the part that is taken apart; nearly always nothing."""
+    return _divided(directory)[1]
+
+
+def _divided(directory: Directory) -> tuple[str, str]:
     text = directory.text(IMAGE_DESCRIPTION)
-    return "" if text is None else text.reveal()[: LIMITS.description_characters]
+    whole = "" if text is None else text.reveal()
+    parts = whole[: LIMITS.description_characters].split("|", LIMITS.description_keys)
+    taken = "|".join(parts[: LIMITS.description_keys])
+    return taken, whole[len(taken) :]
 
 
 def _pairs(description: str) -> Iterator[tuple[str, str]]:
@@ -134,6 +149,21 @@ def _keys(description: str) -> dict[str, str]:
 
 def _first_of(keys: dict[str, str], key: str) -> SourceText:
     return SourceText(keys.get(key, ""))
+
+
+def _is_level(base: Directory, directory: Directory) -> bool:
+    """Tell whether a picture is the base reduced, and not a label or macro in tiles."""
+    is_marked = _said(directory) is not None or (
+        directory.integer(NEW_SUBFILE_TYPE, 0) == _MACRO_TYPE
+    )
+    return directory.is_tiled and not is_marked and is_like(base, directory)
+
+
+def _refuse_z_stack(pictures: list[Directory]) -> None:
+    """Raise for focal planes: levels that say so, or that repeat a size."""
+    sizes = [size_of(directory) for directory in pictures if directory.is_tiled]
+    if len(set(sizes)) < len(sizes) or any(_has_focus_offset(d) for d in pictures):
+        raise UnsupportedSlideError("Aperio z-stacks are not supported yet")
 
 
 def _has_focus_offset(directory: Directory) -> bool:
@@ -169,6 +199,8 @@ def _items(tiff: Tiff) -> Iterator[SourceItem]:
         place = f"{directory.place} ImageDescription"
         header, *_ = description.split("|", 1)
         yield SourceItem(place=place, key="header", kind=ItemKind.TEXT, text=SourceText(header))
+        if rest := _rest(directory):
+            yield SourceItem(place=place, key=None, kind=ItemKind.UNKNOWN, text=SourceText(rest))
         for key, value in _pairs(description):
             if key in _NUMBERS and (not value or _decimal(value) is not None):
                 continue
@@ -183,12 +215,17 @@ def _items(tiff: Tiff) -> Iterator[SourceItem]:
 
 
 def _classify(
-    others: list[Directory],
+    base: Directory, others: list[Directory]
 ) -> tuple[tuple[AssociatedImage, ...], tuple[str, ...]]:
     """Return the pictures that are no level, by role, and notes on what does not agree."""
     images, notes = [], []
+    last = [d.number for d in others if not d.is_tiled][-_LAST:]
     for directory in others:
         role, note = _role(directory)
+        if role is None and directory.number == 1 and has_shape_of(base, directory):
+            role = Role.THUMBNAIL
+        elif role is None:
+            role, note = _role_by_shape(directory, is_last=directory.number in last)
         width, length = size_of(directory)
         images.append(
             AssociatedImage(ifd=directory.number, role=role, image_width=width, image_length=length)
@@ -198,22 +235,27 @@ def _classify(
     return tuple(images), tuple(notes)
 
 
-def _role(directory: Directory) -> tuple[Role, str | None]:
-    """Return what a picture shows; whatever is not sure is a LABEL."""
+def _said(directory: Directory) -> Role | None:
+    """Return what the second line of the description says."""
     lines = _description(directory).split("\n")
     word = lines[1].strip().split(" ")[0] if len(lines) > 1 else ""
-    said = {"label": Role.LABEL, "macro": Role.OVERVIEW}.get(word)
+    return {"label": Role.LABEL, "macro": Role.OVERVIEW}.get(word)
+
+
+def _role(directory: Directory) -> tuple[Role | None, str | None]:
+    """Return what a picture is marked to show, ``None`` if it has no mark."""
+    said = _said(directory)
     marked = {_LABEL_TYPE: Role.LABEL, _MACRO_TYPE: Role.OVERVIEW}.get(
         directory.integer(NEW_SUBFILE_TYPE, 0)
     )
     if said is not None and marked is not None and said != marked:
         return Role.LABEL, "tag 254 and its description disagree on what it shows: a label"
-    role = said or marked
-    if role is not None:
-        return role, None
-    if directory.number == 1 and not directory.is_tiled:
-        return Role.THUMBNAIL, None
+    return said or marked, None
+
+
+def _role_by_shape(directory: Directory, *, is_last: bool) -> tuple[Role, str]:
+    """Return what an unmarked picture shows; whatever is not sure is a LABEL."""
     width, length = size_of(directory)
-    if width >= _MACRO_ASPECT * length:
+    if is_last and width >= _MACRO_ASPECT * length:
         return Role.OVERVIEW, "taken for an overview by its shape"
     return Role.LABEL, "not recognised, so taken for a label"

@@ -3,7 +3,13 @@
 //! DICOM wants the bare codestream (PS3.5 A.4.4). Comments are dropped from the main header;
 //! tile-parts are copied as they are.
 
+mod boxes;
+mod tile_part;
+
+pub use tile_part::{TilePart, check_packets, parse_tile_part};
+
 use crate::error::StreamError;
+use boxes::{Boxes, JP2_SIGNATURE, walk_boxes};
 
 /// Marker codes of T.800 Table A.2.
 pub mod marker {
@@ -32,9 +38,6 @@ pub mod marker {
 
 /// Length of an SOT marker segment, marker included (T.800 A.4.2).
 pub const SOT_LEN: u64 = 12;
-
-/// First bytes of a JP2 file: the signature box (T.800 I.5.1).
-const JP2_SIGNATURE: [u8; 12] = *b"\0\0\0\x0CjP  \r\n\x87\n";
 
 /// One component of SIZ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -309,70 +312,6 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header, StreamError> {
     })
 }
 
-#[derive(Debug, Default)]
-struct Boxes {
-    codestream: usize,
-    limit: Option<u64>,
-    colour: Option<u32>,
-    dropped: u32,
-}
-
-/// Walks the boxes of a JP2 file to the one that holds the codestream (T.800 I.4).
-fn walk_boxes(bytes: &[u8]) -> Result<Boxes, StreamError> {
-    let mut boxes = Boxes::default();
-    let mut at = 0_usize;
-    loop {
-        let (kind, content, end) = read_box(bytes, at)?;
-        if kind == *b"jp2c" {
-            boxes.codestream = content;
-            boxes.limit = end.and_then(|end| u64::try_from(end).ok());
-            return Ok(boxes);
-        }
-        boxes.dropped = boxes.dropped.saturating_add(1);
-        let Some(end) = end else {
-            return Err(malformed("a JP2 file without a codestream", at));
-        };
-        if kind == *b"jp2h" {
-            let header_box = bytes.get(content..end).ok_or(StreamError::Incomplete)?;
-            // The box is whole, so more bytes do not help.
-            boxes.colour =
-                read_colour(header_box).map_err(|_| malformed("a damaged JP2 header", at))?;
-        }
-        at = end;
-    }
-}
-
-/// Returns a box's type, where its content begins, and where it ends unless that is the end
-/// of the file.
-fn read_box(bytes: &[u8], at: usize) -> Result<([u8; 4], usize, Option<usize>), StreamError> {
-    let short = u32_at(bytes, at)?;
-    let kind = u32_at(bytes, at.saturating_add(4))?.to_be_bytes();
-    let (header, len) = match short {
-        0 => return Ok((kind, at.saturating_add(8), None)),
-        1 => (16_u64, u64_at(bytes, at.saturating_add(8))?),
-        _ => (8, u64::from(short)),
-    };
-    if len < header {
-        return Err(malformed("a box that is shorter than its header", at));
-    }
-    let len = usize::try_from(len).map_err(|_| malformed("a box that is too long", at))?;
-    let content = at.saturating_add(if short == 1 { 16 } else { 8 });
-    Ok((kind, content, Some(at.saturating_add(len))))
-}
-
-/// Returns the enumerated colour space of the first `colr` box that has one (T.800 I.5.3.3).
-fn read_colour(header_box: &[u8]) -> Result<Option<u32>, StreamError> {
-    let mut at = 0_usize;
-    while at < header_box.len() {
-        let (kind, content, end) = read_box(header_box, at)?;
-        if kind == *b"colr" && header_box.get(content) == Some(&1) {
-            return u32_at(header_box, content.saturating_add(3)).map(Some);
-        }
-        at = end.unwrap_or(header_box.len());
-    }
-    Ok(None)
-}
-
 struct Siz {
     rsiz: u16,
     columns: u32,
@@ -465,86 +404,4 @@ fn read_cod(segment: &[u8], at: usize) -> Result<Cod, StreamError> {
         }),
         _ => Err(malformed("a COD that is too short", at)),
     }
-}
-
-/// One tile-part, as far as its header tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TilePart {
-    /// Length from the SOT marker to the end of its data; `None` if it goes on to the EOC.
-    pub len: Option<u64>,
-    /// Length of its header, SOD included.
-    pub header_len: u64,
-}
-
-/// Walks the header of the tile-part at the start of `bytes`.
-///
-/// # Errors
-///
-/// [`StreamError::Incomplete`] if `bytes` end before SOD; [`StreamError::Unsupported`] for a
-/// comment, which could not be dropped without changing the tile-part's length.
-pub fn parse_tile_part(bytes: &[u8]) -> Result<TilePart, StreamError> {
-    if u16_at(bytes, 0)? != marker::SOT {
-        return Err(malformed("no SOT where a tile-part must begin", 0));
-    }
-    if u16_at(bytes, 2)? != 10 {
-        return Err(malformed("an SOT of wrong length", 0));
-    }
-    let len = match u32_at(bytes, 6)? {
-        0 => None,
-        len => Some(u64::from(len)),
-    };
-    let mut at = 12_usize;
-    loop {
-        match u16_at(bytes, at)? {
-            marker::SOD => break,
-            marker::COM => {
-                return Err(StreamError::Unsupported(
-                    "a comment inside a JPEG 2000 tile-part",
-                ));
-            }
-            // They would overrule the wavelet and colour transformation of the main header.
-            marker::COD | marker::COC => {
-                return Err(StreamError::Unsupported(
-                    "a coding style inside a JPEG 2000 tile-part",
-                ));
-            }
-            marker::QCD | marker::QCC | marker::RGN | marker::POC | marker::PPT | marker::PLT => {}
-            _ => {
-                return Err(malformed(
-                    "a marker that does not belong into a tile-part header",
-                    at,
-                ));
-            }
-        }
-        at = segment_end(bytes, at)?;
-    }
-    let header_len = u64::try_from(at.saturating_add(2)).unwrap_or(u64::MAX);
-    if len.is_some_and(|len| len < header_len) {
-        return Err(malformed("a tile-part that is shorter than its header", 0));
-    }
-    Ok(TilePart { len, header_len })
-}
-
-/// Checks that packet data holds no marker but those that T.800 allows there.
-///
-/// In packet data `FF` is never followed by more than `8F` (T.800 B.10.1); only SOP and EPH
-/// segments may stand between packets.
-///
-/// # Errors
-///
-/// [`StreamError::Malformed`] for any other marker.
-pub fn check_packets(bytes: &[u8]) -> Result<(), StreamError> {
-    let mut at = 0_usize;
-    while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr(0xFF, rest)) {
-        let marker_at = at.saturating_add(found);
-        at = match u16_at(bytes, marker_at) {
-            Ok(marker::SOP) => marker_at.saturating_add(6),
-            Ok(0xFF92) => marker_at.saturating_add(2),
-            Ok(code) if code > 0xFF8F => {
-                return Err(malformed("a marker inside packet data", marker_at));
-            }
-            _ => marker_at.saturating_add(1),
-        };
-    }
-    Ok(())
 }

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blank;
+pub mod codec;
 pub mod copy;
 pub mod encapsulate;
 pub mod error;
@@ -20,17 +21,20 @@ pub mod frame;
 pub mod jp2k;
 pub mod jpeg;
 pub mod limits;
+pub mod plan;
 pub mod source;
 pub mod tables;
 pub mod tiles;
 pub mod verify;
 pub mod watch;
 
+pub use codec::Codec;
 pub use copy::{WriteReport, write_instance};
 pub use encapsulate::OffsetTable;
 pub use error::{Error, Kind, StreamError};
-pub use frame::{Codec, FramePlan, plan_frames};
+pub use frame::FramePlan;
 pub use limits::Limits;
+pub use plan::plan_frames;
 pub use source::Source;
 pub use tiles::{ByteRange, TileIndex};
 pub use verify::{VerifyReport, verify_instance};

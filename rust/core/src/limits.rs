@@ -14,6 +14,8 @@ pub struct Limits {
     /// 64 MiB is more than 4096x4096 pixels take without any compression, and far below the
     /// 32 bits of a fragment's length (PS3.5 A.4).
     pub tile_bytes: u64,
+    /// Pixels of one tile, 8192x8192: a blank frame is made of as many, whatever the file has.
+    pub tile_pixels: u64,
     /// Tile-parts in one JPEG 2000 tile: one for each resolution of each quality layer is usual.
     pub tile_parts: u64,
     /// Bytes kept for frame headers that differ from tile to tile.
@@ -44,6 +46,7 @@ impl Default for Limits {
         Self {
             tile_header_bytes: 1 << 20,
             tile_bytes: 64 << 20,
+            tile_pixels: 1 << 26,
             tile_parts: 4096,
             kept_header_bytes: 4 << 20,
         }

@@ -15,8 +15,9 @@ use std::thread;
 
 use sha2::{Digest, Sha256};
 
+use crate::codec::Facts;
 use crate::error::{Error, StreamError};
-use crate::frame::{Facts, FramePlan};
+use crate::frame::FramePlan;
 use crate::source::Source;
 use crate::tiles::ByteRange;
 use crate::watch::Watch;

@@ -15,7 +15,7 @@ use common::*;
 use coverslip_core::jpeg::Colour;
 use coverslip_core::watch::Unwatched;
 use coverslip_core::{
-    ByteRange, Codec, Error, Kind, Limits, Source, TileIndex, Watch, frame, jp2k, plan_frames,
+    ByteRange, Codec, Error, Kind, Limits, Source, TileIndex, Watch, jp2k, plan_frames,
 };
 
 fn codec() -> Codec {
@@ -272,20 +272,53 @@ fn a_tile_is_inspected_by_its_first_bytes() {
     let source = slide.source();
     let inspect = |tile: u64| {
         let range = slide.ranges[usize::try_from(tile).unwrap()];
-        frame::inspect(&source, tile, range, (16, 16), &Limits::default())
+        coverslip_core::codec::inspect(&source, tile, range, (16, 16), &Limits::default())
     };
-    assert!(matches!(inspect(0), Ok(frame::Facts::Jpeg(_))));
-    assert!(matches!(inspect(1), Ok(frame::Facts::Jpeg2000(_))));
-    let odd = frame::inspect(&source, 0, slide.ranges[0], (48, 16), &Limits::default());
+    assert!(matches!(
+        inspect(0),
+        Ok(coverslip_core::codec::Facts::Jpeg(_))
+    ));
+    assert!(matches!(
+        inspect(1),
+        Ok(coverslip_core::codec::Facts::Jpeg2000(_))
+    ));
+    let odd =
+        coverslip_core::codec::inspect(&source, 0, slide.ranges[0], (48, 16), &Limits::default());
     assert_eq!(odd.unwrap_err().kind(), Kind::Unsupported);
     assert!(matches!(inspect(2), Err(Error::Tile { tile: 2, .. })));
     let outside = ByteRange {
         offset: u64::MAX,
         byte_count: 2,
     };
-    let result = frame::inspect(&source, 9, outside, (16, 16), &Limits::default());
+    let result = coverslip_core::codec::inspect(&source, 9, outside, (16, 16), &Limits::default());
     assert!(matches!(
         result,
         Err(Error::TileOutsideFile { tile: 9, .. })
     ));
+}
+
+#[test]
+fn a_tile_of_more_pixels_than_a_blank_frame_may_have_names_the_limit() {
+    let slide = Slide::one(&Jpeg::ycc().bytes());
+    let recipe = jp2k::Recipe {
+        columns: 8193,
+        rows: 8192,
+        set_mct: false,
+    };
+    let error = slide
+        .plan(Codec::Jpeg2000 {
+            recipe,
+            blank: None,
+        })
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Limit {
+                name: "tile_pixels",
+                ..
+            }
+        ),
+        "{error}"
+    );
 }

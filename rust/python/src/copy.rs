@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use coverslip_core::{ByteRange, Codec, Limits, OffsetTable, frame, jp2k, jpeg, plan_frames};
+use coverslip_core::{ByteRange, Codec, Limits, OffsetTable, codec, jp2k, jpeg, plan_frames};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -138,8 +138,8 @@ impl FramePlan {
     #[getter]
     fn facts(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match self.0.facts() {
-            frame::Facts::Jpeg(facts) => Ok(Py::new(py, JpegFacts::from(facts))?.into_any()),
-            frame::Facts::Jpeg2000(facts) => {
+            codec::Facts::Jpeg(facts) => Ok(Py::new(py, JpegFacts::from(facts))?.into_any()),
+            codec::Facts::Jpeg2000(facts) => {
                 Ok(Py::new(py, Jpeg2000Facts::from(facts))?.into_any())
             }
         }

@@ -95,14 +95,14 @@ pub(crate) fn inspect_tile(
     let size = (columns, rows);
     let facts = py
         .detach(|| {
-            coverslip_core::frame::inspect(source.core(), tile, range, size, &Limits::default())
+            coverslip_core::codec::inspect(source.core(), tile, range, size, &Limits::default())
         })
         .map_err(into_py_err)?;
     match facts {
-        coverslip_core::frame::Facts::Jpeg(facts) => {
+        coverslip_core::codec::Facts::Jpeg(facts) => {
             Ok(Py::new(py, JpegFacts::from(&facts))?.into_any())
         }
-        coverslip_core::frame::Facts::Jpeg2000(facts) => {
+        coverslip_core::codec::Facts::Jpeg2000(facts) => {
             Ok(Py::new(py, Jpeg2000Facts::from(&facts))?.into_any())
         }
     }

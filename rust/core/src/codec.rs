@@ -1,0 +1,351 @@
+//! Takes a tile apart: the header that its frame gets, and where its entropy-coded bytes lie.
+
+use crate::error::{Error, StreamError};
+use crate::limits::Limits;
+use crate::source::Source;
+use crate::tiles::{self, ByteRange};
+use crate::{blank, jp2k, jpeg};
+
+/// Bytes read from the start of a tile while it is not known how long its header is.
+const FIRST_READ: u64 = 1024;
+/// Bytes read beyond the length of the last header, since the next one may differ a little.
+const HEADER_MARGIN: u64 = 64;
+/// Bytes read from the end of a tile to find its end marker over padding.
+const TAIL_READ: u64 = 32;
+
+/// How the frames of a level are made from its tiles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Codec {
+    /// JPEG tiles, compression 7.
+    Jpeg(jpeg::Recipe),
+    /// JPEG 2000 tiles, and a blank frame for missing ones.
+    Jpeg2000 {
+        /// How main headers are made.
+        recipe: jp2k::Recipe,
+        /// A whole codestream of the level's kind, if a tile is missing.
+        blank: Option<Vec<u8>>,
+    },
+}
+
+/// Facts by which the tiles of a level are compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Facts {
+    /// Of a JPEG tile.
+    Jpeg(jpeg::Facts),
+    /// Of a JPEG 2000 tile.
+    Jpeg2000(jp2k::Facts),
+}
+
+impl Facts {
+    pub(crate) fn difference(&self, other: &Self) -> Option<&'static str> {
+        match (self, other) {
+            (Self::Jpeg(mine), Self::Jpeg(theirs)) => mine.difference(theirs),
+            (Self::Jpeg2000(mine), Self::Jpeg2000(theirs)) => mine.difference(theirs),
+            _ => Some("its codec"),
+        }
+    }
+}
+
+/// Either the tile or the operating system is at fault.
+pub(crate) enum Fault {
+    Stream(StreamError),
+    Other(Error),
+}
+
+impl From<StreamError> for Fault {
+    fn from(error: StreamError) -> Self {
+        Self::Stream(error)
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl Fault {
+    pub(crate) fn of_tile(self, tile: u64) -> Error {
+        match self {
+            Self::Stream(error) => Error::Tile { tile, error },
+            Self::Other(error) => error,
+        }
+    }
+}
+
+/// Reads pieces of one tile into buffers that are used again for the next.
+pub(crate) struct TileReader<'a> {
+    source: &'a Source,
+    limits: &'a Limits,
+    pub(crate) range: ByteRange,
+    first_read: u64,
+    start: Vec<u8>,
+    piece: Vec<u8>,
+}
+
+impl<'a> TileReader<'a> {
+    pub(crate) fn new(source: &'a Source, limits: &'a Limits) -> Self {
+        let range = ByteRange {
+            offset: 0,
+            byte_count: 0,
+        };
+        Self {
+            source,
+            limits,
+            range,
+            first_read: FIRST_READ,
+            start: Vec::new(),
+            piece: Vec::new(),
+        }
+    }
+
+    pub(crate) fn open(&mut self, range: ByteRange) {
+        self.range = range;
+        self.start.clear();
+    }
+
+    /// Reads the start of the tile, and more of it as long as `parse` asks for more.
+    fn parse_start<T>(
+        &mut self,
+        parse: impl Fn(&[u8]) -> Result<T, StreamError>,
+    ) -> Result<T, Fault> {
+        let mut want = self.first_read;
+        loop {
+            let len = want.min(self.range.byte_count);
+            self.start.resize(to_usize(len), 0);
+            self.source
+                .read_exact_at(&mut self.start, self.range.offset)?;
+            match parse(&self.start) {
+                Err(StreamError::Incomplete) if len < self.range.byte_count => {
+                    want = self.limits.next_header_read(want)?;
+                }
+                other => return other.map_err(Fault::Stream),
+            }
+        }
+    }
+
+    /// Notes how long a header was: those of one level are alike, and short reads are cheap.
+    fn expect_header(&mut self, len: u64) {
+        self.first_read = len.saturating_add(HEADER_MARGIN);
+    }
+
+    /// Reads `len` bytes at an offset from the start of the tile, or what there is of them.
+    fn read(&mut self, at: u64, len: u64) -> Result<&[u8], Error> {
+        let len = len.min(self.range.byte_count.saturating_sub(at));
+        self.piece.resize(to_usize(len), 0);
+        self.source
+            .read_exact_at(&mut self.piece, self.range.offset.saturating_add(at))?;
+        Ok(&self.piece)
+    }
+}
+
+fn to_usize(len: u64) -> usize {
+    usize::try_from(len).unwrap_or(usize::MAX)
+}
+
+/// A tile, taken apart.
+pub(crate) struct Split {
+    pub(crate) header: Vec<u8>,
+    pub(crate) facts: Facts,
+    /// Entropy-coded bytes, from the start of the tile.
+    pub(crate) body_start: u64,
+    pub(crate) body_len: u64,
+    pub(crate) truncated: bool,
+    pub(crate) dropped: u32,
+}
+
+impl Codec {
+    pub(crate) fn split(&self, tile: &mut TileReader<'_>) -> Result<Split, Fault> {
+        match self {
+            Self::Jpeg(recipe) => split_jpeg(recipe, tile),
+            Self::Jpeg2000 { recipe, .. } => split_jpeg2000(recipe, tile),
+        }
+    }
+
+    /// Checks what every frame would repeat.
+    pub(crate) fn check_limits(&self, limits: &Limits) -> Result<(), Error> {
+        let (columns, rows, tables) = match self {
+            Self::Jpeg(recipe) => {
+                let (columns, rows) = (recipe.columns.into(), recipe.rows.into());
+                (columns, rows, recipe.tables.byte_count())
+            }
+            Self::Jpeg2000 { recipe, .. } => (recipe.columns, recipe.rows, 0),
+        };
+        if tables > limits.tile_header_bytes {
+            return Err(Error::Limit {
+                what: format!("tag 347 JPEGTables of {tables} bytes"),
+                name: "tile_header_bytes",
+                limit: limits.tile_header_bytes,
+            });
+        }
+        if u64::from(columns).saturating_mul(rows.into()) > limits.tile_pixels {
+            return Err(Error::Limit {
+                what: format!("a tile of {columns}x{rows} pixels"),
+                name: "tile_pixels",
+                limit: limits.tile_pixels,
+            });
+        }
+        Ok(())
+    }
+
+    /// Builds the blank frame of a level whose first tile is `tile`.
+    pub(crate) fn blank(&self, tile: &mut TileReader<'_>) -> Result<Vec<u8>, Fault> {
+        let mut frame = match self {
+            Self::Jpeg(recipe) => {
+                tile.parse_start(|start| blank::jpeg_frame(recipe, &jpeg::parse_header(start)?))?
+            }
+            Self::Jpeg2000 { blank, .. } => blank.clone().unwrap_or_default(),
+        };
+        if frame.len() % 2 == 1 {
+            frame.push(0);
+        }
+        Ok(frame)
+    }
+}
+
+fn split_jpeg(recipe: &jpeg::Recipe, tile: &mut TileReader<'_>) -> Result<Split, Fault> {
+    let (header, facts, len, dropped) = tile.parse_start(|start| {
+        let parsed = jpeg::parse_header(start)?;
+        Ok((
+            recipe.frame_header(&parsed)?,
+            parsed.facts,
+            parsed.len,
+            parsed.dropped,
+        ))
+    })?;
+    let body_start = u64::try_from(len).unwrap_or(u64::MAX);
+    tile.expect_header(body_start);
+    let (body_len, truncated) = find_jpeg_end(tile, body_start)?;
+    Ok(Split {
+        header,
+        facts: Facts::Jpeg(facts),
+        body_start,
+        body_len,
+        truncated,
+        dropped,
+    })
+}
+
+/// Finds the end of the entropy-coded data: at the end of the tile as a rule, else by
+/// walking through all of it.
+fn find_jpeg_end(tile: &mut TileReader<'_>, body_start: u64) -> Result<(u64, bool), Fault> {
+    let body = tile.range.byte_count.saturating_sub(body_start);
+    let tail_len = body.min(TAIL_READ);
+    let tail_start = body.saturating_sub(tail_len);
+    let tail = tile.read(body_start.saturating_add(tail_start), tail_len)?;
+    if let Some(eoi) = jpeg::find_eoi_at_end(tail) {
+        return Ok((
+            tail_start.saturating_add(u64::try_from(eoi).unwrap_or(u64::MAX)),
+            false,
+        ));
+    }
+    let end = jpeg::scan_entropy(tile.read(body_start, body)?)?;
+    Ok((u64::try_from(end.len).unwrap_or(u64::MAX), !end.has_eoi))
+}
+
+fn split_jpeg2000(recipe: &jp2k::Recipe, tile: &mut TileReader<'_>) -> Result<Split, Fault> {
+    let parsed = tile.parse_start(jp2k::parse_header)?;
+    let header = recipe.frame_header(&parsed)?;
+    let body_start = parsed.first_tile_part;
+    tile.expect_header(body_start);
+    let limit = parsed.limit.unwrap_or(u64::MAX).min(tile.range.byte_count);
+    let (end, truncated) = find_codestream_end(tile, body_start, limit)?;
+    Ok(Split {
+        header,
+        facts: Facts::Jpeg2000(parsed.facts),
+        body_start,
+        body_len: end.saturating_sub(body_start),
+        truncated,
+        dropped: parsed.dropped,
+    })
+}
+
+/// Follows the tile-parts to the EOC; returns where it is, and whether it is missing.
+fn find_codestream_end(
+    tile: &mut TileReader<'_>,
+    start: u64,
+    limit: u64,
+) -> Result<(u64, bool), Fault> {
+    let mut at = start;
+    for _ in 0..tile.limits.tile_parts {
+        let room = limit.saturating_sub(at);
+        let part = read_tile_part(tile, at, room)?;
+        let Some(len) = part.len else {
+            let tail_start = limit
+                .saturating_sub(TAIL_READ)
+                .max(at.saturating_add(part.header_len));
+            let tail = tile.read(tail_start, limit.saturating_sub(tail_start))?;
+            return match jpeg::find_eoi_at_end(tail) {
+                Some(eoc) => Ok((tail_start.saturating_add(to_u64(eoc)), false)),
+                None => Ok((limit, true)),
+            };
+        };
+        if len > room {
+            let what = "a JPEG 2000 tile-part that goes on past the end of its tile";
+            return Err(Fault::Stream(StreamError::Malformed { what, at }));
+        }
+        at = at.saturating_add(len);
+        let next = tile.read(at, 2.min(limit.saturating_sub(at)))?;
+        match next {
+            [0xFF, 0xD9] => return Ok((at, false)),
+            [0xFF, 0x90] => {}
+            // Nothing more, or padding: the end marker is missing.
+            _ => return Ok((at, true)),
+        }
+    }
+    Err(Fault::Other(Error::Limit {
+        what: "the number of JPEG 2000 tile-parts in a tile".into(),
+        name: "tile_parts",
+        limit: tile.limits.tile_parts,
+    }))
+}
+
+/// Reads the header of one tile-part; PLT segments can make it long.
+fn read_tile_part(tile: &mut TileReader<'_>, at: u64, room: u64) -> Result<jp2k::TilePart, Fault> {
+    let mut want = FIRST_READ;
+    loop {
+        match jp2k::parse_tile_part(tile.read(at, room.min(want))?) {
+            Err(StreamError::Incomplete) if want < room => {
+                want = tile.limits.next_header_read(want)?;
+            }
+            other => return other.map_err(Fault::Stream),
+        }
+    }
+}
+
+fn to_u64(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+/// Reads the header of one tile, JPEG or JPEG 2000 by its first bytes, and checks that it can
+/// be a frame of the given size.
+///
+/// # Errors
+///
+/// [`Error::TileOutsideFile`], [`Error::Tile`] and [`Error::Io`].
+pub fn inspect(
+    source: &Source,
+    tile: u64,
+    range: ByteRange,
+    (columns, rows): (u32, u32),
+    limits: &Limits,
+) -> Result<Facts, Error> {
+    tiles::check_range(tile, range, source.stamp().len)?;
+    let mut reader = TileReader::new(source, limits);
+    reader.open(range);
+    let parse = |start: &[u8]| {
+        // SOC of a codestream, or the signature box of a JP2 file.
+        if start.starts_with(&[0xFF, 0x4F]) || start.starts_with(&[0, 0, 0, 12]) {
+            let facts = jp2k::parse_header(start)?.facts;
+            facts.check_frame(columns, rows)?;
+            Ok(Facts::Jpeg2000(facts))
+        } else {
+            let facts = jpeg::parse_header(start)?.facts;
+            facts.check_frame(columns, rows)?;
+            Ok(Facts::Jpeg(facts))
+        }
+    };
+    reader
+        .parse_start(parse)
+        .map_err(|fault| fault.of_tile(tile))
+}

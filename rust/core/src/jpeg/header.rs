@@ -1,0 +1,358 @@
+//! Walks the marker segments of a tile, and of the tables that tiles share.
+
+use super::{Component, Facts, marker};
+use crate::error::StreamError;
+
+/// Numbers of table slots: quantisation 0-3, DC Huffman 0-3, AC Huffman 0-3 (T.81 B.2.4).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Slots {
+    pub(crate) quantisation: [bool; 4],
+    pub(crate) dc: [bool; 4],
+    pub(crate) ac: [bool; 4],
+}
+
+/// One marker segment, its marker and length included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Segment<'a> {
+    pub(crate) marker: u8,
+    pub(crate) bytes: &'a [u8],
+}
+
+impl<'a> Segment<'a> {
+    /// What follows marker and length.
+    pub(crate) fn payload(&self) -> &'a [u8] {
+        self.bytes.get(4..).unwrap_or_default()
+    }
+}
+
+/// The header of a tile up to the first byte of entropy-coded data.
+#[derive(Debug, Clone)]
+pub struct Header<'a> {
+    /// What it says.
+    pub facts: Facts,
+    /// Index of the first byte of entropy-coded data.
+    pub len: usize,
+    /// How many `APPn` and COM segments it holds; none of them goes out.
+    pub dropped: u32,
+    pub(crate) table_segments: Vec<Segment<'a>>,
+    pub(crate) frame: Segment<'a>,
+    pub(crate) restart: Option<Segment<'a>>,
+    pub(crate) scan: Segment<'a>,
+}
+
+impl Header<'_> {
+    /// The same header without a restart interval.
+    pub(crate) fn without_restarts(&self) -> Self {
+        Self {
+            restart: None,
+            ..self.clone()
+        }
+    }
+
+    /// Length of the scan header, its marker included.
+    pub(crate) fn scan_len(&self) -> usize {
+        self.scan.bytes.len()
+    }
+}
+
+/// The tables that the tiles of a level share (tag 347), cleaned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SharedTables {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) slots: Slots,
+    /// How many segments were dropped: comments, applications, restart interval.
+    pub dropped: u32,
+}
+
+impl SharedTables {
+    /// Length of what is kept.
+    #[must_use]
+    pub fn byte_count(&self) -> u64 {
+        u64::try_from(self.bytes.len()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A place in a header that is read from front to back.
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn malformed(&self, what: &'static str) -> StreamError {
+        malformed(what, self.at)
+    }
+
+    fn byte(&mut self) -> Result<u8, StreamError> {
+        let byte = *self.bytes.get(self.at).ok_or(StreamError::Incomplete)?;
+        self.at = self.at.saturating_add(1);
+        Ok(byte)
+    }
+
+    /// Reads a marker, over any fill bytes before it (T.81 B.1.1.2).
+    fn marker(&mut self) -> Result<u8, StreamError> {
+        if self.byte()? != 0xFF {
+            return Err(malformed(
+                "no marker where one must be",
+                self.at.saturating_sub(1),
+            ));
+        }
+        loop {
+            match self.byte()? {
+                0xFF => {}
+                0x00 => return Err(self.malformed("a stuffed byte outside entropy-coded data")),
+                code => return Ok(code),
+            }
+        }
+    }
+
+    /// Reads the rest of the segment whose marker was just read.
+    fn segment(&mut self, marker: u8) -> Result<Segment<'a>, StreamError> {
+        let start = self.at.saturating_sub(2);
+        let high = self.byte()?;
+        let low = self.byte()?;
+        let len = usize::from(u16::from_be_bytes([high, low]));
+        if len < 2 {
+            return Err(self.malformed("a segment length below 2"));
+        }
+        let end = start.saturating_add(2).saturating_add(len);
+        let bytes = self.bytes.get(start..end).ok_or(StreamError::Incomplete)?;
+        self.at = end;
+        Ok(Segment { marker, bytes })
+    }
+}
+
+pub(crate) fn malformed(what: &'static str, at: usize) -> StreamError {
+    StreamError::Malformed {
+        what,
+        at: u64::try_from(at).unwrap_or(u64::MAX),
+    }
+}
+
+/// Reads the tables of tag 347 and keeps DQT and DHT.
+///
+/// Comments and `APPn` may hold text. DRI is dropped as well: inside a TIFF each SOI resets the
+/// restart interval, so it never applied to a tile.
+///
+/// # Errors
+///
+/// [`StreamError`] if it is not a table-specification stream (T.81 B.5).
+pub fn parse_shared_tables(bytes: &[u8]) -> Result<SharedTables, StreamError> {
+    let mut shared = SharedTables::default();
+    if bytes.is_empty() {
+        return Ok(shared);
+    }
+    let mut cursor = Cursor { bytes, at: 0 };
+    if cursor.marker()? != marker::SOI {
+        return Err(cursor.malformed("no SOI"));
+    }
+    loop {
+        let code = match cursor.marker() {
+            Ok(code) => code,
+            // Some writers leave the EOI out; the tables before it are whole.
+            Err(StreamError::Incomplete) if cursor.at >= bytes.len() => break,
+            Err(error) => return Err(error),
+        };
+        match code {
+            marker::EOI => break,
+            marker::DQT | marker::DHT => {
+                let segment = cursor.segment(code)?;
+                read_tables(segment, &mut shared.slots)?;
+                shared.bytes.extend_from_slice(segment.bytes);
+            }
+            marker::DRI | marker::COM | marker::APP0..=marker::APP15 => {
+                cursor.segment(code)?;
+                shared.dropped = shared.dropped.saturating_add(1);
+            }
+            _ => return Err(cursor.malformed("a marker that does not belong into tables")),
+        }
+    }
+    Ok(shared)
+}
+
+/// Walks the segments of a tile up to its entropy-coded data.
+///
+/// # Errors
+///
+/// [`StreamError::Incomplete`] if `bytes` end before that; any other [`StreamError`] if the
+/// stream breaks T.81 or cannot be a frame.
+pub fn parse_header(bytes: &[u8]) -> Result<Header<'_>, StreamError> {
+    let mut cursor = Cursor { bytes, at: 0 };
+    if cursor.marker()? != marker::SOI {
+        return Err(malformed("no SOI", 0));
+    }
+    let mut tables = Vec::new();
+    let (mut frame, mut restart) = (None, None);
+    let (mut dropped, mut jfif, mut adobe_transform) = (0_u32, false, None);
+    loop {
+        let at = cursor.at;
+        let code = cursor.marker()?;
+        match code {
+            marker::SOS => {
+                let scan = cursor.segment(code)?;
+                let frame: Segment<'_> = frame.ok_or(malformed("SOS before SOF", at))?;
+                let restart_interval = restart.map_or(Ok(0), |s| restart_interval(s, at))?;
+                let components = read_components(frame, scan, at)?;
+                let (precision, rows, columns) = read_size(frame, at)?;
+                let facts = Facts {
+                    sof: frame.marker,
+                    precision,
+                    rows,
+                    columns,
+                    components,
+                    jfif,
+                    adobe_transform,
+                    restart_interval,
+                };
+                let len = cursor.at;
+                return Ok(Header {
+                    facts,
+                    len,
+                    dropped,
+                    table_segments: tables,
+                    frame,
+                    restart,
+                    scan,
+                });
+            }
+            marker::DQT | marker::DHT => tables.push(cursor.segment(code)?),
+            marker::DRI => restart = Some(cursor.segment(code)?),
+            marker::COM | marker::APP0..=marker::APP15 => {
+                let segment = cursor.segment(code)?;
+                dropped = dropped.saturating_add(1);
+                jfif |= code == marker::APP0 && segment.payload().starts_with(b"JFIF\0");
+                if code == marker::APP14 && segment.payload().starts_with(b"Adobe") {
+                    adobe_transform = segment.payload().get(11).copied().or(adobe_transform);
+                }
+            }
+            marker::DAC => return Err(StreamError::Unsupported("arithmetic coding")),
+            marker::DNL => return Err(StreamError::Unsupported("a DNL segment")),
+            marker::DHP | marker::EXP => return Err(StreamError::Unsupported("hierarchical JPEG")),
+            marker::SOF0..=marker::SOF15 if code != marker::JPG => {
+                if frame.replace(cursor.segment(code)?).is_some() {
+                    return Err(malformed("a second SOF", at));
+                }
+            }
+            marker::EOI => return Err(malformed("EOI before SOS", at)),
+            _ => return Err(malformed("a marker that does not belong into a header", at)),
+        }
+    }
+}
+
+/// Calls `visit` with the marker and payload of each DQT and DHT segment of a header.
+pub(crate) fn for_each_table<'a>(bytes: &'a [u8], mut visit: impl FnMut(u8, &'a [u8])) {
+    let Ok(header) = parse_header(bytes) else {
+        return;
+    };
+    for segment in header.table_segments {
+        visit(segment.marker, segment.payload());
+    }
+}
+
+fn restart_interval(segment: Segment<'_>, at: usize) -> Result<u16, StreamError> {
+    match segment.payload() {
+        [high, low] => Ok(u16::from_be_bytes([*high, *low])),
+        _ => Err(malformed("a DRI of wrong length", at)),
+    }
+}
+
+fn read_size(frame: Segment<'_>, at: usize) -> Result<(u8, u16, u16), StreamError> {
+    match frame.payload() {
+        [precision, y1, y0, x1, x0, ..] => Ok((
+            *precision,
+            u16::from_be_bytes([*y1, *y0]),
+            u16::from_be_bytes([*x1, *x0]),
+        )),
+        _ => Err(malformed("an SOF that is too short", at)),
+    }
+}
+
+/// Reads the components of the frame header with the table selectors of the scan header.
+fn read_components(
+    frame: Segment<'_>,
+    scan: Segment<'_>,
+    at: usize,
+) -> Result<Vec<Component>, StreamError> {
+    let (count, entries) = frame
+        .payload()
+        .get(5..)
+        .and_then(<[u8]>::split_first)
+        .ok_or(malformed("an SOF that is too short", at))?;
+    if usize::from(*count).saturating_mul(3) != entries.len() || *count == 0 {
+        return Err(malformed(
+            "an SOF whose length does not fit its components",
+            at,
+        ));
+    }
+    let (scan_count, scan_entries) = scan
+        .payload()
+        .split_first()
+        .ok_or(malformed("an SOS that is too short", at))?;
+    if usize::from(*scan_count).saturating_mul(2).saturating_add(3) != scan_entries.len() {
+        return Err(malformed(
+            "an SOS whose length does not fit its components",
+            at,
+        ));
+    }
+    if scan_count != count {
+        return Err(StreamError::Unsupported("more than one scan"));
+    }
+    let mut components: Vec<Component> = Vec::new();
+    for (entry, selector) in entries.chunks_exact(3).zip(scan_entries.chunks_exact(2)) {
+        let (&[id, sampling, quantisation], &[scan_id, entropy]) = (entry, selector) else {
+            return Err(malformed("an SOF that is too short", at));
+        };
+        if id != scan_id {
+            return Err(malformed(
+                "an SOS whose components are not those of the SOF",
+                at,
+            ));
+        }
+        let component = Component {
+            id,
+            horizontal: sampling >> 4,
+            vertical: sampling & 15,
+            quantisation,
+            dc: entropy >> 4,
+            ac: entropy & 15,
+        };
+        let factors = [component.horizontal, component.vertical];
+        if factors.iter().any(|factor| !(1..=4).contains(factor)) {
+            return Err(malformed("a sampling factor outside 1 to 4", at));
+        }
+        if components.iter().any(|other| other.id == id) {
+            return Err(malformed("two components with one identifier", at));
+        }
+        components.push(component);
+    }
+    Ok(components)
+}
+
+/// Notes which tables a DQT or DHT segment defines, and checks its length.
+pub(crate) fn read_tables(segment: Segment<'_>, slots: &mut Slots) -> Result<(), StreamError> {
+    let wrong = || malformed("a table of wrong length", 0);
+    let mut rest = segment.payload();
+    while let Some((&first, after)) = rest.split_first() {
+        let (class, id) = (first >> 4, usize::from(first & 15));
+        let (slot, len) = if segment.marker == marker::DQT {
+            match class {
+                0 => (slots.quantisation.get_mut(id), 64),
+                // T.81 B.2.4.1: a picture with 8 bits a sample has none, and no other is copied.
+                1 => return Err(StreamError::Unsupported("a quantisation table of 16 bits")),
+                _ => return Err(malformed("a quantisation table of unknown precision", 0)),
+            }
+        } else {
+            let counts = after.get(..16).ok_or_else(wrong)?;
+            let symbols: usize = counts.iter().map(|&count| usize::from(count)).sum();
+            let slot = match class {
+                0 => slots.dc.get_mut(id),
+                1 => slots.ac.get_mut(id),
+                _ => None,
+            };
+            (slot, symbols.saturating_add(16))
+        };
+        *slot.ok_or_else(|| malformed("a table with an impossible number", 0))? = true;
+        rest = after.get(len..).ok_or_else(wrong)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,250 @@
+//! Plans the frames of a level, on all cores.
+
+use std::collections::HashMap;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use crate::codec::{Codec, Facts, TileReader};
+use crate::error::Error;
+use crate::frame::{Frame, FramePlan, HeaderSource, PackedHeader, Summary, len64, tail};
+use crate::limits::Limits;
+use crate::source::Source;
+use crate::tiles::{ByteRange, TileIndex};
+use crate::watch::Watch;
+
+/// Tiles that one thread takes at a time.
+const CHUNK: usize = 1024;
+
+/// Headers that are kept once however many frames share them.
+#[derive(Default)]
+struct HeaderTable {
+    kept: Vec<Vec<u8>>,
+    index: HashMap<Vec<u8>, u32>,
+    bytes: u64,
+}
+
+impl HeaderTable {
+    fn keep(&mut self, header: Vec<u8>, limits: &Limits) -> HeaderSource {
+        if let Some(&index) = self.index.get(&header) {
+            return HeaderSource::Kept(index);
+        }
+        let bytes = self.bytes.saturating_add(len64(&header));
+        match u32::try_from(self.kept.len()) {
+            Ok(index) if bytes <= limits.kept_header_bytes => {
+                self.bytes = bytes;
+                self.index.insert(header.clone(), index);
+                self.kept.push(header);
+                HeaderSource::Kept(index)
+            }
+            _ => HeaderSource::Rebuilt(u32::try_from(header.len()).unwrap_or(u32::MAX)),
+        }
+    }
+}
+
+/// Looks at the header and the end of every tile and plans its frame.
+///
+/// Tiles are looked at by all cores; `watch` counts tiles.
+///
+/// # Errors
+///
+/// [`Error::Tile`] for the first tile that cannot be a frame, [`Error::Mixed`] for one that is
+/// encoded otherwise than the first, [`Error::NoBlankFrame`], [`Error::Limit`], [`Error::Io`]
+/// and [`Error::Cancelled`].
+pub fn plan_frames(
+    source: &Source,
+    tiles: TileIndex,
+    codec: Codec,
+    limits: &Limits,
+    watch: &mut dyn Watch,
+) -> Result<FramePlan, Error> {
+    let (first, range) = tiles.first_present().ok_or(Error::NoTiles)?;
+    codec.check_limits(limits)?;
+    let mut reader = TileReader::new(source, limits);
+    reader.open(range);
+    let facts = codec
+        .split(&mut reader)
+        .map_err(|fault| fault.of_tile(first))?
+        .facts;
+    let absent = (0..)
+        .zip(tiles.ranges())
+        .find(|(_, range)| range.byte_count == 0);
+    let blank = match absent {
+        None => Vec::new(),
+        Some((tile, _)) => {
+            let blank = codec
+                .blank(&mut reader)
+                .map_err(|fault| fault.of_tile(first))?;
+            if blank.is_empty() {
+                return Err(Error::NoBlankFrame { tile });
+            }
+            blank
+        }
+    };
+    let planner = Planner {
+        source,
+        codec: &codec,
+        limits,
+        reference: &facts,
+        headers: Mutex::default(),
+        blank_len: len64(&blank),
+        done: AtomicU64::new(0),
+        stop_at: AtomicU64::new(u64::MAX),
+    };
+    let (frames, summary) = planner.plan_all(tiles.ranges(), watch)?;
+    let headers = planner
+        .headers
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .kept;
+    let (limits, stamp) = (limits.clone(), source.stamp());
+    Ok(FramePlan {
+        codec,
+        facts,
+        limits,
+        stamp,
+        tiles,
+        frames,
+        headers,
+        blank,
+        summary,
+    })
+}
+
+/// What the threads of one planning share.
+struct Planner<'a> {
+    source: &'a Source,
+    codec: &'a Codec,
+    limits: &'a Limits,
+    reference: &'a Facts,
+    headers: Mutex<HeaderTable>,
+    blank_len: u64,
+    done: AtomicU64,
+    /// Tiles from here on need not be looked at: one of them is bad, or the caller has had enough.
+    stop_at: AtomicU64,
+}
+
+impl Planner<'_> {
+    fn plan_all(
+        &self,
+        ranges: &[ByteRange],
+        watch: &mut dyn Watch,
+    ) -> Result<(Vec<Frame>, Summary), Error> {
+        let placeholder = Frame {
+            body_offset: 0,
+            body_len: 0,
+            header: PackedHeader::pack(HeaderSource::Blank),
+        };
+        let mut frames = vec![placeholder; ranges.len()];
+        let chunks = ranges.chunks(CHUNK).zip(frames.chunks_mut(CHUNK));
+        let threads = thread::available_parallelism()
+            .map_or(1, NonZero::get)
+            .min(chunks.len());
+        let work = Mutex::new((0_u64..).step_by(CHUNK).zip(chunks));
+        let (sender, results) = mpsc::channel();
+        let mut summary = Summary::default();
+        let mut worst: Option<(u64, Error)> = None;
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                let (sender, work) = (sender.clone(), &work);
+                scope.spawn(move || {
+                    let mut reader = TileReader::new(self.source, self.limits);
+                    let take = || work.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    while let Some((first, (ranges, frames))) = take() {
+                        let result = self.plan_chunk(first, ranges, frames, &mut reader);
+                        if sender.send(result).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(sender);
+            loop {
+                match results.recv_timeout(Duration::from_millis(50)) {
+                    Ok(Ok(chunk)) => summary.add(&chunk),
+                    Ok(Err((tile, error))) => {
+                        // The first bad tile is the one to tell, whichever thread was faster.
+                        if worst.as_ref().is_none_or(|(other, _)| tile < *other) {
+                            worst = Some((tile, error));
+                        }
+                    }
+                    Err(mpsc::RecvTimeoutError::Timeout) => {}
+                    Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                }
+                if !watch.go_on(self.done.load(Ordering::Relaxed)) {
+                    self.stop_at.store(0, Ordering::Relaxed);
+                    worst = Some((0, Error::Cancelled));
+                }
+            }
+        });
+        worst.map_or(Ok((frames, summary)), |(_, error)| Err(error))
+    }
+
+    fn plan_chunk(
+        &self,
+        first: u64,
+        ranges: &[ByteRange],
+        frames: &mut [Frame],
+        reader: &mut TileReader<'_>,
+    ) -> Result<Summary, (u64, Error)> {
+        let mut summary = Summary::default();
+        for ((tile, range), frame) in (first..).zip(ranges).zip(frames) {
+            if tile >= self.stop_at.load(Ordering::Relaxed) {
+                break;
+            }
+            if range.byte_count == 0 {
+                summary.blank = summary.blank.saturating_add(1);
+                summary.frame_bytes = summary.frame_bytes.saturating_add(self.blank_len);
+                continue;
+            }
+            reader.open(*range);
+            *frame = self
+                .plan_frame(tile, reader, &mut summary)
+                .map_err(|error| {
+                    self.stop_at.fetch_min(tile, Ordering::Relaxed);
+                    (tile, error)
+                })?;
+        }
+        self.done
+            .fetch_add(u64::try_from(ranges.len()).unwrap_or(0), Ordering::Relaxed);
+        Ok(summary)
+    }
+
+    fn plan_frame(
+        &self,
+        tile: u64,
+        reader: &mut TileReader<'_>,
+        summary: &mut Summary,
+    ) -> Result<Frame, Error> {
+        let split = self
+            .codec
+            .split(reader)
+            .map_err(|fault| fault.of_tile(tile))?;
+        if let Some(what) = self.reference.difference(&split.facts) {
+            return Err(Error::Mixed { tile, what });
+        }
+        let body_len = u32::try_from(split.body_len).map_err(|_| Error::Limit {
+            what: format!("tile {tile} with {} entropy-coded bytes", split.body_len),
+            name: "tile_bytes",
+            limit: u64::from(u32::MAX),
+        })?;
+        let header_len = len64(&split.header);
+        summary.add(&Summary {
+            copied: 1,
+            blank: 0,
+            truncated: u64::from(split.truncated),
+            dropped_segments: u64::from(split.dropped),
+            frame_bytes: header_len
+                .saturating_add(split.body_len)
+                .saturating_add(len64(tail(header_len, split.body_len))),
+        });
+        let mut headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Frame {
+            body_offset: reader.range.offset.saturating_add(split.body_start),
+            body_len,
+            header: PackedHeader::pack(headers.keep(split.header, self.limits)),
+        })
+    }
+}

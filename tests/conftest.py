@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,12 @@ SLIDES = Path(
     os.environ.get("COVERSLIP_SLIDES", Path(__file__).resolve().parents[2] / "shared" / "slides")
 )
 
-_skipped: dict[str, int] = {"slides": 0, "tools": 0}
+MISSING = "missing"
+"""Property of a test that was skipped for want of something; counted at the end of a run."""
 
 
-@pytest.fixture(scope="session")
-def tool():
+@pytest.fixture
+def tool(request):
     """Return a function that finds a program, or skips the test where that is allowed."""
 
     def find(name: str) -> str:
@@ -23,6 +25,7 @@ def tool():
         if path is None:
             if REQUIRE_TOOLS:
                 pytest.fail(f"{name} is not installed")
+            request.node.user_properties.append((MISSING, "tools"))
             pytest.skip(f"{name} is not installed")
         return path
 
@@ -34,16 +37,16 @@ def pytest_collection_modifyitems(items):
         return
     for item in items:
         if "slides" in item.keywords:
+            item.user_properties.append((MISSING, "slides"))
             item.add_marker(pytest.mark.skip(reason="the real slides are not beside the project"))
 
 
-def pytest_runtest_logreport(report):
-    if report.skipped:
-        for kind in _skipped:
-            _skipped[kind] += kind in report.keywords
-
-
 def pytest_terminal_summary(terminalreporter):
-    for kind, count in _skipped.items():
-        if count:
-            terminalreporter.write_line(f"skipped for want of {kind}: {count}")
+    counts = Counter(
+        value
+        for report in terminalreporter.stats.get("skipped", ())
+        for name, value in report.user_properties
+        if name == MISSING
+    )
+    for kind, count in sorted(counts.items()):
+        terminalreporter.write_line(f"skipped for want of {kind}: {count}")

@@ -16,7 +16,7 @@ from coverslip.deid.scrub import Scrubbed, scrub
 from coverslip.deid.uids import Identity, RandomIdentity
 from coverslip.dicom import modules, part10, wsm
 from coverslip.dicom.geometry import level_spacing
-from coverslip.errors import CoverslipError, SourceError
+from coverslip.errors import SourceError, at_level
 from coverslip.model import CleanMetadata, FrameFormat, InstanceSpec, Level, Spacing
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide, open, require_copy, require_spacing
@@ -209,12 +209,10 @@ def _plan(
     if frame_format is None:  # `require_copy` has raised by then
         raise AssertionError(route.reason)
     total = level.tiles.across * level.tiles.down
-    try:
+    with at_level(number):
         plan = _frame_plan(
             slide, level, route, frame_format, _report(on_progress, "plan", number, total)
         )
-    except CoverslipError as error:
-        raise type(error)(f"level {number}: {error}", hint=error.hint) from None
     base = slide.levels[0]
     bytes_a_pixel = frame_format.samples_per_pixel * frame_format.bits_allocated // 8
     uncompressed = level.tile_width * level.tile_length * bytes_a_pixel * plan.frame_count
@@ -304,10 +302,8 @@ def _write(
     sha256 = None
     if verify:
         frames = _report(on_progress, "verify", item.number, item.plan.frame_count)
-        try:
+        with at_level(item.number):
             sha256 = read_back(slide.source, item.plan, path, on_progress=frames).sha256
-        except CoverslipError as error:
-            raise type(error)(f"level {item.number}: {error}", hint=error.hint) from None
     counts = FrameCounts(
         copied=item.plan.copied, blank=item.plan.blank, truncated=item.plan.truncated
     )

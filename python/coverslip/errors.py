@@ -4,6 +4,9 @@ A message is one sentence without a full stop and holds tag names, positions
 and lengths, never a value that came from a slide.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class CoverslipError(Exception):
     """Base of all errors that coverslip raises on purpose.
@@ -39,3 +42,12 @@ class PolicyError(CoverslipError, ValueError):
 
 class VerificationError(CoverslipError, RuntimeError):
     """What was written is not what was planned: a defect of coverslip or of the disk."""
+
+
+@contextmanager
+def at_level(number: int) -> Iterator[None]:
+    """Say of every error of ours in the block which level it is about."""
+    try:
+        yield
+    except CoverslipError as error:
+        raise type(error)(f"level {number}: {error}", hint=error.hint) from None

@@ -17,7 +17,8 @@ Uint64Array = npt.NDArray[np.uint64]
 class SourceText:
     """Text of a slide, sealed: printing, formatting and encoding it show nothing.
 
-    pydicom refuses it as a value, so it cannot reach an output by mistake.
+    The DICOM writer's allow-list refuses it wherever it stands, so it cannot reach an output by
+    mistake.
     """
 
     __slots__ = ("_text",)

@@ -9,7 +9,7 @@ from coverslip.colour import Samples
 from coverslip.deid.policy import Policy
 from coverslip.deid.scrub import Scrubbed, scrub
 from coverslip.deid.uids import RandomIdentity
-from coverslip.errors import PolicyError, SourceError, UnsupportedSlideError
+from coverslip.errors import PolicyError, SourceError, at_level
 from coverslip.model import AssociatedImage, Finding, Level, Slide, Spacing
 from coverslip.routes import Route, decide
 from coverslip.tiff import open_tiff
@@ -105,7 +105,5 @@ def require_spacing(slide: Slide, policy: Policy) -> Spacing:
 def require_copy(number: int, route: Route) -> None:
     """Raise for a level that cannot be copied, with its number and what can be done."""
     if route.error is not None:
-        error = route.error
-        raise type(error)(f"level {number}: {error}", hint=error.hint)
-    if route.frame_format is None:
-        raise UnsupportedSlideError(f"level {number}: {route.reason}")
+        with at_level(number):
+            raise route.error

@@ -10,7 +10,7 @@ from coverslip.dicom import modules, wsm
 from coverslip.dicom.allowlist import enforce, rules
 from coverslip.errors import PolicyError
 from coverslip.model import SourceText
-from tests.unit.test_wsm import clean_metadata, instance_spec
+from tests.unit.builders import clean_metadata, instance_spec
 
 CANARY = "ZACHARIAS^QUILLFEATHER"
 

@@ -24,7 +24,7 @@ from coverslip.model import (
     SourceItem,
     SourceText,
 )
-from tests.unit.test_wsm import slide
+from tests.unit.builders import slide
 
 CANARY = "ZACHARIAS^QUILLFEATHER"
 

@@ -66,7 +66,7 @@ def build_svs(
         37510: tiff.undefined(secret.word().encode()),
     }
     thumbnail = _strips(
-        secret, (160, 120), f"Aperio v1\n700x520 -> 160x120 - |User = {secret.word()}"
+        secret, (150, 112), f"Aperio v1\n700x520 -> 150x112 - |User = {secret.word()}"
     )
     directories.insert(1, thumbnail)
     directories += _associated(secret, gt450=gt450)

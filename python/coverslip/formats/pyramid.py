@@ -68,9 +68,7 @@ def is_like(base: Directory, other: Directory) -> bool:
     return same and has_shape_of(base, other)
 
 
-def has_shape_of(
-    base: Directory, other: Directory, *, tolerance: float = _ASPECT_TOLERANCE
-) -> bool:
+def has_shape_of(base: Directory, other: Directory) -> bool:
     """Tell whether a picture is smaller than ``base`` and has its proportions."""
     (width, length), (other_width, other_length) = size_of(base), size_of(other)
     if not 0 < other_width < width or not 0 < other_length < length:
@@ -78,7 +76,7 @@ def has_shape_of(
     across, down = width / other_width, length / other_length
     # Rounding by one pixel moves the ratio of a small level by more than the tolerance.
     rounding = max(across / other_width, down / other_length)
-    return abs(across - down) <= tolerance * across + 2 * rounding
+    return abs(across - down) <= _ASPECT_TOLERANCE * across + 2 * rounding
 
 
 def to_level(directory: Directory) -> Level:

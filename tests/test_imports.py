@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "limits": set(),
     "_core": set(),
     "model": {"errors"},
-    "tiff": {"model", "errors", "limits"},
+    "tiff": {"model", "errors", "limits", "tiff"},
     "formats": {"tiff", "model", "errors", "limits", "formats"},
     "deid": {"model", "errors", "deid"},
     "dicom": {"model", "errors", "dicom"},

@@ -79,21 +79,25 @@ def staging(out: Path, study_instance_uid: str) -> Iterator[Staging]:
     OutputExistsError
         If ``out`` is a file, or holds the study already.
     """
-    made = _make_folders(out)
+    made: list[Path] = []
     stage = Staging(out, study_instance_uid)
     try:
+        _make_folders(out, made)
         stage.create()
         yield stage
     except BaseException:
         stage.discard()
-        for folder in made:
+        for folder in reversed(made):
             with suppress(OSError):
                 folder.rmdir()
         raise
 
 
-def _make_folders(folder: Path) -> list[Path]:
-    """Make a folder with its parents; return those that were made, deepest first."""
+def _make_folders(folder: Path, made: list[Path]) -> None:
+    """Make a folder with its parents, and note each before it is made.
+
+    So whatever interrupts this, the caller knows what to remove.
+    """
     missing = []
     at = folder
     while not at.exists():
@@ -102,8 +106,8 @@ def _make_folders(folder: Path) -> list[Path]:
     if not at.is_dir():
         raise OutputExistsError("the output is a file", hint="name a folder with -o")
     for path in reversed(missing):
+        made.append(path)
         path.mkdir(exist_ok=True)
-    return missing
 
 
 def _sync(path: Path) -> None:

@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from coverslip.errors import SourceError, UnsupportedSlideError
 from coverslip.model import Level, RawMetadata, SourceItem, SourceText, Spacing, TileIndex
-from coverslip.tiff import (
+from coverslip.tiff import Directory, Tiff
+from coverslip.tiff.tags import (
     ICC_PROFILE,
     JPEG_TABLES,
     STRIP_BYTE_COUNTS,
@@ -16,8 +17,6 @@ from coverslip.tiff import (
     TILE_LENGTH,
     TILE_OFFSETS,
     TILE_WIDTH,
-    Directory,
-    Tiff,
 )
 
 NEW_SUBFILE_TYPE, IMAGE_WIDTH, IMAGE_LENGTH = 254, 256, 257

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from coverslip.errors import UnsupportedSlideError
 from coverslip.model import Slide
-from coverslip.tiff import IMAGE_DESCRIPTION, NDPI_MARK, Directory, Tiff
+from coverslip.tiff import Directory, Tiff
+from coverslip.tiff.tags import IMAGE_DESCRIPTION, NDPI_MARK
 
 _MAKE, _SOFTWARE, _XMP, _ARGOS = 271, 305, 700, 65000
 

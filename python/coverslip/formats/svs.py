@@ -24,7 +24,8 @@ from coverslip.model import (
     SourceText,
     Spacing,
 )
-from coverslip.tiff import IMAGE_DESCRIPTION, Directory, Tiff
+from coverslip.tiff import Directory, Tiff
+from coverslip.tiff.tags import IMAGE_DESCRIPTION
 
 _LABEL_TYPE, _MACRO_TYPE = 1, 9
 """Values of tag 254 NewSubfileType by which Aperio marks its pictures."""

@@ -21,17 +21,27 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from coverslip.errors import LimitError, SourceError, UnsupportedSlideError
+from coverslip.errors import LimitError, SourceError
 from coverslip.limits import LIMITS
 from coverslip.model import ItemKind, SourceItem, SourceText, Uint64Array
-
-SUB_IFDS, EXIF_IFD, GPS_IFD, INTEROP_IFD = 330, 34665, 34853, 40965
-TILE_WIDTH, TILE_LENGTH = 322, 323
-STRIP_OFFSETS, STRIP_BYTE_COUNTS = 273, 279
-TILE_OFFSETS, TILE_BYTE_COUNTS = 324, 325
-JPEG_OFFSET, JPEG_BYTE_COUNT = 513, 514
-JPEG_TABLES, ICC_PROFILE, IMAGE_DESCRIPTION = 347, 34675, 270
-NDPI_MARK = 65420
+from coverslip.tiff.foreign import check_first_bytes
+from coverslip.tiff.tags import (
+    EXIF_IFD,
+    GPS_IFD,
+    INTEROP_IFD,
+    JPEG_BYTE_COUNT,
+    JPEG_OFFSET,
+    JPEG_TABLES,
+    STRIP_BYTE_COUNTS,
+    STRIP_OFFSETS,
+    STRUCTURE_TAGS,
+    SUB_IFDS,
+    TEXT_TAGS,
+    TILE_BYTE_COUNTS,
+    TILE_OFFSETS,
+    TILE_WIDTH,
+    decoded,
+)
 
 _CHILDREN = {SUB_IFDS: "SubIFD", EXIF_IFD: "Exif", GPS_IFD: "GPS", INTEROP_IFD: "Interop"}
 
@@ -49,47 +59,6 @@ _PICTURES = ((TILE_OFFSETS, TILE_BYTE_COUNTS), (STRIP_OFFSETS, STRIP_BYTE_COUNTS
 _TILE_TAGS = {tag for pair in _PICTURES for tag in pair}
 _FEW = 64
 """More values than any tag has that is asked for as a few integers."""
-_UTF_16_TAGS = range(40091, 40096)
-"""Titles and names that Windows writes; the same range is named below."""
-
-_TEXT_TAGS = {
-    269: ("DocumentName", ItemKind.NAME),
-    270: ("ImageDescription", ItemKind.TEXT),
-    271: ("Make", ItemKind.DEVICE),
-    272: ("Model", ItemKind.DEVICE),
-    285: ("PageName", ItemKind.TEXT),
-    305: ("Software", ItemKind.DEVICE),
-    306: ("DateTime", ItemKind.DATE),
-    315: ("Artist", ItemKind.PERSON),
-    316: ("HostComputer", ItemKind.PLACE),
-    333: ("InkNames", ItemKind.TEXT),
-    337: ("TargetPrinter", ItemKind.PLACE),
-    700: ("XMP", ItemKind.TEXT),
-    32781: ("ImageID", ItemKind.IDENTIFIER),
-    33432: ("Copyright", ItemKind.PERSON),
-    33723: ("IPTC", ItemKind.TEXT),
-    34377: ("Photoshop", ItemKind.TEXT),
-    36867: ("DateTimeOriginal", ItemKind.DATE),
-    36868: ("DateTimeDigitized", ItemKind.DATE),
-    37500: ("MakerNote", ItemKind.UNKNOWN),
-    37510: ("UserComment", ItemKind.TEXT),
-    37724: ("ImageSourceData", ItemKind.UNKNOWN),
-    40091: ("XPTitle", ItemKind.TEXT),
-    40092: ("XPComment", ItemKind.TEXT),
-    40093: ("XPAuthor", ItemKind.PERSON),
-    40094: ("XPKeywords", ItemKind.TEXT),
-    40095: ("XPSubject", ItemKind.TEXT),
-    42016: ("ImageUniqueID", ItemKind.IDENTIFIER),
-    42032: ("CameraOwnerName", ItemKind.PERSON),
-    42033: ("BodySerialNumber", ItemKind.DEVICE),
-    42037: ("LensSerialNumber", ItemKind.DEVICE),
-    42112: ("GDALMetadata", ItemKind.TEXT),
-    50838: ("ImageJMetaDataByteCounts", ItemKind.TEXT),
-    50839: ("ImageJMetaData", ItemKind.TEXT),
-}
-_STRUCTURE_TAGS = {258, JPEG_TABLES, ICC_PROFILE, 339, 530, 532}
-"""Arrays of numbers, tables and profiles: not text, each handled where it is used."""
-
 _quiet: ContextVar[bool] = ContextVar("coverslip_reads_tiff", default=False)
 
 
@@ -208,7 +177,7 @@ class Directory:
     def text(self, tag: int) -> SourceText | None:
         """Return the text of a tag up to its end, whatever encoding it has."""
         value = self.raw(tag)
-        return None if value is None else _decoded(tag, value)
+        return None if value is None else decoded(tag, value)
 
     @property
     def place(self) -> str:
@@ -219,10 +188,10 @@ class Directory:
         """Yield every tag of this directory that may hold text."""
         unknown = ItemKind.PLACE if self.kind == "GPS" else ItemKind.UNKNOWN
         for tag, entry in self._all():
-            name, kind = _TEXT_TAGS.get(tag, (f"tag {tag}", unknown))
-            is_known = tag in _TEXT_TAGS
+            name, kind = TEXT_TAGS.get(tag, (f"tag {tag}", unknown))
+            is_known = tag in TEXT_TAGS
             may_hold_text = entry.dtype == _ASCII or (
-                entry.dtype in (_BYTE, _UNDEFINED) and tag not in _STRUCTURE_TAGS
+                entry.dtype in (_BYTE, _UNDEFINED) and tag not in STRUCTURE_TAGS
             )
             is_private = tag >= 65000 or self.kind in ("Exif", "GPS", "Interop")
             if is_known or may_hold_text or is_private:
@@ -230,7 +199,7 @@ class Directory:
                     place=f"{self.place} {name}",
                     key=name if is_known else None,
                     kind=kind,
-                    text=_decoded(tag, self._bytes(tag, entry)),
+                    text=decoded(tag, self._bytes(tag, entry)),
                 )
 
     def value_ranges(self) -> Iterator[tuple[int, int]]:
@@ -260,19 +229,6 @@ class Directory:
                 shared = min(len(offsets), len(counts))
                 pairs.append(np.stack([offsets[:shared], counts[:shared]], axis=1))
         return np.concatenate(pairs) if pairs else np.zeros((0, 2), np.uint64)
-
-
-def _decoded(tag: int, value: bytes) -> SourceText:
-    """Return text in the encoding it has: bytes that are no UTF-8 are Latin-1, and none is lost."""
-    if tag in _UTF_16_TAGS:
-        return SourceText(value.decode("utf-16-le", errors="replace").rstrip("\0"))
-    if value.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return SourceText(value.decode("utf-16", errors="replace").rstrip("\0"))
-    value = value.rstrip(b"\0")
-    try:
-        return SourceText(value.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        return SourceText(value.decode("latin-1"))
 
 
 class Tiff:
@@ -445,7 +401,7 @@ def open_tiff(path: Path) -> Iterator[Tiff]:
     token = _quiet.set(True)
     try:
         with _open_file(path) as file:
-            _check_first_bytes(file)
+            check_first_bytes(file)
             yield _parse(file)
     finally:
         _quiet.reset(token)
@@ -478,58 +434,3 @@ def _parse(file: BinaryIO) -> Tiff:
     except Exception:  # noqa: BLE001 (tifffile raises many kinds, with values in their messages)
         failed = SourceError(problem)
     raise failed
-
-
-_AS_TIFF = "export it as an SVS or a generic TIFF with JPEG or JPEG 2000 tiles"
-_FOREIGN = (
-    (0, b"\x89PNG", "a PNG picture", None),
-    (0, b"\xff\xd8\xff", "a JPEG picture", "a MIRAX .mrxs is one too: export the slide as a TIFF"),
-    (0, b"ZISRAWFILE", "Zeiss CZI", _AS_TIFF),
-    (0, b"SQLite format 3", "a SQLite file, perhaps a Sakura slide", _AS_TIFF),
-    (0, b"PK\x03\x04", "a ZIP archive", "unpack it and convert the slide inside"),
-    (0, b"[GENERAL]", "a MIRAX (MRXS) or other text index", _AS_TIFF),
-    (0, b"[Virtual Microscope", "Hamamatsu VMS", _AS_TIFF),
-    (0, b"[Uncompressed Virtual Microscope", "Hamamatsu VMU", _AS_TIFF),
-    (0, b"[NanoZoomer", "a Hamamatsu NDPIS index", _AS_TIFF),
-    (0, b"<DataObject", "Philips iSyntax", _AS_TIFF),
-    (0, b"<?xml", "an XML file", None),
-    (128, b"DICM", "DICOM already", None),
-)
-
-
-def _check_first_bytes(file: BinaryIO) -> None:
-    """Raise for whatever is not a TIFF, with its name where it has one."""
-    start = file.read(132)
-    file.seek(0)
-    if not start:
-        raise SourceError("the file is empty")
-    if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        if _is_large_ndpi(file, start):
-            raise UnsupportedSlideError("Hamamatsu NDPI slides are not supported yet")
-        return
-    start = start.removeprefix(b"\xef\xbb\xbf")
-    if start.startswith(b"<?xml") and b"DPUfsImport" in start:
-        raise UnsupportedSlideError("the file is Philips iSyntax, not a TIFF", hint=_AS_TIFF)
-    for offset, magic, name, hint in _FOREIGN:
-        if start[offset:].startswith(magic):
-            raise UnsupportedSlideError(f"the file is {name}, not a TIFF", hint=hint)
-    raise SourceError("the file is not a TIFF", hint="coverslip reads TIFF-based slides")
-
-
-def _is_large_ndpi(file: BinaryIO, start: bytes) -> bool:
-    """Tell an NDPI whose first directory lies beyond 4 GB: its offset has 64 bits."""
-    if start[:4] != b"II*\0" or len(start) < 12:
-        return False
-    (offset,) = struct.unpack_from("<Q", start, 4)
-    if offset < 1 << 32 or offset + 2 > os.fstat(file.fileno()).st_size:
-        return False
-    file.seek(offset)
-    table = file.read(2 + 12 * 200)
-    file.seek(0)
-    (count,) = struct.unpack_from("<H", table)
-    codes = (
-        struct.unpack_from("<H", table, 2 + 12 * i)[0]
-        for i in range(min(count, 199))
-        if 4 + 12 * i <= len(table)
-    )
-    return NDPI_MARK in codes

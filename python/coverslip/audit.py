@@ -85,7 +85,7 @@ def certificate(
         "package": {"name": "coverslip", "version": package_version},
         "policy": {
             "profile": str(policy.profile),
-            "options": {"mpp_um": policy.mpp_um},
+            "options": {"colour": policy.colour, "mpp_um": policy.mpp_um},
             "sha256": policy.digest(),
         },
         "deidentification_codes": list(clean.deidentification_codes),

@@ -137,14 +137,13 @@ def convert(
     OSError
         Disk, rights; without the source's name.
     """
-    policy = Policy(profile=Profile(profile), mpp_um=mpp_um)
+    policy = Policy(profile=Profile(profile), mpp_um=mpp_um, colour=colour)
     slide = open(path)
     return convert_opened(
         slide,
         Path(fspath(out_dir)),
         policy,
         RandomIdentity(),
-        colour=colour,
         verify=verify,
         on_progress=on_progress,
     )
@@ -156,14 +155,13 @@ def convert_opened(
     policy: Policy,
     identity: Identity,
     *,
-    colour: Samples | None = None,
     verify: bool = True,
     on_progress: OnProgress | None = None,
 ) -> Result:
     """Convert an opened slide under an identity; see `convert`."""
     spacing = require_spacing(slide.description, policy)
     scrubbed = scrub(slide.description, policy, identity, package_version=_core.__version__)
-    routes = slide.routes(colour=colour)
+    routes = slide.routes(colour=policy.colour)
     for number, route in enumerate(routes):
         require_copy(number, route)
     planned = [

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Literal
 
 from coverslip.errors import PolicyError
 
@@ -46,6 +47,9 @@ class Policy:
     mpp_um
         Micrometres per pixel of the base level, given by the operator; ``None`` takes what the
         slide says.
+    colour
+        What the samples of three-component tiles are, given by the operator; ``None`` takes what
+        the slide's signs and its picture say.
 
     Raises
     ------
@@ -55,6 +59,7 @@ class Policy:
 
     profile: Profile = Profile.PUBLIC
     mpp_um: float | None = None
+    colour: Literal["RGB", "YBR"] | None = None
 
     def __post_init__(self) -> None:
         if self.profile != Profile.PUBLIC:

@@ -30,7 +30,7 @@ _SMALLEST_LEVEL = 1200
 _ASPECT = 4 / 3
 _MPP_UM = 0.2525
 _QUALITY = 80
-_QUALITY_DB = 38
+_QUALITY_DB = 44
 _STRIP = 16
 _PICTURES_BYTES = 600_000
 """About what label, macro and thumbnail take."""

@@ -132,6 +132,10 @@ impl<'a> TileReader<'a> {
     /// Reads `len` bytes at an offset from the start of the tile, or what there is of them.
     fn read(&mut self, at: u64, len: u64) -> Result<&[u8], Error> {
         let len = len.min(self.range.byte_count.saturating_sub(at));
+        let (from, to) = (to_usize(at), to_usize(at.saturating_add(len)));
+        if to <= self.start.len() {
+            return Ok(self.start.get(from..to).unwrap_or_default());
+        }
         self.piece.resize(to_usize(len), 0);
         self.source
             .read_exact_at(&mut self.piece, self.range.offset.saturating_add(at))?;
@@ -302,7 +306,13 @@ fn find_codestream_end(
 
 /// Reads the header of one tile-part; PLT segments can make it long.
 fn read_tile_part(tile: &mut TileReader<'_>, at: u64, room: u64) -> Result<jp2k::TilePart, Fault> {
-    let mut want = FIRST_READ;
+    // The first one is as a rule at hand, read together with the main header.
+    let at_hand = to_u64(tile.start.len()).saturating_sub(at);
+    let mut want = if at_hand >= jp2k::SOT_LEN {
+        at_hand
+    } else {
+        FIRST_READ
+    };
     loop {
         match jp2k::parse_tile_part(tile.read(at, room.min(want))?) {
             Err(StreamError::Incomplete) if want < room => {

@@ -32,8 +32,14 @@ fn tile() -> Vec<u8> {
     let mut tile = vec![0xFF, 0xD8];
     tile.extend([0xFF, 0xDB, 0x00, 0x43, 0x00]);
     tile.extend([3; 64]);
-    tile.extend(tables::dht_segment(0, 0));
-    tile.extend(tables::dht_segment(1, 0));
+    for class in [0, 1] {
+        let table = tables::typical(class, 0);
+        let len = u16::try_from(table.len().saturating_add(3)).unwrap();
+        tile.extend([0xFF, 0xC4]);
+        tile.extend(len.to_be_bytes());
+        tile.push(class << 4);
+        tile.extend(table);
+    }
     tile.extend([0xFF, 0xC0, 0x00, 0x0B, 8, 1, 0, 1, 0, 1, 1, 0x11, 0]);
     tile.extend([0xFF, 0xDA, 0x00, 0x08, 1, 1, 0x00, 0, 63, 0]);
     tile.extend(

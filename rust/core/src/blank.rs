@@ -4,8 +4,7 @@
 //! are alike, and only DC coefficients.
 
 use crate::error::StreamError;
-use crate::jpeg::{self, Colour, Header, Recipe, marker};
-use crate::tables;
+use crate::jpeg::{self, Colour, Header, Recipe, Tables, slot};
 
 /// Quantised value that decodes to 255 for sure: 127 × 8 after the level shift (T.81 A.3.1),
 /// rounded up, since decoders clamp above white but not below.
@@ -18,23 +17,15 @@ struct Huffman {
 }
 
 impl Huffman {
-    /// Takes the counts and symbols of a DHT segment.
-    ///
-    /// A count that exceeds the codes of its length ends the table: what cannot be a prefix
-    /// code is not used.
-    fn new(counts: &[u8], symbols: &[u8]) -> Self {
+    /// Takes the counts and symbols of a DHT segment, which are those of a prefix code.
+    fn new(table: &[u8]) -> Self {
+        let (counts, symbols) = table.split_at_checked(16).unwrap_or_default();
         let mut codes = Vec::new();
-        let (mut code, mut symbols) = (0_u32, symbols.iter());
+        let (mut code, mut symbols) = (0_u16, symbols.iter());
         for (len, &count) in (1_u8..=16).zip(counts) {
             for symbol in symbols.by_ref().take(usize::from(count)) {
-                let Ok(short) = u16::try_from(code) else {
-                    return Self { codes };
-                };
-                if code >= 1 << len {
-                    return Self { codes };
-                }
-                codes.push((*symbol, short, len));
-                code = code.saturating_add(1);
+                codes.push((*symbol, code, len));
+                code = code.wrapping_add(1);
             }
             code <<= 1;
         }
@@ -46,60 +37,6 @@ impl Huffman {
             .iter()
             .find(|(own, ..)| *own == symbol)
             .map(|&(_, code, len)| (code, len))
-    }
-}
-
-/// The tables that a complete frame header defines, the last of each number.
-#[derive(Debug, Default)]
-struct Defined {
-    first_coefficient: [Option<u16>; 4],
-    dc: [Huffman; 4],
-    ac: [Huffman; 4],
-}
-
-impl Defined {
-    fn read(header: &[u8]) -> Self {
-        let mut defined = Self::default();
-        jpeg::for_each_table(header, |code, payload| match code {
-            marker::DQT => defined.read_quantisation(payload),
-            _ => defined.read_huffman(payload),
-        });
-        defined
-    }
-
-    fn read_quantisation(&mut self, mut payload: &[u8]) {
-        while let [first, rest @ ..] = payload {
-            let (value, len) = match (first >> 4, rest) {
-                (0, [low, ..]) => (u16::from(*low), 64),
-                (_, [high, low, ..]) => (u16::from_be_bytes([*high, *low]), 128),
-                _ => return,
-            };
-            if let Some(slot) = self.first_coefficient.get_mut(usize::from(first & 15)) {
-                *slot = Some(value);
-            }
-            payload = rest.get(len..).unwrap_or_default();
-        }
-    }
-
-    fn read_huffman(&mut self, mut payload: &[u8]) {
-        while let Some((&first, rest)) = payload.split_first() {
-            let Some((counts, rest)) = rest.split_at_checked(16) else {
-                return;
-            };
-            let len: usize = counts.iter().map(|&count| usize::from(count)).sum();
-            let Some((symbols, rest)) = rest.split_at_checked(len) else {
-                return;
-            };
-            let tables = if first >> 4 == 0 {
-                &mut self.dc
-            } else {
-                &mut self.ac
-            };
-            if let Some(slot) = tables.get_mut(usize::from(first & 15)) {
-                *slot = Huffman::new(counts, symbols);
-            }
-            payload = rest;
-        }
     }
 }
 
@@ -151,16 +88,17 @@ impl BitWriter {
 ///
 /// [`StreamError`] if the tile that serves as the pattern cannot be a frame.
 pub fn jpeg_frame(recipe: &Recipe, header: &Header<'_>) -> Result<Vec<u8>, StreamError> {
-    let mut bytes = recipe.frame_header(&header.without_restarts())?;
-    let codes = if let Some(codes) = blank_components(recipe, &bytes)? {
+    let mut tables = recipe.tables_for(header)?;
+    let codes = if let Some(codes) = blank_components(recipe, header, &tables) {
         codes
     } else {
         // Optimised tables may have no code for what a blank frame needs.
-        bytes = with_typical_tables(&bytes)?;
-        blank_components(recipe, &bytes)?.ok_or(StreamError::Unsupported(
+        tables = tables.with_typical_huffman();
+        blank_components(recipe, header, &tables).ok_or(StreamError::Unsupported(
             "a blank frame that its tables cannot encode",
         ))?
     };
+    let mut bytes = recipe.header_with(&header.without_restarts(), &tables)?;
     let (across, down) = header
         .facts
         .mcus(u32::from(recipe.columns), u32::from(recipe.rows));
@@ -192,45 +130,38 @@ fn entropy(components: &[BlankComponent], mcus: u32) -> Vec<u8> {
 /// Looks up the codes that a blank frame needs; `None` if a table lacks one.
 fn blank_components(
     recipe: &Recipe,
-    bytes: &[u8],
-) -> Result<Option<Vec<BlankComponent>>, StreamError> {
-    let facts = jpeg::parse_header(bytes)?.facts;
-    let defined = Defined::read(bytes);
-    let single = facts.components.len() == 1;
-    let mut components = Vec::new();
-    for (position, component) in facts.components.iter().enumerate() {
+    header: &Header<'_>,
+    tables: &Tables<'_>,
+) -> Option<Vec<BlankComponent>> {
+    let components = &header.facts.components;
+    let single = components.len() == 1;
+    let mut blank = Vec::new();
+    for (position, component) in components.iter().enumerate() {
         let is_bright = recipe.colour != Colour::Ybr || position == 0;
-        let step = slot(&defined.first_coefficient, component.quantisation)
-            .copied()
-            .flatten();
+        let step = slot(&tables.quantisation, component.quantisation)
+            .and_then(|steps| steps.first().copied())
+            .map_or(1, u16::from);
         let value = if is_bright {
-            WHITE_DC.div_ceil(step.unwrap_or(1).max(1))
+            WHITE_DC.div_ceil(step.max(1))
         } else {
             0
         };
-        let codes = (
-            slot(&defined.dc, component.dc).and_then(|table| dc_codes(table, value)),
-            slot(&defined.dc, component.dc).and_then(|table| dc_codes(table, 0)),
-            slot(&defined.ac, component.ac).and_then(|table| table.code(0x00)),
-        );
-        let (Some(mut first_block), Some(mut other_block), Some(end_of_block)) = codes else {
-            return Ok(None);
-        };
+        let dc = slot(&tables.dc, component.dc).map(Huffman::new)?;
+        let ac = slot(&tables.ac, component.ac).map(Huffman::new)?;
+        let end_of_block = ac.code(0x00)?;
+        let mut first_block = dc_codes(&dc, value)?;
+        let mut other_block = dc_codes(&dc, 0)?;
         first_block.push(end_of_block);
         other_block.push(end_of_block);
         let blocks = u32::from(component.horizontal).saturating_mul(u32::from(component.vertical));
         let blocks_in_mcu = if single { 1 } else { blocks };
-        components.push(BlankComponent {
+        blank.push(BlankComponent {
             blocks_in_mcu,
             first_block,
             other_block,
         });
     }
-    Ok(Some(components))
-}
-
-fn slot<T>(tables: &[T; 4], id: u8) -> Option<&T> {
-    tables.get(usize::from(id))
+    Some(blank)
 }
 
 /// The code of a DC difference: its size category, then its bits (T.81 F.1.2.1).
@@ -241,18 +172,4 @@ fn dc_codes(table: &Huffman, value: u16) -> Option<Vec<(u16, u8)>> {
         codes.push((value, category));
     }
     Some(codes)
-}
-
-/// Puts the typical tables of T.81 Annex K in front of the scan header.
-fn with_typical_tables(bytes: &[u8]) -> Result<Vec<u8>, StreamError> {
-    let scan_len = jpeg::parse_header(bytes)?.scan_len();
-    let (before, scan) = bytes
-        .split_at_checked(bytes.len().saturating_sub(scan_len))
-        .unwrap_or_default();
-    let mut out = before.to_vec();
-    for (class, id) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-        out.extend(tables::dht_segment(class, id));
-    }
-    out.extend(scan);
-    Ok(out)
 }

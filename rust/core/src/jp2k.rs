@@ -4,12 +4,14 @@
 //! tile-parts are copied as they are.
 
 mod boxes;
+mod segments;
 mod tile_part;
 
 pub use tile_part::{TilePart, check_packets, parse_tile_part};
 
 use crate::error::StreamError;
 use boxes::{Boxes, JP2_SIGNATURE, walk_boxes};
+use segments::{check_kept, read_cod, read_siz};
 
 /// Marker codes of T.800 Table A.2.
 pub mod marker {
@@ -239,7 +241,7 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header, StreamError> {
         return Err(malformed("no SIZ after SOC", at));
     }
     let mut kept = bytes.get(start..at).unwrap_or_default().to_vec();
-    let (mut siz, mut cod, mut dropped) = (None, None, boxes.dropped);
+    let (mut siz, mut cod, mut others, mut dropped) = (None, None, Vec::new(), boxes.dropped);
     let (mut has_coc, mut high_throughput, mut mct_at) = (false, false, 0_usize);
     loop {
         let code = u16_at(bytes, at)?;
@@ -248,8 +250,13 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header, StreamError> {
         }
         let end = segment_end(bytes, at)?;
         let segment = bytes.get(at..end).ok_or(StreamError::Incomplete)?;
+        let mut is_kept = true;
         match code {
-            marker::COM => dropped = dropped.saturating_add(1),
+            // Text; and pointers and hints that no decoder needs.
+            marker::COM | marker::TLM | marker::PLM | marker::CRG => {
+                dropped = dropped.saturating_add(1);
+                is_kept = false;
+            }
             marker::SIZ => {
                 if siz.replace(segment).is_some() {
                     return Err(malformed("a second SIZ", at));
@@ -261,16 +268,18 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header, StreamError> {
                     return Err(malformed("a second COD", at));
                 }
             }
-            marker::COC => has_coc = true,
+            marker::QCD | marker::QCC => others.push((code, segment, at)),
+            marker::COC => {
+                has_coc = true;
+                others.push((code, segment, at));
+            }
             marker::CAP => high_throughput = true,
-            marker::TLM
-            | marker::PLM
-            | marker::QCD
-            | marker::QCC
-            | marker::RGN
-            | marker::POC
-            | marker::PPM
-            | marker::CRG => {}
+            marker::RGN | marker::POC | marker::PPM => {
+                return Err(StreamError::Unsupported(
+                    "JPEG 2000 with regions of interest, changes of progression order or packed \
+                     headers",
+                ));
+            }
             _ => {
                 return Err(malformed(
                     "a marker that does not belong into a main header",
@@ -278,13 +287,16 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header, StreamError> {
                 ));
             }
         }
-        if code != marker::COM {
+        if is_kept {
             kept.extend_from_slice(segment);
         }
         at = end;
     }
     let siz = read_siz(siz.ok_or(malformed("no SIZ", at))?, at)?;
     let cod = read_cod(cod.ok_or(malformed("no COD", at))?, at)?;
+    for (code, segment, at) in others {
+        check_kept(code, segment, cod, at)?;
+    }
     if siz.rsiz & 0x8000 != 0 {
         return Err(StreamError::Unsupported(
             "JPEG 2000 with extensions of part 2",
@@ -310,98 +322,4 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header, StreamError> {
         limit: boxes.limit,
         dropped,
     })
-}
-
-struct Siz {
-    rsiz: u16,
-    columns: u32,
-    rows: u32,
-    components: Vec<Component>,
-}
-
-fn read_siz(segment: &[u8], at: usize) -> Result<Siz, StreamError> {
-    let wrong = |_| malformed("an SIZ that is too short", at);
-    let field = |offset: usize| u32_at(segment, offset).map_err(wrong);
-    let extent = |end: u32, start: u32| {
-        end.checked_sub(start)
-            .filter(|&size| size > 0)
-            .ok_or_else(|| malformed("an SIZ without a picture", at))
-    };
-    let count = u16_at(segment, 38).map_err(wrong)?;
-    let entries = segment.get(40..).unwrap_or_default();
-    if count == 0 || usize::from(count).saturating_mul(3) != entries.len() {
-        return Err(malformed(
-            "an SIZ whose length does not fit its components",
-            at,
-        ));
-    }
-    let components = entries
-        .chunks_exact(3)
-        .map(|entry| match *entry {
-            [ssiz, horizontal, vertical] if horizontal > 0 && vertical > 0 => Ok(Component {
-                depth: (ssiz & 0x7F).saturating_add(1),
-                signed: ssiz & 0x80 != 0,
-                horizontal,
-                vertical,
-            }),
-            _ => Err(malformed("an SIZ with a sample separation of 0", at)),
-        })
-        .collect::<Result<_, _>>()?;
-    Ok(Siz {
-        rsiz: u16_at(segment, 4).map_err(wrong)?,
-        columns: extent(field(6)?, field(14)?)?,
-        rows: extent(field(10)?, field(18)?)?,
-        components,
-    })
-}
-
-struct Cod {
-    layers: u16,
-    mct: bool,
-    decompositions: u8,
-    reversible: bool,
-}
-
-fn read_cod(segment: &[u8], at: usize) -> Result<Cod, StreamError> {
-    match segment {
-        [
-            _,
-            _,
-            _,
-            _,
-            _,
-            _,
-            layers1,
-            layers0,
-            mct,
-            decompositions,
-            _,
-            _,
-            _,
-            wavelet,
-            ..,
-        ] => Ok(Cod {
-            layers: u16::from_be_bytes([*layers1, *layers0]),
-            mct: match mct {
-                0 => false,
-                1 => true,
-                _ => {
-                    return Err(StreamError::Unsupported(
-                        "JPEG 2000 with extensions of part 2",
-                    ));
-                }
-            },
-            decompositions: *decompositions,
-            reversible: match wavelet {
-                0 => false,
-                1 => true,
-                _ => {
-                    return Err(StreamError::Unsupported(
-                        "JPEG 2000 with extensions of part 2",
-                    ));
-                }
-            },
-        }),
-        _ => Err(malformed("a COD that is too short", at)),
-    }
 }

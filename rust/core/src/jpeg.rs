@@ -7,11 +7,12 @@
 mod entropy;
 mod header;
 mod recipe;
+mod tables;
 
 pub use entropy::{End, find_eoi_at_end, scan_entropy};
-pub(crate) use header::for_each_table;
 pub use header::{Header, SharedTables, parse_header, parse_shared_tables};
 pub use recipe::Recipe;
+pub(crate) use tables::{Tables, slot};
 
 use crate::error::StreamError;
 use header::malformed;

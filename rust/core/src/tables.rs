@@ -1,6 +1,6 @@
 //! The typical Huffman tables of T.81 Annex K.3.
 
-use crate::jpeg::marker;
+use std::sync::LazyLock;
 
 const DC_LUMINANCE_COUNTS: [u8; 16] = [0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0];
 const DC_CHROMINANCE_COUNTS: [u8; 16] = [0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0];
@@ -34,22 +34,28 @@ const AC_CHROMINANCE_SYMBOLS: [u8; 162] = [
     0xF9, 0xFA,
 ];
 
-/// A DHT segment with one typical table: number 0 for luminance, any other for chrominance.
+/// By class and number: the counts and symbols of each table, as DHT holds them.
+static TYPICAL: LazyLock<[[Vec<u8>; 2]; 2]> = LazyLock::new(|| {
+    let joined = |counts: &[u8], symbols: &[u8]| [counts, symbols].concat();
+    [
+        [
+            joined(&DC_LUMINANCE_COUNTS, &DC_SYMBOLS),
+            joined(&DC_CHROMINANCE_COUNTS, &DC_SYMBOLS),
+        ],
+        [
+            joined(&AC_LUMINANCE_COUNTS, &AC_LUMINANCE_SYMBOLS),
+            joined(&AC_CHROMINANCE_COUNTS, &AC_CHROMINANCE_SYMBOLS),
+        ],
+    ]
+});
+
+/// Sixteen counts and the symbols of a typical table: number 0 for luminance, any other for
+/// chrominance.
 ///
 /// `class` is 0 for DC and 1 for AC (T.81 B.2.4.2).
 #[must_use]
-pub fn dht_segment(class: u8, id: u8) -> Vec<u8> {
-    let (counts, symbols): (&[u8; 16], &[u8]) = match (class, id) {
-        (0, 0) => (&DC_LUMINANCE_COUNTS, &DC_SYMBOLS),
-        (0, _) => (&DC_CHROMINANCE_COUNTS, &DC_SYMBOLS),
-        (_, 0) => (&AC_LUMINANCE_COUNTS, &AC_LUMINANCE_SYMBOLS),
-        (_, _) => (&AC_CHROMINANCE_COUNTS, &AC_CHROMINANCE_SYMBOLS),
-    };
-    let len = u16::try_from(symbols.len().saturating_add(19)).unwrap_or(u16::MAX);
-    let mut segment = vec![0xFF, marker::DHT];
-    segment.extend(len.to_be_bytes());
-    segment.push((class << 4) | id);
-    segment.extend(counts);
-    segment.extend(symbols);
-    segment
+pub fn typical(class: u8, id: u8) -> &'static [u8] {
+    let [dc, ac] = &*TYPICAL;
+    let [luminance, chrominance] = if class == 0 { dc } else { ac };
+    if id == 0 { luminance } else { chrominance }
 }

@@ -119,26 +119,6 @@ fn bytes_of_ones_are_stuffed() {
     assert_white(&frame, 128, 128, PixelFormat::L8);
 }
 
-/// Twelve codes of one bit: what comes behind the second cannot be told apart.
-#[test]
-fn tables_that_are_no_prefix_codes_do_not_stop_the_blank_frame() {
-    let mut counts = [0; 16];
-    counts[0] = 12;
-    let symbols: Vec<u8> = (0..12).rev().collect();
-    let broken = |class: u8, id: u8| {
-        segment(
-            0xC4,
-            &[&[(class << 4) | id][..], &counts, &symbols].concat(),
-        )
-    };
-    let full = segment(0xC4, &[&[0x10][..], &[255; 16], &[0; 4080]].concat());
-    for table in [broken(0, 0), broken(1, 0), full] {
-        let tables = [dqt(0, 1), table].concat();
-        let frame = blank_like(&Jpeg::grey(), Colour::Grey, &table_stream(&tables), 8, 8);
-        assert!(frame.ends_with(&[0xFF, 0xD9]));
-    }
-}
-
 #[test]
 fn restart_intervals_are_left_out() {
     let tile = Jpeg::ycc().with_lead(&segment(0xDD, &[0, 1]));

@@ -107,15 +107,49 @@ fn comments_are_dropped_from_the_main_header() {
 }
 
 #[test]
-fn other_segments_of_the_main_header_are_kept() {
-    for marker in [0x53, 0x55, 0x57, 0x5D, 0x5E, 0x5F, 0x60, 0x63] {
-        let tile = J2k::new().with_extra(&segment(marker, &[0, 0, 0, 0]));
+fn coding_styles_and_quantisation_of_a_component_are_kept() {
+    for (marker, payload) in [
+        (0x53, &[1, 0, 1, 4, 4, 0, 1][..]),
+        (0x53, &[1, 1, 1, 4, 4, 0, 1, 0x88, 0x88][..]),
+        (0x5D, &[2, 0x20, 8, 8, 8, 8][..]),
+        (0x5D, &[2, 0x21, 8, 8][..]),
+        (0x5D, &[2, 0x22, 8, 8][..]),
+    ] {
+        let tile = J2k::new().with_extra(&segment(marker, payload));
         assert_eq!(
             convert(&tile.bytes()).unwrap(),
             padded(tile.bytes()),
             "{marker:x}"
         );
     }
+}
+
+/// Each is one or two bits away from a comment.
+#[test]
+fn pointers_and_hints_are_dropped_as_comments_are() {
+    for marker in [0x55, 0x57, 0x63, 0x64] {
+        let tile = J2k::new().with_extra(&segment(marker, b"\0\x01DOE^JANE"));
+        assert_eq!(convert(&tile.bytes()).unwrap(), padded(J2k::new().bytes()));
+    }
+}
+
+#[test]
+fn a_segment_with_room_for_text_is_refused() {
+    for marker in [0x53, 0x5C, 0x5D, 0x5E, 0x5F, 0x60] {
+        let tile = J2k::new().with_extra(&segment(marker, b"\0\x01DOE^JANE"));
+        assert!(convert(&tile.bytes()).is_err(), "{marker:x}");
+    }
+    let mut long = J2k::new().cod();
+    long[3] += 8;
+    long.extend(b"DOE^JANE");
+    let own = J2k::new().cod();
+    let bytes = J2k::new().bytes();
+    let at = bytes
+        .windows(own.len())
+        .position(|window| window == own)
+        .unwrap();
+    let changed = [&bytes[..at], &long, &bytes[at + own.len()..]].concat();
+    assert!(reason(convert(&changed)).contains("a COD of wrong length"));
 }
 
 #[test]
@@ -234,7 +268,7 @@ fn markers_between_packets_are_data_and_all_others_are_not() {
 #[test]
 fn a_comment_inside_a_tile_part_is_refused() {
     let tile = J2k::new().with_tile_parts(&[tile_part(0, &comment(), &DATA)]);
-    assert!(reason(convert(&tile.bytes())).contains("a comment inside a JPEG 2000 tile-part"));
+    assert!(reason(convert(&tile.bytes())).contains("inside a JPEG 2000 tile-part"));
 }
 
 /// T.800 A.6.1: it would overrule the main header, and so what the data set says.
@@ -249,15 +283,18 @@ fn a_coding_style_inside_a_tile_part_is_refused() {
         segment(0x53, &[0, 0, 1, 4, 4, 0, 1]),
     ] {
         let tile = J2k::new().with_tile_parts(&[tile_part(0, &segment, &DATA)]);
-        assert!(reason(convert(&tile.bytes())).contains("a coding style inside"));
+        assert!(reason(convert(&tile.bytes())).contains("coding style inside"));
     }
 }
 
 #[test]
 fn packet_lengths_in_a_tile_part_are_copied_however_long() {
+    // The first byte is the index of the segment, each other byte a length of 0.
     let lengths = segment(0x58, &vec![0; 60_000]);
-    for count in [1, 17] {
-        let tile = J2k::new().with_tile_parts(&[tile_part(0, &lengths.repeat(count), &DATA)]);
+    let of_data = segment(0x58, &[0, 0x80, 5]);
+    for count in [0, 1, 17] {
+        let header = [&lengths.repeat(count)[..], &of_data].concat();
+        let tile = J2k::new().with_tile_parts(&[tile_part(0, &header, &DATA)]);
         assert_eq!(convert(&tile.bytes()).unwrap(), padded(tile.bytes()));
     }
     let tile = J2k::new().with_tile_parts(&[tile_part(0, &lengths.repeat(18), &DATA)]);
@@ -272,6 +309,18 @@ fn packet_lengths_in_a_tile_part_are_copied_however_long() {
         ),
         "{error}"
     );
+}
+
+#[test]
+fn packet_lengths_that_do_not_add_up_are_an_error() {
+    for lengths in [&b"\0DOE^JANE"[..], &[0, 4], &[0, 6], &[0, 0x85], &[0; 3]] {
+        let header = segment(0x58, lengths);
+        let tile = J2k::new().with_tile_parts(&[tile_part(0, &header, &DATA)]);
+        assert!(
+            reason(convert(&tile.bytes())).contains("PLT"),
+            "{lengths:?}"
+        );
+    }
 }
 
 #[test]

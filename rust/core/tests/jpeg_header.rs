@@ -55,7 +55,7 @@ fn an_abbreviated_tile_becomes_these_bytes() {
 }
 
 #[test]
-fn shared_tables_come_before_the_tables_of_the_tile() {
+fn a_table_of_the_tile_replaces_the_shared_one_of_its_number() {
     let shared = table_stream(&all_tables(3));
     let tile = Jpeg::ycc().with_lead(&dqt(1, 9));
 
@@ -66,7 +66,37 @@ fn shared_tables_come_before_the_tables_of_the_tile() {
         .filter(|(marker, _)| *marker == 0xDB)
         .map(|(_, payload)| (payload[0], payload[1]))
         .collect();
-    assert_eq!(steps, [(0, 3), (1, 3), (1, 9)]);
+    assert_eq!(steps, [(0, 3), (1, 9)]);
+}
+
+/// A flipped bit turns APP4 into DHT: a table that nobody uses may be text.
+#[test]
+fn a_table_that_no_component_uses_is_not_copied() {
+    let mut hidden = [b' '; 64];
+    hidden[..8].copy_from_slice(b"DOE^JANE");
+    let unused = segment(0xDB, &[&[2][..], &hidden].concat());
+
+    let in_tile = Jpeg::ycc().with_tables().with_lead(&unused);
+    let in_shared = table_stream(&[all_tables(3), unused.clone()].concat());
+
+    let clean = frame_of(&Jpeg::ycc().with_tables(), Colour::Ybr, &[]).unwrap();
+    assert_eq!(frame_of(&in_tile, Colour::Ybr, &[]).unwrap(), clean);
+    assert_eq!(
+        frame_of(&Jpeg::ycc(), Colour::Ybr, &in_shared).unwrap(),
+        clean
+    );
+}
+
+#[test]
+fn a_huffman_table_that_is_no_prefix_code_is_an_error() {
+    let twelve_of_one_bit = [&[0x10, 12][..], &[0; 15], b"DOE^JANE 1966"].concat();
+    let full = [&[0x10][..], &[255; 16], &[0; 4080]].concat();
+    for table in [twelve_of_one_bit, full] {
+        let table = segment(0xC4, &table);
+        let tile = Jpeg::ycc().with_tables().with_lead(&table);
+        assert!(reason(frame_of(&tile, Colour::Ybr, &[])).contains("no prefix code"));
+        assert!(jpeg::parse_shared_tables(&table_stream(&table)).is_err());
+    }
 }
 
 #[test]
@@ -220,14 +250,14 @@ fn typical_tables_are_those_of_an_independent_decoder() {
 #[test]
 fn typical_tables_have_as_many_symbols_as_the_standard_lists() {
     for (class, id, symbols) in [(0, 0, 12), (0, 1, 12), (1, 0, 162), (1, 1, 162)] {
-        let segment = tables::dht_segment(class, id);
-        let counted: usize = segment[5..21].iter().map(|&count| usize::from(count)).sum();
-        let mut sorted = segment[21..].to_vec();
+        let (counts, values) = tables::typical(class, id).split_at(16);
+        let counted: usize = counts.iter().map(|&count| usize::from(count)).sum();
+        let mut sorted = values.to_vec();
         sorted.sort_unstable();
         sorted.dedup();
         assert_eq!(
-            (counted, sorted.len(), segment.len()),
-            (symbols, symbols, 21 + symbols)
+            (counted, sorted.len(), values.len()),
+            (symbols, symbols, symbols)
         );
     }
 }
@@ -235,7 +265,7 @@ fn typical_tables_have_as_many_symbols_as_the_standard_lists() {
 #[test]
 fn a_quantisation_table_that_nobody_defines_is_an_error() {
     let tile = Jpeg::ycc().with_lead(&dqt(0, 3));
-    assert!(reason(frame_of(&tile, Colour::Ybr, &[])).contains("that nobody defines"));
+    assert!(reason(frame_of(&tile, Colour::Ybr, &[])).contains("a table that nobody defines"));
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub struct TilePart {
 /// # Errors
 ///
 /// [`StreamError::Incomplete`] if `bytes` end before SOD; [`StreamError::Unsupported`] for a
-/// comment, which could not be dropped without changing the tile-part's length.
+/// segment other than PLT; [`StreamError::Malformed`] for a header that T.800 does not allow.
 pub fn parse_tile_part(bytes: &[u8]) -> Result<TilePart, StreamError> {
     if u16_at(bytes, 0)? != marker::SOT {
         return Err(malformed("no SOT where a tile-part must begin", 0));
@@ -29,22 +29,34 @@ pub fn parse_tile_part(bytes: &[u8]) -> Result<TilePart, StreamError> {
         0 => None,
         len => Some(u64::from(len)),
     };
-    let mut at = 12_usize;
+    let (mut at, mut packets) = (12_usize, None);
     loop {
-        match u16_at(bytes, at)? {
-            marker::SOD => break,
-            marker::COM => {
+        let code = u16_at(bytes, at)?;
+        if code == marker::SOD {
+            break;
+        }
+        let end = segment_end(bytes, at)?;
+        match code {
+            marker::PLT => {
+                let payload = at.saturating_add(5);
+                let lengths = bytes.get(payload..end).ok_or(StreamError::Incomplete)?;
+                let sum = packet_bytes(lengths).ok_or(malformed("a PLT of wrong content", at))?;
+                packets = Some(packets.unwrap_or(0_u64).saturating_add(sum));
+            }
+            // A comment could not be dropped without changing the tile-part's length; a coding
+            // style would overrule the wavelet and colour transformation of the main header.
+            marker::COM
+            | marker::COD
+            | marker::COC
+            | marker::QCD
+            | marker::QCC
+            | marker::RGN
+            | marker::POC
+            | marker::PPT => {
                 return Err(StreamError::Unsupported(
-                    "a comment inside a JPEG 2000 tile-part",
+                    "a comment or coding style inside a JPEG 2000 tile-part",
                 ));
             }
-            // They would overrule the wavelet and colour transformation of the main header.
-            marker::COD | marker::COC => {
-                return Err(StreamError::Unsupported(
-                    "a coding style inside a JPEG 2000 tile-part",
-                ));
-            }
-            marker::QCD | marker::QCC | marker::RGN | marker::POC | marker::PPT | marker::PLT => {}
             _ => {
                 return Err(malformed(
                     "a marker that does not belong into a tile-part header",
@@ -52,13 +64,37 @@ pub fn parse_tile_part(bytes: &[u8]) -> Result<TilePart, StreamError> {
                 ));
             }
         }
-        at = segment_end(bytes, at)?;
+        at = end;
     }
     let header_len = u64::try_from(at.saturating_add(2)).unwrap_or(u64::MAX);
     if len.is_some_and(|len| len < header_len) {
         return Err(malformed("a tile-part that is shorter than its header", 0));
     }
+    // Lengths that do not add up are no lengths, but whatever a comment said before a bit fell.
+    if packets.is_some_and(|sum| len.map(|len| len.saturating_sub(header_len)) != Some(sum)) {
+        return Err(malformed(
+            "a PLT whose packets are not those of its tile-part",
+            0,
+        ));
+    }
     Ok(TilePart { len, header_len })
+}
+
+/// Adds up the packet lengths of a PLT: seven bits a byte, the highest bit set but in the last
+/// (T.800 A.7.3). `None` if they do not end where the segment does.
+fn packet_bytes(lengths: &[u8]) -> Option<u64> {
+    let (mut sum, mut length, mut is_open) = (0_u64, 0_u64, false);
+    for byte in lengths {
+        length = length
+            .checked_mul(128)?
+            .checked_add(u64::from(byte & 0x7F))?;
+        is_open = byte & 0x80 != 0;
+        if !is_open {
+            sum = sum.checked_add(length)?;
+            length = 0;
+        }
+    }
+    (!is_open).then_some(sum)
 }
 
 /// Checks that packet data holds no marker but those that T.800 allows there.

@@ -1,15 +1,8 @@
 //! Walks the marker segments of a tile, and of the tables that tiles share.
 
+use super::tables::Tables;
 use super::{Component, Facts, marker};
 use crate::error::StreamError;
-
-/// Numbers of table slots: quantisation 0-3, DC Huffman 0-3, AC Huffman 0-3 (T.81 B.2.4).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Slots {
-    pub(crate) quantisation: [bool; 4],
-    pub(crate) dc: [bool; 4],
-    pub(crate) ac: [bool; 4],
-}
 
 /// One marker segment, its marker and length included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +27,8 @@ pub struct Header<'a> {
     pub len: usize,
     /// How many `APPn` and COM segments it holds; none of them goes out.
     pub dropped: u32,
-    pub(crate) table_segments: Vec<Segment<'a>>,
+    /// The tables that the stream defines itself.
+    pub(crate) tables: Tables<'a>,
     pub(crate) frame: Segment<'a>,
     pub(crate) restart: Option<Segment<'a>>,
     pub(crate) scan: Segment<'a>,
@@ -58,8 +52,8 @@ impl Header<'_> {
 /// The tables that the tiles of a level share (tag 347), cleaned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SharedTables {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) slots: Slots,
+    /// DQT and DHT segments, each checked.
+    bytes: Vec<u8>,
     /// How many segments were dropped: comments, applications, restart interval.
     pub dropped: u32,
 }
@@ -69,6 +63,19 @@ impl SharedTables {
     #[must_use]
     pub fn byte_count(&self) -> u64 {
         u64::try_from(self.bytes.len()).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn tables(&self) -> Result<Tables<'_>, StreamError> {
+        let mut tables = Tables::default();
+        let mut cursor = Cursor {
+            bytes: &self.bytes,
+            at: 0,
+        };
+        while cursor.at < self.bytes.len() {
+            let code = cursor.marker()?;
+            tables.read(cursor.segment(code)?)?;
+        }
+        Ok(tables)
     }
 }
 
@@ -157,7 +164,7 @@ pub fn parse_shared_tables(bytes: &[u8]) -> Result<SharedTables, StreamError> {
             marker::EOI => break,
             marker::DQT | marker::DHT => {
                 let segment = cursor.segment(code)?;
-                read_tables(segment, &mut shared.slots)?;
+                Tables::default().read(segment)?;
                 shared.bytes.extend_from_slice(segment.bytes);
             }
             marker::DRI | marker::COM | marker::APP0..=marker::APP15 => {
@@ -181,7 +188,7 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header<'_>, StreamError> {
     if cursor.marker()? != marker::SOI {
         return Err(malformed("no SOI", 0));
     }
-    let mut tables = Vec::new();
+    let mut tables = Tables::default();
     let (mut frame, mut restart) = (None, None);
     let (mut dropped, mut jfif, mut adobe_transform) = (0_u32, false, None);
     loop {
@@ -209,13 +216,13 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header<'_>, StreamError> {
                     facts,
                     len,
                     dropped,
-                    table_segments: tables,
+                    tables,
                     frame,
                     restart,
                     scan,
                 });
             }
-            marker::DQT | marker::DHT => tables.push(cursor.segment(code)?),
+            marker::DQT | marker::DHT => tables.read(cursor.segment(code)?)?,
             marker::DRI => restart = Some(cursor.segment(code)?),
             marker::COM | marker::APP0..=marker::APP15 => {
                 let segment = cursor.segment(code)?;
@@ -236,16 +243,6 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header<'_>, StreamError> {
             marker::EOI => return Err(malformed("EOI before SOS", at)),
             _ => return Err(malformed("a marker that does not belong into a header", at)),
         }
-    }
-}
-
-/// Calls `visit` with the marker and payload of each DQT and DHT segment of a header.
-pub(crate) fn for_each_table<'a>(bytes: &'a [u8], mut visit: impl FnMut(u8, &'a [u8])) {
-    let Ok(header) = parse_header(bytes) else {
-        return;
-    };
-    for segment in header.table_segments {
-        visit(segment.marker, segment.payload());
     }
 }
 
@@ -326,33 +323,4 @@ fn read_components(
         components.push(component);
     }
     Ok(components)
-}
-
-/// Notes which tables a DQT or DHT segment defines, and checks its length.
-pub(crate) fn read_tables(segment: Segment<'_>, slots: &mut Slots) -> Result<(), StreamError> {
-    let wrong = || malformed("a table of wrong length", 0);
-    let mut rest = segment.payload();
-    while let Some((&first, after)) = rest.split_first() {
-        let (class, id) = (first >> 4, usize::from(first & 15));
-        let (slot, len) = if segment.marker == marker::DQT {
-            match class {
-                0 => (slots.quantisation.get_mut(id), 64),
-                // T.81 B.2.4.1: a picture with 8 bits a sample has none, and no other is copied.
-                1 => return Err(StreamError::Unsupported("a quantisation table of 16 bits")),
-                _ => return Err(malformed("a quantisation table of unknown precision", 0)),
-            }
-        } else {
-            let counts = after.get(..16).ok_or_else(wrong)?;
-            let symbols: usize = counts.iter().map(|&count| usize::from(count)).sum();
-            let slot = match class {
-                0 => slots.dc.get_mut(id),
-                1 => slots.ac.get_mut(id),
-                _ => None,
-            };
-            (slot, symbols.saturating_add(16))
-        };
-        *slot.ok_or_else(|| malformed("a table with an impossible number", 0))? = true;
-        rest = after.get(len..).ok_or_else(wrong)?;
-    }
-    Ok(())
 }

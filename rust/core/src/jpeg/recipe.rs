@@ -1,9 +1,9 @@
 //! Builds the header of a stand-alone frame.
 
-use super::header::{Header, SharedTables, Slots, malformed, read_tables};
-use super::{Colour, Facts, marker};
+use super::header::{Header, SharedTables};
+use super::tables::Tables;
+use super::{Colour, marker};
 use crate::error::StreamError;
-use crate::tables;
 
 /// Adobe marker segment with transform 0: three components, not transformed.
 const APP14_RGB: [u8; 16] = *b"\xFF\xEE\x00\x0EAdobe\x00\x64\x00\x00\x00\x00\x00";
@@ -21,28 +21,6 @@ pub struct Recipe {
     pub rows: u16,
 }
 
-/// Which of the tables that a stream refers to are defined by neither set.
-fn missing(facts: &Facts, slots: &Slots) -> Slots {
-    let mut missing = Slots::default();
-    let lacks =
-        |defined: &[bool; 4], id: u8| !defined.get(usize::from(id)).copied().unwrap_or(false);
-    let mut mark = |defined: &[bool; 4], id: u8, which: fn(&mut Slots) -> &mut [bool; 4]| {
-        if lacks(defined, id)
-            && let Some(slot) = which(&mut missing).get_mut(usize::from(id))
-        {
-            *slot = true;
-        }
-    };
-    for component in &facts.components {
-        mark(&slots.quantisation, component.quantisation, |s| {
-            &mut s.quantisation
-        });
-        mark(&slots.dc, component.dc, |s| &mut s.dc);
-        mark(&slots.ac, component.ac, |s| &mut s.ac);
-    }
-    missing
-}
-
 impl Recipe {
     /// Builds the header of a stand-alone frame, SOI to SOS.
     ///
@@ -50,6 +28,23 @@ impl Recipe {
     ///
     /// [`StreamError`] if the stream lacks a quantisation table, or cannot be a frame.
     pub fn frame_header(&self, header: &Header<'_>) -> Result<Vec<u8>, StreamError> {
+        self.header_with(header, &self.tables_for(header)?)
+    }
+
+    /// The tables that are in effect for a tile: its own, else the shared ones, else the typical.
+    pub(crate) fn tables_for<'a>(&'a self, header: &Header<'a>) -> Result<Tables<'a>, StreamError> {
+        Ok(header
+            .tables
+            .or(self.tables.tables()?)
+            .or(Tables::typical()))
+    }
+
+    /// Builds the header of a frame that is coded with `tables`.
+    pub(crate) fn header_with(
+        &self,
+        header: &Header<'_>,
+        tables: &Tables<'_>,
+    ) -> Result<Vec<u8>, StreamError> {
         header
             .facts
             .check_frame(u32::from(self.columns), u32::from(self.rows))?;
@@ -66,48 +61,13 @@ impl Recipe {
         if self.colour == Colour::Rgb {
             out.extend_from_slice(&APP14_RGB);
         }
-        self.push_tables(header, &mut out)?;
+        tables.write_used(&header.facts.components, &mut out)?;
         self.push_frame(header, &mut out);
         if let Some(restart) = header.restart {
             out.extend_from_slice(restart.bytes);
         }
         self.push_scan(header, &mut out);
         Ok(out)
-    }
-
-    /// Shared tables first, then the tile's own, which override equal numbers.
-    fn push_tables(&self, header: &Header<'_>, out: &mut Vec<u8>) -> Result<(), StreamError> {
-        let mut slots = Slots::default();
-        for segment in &header.table_segments {
-            read_tables(*segment, &mut slots)?;
-        }
-        if missing(&header.facts, &slots) != Slots::default() {
-            out.extend_from_slice(&self.tables.bytes);
-            for (mine, shared) in [
-                (&mut slots.quantisation, &self.tables.slots.quantisation),
-                (&mut slots.dc, &self.tables.slots.dc),
-                (&mut slots.ac, &self.tables.slots.ac),
-            ] {
-                for (slot, &defined) in mine.iter_mut().zip(shared) {
-                    *slot |= defined;
-                }
-            }
-        }
-        for segment in &header.table_segments {
-            out.extend_from_slice(segment.bytes);
-        }
-        let missing = missing(&header.facts, &slots);
-        if missing.quantisation.contains(&true) {
-            return Err(malformed("a quantisation table that nobody defines", 0));
-        }
-        // A stream without Huffman tables means those of T.81 Annex K, as motion JPEG does.
-        for (id, _) in (0_u8..).zip(missing.dc).filter(|(_, absent)| *absent) {
-            out.extend(tables::dht_segment(0, id));
-        }
-        for (id, _) in (0_u8..).zip(missing.ac).filter(|(_, absent)| *absent) {
-            out.extend(tables::dht_segment(1, id));
-        }
-        Ok(())
     }
 
     fn component_id(&self, position: usize, own: u8) -> u8 {

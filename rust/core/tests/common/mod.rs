@@ -43,14 +43,14 @@ pub(crate) fn dht(class: u8, id: u8) -> Vec<u8> {
     segment(0xC4, &payload)
 }
 
-/// Tables 0 and 1 of each kind.
+/// Tables 0 and 1 of each kind, in the order in which frames hold them.
 pub(crate) fn all_tables(step: u8) -> Vec<u8> {
     [
         dqt(0, step),
         dqt(1, step),
         dht(0, 0),
-        dht(1, 0),
         dht(0, 1),
+        dht(1, 0),
         dht(1, 1),
     ]
     .concat()

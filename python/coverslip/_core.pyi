@@ -30,6 +30,7 @@ __all__ = [
     "join_jpeg",
     "plan_jpeg",
     "plan_jpeg2000",
+    "retile",
     "verify_instance",
     "write_instance",
 ]
@@ -210,6 +211,27 @@ def plan_jpeg2000(
     on_progress: _Progress = None,
 ) -> FramePlan:
     """Look at every tile and plan its frame; ``blank`` stands for missing tiles."""
+
+def retile(
+    source: Source,
+    spool: str | os.PathLike[str],
+    *,
+    picture: tuple[int, int],
+    size: tuple[int, int],
+    frame_size: tuple[int, int],
+    colour: Literal["RGB", "YBR", "GREY"],
+    jpeg_tables: bytes,
+    starts: _Uint64Array | None = None,
+    on_progress: _Progress = None,
+) -> tuple[bytes, bytes]:
+    """Cut one JPEG picture into frames without changing a coefficient; progress counts frames.
+
+    ``picture`` is its offset and byte count, ``size`` its width and length, ``frame_size`` width
+    and length of a frame, both whole MCUs. ``starts`` are the offsets of its restart intervals
+    from its own start: a hint that is checked. The frames become stand-alone JPEG streams in a
+    new file ``spool``; returned are their offsets and byte counts there, row by row, as
+    little-endian ``uint64``.
+    """
 
 def write_instance(
     source: Source,

@@ -124,6 +124,12 @@ impl<'a> TileReader<'a> {
         }
     }
 
+    /// The start of a JPEG tile, with all of its header.
+    pub(crate) fn read_header(&mut self) -> Result<Vec<u8>, Fault> {
+        let len = self.parse_start(|start| Ok(jpeg::parse_header(start)?.len))?;
+        Ok(self.start.get(..len).unwrap_or_default().to_vec())
+    }
+
     /// Notes how long a header was: those of one level are alike, and short reads are cheap.
     fn expect_header(&mut self, len: u64) {
         self.first_read = len.saturating_add(HEADER_MARGIN);

@@ -4,18 +4,21 @@
 //! Note 2, T.81 B.4 and B.5). DICOM wants the interchange format: all tables in every frame
 //! (PS3.5 A.4.1). Only headers are read and written here; entropy-coded data is never touched.
 
+pub(crate) mod bits;
 mod entropy;
 mod header;
+mod huffman;
+pub(crate) mod mcu;
 mod recipe;
 mod tables;
 
 pub use entropy::{End, find_eoi_at_end, scan_entropy};
 pub use header::{Header, SharedTables, parse_header, parse_shared_tables};
 pub use recipe::Recipe;
-pub(crate) use tables::{Tables, slot};
+pub(crate) use tables::slot;
 
 use crate::error::StreamError;
-use header::malformed;
+pub(crate) use header::malformed;
 
 /// Marker codes of T.81 Table B.1, second byte.
 pub mod marker {
@@ -119,6 +122,12 @@ impl Facts {
     ///
     /// [`StreamError::Unsupported`] with the reason, or [`StreamError::Size`].
     pub fn check_frame(&self, columns: u32, rows: u32) -> Result<(), StreamError> {
+        self.check_process()?;
+        self.check_size(columns, rows)
+    }
+
+    /// Checks all but the size.
+    pub(crate) fn check_process(&self) -> Result<(), StreamError> {
         let unsupported = |what| Err(StreamError::Unsupported(what));
         match self.sof {
             marker::SOF0 | marker::SOF1 => {}
@@ -141,6 +150,11 @@ impl Facts {
                 0,
             ));
         }
+        Ok(())
+    }
+
+    /// Checks that a picture of the given size has as many MCUs.
+    pub(crate) fn check_size(&self, columns: u32, rows: u32) -> Result<(), StreamError> {
         let (own_columns, own_rows) = (u32::from(self.columns), u32::from(self.rows));
         let fits = |have: u32, have_mcus: u32, want_mcus: u32| have == 0 || have_mcus == want_mcus;
         let have = self.mcus(own_columns, own_rows);

@@ -16,6 +16,10 @@ pub struct Limits {
     pub tile_bytes: u64,
     /// Pixels of one tile, 8192x8192: a blank frame is made of as many, whatever the file has.
     pub tile_pixels: u64,
+    /// Bytes of a JPEG picture that must be read together, since no restart marker divides them.
+    ///
+    /// Scanners divide large levels; 256 MiB hold some 30000x30000 pixels of tissue without.
+    pub picture_bytes: u64,
     /// Tile-parts in one JPEG 2000 tile: one for each resolution of each quality layer is usual.
     pub tile_parts: u64,
     /// Bytes kept for frame headers that differ from tile to tile.
@@ -47,6 +51,7 @@ impl Default for Limits {
             tile_header_bytes: 1 << 20,
             tile_bytes: 64 << 20,
             tile_pixels: 1 << 26,
+            picture_bytes: 256 << 20,
             tile_parts: 4096,
             kept_header_bytes: 4 << 20,
         }

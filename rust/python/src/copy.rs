@@ -91,7 +91,7 @@ impl TileIndex {
 }
 
 /// Copies a buffer of `uint64`, so that no thread can change it under us.
-fn unsigned(py: Python<'_>, array: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
+pub(crate) fn unsigned(py: Python<'_>, array: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
     PyBuffer::<u64>::get(array)?.to_vec(py)
 }
 
@@ -160,10 +160,19 @@ fn plan(
 }
 
 /// The result of a watched call; what a handler raised comes first.
-fn finish<T>(result: Result<T, coverslip_core::Error>, watch: PyWatch) -> PyResult<T> {
+pub(crate) fn finish<T>(result: Result<T, coverslip_core::Error>, watch: PyWatch) -> PyResult<T> {
     match watch.into_raised() {
         Some(raised) => Err(raised),
         None => result.map_err(into_py_err),
+    }
+}
+
+pub(crate) fn jpeg_colour(name: &str) -> PyResult<jpeg::Colour> {
+    match name {
+        "RGB" => Ok(jpeg::Colour::Rgb),
+        "YBR" => Ok(jpeg::Colour::Ybr),
+        "GREY" => Ok(jpeg::Colour::Grey),
+        _ => Err(PyValueError::new_err("colour must be RGB, YBR or GREY")),
     }
 }
 
@@ -180,12 +189,7 @@ pub(crate) fn plan_jpeg(
     jpeg_tables: &[u8],
     on_progress: Option<Py<PyAny>>,
 ) -> PyResult<FramePlan> {
-    let colour = match colour {
-        "RGB" => jpeg::Colour::Rgb,
-        "YBR" => jpeg::Colour::Ybr,
-        "GREY" => jpeg::Colour::Grey,
-        _ => return Err(PyValueError::new_err("colour must be RGB, YBR or GREY")),
-    };
+    let colour = jpeg_colour(colour)?;
     let tables = jpeg::parse_shared_tables(jpeg_tables)
         .map_err(|error| into_py_err(coverslip_core::Error::JpegTables(error)))?;
     let codec = Codec::Jpeg(jpeg::Recipe {

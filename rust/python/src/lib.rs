@@ -3,6 +3,7 @@
 mod copy;
 mod errors;
 mod inspect;
+mod retile;
 mod watch;
 
 use pyo3::prelude::*;
@@ -23,6 +24,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(inspect::join_jpeg, module)?)?;
     module.add_function(wrap_pyfunction!(copy::plan_jpeg, module)?)?;
     module.add_function(wrap_pyfunction!(copy::plan_jpeg2000, module)?)?;
+    module.add_function(wrap_pyfunction!(retile::retile, module)?)?;
     module.add_function(wrap_pyfunction!(copy::write_instance, module)?)?;
     module.add_function(wrap_pyfunction!(copy::verify_instance, module)?)?;
     Ok(())

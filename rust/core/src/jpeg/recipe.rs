@@ -28,6 +28,9 @@ impl Recipe {
     ///
     /// [`StreamError`] if the stream lacks a quantisation table, or cannot be a frame.
     pub fn frame_header(&self, header: &Header<'_>) -> Result<Vec<u8>, StreamError> {
+        header
+            .facts
+            .check_frame(u32::from(self.columns), u32::from(self.rows))?;
         self.header_with(header, &self.tables_for(header)?)
     }
 
@@ -45,9 +48,6 @@ impl Recipe {
         header: &Header<'_>,
         tables: &Tables<'_>,
     ) -> Result<Vec<u8>, StreamError> {
-        header
-            .facts
-            .check_frame(u32::from(self.columns), u32::from(self.rows))?;
         let components = match self.colour {
             Colour::Grey => 1,
             Colour::Rgb | Colour::Ybr => 3,

@@ -95,14 +95,6 @@ impl<'a> Tables<'a> {
         }
     }
 
-    /// The same quantisation with the Huffman tables of T.81 Annex K.
-    pub(crate) fn with_typical_huffman(self) -> Self {
-        Self {
-            quantisation: self.quantisation,
-            ..Self::typical()
-        }
-    }
-
     /// Writes a DQT or DHT segment for each table that one of the components uses.
     ///
     /// # Errors

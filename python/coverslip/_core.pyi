@@ -21,15 +21,19 @@ __all__ = [
     "FramePlan",
     "Jpeg2000Facts",
     "JpegFacts",
+    "JpegFrames",
+    "Picture",
     "Source",
     "TileIndex",
     "VerifyReport",
     "WriteReport",
     "__version__",
+    "inspect_picture",
     "inspect_tile",
     "join_jpeg",
     "plan_jpeg",
     "plan_jpeg2000",
+    "prove_retiled",
     "retile",
     "verify_instance",
     "write_instance",
@@ -212,25 +216,63 @@ def plan_jpeg2000(
 ) -> FramePlan:
     """Look at every tile and plan its frame; ``blank`` stands for missing tiles."""
 
+@final
+class Picture:
+    """One JPEG stream that holds a whole level of ``width`` x ``length`` pixels.
+
+    ``starts`` are the offsets of its restart intervals from its own start: a hint that is
+    checked. ``private`` has shape (n, 2): offset and byte count of what no frame may touch.
+    """
+
+    def __new__(
+        cls,
+        offset: int,
+        byte_count: int,
+        *,
+        width: int,
+        length: int,
+        private: _Uint64Array,
+        starts: _Uint64Array | None = None,
+    ) -> Picture: ...
+
+@final
+class JpegFrames:
+    """How the frames of a picture are made: their size, in whole MCUs, and their colour."""
+
+    def __new__(
+        cls, *, columns: int, rows: int, colour: Literal["RGB", "YBR", "GREY"], jpeg_tables: bytes
+    ) -> JpegFrames: ...
+
+def inspect_picture(source: Source, picture: Picture) -> JpegFacts:
+    """Return what the header of a picture says, if it can be cut into frames."""
+
 def retile(
     source: Source,
+    picture: Picture,
+    frames: JpegFrames,
     spool: str | os.PathLike[str],
     *,
-    picture: tuple[int, int],
-    size: tuple[int, int],
-    frame_size: tuple[int, int],
-    colour: Literal["RGB", "YBR", "GREY"],
-    jpeg_tables: bytes,
-    starts: _Uint64Array | None = None,
     on_progress: _Progress = None,
 ) -> tuple[bytes, bytes]:
-    """Cut one JPEG picture into frames without changing a coefficient; progress counts frames.
+    """Cut a picture into frames without changing a coefficient; progress counts frames.
 
-    ``picture`` is its offset and byte count, ``size`` its width and length, ``frame_size`` width
-    and length of a frame, both whole MCUs. ``starts`` are the offsets of its restart intervals
-    from its own start: a hint that is checked. The frames become stand-alone JPEG streams in a
-    new file ``spool``; returned are their offsets and byte counts there, row by row, as
-    little-endian ``uint64``.
+    The frames become stand-alone JPEG streams in a new file ``spool``. Returned are their
+    offsets and byte counts there, row by row, as little-endian ``uint64``.
+    """
+
+def prove_retiled(
+    source: Source,
+    picture: Picture,
+    frames: JpegFrames,
+    spool: Source,
+    offsets: _Uint64Array,
+    byte_counts: _Uint64Array,
+    *,
+    on_progress: _Progress = None,
+) -> None:
+    """Decode picture and frames symbol by symbol and compare; progress counts frames.
+
+    Raises `VerificationError` if a coefficient or a quantisation step differs.
     """
 
 def write_instance(

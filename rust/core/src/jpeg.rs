@@ -5,6 +5,7 @@
 //! (PS3.5 A.4.1). Only headers are read and written here; entropy-coded data is never touched.
 
 pub(crate) mod bits;
+pub(crate) mod coefficients;
 mod entropy;
 mod header;
 mod huffman;
@@ -15,7 +16,7 @@ mod tables;
 pub use entropy::{End, find_eoi_at_end, scan_entropy};
 pub use header::{Header, SharedTables, parse_header, parse_shared_tables};
 pub use recipe::Recipe;
-pub(crate) use tables::slot;
+pub(crate) use tables::{Tables, slot};
 
 use crate::error::StreamError;
 pub(crate) use header::malformed;

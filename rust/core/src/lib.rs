@@ -36,7 +36,7 @@ pub use error::{Error, Kind, StreamError};
 pub use frame::FramePlan;
 pub use limits::Limits;
 pub use plan::plan_frames;
-pub use retile::{Picture, retile};
+pub use retile::{Picture, inspect_picture, prove_retiled, retile};
 pub use source::Source;
 pub use tiles::{ByteRange, TileIndex};
 pub use verify::{VerifyReport, verify_instance};

@@ -118,7 +118,7 @@ fn check_lengths(ranges: &[ByteRange], limits: &Limits) -> Result<(), Error> {
 }
 
 /// Checks that no tile shares a byte with what must not go out.
-fn check_disjoint(ranges: &[ByteRange], private: Vec<ByteRange>) -> Result<(), Error> {
+pub(crate) fn check_disjoint(ranges: &[ByteRange], private: Vec<ByteRange>) -> Result<(), Error> {
     let private = merge(private);
     for (tile, &range) in (0..).zip(ranges) {
         let end = range.offset.saturating_add(range.byte_count);

@@ -73,12 +73,7 @@ impl TileIndex {
             ));
         }
         let tiles = offsets.into_iter().zip(byte_counts).map(to_range).collect();
-        let private = unsigned(py, private)?;
-        let (pairs, _) = private.as_chunks::<2>();
-        let private = pairs
-            .iter()
-            .map(|&[offset, count]| to_range((offset, count)))
-            .collect();
+        let private = pairs(py, private)?;
         let file_len = source.0.stamp().len;
         py.detach(|| coverslip_core::TileIndex::new(tiles, private, file_len, &Limits::default()))
             .map(Self)
@@ -93,6 +88,16 @@ impl TileIndex {
 /// Copies a buffer of `uint64`, so that no thread can change it under us.
 pub(crate) fn unsigned(py: Python<'_>, array: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
     PyBuffer::<u64>::get(array)?.to_vec(py)
+}
+
+/// Ranges of an array of shape (n, 2).
+pub(crate) fn pairs(py: Python<'_>, array: &Bound<'_, PyAny>) -> PyResult<Vec<ByteRange>> {
+    let numbers = unsigned(py, array)?;
+    let (pairs, _) = numbers.as_chunks::<2>();
+    Ok(pairs
+        .iter()
+        .map(|&[offset, count]| to_range((offset, count)))
+        .collect())
 }
 
 fn to_range((offset, byte_count): (u64, u64)) -> ByteRange {

@@ -4,21 +4,78 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use coverslip_core::{ByteRange, Error, Limits, Picture, jpeg};
+use coverslip_core::{ByteRange, Error, Limits, jpeg};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::copy::{Source, finish, jpeg_colour, unsigned};
+use crate::copy::{Source, finish, jpeg_colour, pairs, unsigned};
 use crate::errors::into_py_err;
+use crate::inspect::JpegFacts;
 use crate::watch::PyWatch;
+
+/// One JPEG stream that holds a whole level.
+#[pyclass(frozen, module = "coverslip._core")]
+pub(crate) struct Picture(coverslip_core::Picture);
+
+#[pymethods]
+impl Picture {
+    #[new]
+    #[pyo3(signature = (offset, byte_count, *, width, length, private, starts = None))]
+    fn new(
+        py: Python<'_>,
+        offset: u64,
+        byte_count: u64,
+        width: u32,
+        length: u32,
+        private: &Bound<'_, PyAny>,
+        starts: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        Ok(Self(coverslip_core::Picture {
+            range: ByteRange { offset, byte_count },
+            columns: width,
+            rows: length,
+            starts: starts.map(|starts| unsigned(py, starts)).transpose()?,
+            private: pairs(py, private)?,
+        }))
+    }
+}
+
+/// Reads what the header of a picture says, and checks that it can be cut.
+#[pyfunction]
+pub(crate) fn inspect_picture(
+    py: Python<'_>,
+    source: &Source,
+    picture: &Picture,
+) -> PyResult<JpegFacts> {
+    py.detach(|| coverslip_core::inspect_picture(source.core(), &picture.0, &Limits::default()))
+        .map(|facts| JpegFacts::from(&facts))
+        .map_err(into_py_err)
+}
+
+/// How the frames of a picture are made.
+#[pyclass(frozen, module = "coverslip._core")]
+pub(crate) struct JpegFrames(jpeg::Recipe);
+
+#[pymethods]
+impl JpegFrames {
+    #[new]
+    #[pyo3(signature = (*, columns, rows, colour, jpeg_tables))]
+    fn new(columns: u16, rows: u16, colour: &str, jpeg_tables: &[u8]) -> PyResult<Self> {
+        Ok(Self(jpeg::Recipe {
+            tables: jpeg::parse_shared_tables(jpeg_tables)
+                .map_err(|error| into_py_err(Error::JpegTables(error)))?,
+            colour: jpeg_colour(colour)?,
+            columns,
+            rows,
+        }))
+    }
+}
 
 /// Offsets and byte counts of the frames in the spool, as little-endian `uint64`.
 type Ranges<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 
 #[pyfunction]
-#[pyo3(signature = (source, spool, *, picture, size, frame_size, colour, jpeg_tables,
-                    starts = None, on_progress = None))]
-#[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+#[pyo3(signature = (source, picture, frames, spool, *, on_progress = None))]
 #[allow(
     clippy::needless_pass_by_value,
     reason = "the conversion from Python gives a value"
@@ -26,31 +83,11 @@ type Ranges<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 pub(crate) fn retile<'py>(
     py: Python<'py>,
     source: &Source,
+    picture: &Picture,
+    frames: &JpegFrames,
     spool: PathBuf,
-    picture: (u64, u64),
-    size: (u32, u32),
-    frame_size: (u16, u16),
-    colour: &str,
-    jpeg_tables: &[u8],
-    starts: Option<&Bound<'py, PyAny>>,
     on_progress: Option<Py<PyAny>>,
 ) -> PyResult<Ranges<'py>> {
-    let recipe = jpeg::Recipe {
-        tables: jpeg::parse_shared_tables(jpeg_tables)
-            .map_err(|error| into_py_err(Error::JpegTables(error)))?,
-        colour: jpeg_colour(colour)?,
-        columns: frame_size.0,
-        rows: frame_size.1,
-    };
-    let picture = Picture {
-        range: ByteRange {
-            offset: picture.0,
-            byte_count: picture.1,
-        },
-        columns: size.0,
-        rows: size.1,
-        starts: starts.map(|starts| unsigned(py, starts)).transpose()?,
-    };
     let mut watch = PyWatch::new(on_progress);
     let result = py.detach(|| {
         let file = OpenOptions::new()
@@ -59,14 +96,54 @@ pub(crate) fn retile<'py>(
             .mode(0o600)
             .open(&spool)?;
         let limits = Limits::default();
-        coverslip_core::retile(source.core(), &picture, &recipe, &file, &limits, &mut watch)
+        coverslip_core::retile(
+            source.core(),
+            &picture.0,
+            &frames.0,
+            &file,
+            &limits,
+            &mut watch,
+        )
     });
-    let frames = finish(result, watch)?;
+    let ranges = finish(result, watch)?;
     let bytes = |field: fn(&ByteRange) -> u64| -> Vec<u8> {
-        frames.iter().flat_map(|f| field(f).to_le_bytes()).collect()
+        let numbers = ranges.iter().map(field);
+        numbers.flat_map(u64::to_le_bytes).collect()
     };
     Ok((
-        PyBytes::new(py, &bytes(|frame| frame.offset)),
-        PyBytes::new(py, &bytes(|frame| frame.byte_count)),
+        PyBytes::new(py, &bytes(|range| range.offset)),
+        PyBytes::new(py, &bytes(|range| range.byte_count)),
     ))
+}
+
+#[pyfunction]
+#[pyo3(signature = (source, picture, frames, spool, offsets, byte_counts, *, on_progress = None))]
+#[allow(clippy::too_many_arguments, reason = "as the docstring has them")]
+pub(crate) fn prove_retiled(
+    py: Python<'_>,
+    source: &Source,
+    picture: &Picture,
+    frames: &JpegFrames,
+    spool: &Source,
+    offsets: &Bound<'_, PyAny>,
+    byte_counts: &Bound<'_, PyAny>,
+    on_progress: Option<Py<PyAny>>,
+) -> PyResult<()> {
+    let offsets = unsigned(py, offsets)?.into_iter();
+    let ranges: Vec<ByteRange> = offsets
+        .zip(unsigned(py, byte_counts)?)
+        .map(|(offset, byte_count)| ByteRange { offset, byte_count })
+        .collect();
+    let mut watch = PyWatch::new(on_progress);
+    let result = py.detach(|| {
+        coverslip_core::prove_retiled(
+            source.core(),
+            &picture.0,
+            &frames.0,
+            (spool.core(), &ranges),
+            &Limits::default(),
+            &mut watch,
+        )
+    });
+    finish(result, watch)
 }

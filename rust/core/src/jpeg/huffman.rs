@@ -106,10 +106,25 @@ pub(crate) fn difference(value: i32) -> (u8, u32) {
 
 /// A symbol that was looked up.
 #[derive(Debug, Clone, Copy, Default)]
-struct Symbol {
+pub(crate) struct Symbol {
     /// Length of the code; 0 if there is none.
-    code_len: u8,
-    value: u8,
+    pub(crate) code_len: u8,
+    pub(crate) value: u8,
+}
+
+/// The signed value of `size` bits behind a code at the high end of `window` (T.81 F.2.2.1).
+#[inline]
+pub(crate) fn extend(window: u64, code_len: u8, size: u8) -> i32 {
+    if size == 0 {
+        return 0;
+    }
+    let raw = (window << code_len) >> 64_u8.wrapping_sub(size);
+    let raw = i32::try_from(raw).unwrap_or(0);
+    if raw >> size.wrapping_sub(1) == 0 {
+        raw.wrapping_sub(1 << size).wrapping_add(1)
+    } else {
+        raw
+    }
 }
 
 /// Looks up one symbol at a time.
@@ -142,7 +157,7 @@ impl Decoder {
 
     /// The symbol at the high end of `window` and the length of its code.
     #[inline]
-    fn symbol(&self, window: u64) -> Option<Symbol> {
+    pub(crate) fn symbol(&self, window: u64) -> Option<Symbol> {
         let index = usize::try_from(window >> (64 - LOOKUP_BITS)).unwrap_or(usize::MAX);
         match self.first.get(index) {
             Some(symbol) if symbol.code_len > 0 => Some(*symbol),
@@ -164,30 +179,22 @@ impl Decoder {
             })
     }
 
-    /// The DC difference at the high end of `window`, and the bits that it takes (T.81 F.2.2.1).
+    /// The DC difference at the high end of `window`, and the bits that it takes.
     #[inline]
     pub(crate) fn difference(&self, window: u64) -> Result<(i32, usize), StreamError> {
         let symbol = self.symbol(window).ok_or_else(no_code)?;
-        let (len, size) = (u32::from(symbol.code_len), u32::from(symbol.value));
-        if size == 0 {
-            return Ok((0, usize::from(symbol.code_len)));
-        }
-        if size > 15 {
+        if symbol.value > 15 {
             return Err(malformed("a DC difference of more than 15 bits", 0));
         }
-        let raw = (window << len) >> 64_u32.wrapping_sub(size);
-        let raw = i32::try_from(raw).unwrap_or(0);
-        let is_negative = raw >> size.wrapping_sub(1) == 0;
-        let value = if is_negative {
-            raw.wrapping_sub(1 << size).wrapping_add(1)
-        } else {
-            raw
-        };
-        Ok((value, usize::try_from(len.wrapping_add(size)).unwrap_or(0)))
+        let len = symbol.code_len.wrapping_add(symbol.value);
+        Ok((
+            extend(window, symbol.code_len, symbol.value),
+            usize::from(len),
+        ))
     }
 }
 
-fn no_code() -> StreamError {
+pub(crate) fn no_code() -> StreamError {
     malformed("a code that its Huffman table does not have", 0)
 }
 

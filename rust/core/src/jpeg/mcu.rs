@@ -18,10 +18,10 @@ pub(crate) type DcValues = [i32; COMPONENTS];
 
 /// A block of an MCU: its component, and which of the two tables of a kind it uses.
 #[derive(Debug, Clone, Copy)]
-struct Block {
-    component: usize,
-    dc: usize,
-    ac: usize,
+pub(crate) struct Block {
+    pub(crate) component: usize,
+    pub(crate) dc: usize,
+    pub(crate) ac: usize,
 }
 
 /// How the MCUs of a picture are coded.
@@ -32,7 +32,8 @@ pub(crate) struct Scan {
     ac: [Option<Skipper>; 2],
 }
 
-fn blocks_of(facts: &Facts) -> Vec<Block> {
+/// The blocks of an MCU in their order.
+pub(crate) fn blocks_of(facts: &Facts) -> Vec<Block> {
     let is_single = facts.components.len() == 1;
     let mut blocks = Vec::new();
     for (component, selectors) in facts.components.iter().enumerate() {

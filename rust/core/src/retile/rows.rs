@@ -3,8 +3,9 @@
 use super::Picture;
 use crate::error::{Error, StreamError};
 use crate::jpeg::bits::{Bits, is_restart, split_interval};
-use crate::jpeg::mcu::{FrameData, Pen, Position, Scan};
+use crate::jpeg::mcu::Position;
 use crate::jpeg::{Header, Recipe, malformed, marker};
+use crate::limits::Limits;
 use crate::source::Source;
 
 /// Bytes that a search for restart markers reads at a time.
@@ -71,18 +72,19 @@ impl Rows {
         self.down.div_ceil(self.frame_down)
     }
 
-    pub(super) fn frame_count(&self) -> usize {
-        let count = u64::from(self.frames_across()).saturating_mul(self.frames_down().into());
-        usize::try_from(count).unwrap_or(usize::MAX)
+    /// Frames in a row.
+    pub(super) fn columns(&self) -> usize {
+        usize::try_from(self.frames_across()).unwrap_or(usize::MAX)
     }
 
-    pub(super) fn first_frame(&self, group: usize) -> usize {
-        let row = usize::try_from(self.frame_rows_in_group).unwrap_or(usize::MAX);
-        let across = usize::try_from(self.frames_across()).unwrap_or(usize::MAX);
-        group.saturating_mul(row).saturating_mul(across)
+    /// Number of the first frame of a group.
+    pub(super) fn first_frame(&self, group: u32) -> usize {
+        let row = group.saturating_mul(self.frame_rows_in_group);
+        let row = usize::try_from(row).unwrap_or(usize::MAX);
+        row.saturating_mul(self.columns())
     }
 
-    fn groups(&self) -> u32 {
+    pub(super) fn groups(&self) -> u32 {
         self.frames_down().div_ceil(self.frame_rows_in_group.max(1))
     }
 
@@ -95,7 +97,7 @@ impl Rows {
     }
 
     /// Where in the source each group begins, and where the picture ends.
-    pub(super) fn starts(&self, source: &Source, picture: &Picture) -> Result<Vec<u64>, Error> {
+    pub(super) fn starts(&self, source: &Source, picture: &Picture) -> Result<Starts, Error> {
         let begin = picture.range.offset.saturating_add(self.data_start);
         let end = picture
             .range
@@ -109,7 +111,7 @@ impl Rows {
             }
         }
         starts.push(end);
-        Ok(starts)
+        Ok(Starts(starts))
     }
 
     /// The recorded starts, if each stands behind the right restart marker.
@@ -195,8 +197,7 @@ impl Rows {
     }
 
     /// Begins to walk one group of rows, whose bytes are at hand.
-    pub(super) fn walk<'a>(&'a self, group: usize, bytes: &'a [u8]) -> Walk<'a> {
-        let group = u32::try_from(group).unwrap_or(u32::MAX);
+    pub(super) fn walk<'a>(&'a self, group: u32, bytes: &'a [u8]) -> Walk<'a> {
         let first = group.saturating_mul(self.frame_rows_in_group);
         Walk {
             rows: self,
@@ -210,6 +211,36 @@ impl Rows {
                 .saturating_add(self.frame_rows_in_group)
                 .min(self.frames_down()),
         }
+    }
+}
+
+/// Where in the source the groups lie, and where the last one ends.
+pub(super) struct Starts(Vec<u64>);
+
+impl Starts {
+    /// Reads the entropy-coded data of a group.
+    pub(super) fn read(
+        &self,
+        source: &Source,
+        group: u32,
+        limits: &Limits,
+    ) -> Result<Vec<u8>, Error> {
+        let index = usize::try_from(group).unwrap_or(usize::MAX);
+        let (start, end) = match self.0.get(index..) {
+            Some([start, end, ..]) => (*start, *end),
+            _ => return Err(Error::SourceChanged),
+        };
+        let len = end.saturating_sub(start);
+        if len > limits.picture_bytes {
+            return Err(Error::Limit {
+                what: format!("{len} bytes of JPEG data that can only be read together"),
+                name: "picture_bytes",
+                limit: limits.picture_bytes,
+            });
+        }
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+        source.read_exact_at(&mut bytes, start)?;
+        Ok(bytes)
     }
 }
 
@@ -234,42 +265,47 @@ pub(super) struct Walk<'a> {
     end_row: u32,
 }
 
-impl Walk<'_> {
-    /// Returns the data of the next row of frames, `None` behind the last.
-    pub(super) fn next_frames(
+/// What is done with the MCUs of a row of frames, from left to right and from top to bottom.
+pub(super) trait Visit {
+    /// Takes `mcus` MCUs at a position and moves it behind them; they belong into one frame.
+    fn take(
         &mut self,
-        scan: &Scan,
-        pen: &Pen,
-    ) -> Result<Option<Vec<FrameData>>, StreamError> {
-        if self.frame_row >= self.end_row {
-            return Ok(None);
-        }
-        let rows = self.rows;
-        let mut frames: Vec<_> = (0..rows.frames_across())
-            .map(|_| FrameData::default())
-            .collect();
-        let first = self.frame_row.saturating_mul(rows.frame_down);
-        let present = rows.down.saturating_sub(first).min(rows.frame_down);
-        let missing_rows = rows.frame_down.saturating_sub(present);
-        for _ in 0..present {
-            self.walk_row(&mut frames, scan, pen)?;
-        }
-        for frame in &mut frames {
-            frame.push_blank(pen, missing_rows.saturating_mul(rows.frame_across));
-        }
-        self.frame_row = self.frame_row.saturating_add(1);
-        Ok(Some(frames))
+        column: usize,
+        bits: &Bits,
+        position: &mut Position,
+        mcus: u32,
+    ) -> Result<(), StreamError>;
+
+    /// Is told that a frame goes on with `mcus` MCUs that the picture does not have.
+    fn pad(&mut self, column: usize, mcus: u32) -> Result<(), StreamError>;
+}
+
+impl Walk<'_> {
+    /// Whether every row of frames of the group was gone through.
+    pub(super) fn is_done(&self) -> bool {
+        self.frame_row >= self.end_row
     }
 
-    fn walk_row(
-        &mut self,
-        frames: &mut [FrameData],
-        scan: &Scan,
-        pen: &Pen,
-    ) -> Result<(), StreamError> {
+    /// Goes through the next row of frames.
+    pub(super) fn frame_row(&mut self, visit: &mut impl Visit) -> Result<(), StreamError> {
+        let rows = self.rows;
+        let first = self.frame_row.saturating_mul(rows.frame_down);
+        let present = rows.down.saturating_sub(first).min(rows.frame_down);
+        for _ in 0..present {
+            self.row(visit)?;
+        }
+        let missing = rows.frame_down.saturating_sub(present);
+        for column in 0..rows.columns() {
+            visit.pad(column, missing.saturating_mul(rows.frame_across))?;
+        }
+        self.frame_row = self.frame_row.saturating_add(1);
+        Ok(())
+    }
+
+    fn row(&mut self, visit: &mut impl Visit) -> Result<(), StreamError> {
         let rows = self.rows;
         let mut left_in_row = rows.across;
-        for frame in frames {
+        for column in 0..rows.columns() {
             let present = left_in_row.min(rows.frame_across);
             let mut left_in_frame = present;
             while left_in_frame > 0 {
@@ -277,12 +313,11 @@ impl Walk<'_> {
                     self.next_interval()?;
                 }
                 let mcus = left_in_frame.min(self.left);
-                let run = scan.run(&self.bits, &mut self.position, mcus)?;
-                frame.push(pen, &self.bits, &run)?;
+                visit.take(column, &self.bits, &mut self.position, mcus)?;
                 self.left = self.left.saturating_sub(mcus);
                 left_in_frame = left_in_frame.saturating_sub(mcus);
             }
-            frame.push_blank(pen, rows.frame_across.saturating_sub(present));
+            visit.pad(column, rows.frame_across.saturating_sub(present))?;
             left_in_row = left_in_row.saturating_sub(present);
         }
         Ok(())

@@ -42,6 +42,7 @@ class InstanceRecord:
     total_pixel_matrix_columns: int
     total_pixel_matrix_rows: int
     frames_copied: int
+    frames_retiled: int
     frames_blank: int
     frames_truncated: int
     """Copied frames whose tile had no end marker; they are among the copied ones."""

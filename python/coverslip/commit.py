@@ -42,6 +42,10 @@ class Staging:
         self._private.mkdir(mode=0o700)
         self.study.mkdir()
 
+    def spool(self, number: int) -> Path:
+        """Return where frames may wait until they are written; not part of the study."""
+        return self._private / f"frames-{number}"
+
     def commit(self) -> Path:
         """Give the study its final name and return it, when all of it is on the disk.
 

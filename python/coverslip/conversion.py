@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from os import PathLike, fspath
 from pathlib import Path
 
-from coverslip import _core, audit, blank
+from coverslip import _core, audit
 from coverslip.colour import Samples
 from coverslip.commit import staging
 from coverslip.deid.policy import Policy, Profile
@@ -16,8 +16,9 @@ from coverslip.deid.scrub import Scrubbed, scrub
 from coverslip.deid.uids import Identity, RandomIdentity
 from coverslip.dicom import modules, part10, wsm
 from coverslip.dicom.geometry import level_spacing
-from coverslip.errors import SourceError, at_level
-from coverslip.model import CleanMetadata, FrameFormat, InstanceSpec, Level, Spacing
+from coverslip.errors import at_level
+from coverslip.frames import PlannedFrames, cut_picture, plan_tiles
+from coverslip.model import CleanMetadata, FrameFormat, InstanceSpec, Level, RouteKind, Spacing
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide, open, require_copy, require_spacing
 from coverslip.verify.frames import read_back
@@ -28,7 +29,7 @@ class Progress:
     """Where a conversion is; numbers only."""
 
     stage: str
-    """``plan`` (tiles), ``write`` (bytes) or ``verify`` (frames)."""
+    """``plan`` (tiles), ``cut`` (frames), ``write`` (bytes) or ``verify`` (frames)."""
     level: int
     done: int
     total: int
@@ -42,6 +43,9 @@ class FrameCounts:
     """What the frames of an instance, or of all instances, are."""
 
     copied: int
+    """The bytes of tiles as they are."""
+    retiled: int
+    """Cut from a larger picture, coefficients as they are."""
     blank: int
     truncated: int
     """Copied frames whose tile had no end marker; it was added."""
@@ -88,8 +92,12 @@ class _Planned:
     number: int
     level: Level
     frame_format: FrameFormat
-    plan: _core.FramePlan
+    frames: PlannedFrames
     spec: InstanceSpec
+
+    @property
+    def plan(self) -> _core.FramePlan:
+        return self.frames.plan
 
 
 def convert(
@@ -164,18 +172,27 @@ def convert_opened(
     routes = slide.routes(colour=policy.colour)
     for number, route in enumerate(routes):
         require_copy(number, route)
-    planned = [
-        _plan(slide, number, route, spacing, scrubbed.clean, on_progress)
+    # Tiles are planned first: a level that cannot be copied is found before a byte is written.
+    plans = {
+        number: _plan_tiles(slide, number, route, on_progress)
         for number, route in enumerate(routes)
-    ]
+        if route.kind is RouteKind.COPY
+    }
     with staging(out, scrubbed.clean.study_instance_uid) as stage:
         series = stage.study / scrubbed.clean.series_instance_uid
         series.mkdir()
-        _require_room(out, sum(item.plan.frame_bytes for item in planned))
-        written = [
-            _write(slide, item, scrubbed.clean, series, on_progress, verify=verify)
-            for item in planned
-        ]
+        _require_room(out, sum(frames.plan.frame_bytes for frames in plans.values()))
+        planned, written = [], []
+        for number, route in enumerate(routes):
+            frames = plans.get(number)
+            if frames is None:
+                spool = stage.spool(number)
+                frames = _cut(slide, number, route, spool, on_progress, prove=verify)
+            item = _planned(slide, number, route, frames, spacing, scrubbed.clean)
+            planned.append(item)
+            written.append(_write(item, scrubbed.clean, series, on_progress, verify=verify))
+            if frames.spool is not None:
+                frames.spool.unlink()
         notes = _notes(slide, routes, planned)
         certificate = _certificate(scrubbed, policy, planned, written, verify=verify)
         name = f"{scrubbed.clean.container_identifier}.certificate.json"
@@ -193,25 +210,44 @@ def convert_opened(
     )
 
 
-def _plan(
+def _plan_tiles(
+    slide: OpenedSlide, number: int, route: Route, on_progress: OnProgress | None
+) -> PlannedFrames:
+    level = slide.levels[number]
+    total = level.tiles.across * level.tiles.down
+    with at_level(number):
+        return plan_tiles(slide, level, route, _report(on_progress, "plan", number, total))
+
+
+def _cut(
     slide: OpenedSlide,
     number: int,
     route: Route,
+    spool: Path,
+    on_progress: OnProgress | None,
+    *,
+    prove: bool,
+) -> PlannedFrames:
+    level = slide.levels[number]
+    on_frames = _report(on_progress, "cut", number, level.tiles.across * level.tiles.down)
+    _require_room(spool.parent, level.picture.byte_count if level.picture else 0)
+    with at_level(number):
+        return cut_picture(slide, level, route, spool, prove=prove, on_frames=on_frames)
+
+
+def _planned(
+    slide: OpenedSlide,
+    number: int,
+    route: Route,
+    frames: PlannedFrames,
     spacing: Spacing,
     clean: CleanMetadata,
-    on_progress: OnProgress | None,
 ) -> _Planned:
-    """Look at every tile of a level and fix what its instance will be."""
-    level = slide.levels[number]
+    """Fix what the instance of a level will be."""
+    level, base, plan = slide.levels[number], slide.levels[0], frames.plan
     frame_format = route.frame_format
     if frame_format is None:  # `require_copy` has raised by then
         raise AssertionError(route.reason)
-    total = level.tiles.across * level.tiles.down
-    with at_level(number):
-        plan = _frame_plan(
-            slide, level, route, frame_format, _report(on_progress, "plan", number, total)
-        )
-    base = slide.levels[0]
     bytes_a_pixel = frame_format.samples_per_pixel * frame_format.bits_allocated // 8
     uncompressed = level.tile_width * level.tile_length * bytes_a_pixel * plan.frame_count
     spec = InstanceSpec(
@@ -230,56 +266,10 @@ def _plan(
         frame_format=frame_format,
         compression_ratio=uncompressed / plan.frame_bytes,
     )
-    return _Planned(number=number, level=level, frame_format=frame_format, plan=plan, spec=spec)
-
-
-def _frame_plan(
-    slide: OpenedSlide,
-    level: Level,
-    route: Route,
-    frame_format: FrameFormat,
-    on_tiles: Callable[[int], object] | None,
-) -> _core.FramePlan:
-    tiles = _core.TileIndex(
-        slide.source,
-        level.tiles.offsets,
-        level.tiles.byte_counts,
-        slide.description.private_ranges,
-    )
-    if route.jpeg_colour is not None:
-        return _core.plan_jpeg(
-            slide.source,
-            tiles,
-            columns=level.tile_width,
-            rows=level.tile_length,
-            colour=route.jpeg_colour,
-            jpeg_tables=level.jpeg_tables or b"",
-            on_progress=on_tiles,
-        )
-    return _core.plan_jpeg2000(
-        slide.source,
-        tiles,
-        columns=level.tile_width,
-        rows=level.tile_length,
-        set_mct=route.set_mct,
-        blank=_blank(slide, level, frame_format) if route.needs_blank else None,
-        on_progress=on_tiles,
-    )
-
-
-def _blank(slide: OpenedSlide, level: Level, frame_format: FrameFormat) -> bytes:
-    """Return the JPEG 2000 frame that stands for the missing tiles of a level."""
-    tile = int(level.tiles.byte_counts.argmax())
-    offset, byte_count = int(level.tiles.offsets[tile]), int(level.tiles.byte_counts[tile])
-    size = (level.tile_width, level.tile_length)
-    facts = _core.inspect_tile(slide.source, tile, offset, byte_count, *size)
-    if not isinstance(facts, _core.Jpeg2000Facts):
-        raise SourceError(f"tile {tile} is JPEG among JPEG 2000 tiles")
-    return blank.jpeg2000(facts, frame_format, *size)
+    return _Planned(number=number, level=level, frame_format=frame_format, frames=frames, spec=spec)
 
 
 def _write(
-    slide: OpenedSlide,
     item: _Planned,
     clean: CleanMetadata,
     series: Path,
@@ -291,7 +281,7 @@ def _write(
     path = series / f"{item.spec.sop_instance_uid}.dcm"
     header = part10.encode(wsm.build(clean, item.spec), item.frame_format.transfer_syntax_uid)
     report = _core.write_instance(
-        slide.source,
+        item.frames.source,
         item.plan,
         header,
         path,
@@ -301,9 +291,13 @@ def _write(
     if verify:
         frames = _report(on_progress, "verify", item.number, item.plan.frame_count)
         with at_level(item.number):
-            sha256 = read_back(slide.source, item.plan, path, on_progress=frames).sha256
+            sha256 = read_back(item.frames.source, item.plan, path, on_progress=frames).sha256
+    is_cut = item.frames.spool is not None
     counts = FrameCounts(
-        copied=item.plan.copied, blank=item.plan.blank, truncated=item.plan.truncated
+        copied=0 if is_cut else item.plan.copied,
+        retiled=item.plan.copied if is_cut else 0,
+        blank=item.plan.blank,
+        truncated=item.plan.truncated,
     )
     return InstanceResult(
         path=path,
@@ -370,6 +364,7 @@ def _certificate(
             total_pixel_matrix_columns=item.spec.total_pixel_matrix_columns,
             total_pixel_matrix_rows=item.spec.total_pixel_matrix_rows,
             frames_copied=instance.frames.copied,
+            frames_retiled=instance.frames.retiled,
             frames_blank=instance.frames.blank,
             frames_truncated=instance.frames.truncated,
             transfer_syntax_uid=item.frame_format.transfer_syntax_uid,
@@ -391,6 +386,7 @@ def _certificate(
 def _total(counts: list[FrameCounts]) -> FrameCounts:
     return FrameCounts(
         copied=sum(count.copied for count in counts),
+        retiled=sum(count.retiled for count in counts),
         blank=sum(count.blank for count in counts),
         truncated=sum(count.truncated for count in counts),
     )

@@ -118,6 +118,19 @@ class TileIndex:
     down: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One JPEG stream that holds a whole level, as Hamamatsu stores it.
+
+    Nothing here is checked against the file yet: the core does.
+    """
+
+    offset: int
+    byte_count: int
+    starts: Uint64Array | None = field(default=None, repr=False)
+    """Where its restart intervals begin, from its own start, if the file says so."""
+
+
 class Role(StrEnum):
     """What a picture of a slide shows, in the words of DICOM (PS3.3 C.8.12.4.1.1)."""
 
@@ -138,7 +151,7 @@ class LabelSide(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """One resolution of the pyramid, as a tiled TIFF directory stores it."""
+    """One resolution of the pyramid, as a TIFF directory stores it."""
 
     ifd: int
     """Number of the directory in the file's chain, from 0."""
@@ -156,6 +169,8 @@ class Level:
     jpeg_tables: bytes | None = field(default=None, repr=False)
     spacing: Spacing | None = None
     """Spacing that the source gives for this very level, if it can be trusted."""
+    picture: Picture | None = None
+    """Set if the level is one JPEG; its tiles are then those it can be cut into, without data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,12 +199,15 @@ class Slide:
     """Shape (n, 2): offset and byte count of what no frame may touch: other pictures, texts."""
     notes: tuple[str, ...] = ()
     """What the user should know about how the slide was understood; no source text."""
+    fluorescence_nm: float | None = None
+    """Wavelength in nanometres if the slide was lit to glow, ``None`` for light through it."""
 
 
 class RouteKind(StrEnum):
     """What happens to the tiles of a level."""
 
     COPY = "copy"
+    RETILE = "retile"
     REFUSE = "refuse"
 
 
@@ -253,6 +271,7 @@ class CleanMetadata:
     device_serial_number: str
     software_versions: str
     objective_power: float | None
+    fluorescence_nm: float | None
     icc_profile: bytes = field(repr=False)
     icc_is_synthetic: bool
     """True if the source had no profile and sRGB was assumed."""

@@ -1,14 +1,15 @@
 """Decides what happens to the tiles of a level, and how a frame must say what its samples are."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from coverslip import _core, colour
 from coverslip.errors import CoverslipError, UnsupportedSlideError
-from coverslip.model import FrameFormat, Level, RouteKind
+from coverslip.model import FrameFormat, Level, Picture, RouteKind
 
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 JPEG_2000 = "1.2.840.10008.1.2.4.91"
@@ -17,6 +18,9 @@ _SAMPLE_SIZE = 12
 _APERIO_YCC = 33003
 _J2K_COMPRESSIONS = {33003, 33004, 33005, 34712}
 _SYCC = 18
+_SMALL_PICTURE = 4 << 20
+"""Bytes of a JPEG that is decoded as a whole to look at its colours."""
+_JPEG_SIDE = 65535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,11 @@ class Route:
 
 
 def decide(
-    source: _core.Source, level: Level, *, declared_colour: colour.Samples | None = None
+    source: _core.Source,
+    level: Level,
+    private_ranges: npt.NDArray[np.uint64],
+    *,
+    declared_colour: colour.Samples | None = None,
 ) -> Route:
     """Return the route of a level from a sample of its tiles.
 
@@ -58,11 +66,17 @@ def decide(
         The slide file.
     level
         The level; its tile index need not have been checked.
+    private_ranges
+        Shape (n, 2): offset and byte count of what no frame may touch.
     declared_colour
         What the user says the samples of three-component tiles are, ``RGB`` or ``YBR``.
     """
-    sample = _Sample(source, level)
     try:
+        if level.picture is not None:
+            picture = core_picture(level, level.picture, private_ranges)
+            whole = _PictureSample(source, level, level.picture)
+            return _retile_route(_core.inspect_picture(source, picture), whole, declared_colour)
+        sample = _TileSample(source, level)
         facts = sample.facts()
         if isinstance(facts, _core.JpegFacts):
             return _jpeg_route(facts, sample, declared_colour)
@@ -72,7 +86,34 @@ def decide(
         return Route(kind=RouteKind.REFUSE, codec=codec, reason=str(error), error=error)
 
 
-class _Sample:
+def core_picture(
+    level: Level, picture: Picture, private_ranges: npt.NDArray[np.uint64]
+) -> _core.Picture:
+    """Return the picture of a level as the core takes it."""
+    return _core.Picture(
+        picture.offset,
+        picture.byte_count,
+        width=level.image_width,
+        length=level.image_length,
+        private=private_ranges,
+        starts=picture.starts,
+    )
+
+
+class _Sample(Protocol):
+    """Streams of a level, to look at their pixels."""
+
+    level: Level
+    has_missing: bool
+
+    def data(self) -> Iterator[bytes]: ...
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and length of each."""
+
+
+class _TileSample:
     """A few tiles of a level that have data, from all over it."""
 
     def __init__(self, source: _core.Source, level: Level) -> None:
@@ -87,19 +128,42 @@ class _Sample:
         tiles = self.level.tiles
         return int(tiles.offsets[tile]), int(tiles.byte_counts[tile])
 
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.level.tile_width, self.level.tile_length
+
     def facts(self) -> _core.JpegFacts | _core.Jpeg2000Facts:
         """Return what the first of the tiles says, after all were found fit to be frames."""
         if not self.tiles:
             raise UnsupportedSlideError("the level has no tile with data")
-        size = (self.level.tile_width, self.level.tile_length)
         first, *_ = (
-            _core.inspect_tile(self.source, tile, *self._range(tile), *size) for tile in self.tiles
+            _core.inspect_tile(self.source, tile, *self._range(tile), *self.size)
+            for tile in self.tiles
         )
         return first
 
     def data(self) -> Iterator[bytes]:
         for tile in self.tiles:
             yield self.source.read(*self._range(tile))
+
+
+class _PictureSample:
+    """The whole picture, if it is small: of a large one no part can be decoded by itself."""
+
+    has_missing = False
+
+    def __init__(self, source: _core.Source, level: Level, picture: Picture) -> None:
+        self.source = source
+        self.level = level
+        self.picture = picture
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.level.image_width, self.level.image_length
+
+    def data(self) -> Iterator[bytes]:
+        if self.picture.byte_count <= _SMALL_PICTURE and max(self.size) <= _JPEG_SIDE:
+            yield self.source.read(self.picture.offset, self.picture.byte_count)
 
 
 def _refuse(message: str, hint: str | None = None) -> UnsupportedSlideError:
@@ -125,11 +189,10 @@ def _jpeg_route(
         photometric = "MONOCHROME2"
     else:
         tables = level.jpeg_tables or b""
-        size = (level.tile_width, level.tile_length)
         verdict = colour.of_jpeg(
             facts,
             level.photometric_interpretation,
-            lambda: colour.measure_jpeg(sample.data(), tables, size),
+            lambda: colour.measure_jpeg(sample.data(), tables, sample.size),
             declared_colour,
         )
         chosen, photometric = verdict.samples, colour.JPEG_PHOTOMETRIC[verdict.samples]
@@ -148,6 +211,17 @@ def _jpeg_route(
         jpeg_colour=chosen,
         needs_blank=sample.has_missing,
         notes=tuple(notes),
+    )
+
+
+def _retile_route(
+    facts: _core.JpegFacts, sample: _PictureSample, declared_colour: colour.Samples | None
+) -> Route:
+    """Return the route of a level that is one JPEG: its coefficients go into frames."""
+    return replace(
+        _jpeg_route(facts, sample, declared_colour),
+        kind=RouteKind.RETILE,
+        reason="the level is one baseline JPEG; its coefficients are cut into frames",
     )
 
 

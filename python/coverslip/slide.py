@@ -1,6 +1,6 @@
 """A slide that was opened: what it holds, what it gives away, what would become of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike, fspath
 from pathlib import Path
 
@@ -9,9 +9,9 @@ from coverslip.colour import Samples
 from coverslip.deid.policy import Policy
 from coverslip.deid.scrub import Scrubbed, scrub
 from coverslip.deid.uids import RandomIdentity
-from coverslip.errors import PolicyError, SourceError, at_level
+from coverslip.errors import CoverslipError, PolicyError, SourceError, at_level
 from coverslip.model import AssociatedImage, Finding, Level, Slide, Spacing
-from coverslip.routes import Route, decide
+from coverslip.routes import Route, core_picture, decide
 from coverslip.tiff import open_tiff
 
 
@@ -53,7 +53,10 @@ class OpenedSlide:
 
     def routes(self, *, colour: Samples | None = None) -> tuple[Route, ...]:
         """Return what would happen to each level; reads only a sample of its tiles."""
-        return tuple(decide(self.source, level, declared_colour=colour) for level in self.levels)
+        private = self.description.private_ranges
+        return tuple(
+            decide(self.source, level, private, declared_colour=colour) for level in self.levels
+        )
 
 
 def open(path: str | PathLike[str]) -> OpenedSlide:
@@ -81,7 +84,29 @@ def open(path: str | PathLike[str]) -> OpenedSlide:
         source = _core.Source(path)
         if source.stamp != tiff.stamp:
             raise SourceError("the file was replaced while it was being opened")
-    return OpenedSlide(description=description, source=source)
+    return OpenedSlide(description=_with_true_sizes(description, source), source=source)
+
+
+def _with_true_sizes(slide: Slide, source: _core.Source) -> Slide:
+    """Return the slide with the sizes of its JPEG pictures, where tags are one pixel off."""
+    levels = tuple(_with_true_size(slide, level, source) for level in slide.levels)
+    return replace(slide, levels=levels)
+
+
+def _with_true_size(slide: Slide, level: Level, source: _core.Source) -> Level:
+    if level.picture is None:
+        return level
+    try:
+        picture = core_picture(level, level.picture, slide.private_ranges)
+        facts = _core.inspect_picture(source, picture)
+    except CoverslipError:
+        return level  # the level's route tells what is wrong
+    is_close = (
+        abs(facts.columns - level.image_width) <= 1 and abs(facts.rows - level.image_length) <= 1
+    )
+    if not is_close:
+        return level
+    return replace(level, image_width=facts.columns, image_length=facts.rows)
 
 
 def require_spacing(slide: Slide, policy: Policy) -> Spacing:

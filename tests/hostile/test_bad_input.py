@@ -44,7 +44,7 @@ def refuse(slide, folder, kind=coverslip.CoverslipError, **options):
         (b"not a slide at all", "not a TIFF"),
         (b"\x89PNG\r\n\x1a\n" + bytes(99), "PNG"),
         (bytes(128) + b"DICM", "DICOM already"),
-        (b"II*\0", "cannot be read"),
+        (b"II*\0", "ends inside a directory"),
         (b"II*\0\x08\0\0\0", "beyond the end of the file"),
     ],
 )

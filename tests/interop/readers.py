@@ -134,3 +134,25 @@ def dciodvfy(path: Path, program: str) -> list[str]:
     done = subprocess.run([program, "-new", path], capture_output=True, check=False)
     lines = (done.stdout + done.stderr).decode("latin-1").splitlines()
     return [line for line in lines if line.startswith(("Error", "Warning"))]
+
+
+def by_jpegtran(stream: bytes, area: tuple[int, int, int, int], program: str) -> list[bytes]:
+    """Return what tells the coefficients of a part of a JPEG: its steps, and its coded blocks.
+
+    Two streams with equal coefficients get equal optimised codes. ``area`` is x, y, width, length,
+    the first two whole MCUs.
+    """
+    x, y, width, length = area
+    crop = f"{width}x{length}+{x}+{y}"
+    command = [program, "-copy", "none", "-optimize", "-crop", crop]
+    done = subprocess.run(command, input=stream, capture_output=True, check=False)
+    assert done.returncode == 0
+    assert done.stderr == b""
+    cropped = done.stdout
+    at, kept = 2, []
+    while cropped[at + 1] != 0xDA:
+        end = at + 2 + int.from_bytes(cropped[at + 2 : at + 4])
+        if cropped[at + 1] in (0xDB, 0xC4):
+            kept.append(cropped[at:end])
+        at = end
+    return [*kept, cropped[at + 2 + int.from_bytes(cropped[at + 2 : at + 4]) :]]

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.synth.generic import build_generic
+from tests.synth.ndpi import build_ndpi
 from tests.synth.slide import SynthLevel, SynthSlide
 from tests.synth.svs import build_svs
 
@@ -35,7 +36,26 @@ FORMATS: dict[str, Builder] = {
     "generic-jp2": partial(build_generic, codec="j2k_33005", boxed=True),
     "generic-j2k-rgb": partial(build_generic, codec="j2k_rgb", missing=((0, 1),)),
     "generic-j2k-53": partial(build_generic, codec="j2k_53", missing=((2, 0),)),
+    "ndpi": partial(build_ndpi),
+    "ndpi-420-sof-zero": partial(build_ndpi, subsampling="4:2:0", sof_zero=True),
+    "ndpi-wrong-starts-optimised": partial(build_ndpi, starts="wrong", optimised=True),
+    "ndpi-no-starts": partial(build_ndpi, starts="absent", subsampling="4:2:2", jfif=False),
+    "ndpi-without-restarts": partial(build_ndpi, restart=None),
+    "ndpi-small-without-restarts": partial(build_ndpi, small_without_restart=True, suffix=".tif"),
+    "ndpi-interval-across-rows": partial(build_ndpi, restart_blocks=77),
+    "ndpi-interval-in-row": partial(build_ndpi, restart_blocks=28, one_pixel_off=True),
+    "ndpi-without-high-words": partial(build_ndpi, high_words=False),
+    "ndpi-beyond-4-gb": partial(build_ndpi, shift=5 << 30),
+    "ndpi-fluorescence": partial(build_ndpi, fluorescence=True),
     "generic-j2k-grey": partial(build_generic, codec="j2k_grey", missing=((0, 3),)),
 }
 
-__all__ = ["FORMATS", "Builder", "SynthLevel", "SynthSlide", "build_generic", "build_svs"]
+__all__ = [
+    "FORMATS",
+    "Builder",
+    "SynthLevel",
+    "SynthSlide",
+    "build_generic",
+    "build_ndpi",
+    "build_svs",
+]

@@ -23,6 +23,8 @@ class SynthLevel:
     """The level's pixels; white where a tile is missing."""
     jpeg_tables: bytes | None
     pieces: list[bytes]
+    picture: bytes | None = None
+    """The JPEG that holds the whole level, its size written into it; it has no tiles then."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, IFD, LONG8, IFD8 = 1, 2, 3, 4, 5, 7, 13, 16, 18
 _CODES = {BYTE: "B", ASCII: "B", SHORT: "H", LONG: "I", RATIONAL: "II", UNDEFINED: "B", IFD: "I",
-          LONG8: "Q", IFD8: "Q"}  # fmt: skip
+          LONG8: "Q", IFD8: "Q", 9: "i", 11: "I"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ class Directory:
     exif: dict[int, Value] | None = None
 
 
-class _Writer:
+class Writer:
+    """Puts directories and what they point at behind one another."""
+
     def __init__(self, *, big_endian: bool, bigtiff: bool, gap: bytes) -> None:
         self.order = ">" if big_endian else "<"
         self.big = bigtiff
@@ -131,6 +133,6 @@ def write_tiff(
     tail: bytes = b"",
 ) -> None:
     """Write a chain of directories; ``gap`` follows each tile, ``tail`` the last directory."""
-    writer = _Writer(big_endian=big_endian, bigtiff=bigtiff, gap=gap)
+    writer = Writer(big_endian=big_endian, bigtiff=bigtiff, gap=gap)
     writer.chain(directories)
     path.write_bytes(bytes(writer.out) + tail)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import itertools
 
 import highdicom
 import numpy as np
@@ -98,8 +99,8 @@ def test_each_attribute_written_is_in_the_table(name):
 
 def test_each_attribute_of_the_table_is_written_for_some_image():
     written = set()
-    for frame_format in FORMATS.values():
-        clean = clean_metadata()
+    for frame_format, fluorescence in itertools.product(FORMATS.values(), (None, 455.0)):
+        clean = clean_metadata(fluorescence_nm=fluorescence)
         ds = wsm.build(clean, instance_spec(clean, frame_format))
         for element in ds.iterall():
             written.add(element.keyword)

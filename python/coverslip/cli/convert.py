@@ -41,10 +41,13 @@ def run(
 def _report(result: Result, out: Path) -> None:
     frames = result.frames
     lines = [
-        f"wrote {len(result.instances)} instances with {frames.copied + frames.blank} frames, "
+        f"wrote {len(result.instances)} instances with "
+        f"{frames.copied + frames.retiled + frames.blank} frames, "
         f"{sum(i.byte_count for i in result.instances) / 1e6:.1f} MB",
         f"  copied untouched: {frames.copied}",
     ]
+    if frames.retiled:
+        lines.append(f"  cut from larger pictures, coefficients untouched: {frames.retiled}")
     if frames.blank:
         lines.append(f"  blank, because the slide has no tile there: {frames.blank}")
     if frames.truncated:

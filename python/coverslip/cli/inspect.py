@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from coverslip.colour import Samples
-from coverslip.model import Spacing
+from coverslip.model import Level, Spacing
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide, open
 
@@ -37,7 +37,7 @@ def describe(slide: OpenedSlide, routes: tuple[Route, ...]) -> dict[str, object]
                 "tile_columns": level.tile_width,
                 "tile_rows": level.tile_length,
                 "tiles": level.tiles.across * level.tiles.down,
-                "missing_tiles": int((level.tiles.byte_counts == 0).sum()),
+                "missing_tiles": _missing(level),
                 **route.to_dict(),
             }
             for number, (level, route) in enumerate(zip(slide.levels, routes, strict=True))
@@ -52,6 +52,10 @@ def describe(slide: OpenedSlide, routes: tuple[Route, ...]) -> dict[str, object]
         ],
         "notes": list(slide.description.notes),
     }
+
+
+def _missing(level: Level) -> int:
+    return 0 if level.picture is not None else int((level.tiles.byte_counts == 0).sum())
 
 
 def _microns(spacing: Spacing | None) -> list[float] | None:

@@ -17,6 +17,8 @@ from coverslip.model import CleanMetadata, Fate, Finding, ItemKind, Slide, Sourc
 
 UNKNOWN = "Unknown"
 MAX_OBJECTIVE_POWER = 200
+WAVE_LENGTHS_NM = (200.0, 2000.0)
+"""What a fluorescence microscope can mean."""
 
 DUMMY_DATE = "19000101"
 DUMMY_TIME = "000000"
@@ -177,6 +179,7 @@ def scrub(slide: Slide, policy: Policy, identity: Identity, *, package_version: 
         device_serial_number="REMOVED",
         software_versions=f"coverslip {package_version}",
         objective_power=_objective_power(slide.objective_power),
+        fluorescence_nm=_wave_length(slide.fluorescence_nm),
         icc_profile=srgb_profile() if rebuilt is None else rebuilt,
         icc_is_synthetic=rebuilt is None,
         patient_identity_removed=True,
@@ -253,3 +256,11 @@ def _objective_power(power: float | None) -> float | None:
         return None
     rounded = round(power, 2)
     return rounded if 0 < rounded <= MAX_OBJECTIVE_POWER else None
+
+
+def _wave_length(nanometres: float | None) -> float | None:
+    """Return a wavelength to the nanometre: what is no wavelength becomes the nearest one."""
+    if nanometres is None:
+        return None
+    shortest, longest = WAVE_LENGTHS_NM
+    return float(round(min(max(nanometres, shortest), longest)))

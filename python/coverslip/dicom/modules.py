@@ -170,11 +170,15 @@ def _lossy_image_compression(ds: Dataset, spec: InstanceSpec) -> None:
 
 
 def optical_path(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
-    """Add the Optical Path module (PS3.3 C.8.12.5): one, brightfield."""
+    """Add the Optical Path module (PS3.3 C.8.12.5): one."""
     path = Dataset()
     path.OpticalPathIdentifier = "1"
-    path.IlluminationTypeCodeSequence = code("111744", "DCM", "Brightfield illumination")
-    path.IlluminationColorCodeSequence = code("414298005", "SCT", "Full Spectrum")
+    if clean.fluorescence_nm is None:
+        path.IlluminationTypeCodeSequence = code("111744", "DCM", "Brightfield illumination")
+        path.IlluminationColorCodeSequence = code("414298005", "SCT", "Full Spectrum")
+    else:
+        path.IlluminationTypeCodeSequence = code("111743", "DCM", "Epifluorescence illumination")
+        path.IlluminationWaveLength = clean.fluorescence_nm
     if spec.frame_format.samples_per_pixel > 1:
         path.ICCProfile = clean.icc_profile
         if clean.icc_is_synthetic:

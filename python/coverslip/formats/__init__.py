@@ -1,12 +1,13 @@
 """The formats that coverslip knows, from the most specific sign to the generic one."""
 
 from coverslip.errors import UnsupportedSlideError
-from coverslip.formats import generic, refused, svs
+from coverslip.formats import generic, ndpi, refused, svs
 from coverslip.formats.base import Format
 from coverslip.model import Slide
 from coverslip.tiff import Tiff
 
 FORMATS: tuple[Format, ...] = (
+    ndpi.HamamatsuNdpi(),
     *refused.BEFORE_APERIO,
     svs.AperioSvs(),
     *refused.AFTER_APERIO,

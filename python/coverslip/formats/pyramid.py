@@ -5,8 +5,18 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from coverslip.errors import SourceError, UnsupportedSlideError
-from coverslip.model import Level, RawMetadata, SourceItem, SourceText, Spacing, TileIndex
+from coverslip.errors import LimitError, SourceError, UnsupportedSlideError
+from coverslip.limits import LIMITS
+from coverslip.model import (
+    Level,
+    Picture,
+    RawMetadata,
+    SourceItem,
+    SourceText,
+    Spacing,
+    TileIndex,
+    Uint64Array,
+)
 from coverslip.tiff import Directory, Tiff
 from coverslip.tiff.tags import (
     ICC_PROFILE,
@@ -27,6 +37,8 @@ _EXTRA_SAMPLES, _SAMPLE_FORMAT, _IMAGE_DEPTH, _TILE_DEPTH = 338, 339, 32997, 329
 _MAX_FRAME_SIDE = 65535
 """Rows and Columns are 16-bit unsigned in DICOM."""
 _ASPECT_TOLERANCE = 0.02
+_CUT_FRAME = 1024
+"""Side of the frames that a picture is cut into, the same on all levels: readers ask for that."""
 _UNIT_MM = {2: 25.4, 3: 10.0}
 """Millimetres in the unit of resolution: inch, centimetre."""
 _MPP_UM = (0.05, 20.0)
@@ -115,6 +127,52 @@ def to_level(directory: Directory) -> Level:
     )
 
 
+def picture_level(directory: Directory, starts: Uint64Array | None) -> Level:
+    """Return a directory whose one strip is the JPEG of a whole level.
+
+    Parameters
+    ----------
+    directory
+        The directory.
+    starts
+        Where the restart intervals of the JPEG begin, from its own start, if the file says so.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        If its pixels cannot go into frames without recoding; the message says why.
+    SourceError
+        If its numbers make no sense.
+    """
+    _check_structure(directory)
+    width, length = size_of(directory)
+    offsets, counts = directory.array(STRIP_OFFSETS), directory.array(STRIP_BYTE_COUNTS)
+    if offsets is None or counts is None or len(offsets) != 1 or len(counts) != 1:
+        raise UnsupportedSlideError(f"{directory.place} is not one JPEG in one strip")
+    across, down = -(-width // _CUT_FRAME), -(-length // _CUT_FRAME)
+    if across * down > LIMITS.tiles:
+        raise LimitError(
+            f"{directory.place} needs {across * down} frames, more than the limit "
+            f"tiles = {LIMITS.tiles}"
+        )
+    none = np.zeros(across * down, np.uint64)
+    return Level(
+        ifd=directory.number,
+        image_width=width,
+        image_length=length,
+        tile_width=_CUT_FRAME,
+        tile_length=_CUT_FRAME,
+        samples_per_pixel=directory.integer(_SAMPLES_PER_PIXEL, 1),
+        bits_per_sample=(directory.integers(_BITS_PER_SAMPLE) or (1,))[0],
+        compression=directory.integer(_COMPRESSION, 1),
+        photometric_interpretation=directory.integer(_PHOTOMETRIC, -1),
+        tiles=TileIndex(offsets=none, byte_counts=none, across=across, down=down),
+        jpeg_tables=directory.raw(JPEG_TABLES),
+        spacing=resolution(directory),
+        picture=Picture(offset=int(offsets[0]), byte_count=int(counts[0]), starts=starts),
+    )
+
+
 def _check_structure(directory: Directory) -> None:
     def refuse(why: str) -> None:
         raise UnsupportedSlideError(f"{directory.place} {why}")
@@ -198,15 +256,13 @@ def private_ranges(tiff: Tiff, levels: Iterable[Level]) -> npt.NDArray[np.uint64
 def raw_metadata(
     tiff: Tiff, items: Sequence[SourceItem], device: Sequence[SourceText]
 ) -> RawMetadata:
-    """Return the sealed metadata: ``items`` of the format, and every text tag besides.
-
-    Image descriptions are taken apart by the format, which yields their items.
-    """
+    """Return the sealed metadata: ``items`` of the format, and every text at another place."""
+    taken = {item.place for item in items}
     others = [
         item
         for directory in tiff.directories
         for item in directory.text_items()
-        if not (items and item.place.endswith(" ImageDescription"))
+        if item.place not in taken
     ]
     profiles = (directory.raw(ICC_PROFILE) for directory in tiff.directories)
     return RawMetadata(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from coverslip.errors import UnsupportedSlideError
 from coverslip.model import Slide
 from coverslip.tiff import Directory, Tiff
-from coverslip.tiff.tags import IMAGE_DESCRIPTION, NDPI_MARK
+from coverslip.tiff.tags import IMAGE_DESCRIPTION
 
 _MAKE, _SOFTWARE, _XMP, _ARGOS = 271, 305, 700, 65000
 
@@ -26,7 +26,7 @@ class Refused:
         """Raise: no tile of this format is copied yet."""
         raise UnsupportedSlideError(
             f"{self.name} slides are not supported yet",
-            hint="supported are Aperio SVS and generic tiled TIFF with JPEG or JPEG 2000 tiles",
+            hint="the table of formats in README says what is supported",
         )
 
 
@@ -59,7 +59,6 @@ def _is_philips(tiff: Tiff) -> bool:
 
 
 BEFORE_APERIO = (
-    Refused(name="Hamamatsu NDPI", sign=lambda tiff: NDPI_MARK in tiff.directories[0]),
     Refused(name="Leica SCN", sign=_first(IMAGE_DESCRIPTION, holds="leica-microsystems.com/scn/")),
     Refused(name="Philips TIFF", sign=_is_philips),
     Refused(name="Ventana", sign=_is_ventana),

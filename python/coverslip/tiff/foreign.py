@@ -1,11 +1,8 @@
 """Tells by its first bytes whether a file is a TIFF, and what else it is."""
 
-import os
-import struct
 from typing import BinaryIO
 
 from coverslip.errors import SourceError, UnsupportedSlideError
-from coverslip.tiff.tags import NDPI_MARK
 
 _AS_TIFF = "export it as an SVS or a generic TIFF with JPEG or JPEG 2000 tiles"
 _FOREIGN = (
@@ -31,8 +28,6 @@ def check_first_bytes(file: BinaryIO) -> None:
     if not start:
         raise SourceError("the file is empty")
     if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        if _is_large_ndpi(file, start):
-            raise UnsupportedSlideError("Hamamatsu NDPI slides are not supported yet")
         return
     start = start.removeprefix(b"\xef\xbb\xbf")
     if start.startswith(b"<?xml") and b"DPUfsImport" in start:
@@ -41,22 +36,3 @@ def check_first_bytes(file: BinaryIO) -> None:
         if start[offset:].startswith(magic):
             raise UnsupportedSlideError(f"the file is {name}, not a TIFF", hint=hint)
     raise SourceError("the file is not a TIFF", hint="coverslip reads TIFF-based slides")
-
-
-def _is_large_ndpi(file: BinaryIO, start: bytes) -> bool:
-    """Tell an NDPI whose first directory lies beyond 4 GB: its offset has 64 bits."""
-    if start[:4] != b"II*\0" or len(start) < 12:
-        return False
-    (offset,) = struct.unpack_from("<Q", start, 4)
-    if offset < 1 << 32 or offset + 2 > os.fstat(file.fileno()).st_size:
-        return False
-    file.seek(offset)
-    table = file.read(2 + 12 * 200)
-    file.seek(0)
-    (count,) = struct.unpack_from("<H", table)
-    codes = (
-        struct.unpack_from("<H", table, 2 + 12 * i)[0]
-        for i in range(min(count, 199))
-        if 4 + 12 * i <= len(table)
-    )
-    return NDPI_MARK in codes

@@ -68,7 +68,7 @@ fn read_header(source: &Source, picture: &Picture, limits: &Limits) -> Result<Ve
     reader.read_header().map_err(|fault| fault.of_tile(PICTURE))
 }
 
-/// Reads what the header of a picture says.
+/// Reads what the header of a picture says; its size may still be another.
 ///
 /// # Errors
 ///
@@ -81,9 +81,6 @@ pub fn inspect_picture(
     let header = read_header(source, picture, limits)?;
     let facts = jpeg::parse_header(&header).map_err(in_picture)?.facts;
     facts.check_process().map_err(in_picture)?;
-    facts
-        .check_size(picture.columns, picture.rows)
-        .map_err(in_picture)?;
     Ok(facts)
 }
 

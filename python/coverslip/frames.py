@@ -1,0 +1,117 @@
+"""Plans the frames of a level: from its tiles as they are, or from frames that are cut first."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from coverslip import _core, blank
+from coverslip.errors import SourceError
+from coverslip.model import Level, TileIndex
+from coverslip.routes import Route, core_picture
+from coverslip.slide import OpenedSlide
+
+OnCount = Callable[[int], object]
+_NOTHING_PRIVATE = np.zeros((0, 2), np.uint64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedFrames:
+    """The frames of a level, and the file that holds their bytes."""
+
+    source: _core.Source
+    plan: _core.FramePlan
+    spool: Path | None = None
+    """A file of frames that were cut, to be removed when the instance is there."""
+
+
+def plan_tiles(
+    slide: OpenedSlide, level: Level, route: Route, on_tiles: OnCount | None
+) -> PlannedFrames:
+    """Plan frames that are the tiles of a level; ``on_tiles`` is called with their count."""
+    private = slide.description.private_ranges
+    plan = _plan(slide.source, level, level.tiles, private, route, on_tiles)
+    return PlannedFrames(source=slide.source, plan=plan)
+
+
+def cut_picture(
+    slide: OpenedSlide,
+    level: Level,
+    route: Route,
+    spool: Path,
+    *,
+    prove: bool,
+    on_frames: OnCount | None,
+) -> PlannedFrames:
+    """Cut the picture of a level into frames in ``spool``, prove it, and plan them.
+
+    Raises
+    ------
+    VerificationError
+        If a coefficient of the frames is not that of the picture.
+    """
+    if level.picture is None or route.jpeg_colour is None:
+        raise AssertionError(route.reason)
+    picture = core_picture(level, level.picture, slide.description.private_ranges)
+    recipe = _core.JpegFrames(
+        columns=level.tile_width,
+        rows=level.tile_length,
+        colour=route.jpeg_colour,
+        jpeg_tables=level.jpeg_tables or b"",
+    )
+    ranges = _core.retile(slide.source, picture, recipe, spool, on_progress=on_frames)
+    offsets, byte_counts = (np.frombuffer(numbers, "<u8").astype(np.uint64) for numbers in ranges)
+    source = _core.Source(spool)
+    if prove:
+        _core.prove_retiled(slide.source, picture, recipe, source, offsets, byte_counts)
+    tiles = TileIndex(
+        offsets=offsets,
+        byte_counts=byte_counts,
+        across=level.tiles.across,
+        down=level.tiles.down,
+    )
+    plan = _plan(source, level, tiles, _NOTHING_PRIVATE, route, None)
+    return PlannedFrames(source=source, plan=plan, spool=spool)
+
+
+def _plan(
+    source: _core.Source,
+    level: Level,
+    tiles: TileIndex,
+    private: np.ndarray[tuple[int, int], np.dtype[np.uint64]],
+    route: Route,
+    on_tiles: OnCount | None,
+) -> _core.FramePlan:
+    index = _core.TileIndex(source, tiles.offsets, tiles.byte_counts, private)
+    columns, rows = level.tile_width, level.tile_length
+    if route.jpeg_colour is not None:
+        return _core.plan_jpeg(
+            source,
+            index,
+            columns=columns,
+            rows=rows,
+            colour=route.jpeg_colour,
+            jpeg_tables=level.jpeg_tables or b"",
+            on_progress=on_tiles,
+        )
+    return _core.plan_jpeg2000(
+        source,
+        index,
+        columns=columns,
+        rows=rows,
+        set_mct=route.set_mct,
+        blank=_blank(source, level, route) if route.needs_blank else None,
+        on_progress=on_tiles,
+    )
+
+
+def _blank(source: _core.Source, level: Level, route: Route) -> bytes:
+    """Return the JPEG 2000 frame that stands for the missing tiles of a level."""
+    tile = int(level.tiles.byte_counts.argmax())
+    offset, byte_count = int(level.tiles.offsets[tile]), int(level.tiles.byte_counts[tile])
+    size = (level.tile_width, level.tile_length)
+    facts = _core.inspect_tile(source, tile, offset, byte_count, *size)
+    if not isinstance(facts, _core.Jpeg2000Facts) or route.frame_format is None:
+        raise SourceError(f"tile {tile} is JPEG among JPEG 2000 tiles")
+    return blank.jpeg2000(facts, route.frame_format, *size)

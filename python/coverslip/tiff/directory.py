@@ -1,0 +1,219 @@
+"""One image file directory, its values read when they are asked for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from coverslip.errors import LimitError, SourceError
+from coverslip.limits import LIMITS
+from coverslip.model import ItemKind, SourceItem, SourceText, Uint64Array
+from coverslip.tiff.tags import (
+    JPEG_BYTE_COUNT,
+    JPEG_OFFSET,
+    JPEG_TABLES,
+    STRIP_BYTE_COUNTS,
+    STRIP_OFFSETS,
+    STRUCTURE_TAGS,
+    TEXT_TAGS,
+    TILE_BYTE_COUNTS,
+    TILE_OFFSETS,
+    TILE_WIDTH,
+    decoded,
+)
+
+DTYPES = {
+    1: "u1", 2: "S1", 3: "u2", 4: "u4", 5: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 10: "i4",
+    11: "f4", 12: "f8", 13: "u4", 16: "u8", 17: "i8", 18: "u8",
+}  # fmt: skip
+"""Field types of TIFF 6.0 section 2 and of BigTIFF; a rational is two values."""
+RATIONALS = {5, 10}
+ASCII, LONG = 2, 4
+_BYTE, _UNDEFINED = 1, 7
+_UNSIGNED = {1, 3, 4, 13, 16, 18}
+_PICTURES = ((TILE_OFFSETS, TILE_BYTE_COUNTS), (STRIP_OFFSETS, STRIP_BYTE_COUNTS),
+             (JPEG_OFFSET, JPEG_BYTE_COUNT))  # fmt: skip
+"""Tags that say where a picture lies; the last are the thumbnail of a camera."""
+TILE_TAGS = {tag for pair in _PICTURES for tag in pair}
+_FEW = 64
+"""More values than any tag has that is asked for as a few integers."""
+
+
+class Values(Protocol):
+    """Reads the values of a file's directories."""
+
+    def read(self, entry: "Entry") -> bytes:
+        """Return the bytes of a value."""
+
+    def dtype(self, field_type: int) -> np.dtype[np.generic]:
+        """Return the array type of a TIFF field type in the file's byte order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A tag: where its value lies."""
+
+    dtype: int
+    count: int
+    offset: int
+    """Where the value lies in the file, inline or not."""
+    byte_count: int
+    is_inline: bool
+    wide: int | None = None
+    """The value itself, where NDPI keeps its high half outside the entry."""
+
+    def first(self, most: int) -> "Entry":
+        """Return the entry as if it had no more than so many values."""
+        if self.count <= most:
+            return self
+        return replace(self, count=most, byte_count=self.byte_count // self.count * most)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """One image file directory, its values read when they are asked for."""
+
+    number: int
+    """Position in the file's chain; sub-directories are numbered on behind its end."""
+    parent: int | None
+    kind: str
+    """``IFD``, ``SubIFD``, ``Exif``, ``GPS`` or ``Interop``."""
+    _file: "Values" = field(repr=False)
+    _entries: dict[int, Entry] = field(repr=False)
+    _repeats: tuple[tuple[int, Entry], ...] = field(default=(), repr=False)
+    """Tags that are there once more: never used, but what they hold is known."""
+
+    @property
+    def is_tiled(self) -> bool:
+        """Whether the picture is stored in tiles rather than strips."""
+        return TILE_WIDTH in self._entries
+
+    def __contains__(self, tag: int) -> bool:
+        return tag in self._entries
+
+    def array(self, tag: int) -> Uint64Array | None:
+        """Return the unsigned integers of a tag, straight from the file; ``None`` if absent.
+
+        Raises
+        ------
+        SourceError
+            If the tag holds something else.
+        LimitError
+            If there are more of them than a level may have tiles.
+        """
+        entry = self._entries.get(tag)
+        if entry is None:
+            return None
+        if entry.count > LIMITS.tiles:
+            raise LimitError(
+                f"{self.place} tag {tag} has {entry.count} values, more than the limit "
+                f"tiles = {LIMITS.tiles}"
+            )
+        return self._unsigned(tag, entry)
+
+    def _unsigned(self, tag: int, entry: Entry) -> Uint64Array:
+        if entry.dtype not in _UNSIGNED:
+            raise SourceError(f"{self.place} tag {tag} has field type {entry.dtype}")
+        if entry.wide is not None:
+            return np.array([entry.wide], np.uint64)
+        values = np.frombuffer(self._file.read(entry), self._file.dtype(entry.dtype))
+        return values.astype(np.uint64)
+
+    def integers(self, tag: int) -> tuple[int, ...]:
+        """Return the first few unsigned integers of a tag; empty if absent."""
+        entry = self._entries.get(tag)
+        if entry is None:
+            return ()
+        return tuple(int(value) for value in self._unsigned(tag, entry.first(_FEW)))
+
+    def integer(self, tag: int, default: int) -> int:
+        """Return the first unsigned integer of a tag, or ``default``."""
+        values = self.integers(tag)
+        return values[0] if values else default
+
+    def number_of(self, tag: int) -> float | None:
+        """Return the first value of a numeric tag; ``None`` if absent, or not a number."""
+        entry = self._entries.get(tag)
+        if entry is None or entry.dtype in (ASCII, _UNDEFINED) or entry.count < 1:
+            return None
+        values = np.frombuffer(self._file.read(entry.first(1)), self._file.dtype(entry.dtype))
+        if entry.dtype in RATIONALS:
+            return float(values[0]) / float(values[1]) if values[1] else None
+        return float(values[0])
+
+    def raw(self, tag: int) -> bytes | None:
+        """Return the bytes of a tag as they are; ``None`` if absent.
+
+        Raises
+        ------
+        LimitError
+            If there are more of them than a value may have.
+        """
+        entry = self._entries.get(tag)
+        return None if entry is None else self._bytes(tag, entry)
+
+    def _bytes(self, tag: int, entry: Entry) -> bytes:
+        if entry.byte_count > LIMITS.value_bytes:
+            raise LimitError(
+                f"{self.place} tag {tag} has {entry.byte_count} bytes, more than the limit "
+                f"value_bytes = {LIMITS.value_bytes}"
+            )
+        return self._file.read(entry)
+
+    def text(self, tag: int) -> SourceText | None:
+        """Return the text of a tag up to its end, whatever encoding it has."""
+        value = self.raw(tag)
+        return None if value is None else decoded(tag, value)
+
+    @property
+    def place(self) -> str:
+        """How messages and findings name this directory."""
+        return f"{self.kind} {self.number}"
+
+    def text_items(self) -> Iterator[SourceItem]:
+        """Yield every tag of this directory that may hold text."""
+        unknown = ItemKind.PLACE if self.kind == "GPS" else ItemKind.UNKNOWN
+        for tag, entry in self._all():
+            name, kind = TEXT_TAGS.get(tag, (f"tag {tag}", unknown))
+            is_known = tag in TEXT_TAGS
+            may_hold_text = entry.dtype == ASCII or (
+                entry.dtype in (_BYTE, _UNDEFINED) and tag not in STRUCTURE_TAGS
+            )
+            is_private = tag >= 65000 or self.kind in ("Exif", "GPS", "Interop")
+            if is_known or may_hold_text or is_private:
+                yield SourceItem(
+                    place=f"{self.place} {name}",
+                    key=name if is_known else None,
+                    kind=kind,
+                    text=decoded(tag, self._bytes(tag, entry)),
+                )
+
+    def value_ranges(self) -> Iterator[tuple[int, int]]:
+        """Yield offset and byte count of every value that lies outside the directory."""
+        for tag, entry in self._all():
+            if not entry.is_inline and tag != JPEG_TABLES:
+                yield entry.offset, entry.byte_count
+
+    def _all(self) -> tuple[tuple[int, Entry], ...]:
+        return (*self._entries.items(), *self._repeats)
+
+    def tile_count(self) -> int:
+        """Return how many tiles and strips the tags claim, without reading them."""
+        return sum(entry.count for tag, entry in self._all() if tag in TILE_TAGS) // 2
+
+    def metadata_byte_count(self) -> int:
+        """Return how many bytes all other values claim outside the directory."""
+        values = (entry for tag, entry in self._all() if tag not in TILE_TAGS)
+        return sum(entry.byte_count for entry in values if not entry.is_inline)
+
+    def picture_ranges(self) -> npt.NDArray[np.uint64]:
+        """Return offset and byte count of every tile or strip, shape (n, 2)."""
+        pairs = []
+        for offsets_tag, counts_tag in _PICTURES:
+            offsets, counts = self.array(offsets_tag), self.array(counts_tag)
+            if offsets is not None and counts is not None:
+                shared = min(len(offsets), len(counts))
+                pairs.append(np.stack([offsets[:shared], counts[:shared]], axis=1))
+        return np.concatenate(pairs) if pairs else np.zeros((0, 2), np.uint64)

@@ -1,0 +1,82 @@
+"""Hamamatsu NDPI: what the laws of every format do not ask."""
+
+import numpy as np
+import openslide
+import pydicom
+import pytest
+
+import coverslip
+from coverslip.errors import UnsupportedSlideError
+from tests.synth import build_ndpi
+
+
+@pytest.mark.parametrize(
+    "quirks",
+    [
+        {},
+        {"starts": "wrong"},
+        {"subsampling": "4:2:2", "starts": "absent"},
+        {"shift": 5 << 30},
+    ],
+    ids=str,
+)
+def test_openslide_believes_the_built_slides(quirks, tmp_path):
+    slide = build_ndpi(tmp_path, 1, **quirks)
+    with openslide.OpenSlide(slide.path) as shown:
+        assert shown.properties["openslide.vendor"] == "hamamatsu"
+        sizes = list(shown.level_dimensions)
+        for level in slide.levels:
+            number = sizes.index((level.width, level.length))
+            pixels = np.asarray(shown.read_region((0, 0), number, sizes[number]))[..., :3]
+            # OpenSlide leaves out MCUs that are only in part inside the picture.
+            whole = np.s_[: level.length // 16 * 16, : level.width // 16 * 16]
+            assert np.abs(pixels[whole].astype(int) - level.rgb[whole]).mean() < 0.5
+
+
+def test_focal_planes_are_refused_by_name(tmp_path):
+    slide = build_ndpi(tmp_path, 2, focal_planes=(0, 2000))
+    with pytest.raises(UnsupportedSlideError, match="focal planes"):
+        coverslip.open(slide.path)
+
+
+def test_size_is_that_of_the_jpeg_where_the_tags_are_a_pixel_off(tmp_path):
+    slide = build_ndpi(tmp_path, 3, one_pixel_off=True)
+    opened = coverslip.open(slide.path)
+    assert [level.image_width for level in opened.levels] == [level.width for level in slide.levels]
+
+
+def test_the_macro_is_an_overview_and_the_map_a_label(tmp_path):
+    opened = coverslip.open(build_ndpi(tmp_path, 4).path)
+    assert [str(image.role) for image in opened.associated_images] == ["OVERVIEW", "LABEL"]
+
+
+@pytest.mark.parametrize("fluorescence", [True, False])
+def test_illumination_is_told(fluorescence, tmp_path):
+    slide = build_ndpi(tmp_path, 5, fluorescence=fluorescence, levels=1)
+    result = coverslip.convert(slide.path, tmp_path / "out")
+    (path,) = pydicom.dcmread(result.instances[0].path, stop_before_pixels=True).OpticalPathSequence
+    assert path.IlluminationTypeCodeSequence[0].CodeValue == (
+        "111743" if fluorescence else "111744"
+    )
+    assert ("IlluminationWaveLength" in path) == fluorescence
+
+
+def test_no_spool_is_left_and_frames_are_counted_as_cut(tmp_path):
+    slide = build_ndpi(tmp_path, 6)
+    result = coverslip.convert(slide.path, tmp_path / "out")
+    assert result.frames.copied == 0
+    assert result.frames.retiled == sum(
+        -(-level.width // 1024) * -(-level.length // 1024) for level in slide.levels
+    )
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [result.study_path.name]
+
+
+def test_a_picture_that_is_not_whole_leaves_nothing(tmp_path):
+    slide = build_ndpi(tmp_path, 7, restart_blocks=77)
+    data = bytearray(slide.path.read_bytes())
+    at = data.index(b"\xff\xd3")
+    data[at + 1] = 0xD6
+    slide.path.write_bytes(data)
+    with pytest.raises(coverslip.CoverslipError, match="restart markers out of order"):
+        coverslip.convert(slide.path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

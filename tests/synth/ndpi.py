@@ -1,0 +1,236 @@
+"""Hamamatsu NDPI: 64-bit directories, one JPEG a level, every quirk an option."""
+
+import io
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+from PIL import Image
+
+from tests.synth import identifiers as ids
+from tests.synth import jpeg, tiff
+from tests.synth.slide import SynthLevel, SynthSlide
+from tests.synth.texture import halved, tissue
+
+FLOAT, SLONG = 11, 9
+_MPP = 0.2300
+_BASE_LENS = 40.0
+
+
+@dataclass(frozen=True)
+class Quirks:
+    """How the JPEGs of a slide are written."""
+
+    subsampling: str = "4:4:4"
+    restart: int | None = 1
+    """MCU rows of a restart interval; ``None`` for no restart markers."""
+    restart_blocks: int | None = None
+    """MCUs of a restart interval instead."""
+    small_without_restart: bool = False
+    sof_zero: bool = False
+    starts: str = "right"
+    """``right``, ``wrong`` or ``absent``."""
+    optimised: bool = False
+    one_pixel_off: bool = False
+    """Tags of the smallest level say one column more than its JPEG."""
+    high_words: bool = True
+    shift: int = 0
+    """Bytes of hole in front of everything but the header."""
+    jfif: bool = True
+
+
+def build_ndpi(
+    folder: Path,
+    seed: int | None = None,
+    *,
+    size: tuple[int, int] = (2240, 1100),
+    levels: int = 3,
+    focal_planes: tuple[int, ...] = (0,),
+    fluorescence: bool = False,
+    suffix: str = ".ndpi",
+    **quirks: object,
+) -> SynthSlide:
+    """Write an NDPI file whose every place for text holds an invented identifier."""
+    secret = ids.of(seed)
+    quirk = Quirks(**quirks)
+    base = tissue(*size, 13)
+    built, directories = [], []
+    for number in range(levels):
+        picture = base if number == 0 else halved(base, 2**number)
+        is_small = number == levels - 1
+        stream = _jpeg(picture, quirk, secret, is_small=is_small)
+        built.append(_level(picture, stream))
+        length, width = picture.shape[:2]
+        for plane in focal_planes:
+            tags = _tags(secret, quirk, _BASE_LENS / 2**number, fluorescence=fluorescence)
+            tags |= {
+                256: tiff.long(width + (quirk.one_pixel_off and is_small)),
+                257: tiff.long(length),
+                258: tiff.short(8, 8, 8),
+                259: tiff.short(7),
+                262: tiff.short(6),
+                277: tiff.short(3),
+                278: tiff.long(length),
+                282: tiff.rational(round(1e8 / (_MPP * 2**number)), 10000),
+                283: tiff.rational(round(1e8 / (_MPP * 2**number)), 10000),
+                296: tiff.short(3),
+                65424: tiff.Value(SLONG, (plane,)),
+            }
+            starts = _starts(stream, quirk.starts)
+            if starts:
+                tags[65426] = tiff.long(*starts)
+            directories.append(tiff.Directory(tags, pieces=[stream], tiled=False))
+    macro = _jpeg(tissue(300, 100, 5), Quirks(restart=None), secret, is_small=False)
+    directories.append(_picture(secret, quirk, -1.0, (300, 100), macro))
+    directories.append(_picture(secret, quirk, -2.0, (60, 20), bytes(60 * 20), compression=1))
+    path = folder / f"{secret.word()}-{secret.number()}{suffix}"
+    writer = _NdpiWriter(quirk, gap=secret.word().encode())
+    writer.chain(directories)
+    writer.save(path, tail=secret.word().encode())
+    return SynthSlide(path=path, levels=built, identifiers=tuple(secret.drawn), mpp_um=_MPP)
+
+
+def _level(picture: np.ndarray, stream: bytes) -> SynthLevel:
+    length, width = picture.shape[:2]
+    whole = bytearray(stream)
+    at = whole.index(b"\xff\xc0")
+    whole[at + 5 : at + 9] = struct.pack(">HH", length, width)
+    return SynthLevel(
+        width=width,
+        length=length,
+        tile=1024,
+        entropy=[],
+        rgb=imagecodecs.jpeg8_decode(bytes(whole)),
+        jpeg_tables=None,
+        pieces=[],
+        picture=bytes(whole),
+    )
+
+
+def _jpeg(picture: np.ndarray, quirk: Quirks, secret, *, is_small: bool) -> bytes:
+    options: dict[str, object] = {}
+    if not (is_small and quirk.small_without_restart):
+        if quirk.restart_blocks is not None:
+            options["restart_marker_blocks"] = quirk.restart_blocks
+        elif quirk.restart is not None:
+            options["restart_marker_rows"] = quirk.restart
+    out = io.BytesIO()
+    Image.fromarray(picture).save(
+        out,
+        "JPEG",
+        quality=82,
+        subsampling=quirk.subsampling,
+        optimize=quirk.optimised,
+        **options,
+    )
+    stream = out.getvalue()
+    if not quirk.jfif:
+        stream = stream[:2] + stream[2 + 18 :]
+    stream = stream[:2] + jpeg.comment(secret.word()) + stream[2:]
+    if quirk.sof_zero and not is_small:
+        at = stream.index(b"\xff\xc0")
+        stream = stream[: at + 5] + bytes(4) + stream[at + 9 :]
+    return stream
+
+
+def _starts(stream: bytes, kind: str) -> list[int]:
+    scan = stream.index(b"\xff\xda")
+    begin = scan + 2 + int.from_bytes(stream[scan + 2 : scan + 4])
+    markers = [
+        at + 2
+        for at in range(begin, len(stream) - 1)
+        if stream[at] == 0xFF and 0xD0 <= stream[at + 1] <= 0xD7
+    ]
+    if kind == "absent" or not markers:
+        return []
+    starts = [begin, *markers]
+    return [start + 3 for start in starts] if kind == "wrong" else starts
+
+
+def _tags(secret, quirk: Quirks, lens: float, *, fluorescence: bool) -> dict[int, tiff.Value]:
+    properties = "\r\n".join(
+        [
+            f"Created={secret.date()}",
+            f"NDP.S/N={secret.word()}",
+            f"Operator={secret.word()}",
+            f"{secret.word()}={secret.word()}",
+            "Objective.Lens.Magnificant=40",
+        ]
+    )
+    tags = {
+        271: tiff.ascii_("Hamamatsu"),
+        272: tiff.ascii_("C13210"),
+        305: tiff.ascii_(f"NDP.scan {secret.word()}"),
+        306: tiff.ascii_(secret.date()),
+        65420: tiff.short(1),
+        65421: tiff.Value(FLOAT, struct.unpack("<I", struct.pack("<f", lens))),
+        65422: tiff.Value(SLONG, (12538720,)),
+        65423: tiff.Value(SLONG, (-96063,)),
+        65427: tiff.ascii_(secret.word()),
+        65428: tiff.long(123456789),
+        65442: tiff.ascii_(secret.word()),
+        65449: tiff.ascii_(properties),
+        65468: tiff.ascii_(secret.number()),
+        65477: tiff.ascii_(f"<profile><name>{secret.name()}</name></profile>"),
+        65480: tiff.ascii_(secret.word()),
+    }
+    if fluorescence:
+        tags[65434] = tiff.ascii_(secret.word())
+        tags[65451] = tiff.Value(FLOAT, struct.unpack("<I", struct.pack("<f", 455.0)))
+    return tags
+
+
+def _picture(secret, quirk, lens, size, data, compression=7) -> tiff.Directory:
+    tags = _tags(secret, quirk, lens, fluorescence=False) | {
+        256: tiff.long(size[0]),
+        257: tiff.long(size[1]),
+        258: tiff.short(8, 8, 8) if compression == 7 else tiff.short(8),
+        259: tiff.short(compression),
+        262: tiff.short(6 if compression == 7 else 1),
+        277: tiff.short(3 if compression == 7 else 1),
+        278: tiff.long(size[1]),
+    }
+    return tiff.Directory(tags, pieces=[data], tiled=False)
+
+
+class _NdpiWriter(tiff.Writer):
+    """Writes offsets of 64 bits into classic TIFF, their upper halves behind each directory."""
+
+    def __init__(self, quirk: Quirks, gap: bytes) -> None:
+        super().__init__(big_endian=False, bigtiff=False, gap=gap)
+        self.quirk = quirk
+        self.out = bytearray(struct.pack("<2sHQ4s", b"II", 42, 0, b"Hama"))
+
+    def _put(self, data: bytes) -> int:
+        return super()._put(data) + self.quirk.shift
+
+    def _patch(self, at: int, offset: int) -> None:
+        where = at if at < 16 else at - self.quirk.shift
+        struct.pack_into("<Q", self.out, where, offset)
+
+    def _table(self, tags: dict[int, tiff.Value]) -> tuple[int, int]:
+        entries, highs = [], []
+        for code, value in sorted(tags.items()):
+            data = b"" if code in (273, 279) else value.encoded("<")
+            if not data:
+                wide = value.items[0]
+            elif len(data) > 4 or value.field_type == tiff.ASCII:
+                wide = self._put(data)
+            else:
+                wide = int.from_bytes(data, "little")
+            entries.append(
+                struct.pack("<HHII", code, value.field_type, value.count, wide & 0xFFFFFFFF)
+            )
+            highs.append(wide >> 32)
+        table = struct.pack("<H", len(entries)) + b"".join(entries)
+        words = struct.pack(f"<{len(highs)}I", *highs) if self.quirk.high_words else b""
+        at = self._put(table + bytes(8) + words)
+        return at, at + len(table)
+
+    def save(self, path: Path, tail: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(self.out[:16])
+            file.seek(16 + self.quirk.shift)
+            file.write(self.out[16:] + tail)

@@ -1,0 +1,339 @@
+//! A cut picture holds the coefficients of the picture, or there is an error that says why not.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test may panic"
+)]
+
+mod common;
+
+use std::fs::{self, File};
+
+use common::*;
+use coverslip_core::jpeg::{Colour, Recipe, SharedTables};
+use coverslip_core::watch::Unwatched;
+use coverslip_core::{ByteRange, Error, Limits, Picture, Source, prove_retiled, retile};
+use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use proptest::prelude::*;
+
+const FRAME: u16 = 32;
+
+/// A picture of noise on a slope, encoded by somebody else.
+#[derive(Debug, Clone)]
+struct Drawn {
+    width: u16,
+    height: u16,
+    sampling: SamplingFactor,
+    restart: u16,
+    seed: u32,
+}
+
+impl Drawn {
+    fn plain() -> Self {
+        Self {
+            width: 100,
+            height: 70,
+            sampling: SamplingFactor::R_4_4_4,
+            restart: 0,
+            seed: 7,
+        }
+    }
+
+    fn pixels(&self) -> Vec<u8> {
+        let mut state = self.seed | 1;
+        let mut noise = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            u8::try_from(state >> 24).unwrap()
+        };
+        (0..usize::from(self.width) * usize::from(self.height))
+            .flat_map(|at| {
+                let slope = u8::try_from(at % 251).unwrap();
+                [slope, noise(), slope / 2 + noise() / 8]
+            })
+            .collect()
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut encoder = Encoder::new(&mut out, 60);
+        encoder.set_sampling_factor(self.sampling);
+        if self.restart > 0 {
+            encoder.set_restart_interval(self.restart);
+        }
+        encoder
+            .encode(&self.pixels(), self.width, self.height, ColorType::Rgb)
+            .unwrap();
+        out
+    }
+}
+
+fn recipe() -> Recipe {
+    Recipe {
+        tables: SharedTables::default(),
+        colour: Colour::Ybr,
+        columns: FRAME,
+        rows: FRAME,
+    }
+}
+
+struct Cut {
+    slide: Slide,
+    picture: Picture,
+}
+
+impl Cut {
+    fn new(stream: &[u8], width: u16, height: u16) -> Self {
+        let slide = Slide::one(stream);
+        let picture = Picture {
+            range: slide.ranges[0],
+            columns: width.into(),
+            rows: height.into(),
+            starts: None,
+            private: Vec::new(),
+        };
+        Self { slide, picture }
+    }
+
+    fn of(drawn: &Drawn) -> Self {
+        Self::new(&drawn.encode(), drawn.width, drawn.height)
+    }
+
+    fn retile(&self) -> Result<Vec<ByteRange>, Error> {
+        let spool = self.slide.path_for("spool");
+        let file = File::create(spool).unwrap();
+        let limits = Limits::default();
+        retile(
+            &self.slide.source(),
+            &self.picture,
+            &recipe(),
+            &file,
+            &limits,
+            &mut Unwatched,
+        )
+    }
+
+    fn prove(&self, ranges: &[ByteRange]) -> Result<(), Error> {
+        let spool = Source::open(&self.slide.path_for("spool")).unwrap();
+        prove_retiled(
+            &self.slide.source(),
+            &self.picture,
+            &recipe(),
+            (&spool, ranges),
+            &Limits::default(),
+            &mut Unwatched,
+        )
+    }
+
+    fn frames(&self) -> Vec<Vec<u8>> {
+        let ranges = self.retile().unwrap();
+        self.prove(&ranges).unwrap();
+        let spool = fs::read(self.slide.path_for("spool")).unwrap();
+        let slice = |range: &ByteRange| {
+            let start = usize::try_from(range.offset).unwrap();
+            spool[start..start + usize::try_from(range.byte_count).unwrap()].to_vec()
+        };
+        ranges.iter().map(slice).collect()
+    }
+}
+
+fn decode(stream: &[u8]) -> (usize, Vec<u8>) {
+    let mut decoder = jpeg_decoder::Decoder::new(stream);
+    let pixels = decoder.decode().unwrap();
+    (usize::from(decoder.info().unwrap().width), pixels)
+}
+
+/// Without subsampling a decoder makes the same pixels of equal coefficients, wherever they stand.
+fn assert_same_pixels(drawn: &Drawn, frames: &[Vec<u8>]) {
+    let (width, whole) = decode(&drawn.encode());
+    let side = usize::from(FRAME);
+    let across = width.div_ceil(side);
+    assert_eq!(
+        frames.len(),
+        across * usize::from(drawn.height).div_ceil(side)
+    );
+    for (number, frame) in frames.iter().enumerate() {
+        let (frame_width, pixels) = decode(frame);
+        assert_eq!((frame_width, pixels.len()), (side, side * side * 3));
+        let (x0, y0) = (number % across * side, number / across * side);
+        for y in 0..side.min(usize::from(drawn.height) - y0) {
+            let len = side.min(width - x0) * 3;
+            let theirs = ((y0 + y) * width + x0) * 3;
+            let ours = y * side * 3;
+            for (own, expected) in pixels[ours..ours + len].iter().zip(&whole[theirs..]) {
+                // The decoder rounds otherwise where it converts colours of eight pixels at once.
+                assert!(own.abs_diff(*expected) <= 2, "frame {number}, row {y}");
+            }
+        }
+    }
+}
+
+fn sampling() -> impl Strategy<Value = SamplingFactor> {
+    prop_oneof![
+        Just(SamplingFactor::R_4_4_4),
+        Just(SamplingFactor::R_4_2_2),
+        Just(SamplingFactor::R_4_2_0),
+        Just(SamplingFactor::R_4_4_0),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(120))]
+
+    #[test]
+    fn every_picture_is_cut_into_frames_with_its_coefficients(
+        width in 1_u16..150,
+        height in 1_u16..150,
+        sampling in sampling(),
+        restart in prop_oneof![Just(0), 1_u16..40],
+        seed: u32,
+    ) {
+        let drawn = Drawn { width, height, sampling, restart, seed };
+        let frames = Cut::of(&drawn).frames();
+        if sampling == SamplingFactor::R_4_4_4 {
+            assert_same_pixels(&drawn, &frames);
+        }
+    }
+
+    #[test]
+    fn damaged_pictures_are_errors_or_proven(at in 0_usize..6000, bit in 0_u8..8, restart in 0_u16..9) {
+        let mut stream = Drawn { restart, ..Drawn::plain() }.encode();
+        let at = at % stream.len();
+        stream[at] ^= 1 << bit;
+        let cut = Cut::new(&stream, 100, 70);
+        if let Ok(ranges) = cut.retile() {
+            cut.prove(&ranges).unwrap();
+        }
+    }
+
+    #[test]
+    fn recorded_starts_change_nothing(
+        restart in prop_oneof![Just(4_u16), Just(13), Just(52)],
+        shift in prop_oneof![Just(0_u64), Just(1), Just(u64::MAX / 2)],
+    ) {
+        let drawn = Drawn { restart, ..Drawn::plain() };
+        let stream = drawn.encode();
+        let mut cut = Cut::new(&stream, drawn.width, drawn.height);
+        let plain = cut.frames();
+        let scan = stream.windows(2).position(|pair| pair == [0xFF, 0xDA]).unwrap();
+        let first = scan + 2 + usize::from(stream[scan + 3]);
+        let mut starts = vec![u64::try_from(first).unwrap()];
+        for at in first..stream.len() - 1 {
+            if stream[at] == 0xFF && (0xD0..=0xD7).contains(&stream[at + 1]) {
+                starts.push(u64::try_from(at + 2).unwrap().wrapping_add(shift));
+            }
+        }
+        cut.picture.starts = Some(starts);
+        prop_assert_eq!(cut.frames(), plain);
+    }
+}
+
+fn picture_error(cut: &Cut) -> String {
+    cut.retile().unwrap_err().to_string()
+}
+
+#[test]
+fn restart_markers_out_of_order_are_an_error() {
+    let mut stream = Drawn {
+        restart: 4,
+        ..Drawn::plain()
+    }
+    .encode();
+    let second = stream
+        .windows(2)
+        .position(|pair| pair == [0xFF, 0xD1])
+        .unwrap();
+    stream[second + 1] = 0xD5;
+    let error = picture_error(&Cut::new(&stream, 100, 70));
+    assert!(error.contains("restart markers out of order"), "{error}");
+}
+
+#[test]
+fn data_that_ends_too_soon_is_an_error() {
+    for restart in [0, 4] {
+        let stream = Drawn {
+            restart,
+            ..Drawn::plain()
+        }
+        .encode();
+        let error = picture_error(&Cut::new(&stream[..stream.len() / 2], 100, 70));
+        assert!(
+            error.contains("ends inside an MCU") || error.contains("fewer restart"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_picture_of_another_size_is_an_error() {
+    let stream = Drawn::plain().encode();
+    assert!(picture_error(&Cut::new(&stream, 100, 90)).contains("its picture is 100x70"));
+}
+
+#[test]
+fn frames_that_are_no_whole_mcus_are_refused() {
+    let drawn = Drawn {
+        sampling: SamplingFactor::R_4_2_0,
+        ..Drawn::plain()
+    };
+    let cut = Cut::of(&drawn);
+    let odd = Recipe {
+        columns: 24,
+        ..recipe()
+    };
+    let file = File::create(cut.slide.path_for("spool")).unwrap();
+    let limits = Limits::default();
+    let source = cut.slide.source();
+    let result = retile(&source, &cut.picture, &odd, &file, &limits, &mut Unwatched);
+    assert!(reason(result).contains("no whole MCUs"));
+}
+
+#[test]
+fn a_picture_that_shares_bytes_with_something_private_is_refused() {
+    let mut cut = Cut::of(&Drawn::plain());
+    cut.picture.private = vec![ByteRange {
+        offset: cut.picture.range.offset + 900,
+        byte_count: 1,
+    }];
+    assert!(picture_error(&cut).contains("shares bytes"));
+}
+
+#[test]
+fn more_data_than_the_limit_is_not_read_at_once() {
+    let cut = Cut::of(&Drawn::plain());
+    let file = File::create(cut.slide.path_for("spool")).unwrap();
+    let limits = Limits {
+        picture_bytes: 1000,
+        ..Limits::default()
+    };
+    let source = cut.slide.source();
+    let result = retile(
+        &source,
+        &cut.picture,
+        &recipe(),
+        &file,
+        &limits,
+        &mut Unwatched,
+    );
+    assert!(reason(result).contains("picture_bytes"));
+}
+
+/// One bit of one frame, wherever it lies behind the header, changes a coefficient or breaks it.
+#[test]
+fn a_changed_bit_in_a_frame_is_found() {
+    let cut = Cut::of(&Drawn::plain());
+    let ranges = cut.retile().unwrap();
+    let spool = cut.slide.path_for("spool");
+    let whole = fs::read(&spool).unwrap();
+    let header = whole
+        .windows(2)
+        .position(|pair| pair == [0xFF, 0xDA])
+        .unwrap();
+    for at in (header + 14..usize::try_from(ranges[0].byte_count).unwrap() - 3).step_by(7) {
+        let mut changed = whole.clone();
+        changed[at] ^= 0x10;
+        fs::write(&spool, &changed).unwrap();
+        assert!(cut.prove(&ranges).is_err(), "byte {at}");
+    }
+}

@@ -23,6 +23,7 @@ class SynthLevel:
     """The level's pixels; white where a tile is missing."""
     jpeg_tables: bytes | None
     pieces: list[bytes]
+    region: int = 0
 
 
 @dataclass(frozen=True)

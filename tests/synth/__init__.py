@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from tests.synth.generic import build_generic
+from tests.synth.ome import build_ome
+from tests.synth.scn import FINER, TWO, build_scn
 from tests.synth.slide import SynthLevel, SynthSlide
 from tests.synth.svs import build_svs
 
@@ -36,6 +38,27 @@ FORMATS: dict[str, Builder] = {
     "generic-j2k-rgb": partial(build_generic, codec="j2k_rgb", missing=((0, 1),)),
     "generic-j2k-53": partial(build_generic, codec="j2k_53", missing=((2, 0),)),
     "generic-j2k-grey": partial(build_generic, codec="j2k_grey", missing=((0, 3),)),
+    "ome-subifds": partial(build_ome, tag_262=2, missing=((0, 3),)),
+    "ome-series-jfif": partial(
+        build_ome,
+        layout="series",
+        codec="jpeg_ycbcr444",
+        tag_262=2,
+        style={"markers": "jfif", "tables": "own"},
+    ),
+    "scn": partial(build_scn, missing=((0, 4),)),
+    "scn-two-regions": partial(build_scn, rois=TWO, codec="jpeg_rgb"),
+    "scn-regions-unlike": partial(build_scn, rois=FINER, namespace="2010/03/10"),
+    "ome-j2k": partial(build_ome, codec="j2k_rgb", compression=33003, big_endian=False),
 }
 
-__all__ = ["FORMATS", "Builder", "SynthLevel", "SynthSlide", "build_generic", "build_svs"]
+__all__ = [
+    "FORMATS",
+    "Builder",
+    "SynthLevel",
+    "SynthSlide",
+    "build_generic",
+    "build_ome",
+    "build_scn",
+    "build_svs",
+]

@@ -1,13 +1,15 @@
 """The formats that coverslip knows, from the most specific sign to the generic one."""
 
 from coverslip.errors import UnsupportedSlideError
-from coverslip.formats import generic, refused, svs
+from coverslip.formats import generic, ome, refused, scn, svs
 from coverslip.formats.base import Format
 from coverslip.model import Slide
 from coverslip.tiff import Tiff
 
 FORMATS: tuple[Format, ...] = (
     *refused.BEFORE_APERIO,
+    scn.LeicaScn(),
+    ome.OmeTiff(),
     svs.AperioSvs(),
     *refused.AFTER_APERIO,
     generic.GenericTiff(),

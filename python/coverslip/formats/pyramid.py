@@ -6,7 +6,16 @@ import numpy as np
 import numpy.typing as npt
 
 from coverslip.errors import SourceError, UnsupportedSlideError
-from coverslip.model import Level, RawMetadata, SourceItem, SourceText, Spacing, TileIndex
+from coverslip.model import (
+    AssociatedImage,
+    Level,
+    RawMetadata,
+    Role,
+    SourceItem,
+    SourceText,
+    Spacing,
+    TileIndex,
+)
 from coverslip.tiff import Directory, Tiff
 from coverslip.tiff.tags import (
     ICC_PROFILE,
@@ -20,8 +29,8 @@ from coverslip.tiff.tags import (
 )
 
 NEW_SUBFILE_TYPE, IMAGE_WIDTH, IMAGE_LENGTH = 254, 256, 257
-_BITS_PER_SAMPLE, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 258, 259, 262, 266
-_ORIENTATION, _SAMPLES_PER_PIXEL, _PLANAR = 274, 277, 284
+BITS_PER_SAMPLE, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 258, 259, 262, 266
+_ORIENTATION, SAMPLES_PER_PIXEL, _PLANAR = 274, 277, 284
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _EXTRA_SAMPLES, _SAMPLE_FORMAT, _IMAGE_DEPTH, _TILE_DEPTH = 338, 339, 32997, 32998
 _MAX_FRAME_SIDE = 65535
@@ -62,7 +71,7 @@ def size_of(directory: Directory) -> tuple[int, int]:
 def is_like(base: Directory, other: Directory) -> bool:
     """Tell whether a tiled directory may be a reduced level of ``base``."""
     same = all(
-        base.integers(tag) == other.integers(tag) for tag in (_SAMPLES_PER_PIXEL, _BITS_PER_SAMPLE)
+        base.integers(tag) == other.integers(tag) for tag in (SAMPLES_PER_PIXEL, BITS_PER_SAMPLE)
     )
     return same and has_shape_of(base, other)
 
@@ -76,6 +85,29 @@ def has_shape_of(base: Directory, other: Directory) -> bool:
     # Rounding by one pixel moves the ratio of a small level by more than the tolerance.
     rounding = max(across / other_width, down / other_length)
     return abs(across - down) <= _ASPECT_TOLERANCE * across + 2 * rounding
+
+
+def with_reduced(base: Directory, others: Iterable[Directory]) -> list[Directory]:
+    """Return the base and its reduced pictures, strictly smaller from one to the next."""
+    levels = [base]
+    for directory in sorted(others, key=lambda d: -size_of(d)[0] * size_of(d)[1]):
+        is_smaller = size_of(directory)[0] < size_of(levels[-1])[0]
+        if directory.is_tiled and is_smaller and is_like(base, directory):
+            levels.append(directory)
+    return levels
+
+
+def associated_image(directory: Directory, role: Role) -> AssociatedImage:
+    """Return a directory as a picture that is no level."""
+    width, length = size_of(directory)
+    return AssociatedImage(ifd=directory.number, role=role, image_width=width, image_length=length)
+
+
+def microscope_spacing(row_mm: float, column_mm: float) -> Spacing | None:
+    """Return a spacing, ``None`` if it cannot be a microscope's."""
+    if all(_MPP_UM[0] <= mm * 1000 <= _MPP_UM[1] for mm in (row_mm, column_mm)):
+        return Spacing(row_mm=row_mm, column_mm=column_mm)
+    return None
 
 
 def to_level(directory: Directory) -> Level:
@@ -98,14 +130,14 @@ def to_level(directory: Directory) -> Level:
             f"{directory.place} has tiles of {tile_width}x{tile_length}, more than a frame can have"
         )
     across, down = -(-width // tile_width), -(-length // tile_length)
-    bits = directory.integers(_BITS_PER_SAMPLE) or (1,)
+    bits = directory.integers(BITS_PER_SAMPLE) or (1,)
     return Level(
         ifd=directory.number,
         image_width=width,
         image_length=length,
         tile_width=tile_width,
         tile_length=tile_length,
-        samples_per_pixel=directory.integer(_SAMPLES_PER_PIXEL, 1),
+        samples_per_pixel=directory.integer(SAMPLES_PER_PIXEL, 1),
         bits_per_sample=bits[0],
         compression=directory.integer(_COMPRESSION, 1),
         photometric_interpretation=directory.integer(_PHOTOMETRIC, -1),
@@ -120,6 +152,8 @@ def _check_structure(directory: Directory) -> None:
         raise UnsupportedSlideError(f"{directory.place} {why}")
 
     compression = directory.integer(_COMPRESSION, 1)
+    if not directory.is_tiled:
+        refuse("is stored in strips, which are not joined into frames yet")
     if compression not in COPIED:
         name = REFUSED.get(compression, "an unknown codec")
         refuse(f"has {name} tiles (compression {compression}), which are not copied yet")
@@ -135,9 +169,9 @@ def _check_structure(directory: Directory) -> None:
         refuse("has an alpha channel (tag 338 ExtraSamples)")
     if set(directory.integers(_SAMPLE_FORMAT)) - {1}:
         refuse("has samples that are not unsigned integers (tag 339 SampleFormat)")
-    if len(set(directory.integers(_BITS_PER_SAMPLE))) > 1:
+    if len(set(directory.integers(BITS_PER_SAMPLE))) > 1:
         refuse("has samples of different depths (tag 258 BitsPerSample)")
-    if directory.integer(_SAMPLES_PER_PIXEL, 1) not in (1, 3):
+    if directory.integer(SAMPLES_PER_PIXEL, 1) not in (1, 3):
         refuse("has neither one nor three samples a pixel (tag 277)")
 
 
@@ -177,10 +211,7 @@ def resolution(directory: Directory) -> Spacing | None:
     x, y = directory.number_of(_X_RESOLUTION), directory.number_of(_Y_RESOLUTION)
     if unit_mm is None or not x or not y or _RESOLUTION_UNIT not in directory:
         return None
-    row_mm, column_mm = unit_mm / y, unit_mm / x
-    if all(_MPP_UM[0] <= mm * 1000 <= _MPP_UM[1] for mm in (row_mm, column_mm)):
-        return Spacing(row_mm=row_mm, column_mm=column_mm)
-    return None
+    return microscope_spacing(row_mm=unit_mm / y, column_mm=unit_mm / x)
 
 
 def private_ranges(tiff: Tiff, levels: Iterable[Level]) -> npt.NDArray[np.uint64]:
@@ -200,13 +231,14 @@ def raw_metadata(
 ) -> RawMetadata:
     """Return the sealed metadata: ``items`` of the format, and every text tag besides.
 
-    Image descriptions are taken apart by the format, which yields their items.
+    A tag that the format took apart into items of that place is not told once more.
     """
+    taken = {item.place for item in items}
     others = [
         item
         for directory in tiff.directories
         for item in directory.text_items()
-        if not (items and item.place.endswith(" ImageDescription"))
+        if item.place not in taken
     ]
     profiles = (directory.raw(ICC_PROFILE) for directory in tiff.directories)
     return RawMetadata(

@@ -60,10 +60,8 @@ def _is_philips(tiff: Tiff) -> bool:
 
 BEFORE_APERIO = (
     Refused(name="Hamamatsu NDPI", sign=lambda tiff: NDPI_MARK in tiff.directories[0]),
-    Refused(name="Leica SCN", sign=_first(IMAGE_DESCRIPTION, holds="leica-microsystems.com/scn/")),
     Refused(name="Philips TIFF", sign=_is_philips),
     Refused(name="Ventana", sign=_is_ventana),
-    Refused(name="OME-TIFF", sign=_first(IMAGE_DESCRIPTION, ends="OME>")),
     Refused(name="QPTIFF", sign=_first(_SOFTWARE, begins="PerkinElmer-QPI")),
 )
 AFTER_APERIO = (

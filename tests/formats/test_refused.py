@@ -13,8 +13,6 @@ SIGNS = {
         270: tiff.ascii_('<DataObject ObjectType="DPUfsImport">'),
         305: tiff.ascii_("Philips DP v1.0"),
     },
-    "Ventana": {700: tiff.byte(b"<EncodeInfo><iScan Barcode1D='DOE'/></EncodeInfo>")},
-    "QPTIFF": {305: tiff.ascii_("PerkinElmer-QPI")},
     "Argos": {65000: tiff.ascii_("<Argos.Scan/>")},
     "Trestle": {305: tiff.ascii_("MedScan 1.2")},
     "Huron": {271: tiff.ascii_("Huron Technologies")},
@@ -69,7 +67,7 @@ def test_codec_that_no_frame_can_have_is_refused_by_name(compression, name, tmp_
 def test_formats_are_asked_from_the_most_specific_to_the_generic_one():
     names = [known.name for known in FORMATS]
     order = [
-        *("Hamamatsu NDPI", "Philips TIFF", "Ventana", "QPTIFF", "Leica SCN", "OME-TIFF"),
+        *("Hamamatsu NDPI", "Philips TIFF", "Leica SCN", "Ventana", "OME-TIFF", "QPTIFF"),
         *("Aperio SVS", "Argos", "Trestle", "Huron", "Motic", "Mikroscan", "3DHISTECH TIFF"),
         "generic tiled TIFF",
     ]
@@ -81,7 +79,6 @@ def test_formats_are_asked_from_the_most_specific_to_the_generic_one():
     ("name", "reason"),
     [
         ("hamamatsu/test3-DAPI-2-(387).ndpi", "Hamamatsu NDPI"),
-        ("qptiff/small_vectra.qptiff", "QPTIFF"),
         ("generic-tiff/boxes.tiff", "Deflate"),
         ("generic-tiff/ojpeg-tile.tif", "old-style JPEG"),
         ("vsi/vsi-ets-test-jpg2k.vsi", "strips"),

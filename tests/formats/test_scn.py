@@ -8,6 +8,7 @@ import tifffile
 
 import coverslip
 from coverslip.model import ItemKind, Role
+from tests.formats.findings import check_every_text_is_found
 from tests.synth import build_scn
 from tests.synth.scn import FINER, TWO, Roi
 
@@ -184,15 +185,12 @@ def test_bar_code_is_found_as_it_was_read_from_the_glass(namespace, tmp_path):
     assert code.text.reveal() in built.identifiers
 
 
-def test_every_text_is_an_item_and_no_unknown_word_is_a_key(tmp_path):
-    built = build_scn(tmp_path, macro=False, style={"comments": False})
-    items = coverslip.open(built.path).description.metadata.items
-    seen = "\n".join([*(item.text.reveal() for item in items), built.path.name])
-    keys = {item.key for item in items if item.key}
-    assert {"barcode", "@uuid", "creationDate", "device@model", "device@version", "user"} <= keys
-    assert not keys & set(built.identifiers)
-    lost = [word for word in built.identifiers if word not in seen and word.title() not in seen]
-    assert len(lost) <= 6  # gap, tail, shared tables: never read
+def test_every_text_is_found_and_no_unknown_word_is_a_key(tmp_path):
+    check_every_text_is_found(
+        build_scn(tmp_path, supplemental=True),
+        ("barcode", "@uuid", "creationDate", "device@model", "device@version", "user"),
+        plain=("@sizeX", "objective"),
+    )
 
 
 def test_scanner_is_known_by_its_model(tmp_path):

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from tests.synth.generic import build_generic
 from tests.synth.ome import build_ome
+from tests.synth.qptiff import build_qptiff
 from tests.synth.scn import FINER, TWO, build_scn
 from tests.synth.slide import SynthLevel, SynthSlide
 from tests.synth.svs import build_svs
+from tests.synth.ventana import build_ventana
 
 Builder = Callable[[Path], SynthSlide]
 
@@ -49,6 +51,9 @@ FORMATS: dict[str, Builder] = {
     "scn": partial(build_scn, missing=((0, 4),)),
     "scn-two-regions": partial(build_scn, rois=TWO, codec="jpeg_rgb"),
     "scn-regions-unlike": partial(build_scn, rois=FINER, namespace="2010/03/10"),
+    "ventana-bif": partial(build_ventana, not_scanned=True),
+    "ventana-tiff": partial(build_ventana, stitched=True, codec="jpeg_rgb", missing=((1, 1),)),
+    "qptiff": partial(build_qptiff, codec="jpeg_ycbcr422", missing=((0, 2),)),
     "ome-j2k": partial(build_ome, codec="j2k_rgb", compression=33003, big_endian=False),
 }
 
@@ -59,6 +64,8 @@ __all__ = [
     "SynthSlide",
     "build_generic",
     "build_ome",
+    "build_qptiff",
     "build_scn",
     "build_svs",
+    "build_ventana",
 ]

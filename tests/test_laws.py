@@ -16,7 +16,7 @@ from coverslip import conversion
 from coverslip.deid.policy import Policy
 from coverslip.deid.uids import RandomIdentity
 from tests.interop import readers
-from tests.privacy.search import places_of, survivors
+from tests.privacy.search import encodings_of, places_of, survivors
 from tests.synth import FORMATS
 
 YCC_J2K_FINDING = "YBR_FULL_422"
@@ -29,10 +29,16 @@ class Case:
         self.result = result
         self.captured = captured
         self.instances = [instance.path for instance in result.instances]
-        self.folder = self.instances[0].parent
+        self.study = result.study_path
 
     def pairs(self):
         return zip(self.slide.levels, self.instances, strict=True)
+
+    def regions(self):
+        """Yield levels and instances of each region: one series each."""
+        for region in sorted({level.region for level in self.slide.levels}):
+            pairs = [pair for pair in self.pairs() if pair[0].region == region]
+            yield [level for level, _ in pairs], [path for _, path in pairs]
 
 
 @pytest.fixture(scope="module", params=FORMATS)
@@ -140,11 +146,12 @@ def test_openslide_and_wsidicom_show_the_same_levels(case):
     dataset = pydicom.dcmread(case.instances[0], stop_before_pixels=True)
     if dataset.PhotometricInterpretation == "MONOCHROME2":
         pytest.skip("OpenSlide reads colour only")
-    for show in (readers.by_openslide, readers.by_wsidicom):
-        levels = show(case.folder)
-        assert len(levels) == len(case.slide.levels)
-        for shown, level in zip(levels, case.slide.levels, strict=True):
-            assert_alike(shown, level.rgb)
+    for truths, instances in case.regions():
+        for show in (readers.by_openslide, readers.by_wsidicom):
+            levels = show(instances[0].parent)
+            assert len(levels) == len(truths)
+            for shown, level in zip(levels, truths, strict=True):
+                assert_alike(shown, level.rgb)
 
 
 def test_highdicom_shows_the_same_levels(case):
@@ -164,13 +171,23 @@ def test_validator_is_silent(case, tool):
 
 
 def test_geometry_is_the_same_on_all_levels(case):
-    datasets = [pydicom.dcmread(path, stop_before_pixels=True) for path in case.instances]
+    (first, *_), *_ = (instances for _, instances in case.regions())
+    spacing = spacing_of(pydicom.dcmread(first, stop_before_pixels=True))
+    assert_allclose(spacing, case.slide.mpp_um / 1000, rtol=1e-6)
+    for truths, instances in case.regions():
+        check_geometry(truths, instances)
+
+
+def spacing_of(dataset):
+    measures = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    return [float(mm) for mm in measures.PixelSpacing]
+
+
+def check_geometry(truths, instances):
+    datasets = [pydicom.dcmread(path, stop_before_pixels=True) for path in instances]
     base = datasets[0]
-    spacing = base.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing
-    assert_allclose([float(mm) for mm in spacing], case.slide.mpp_um / 1000, rtol=1e-6)
-    for dataset, level in zip(datasets, case.slide.levels, strict=True):
-        measures = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
-        row_mm, column_mm = (float(mm) for mm in measures.PixelSpacing)
+    for dataset, level in zip(datasets, truths, strict=True):
+        row_mm, column_mm = spacing_of(dataset)
         assert (dataset.TotalPixelMatrixColumns, dataset.TotalPixelMatrixRows) == (
             level.width,
             level.length,
@@ -180,23 +197,37 @@ def test_geometry_is_the_same_on_all_levels(case):
         assert dataset.ImageOrientationSlide == base.ImageOrientationSlide
         assert dataset.FrameOfReferenceUID == base.FrameOfReferenceUID
         assert dataset.PyramidUID == base.PyramidUID
+        assert dataset.SeriesInstanceUID == base.SeriesInstanceUID
+
+
+def test_regions_share_their_glass_and_nothing_else(case):
+    first = [pydicom.dcmread(paths[0], stop_before_pixels=True) for _, paths in case.regions()]
+    for shared in ("StudyInstanceUID", "FrameOfReferenceUID", "ContainerIdentifier"):
+        assert len({dataset[shared].value for dataset in first}) == 1
+    organizations = {d.DimensionOrganizationSequence[0].DimensionOrganizationUID for d in first}
+    series = [dataset.SeriesInstanceUID for dataset in first]
+    assert len(set(series)) == len({d.PyramidUID for d in first}) == len(organizations)
+    assert len(organizations) == len(first)
+    assert [dataset.SeriesNumber for dataset in first] == list(range(1, len(first) + 1))
+    certificate = json.loads(case.result.certificate_path.read_text())
+    assert certificate["series_instance_uids"] == series
+    assert [paths[0].parent.name for _, paths in case.regions()] == series
 
 
 def test_no_identifier_is_in_any_byte_name_or_message(case):
-    assert len([path for path in case.folder.parent.rglob("*") if path.is_file()]) == (
+    assert len([path for path in case.study.rglob("*") if path.is_file()]) == (
         len(case.instances) + 1
     )
     identifiers = [text for text in case.slide.identifiers if len(text) >= 5]
     assert len(identifiers) > 20
-    assert survivors(identifiers, places_of(case.folder.parent, case.captured)) == set()
+    assert survivors(identifiers, places_of(case.study, case.captured)) == set()
 
 
 def test_the_slide_does_hold_what_is_looked_for(case):
     data = contents_of(case.slide.path) + case.slide.path.name.encode()
     for identifier in case.slide.identifiers:
-        wide = identifier.encode("utf-16-le")
-        present = identifier.encode(), identifier.title().encode(), wide
-        assert any(form in data for form in present), "a planted identifier is not in the slide"
+        present = any(form in data for form in encodings_of(identifier))
+        assert present, "a planted identifier is not in the slide"
 
 
 def contents_of(path):
@@ -226,8 +257,8 @@ def test_two_public_conversions_share_no_uid(case):
 
 
 def other_instances(case):
-    for path in case.folder.parent.parent.rglob("*.dcm"):
-        if case.folder.parent not in path.parents:
+    for path in case.study.parent.rglob("*.dcm"):
+        if case.study not in path.parents:
             yield path
 
 

@@ -38,6 +38,8 @@ class InstanceRecord:
     """What was written into one instance."""
 
     sop_instance_uid: str
+    series_number: int = 1
+    """Which of the certificate's series holds it, from 1."""
     image_type: tuple[str, ...]
     total_pixel_matrix_columns: int
     total_pixel_matrix_rows: int
@@ -91,7 +93,7 @@ def certificate(
         },
         "deidentification_codes": list(clean.deidentification_codes),
         "study_instance_uid": clean.study_instance_uid,
-        "series_instance_uid": clean.series_instance_uid,
+        "series_instance_uids": [region.series_instance_uid for region in clean.regions],
         "container_identifier": clean.container_identifier,
         "colour_profile": "srgb_assumed" if clean.icc_is_synthetic else "rebuilt",
         "findings": {

@@ -43,7 +43,12 @@ class Verdict:
 
 
 def of_jpeg(
-    facts: _core.JpegFacts, photometric: int, measure: Measure, declared: Samples | None
+    facts: _core.JpegFacts,
+    photometric: int,
+    measure: Measure,
+    declared: Samples | None,
+    *,
+    is_tag_sure: bool = True,
 ) -> Verdict:
     """Return what the samples of three-component JPEG tiles are.
 
@@ -57,6 +62,8 @@ def of_jpeg(
         Looks at pixels; called only where the sampling does not decide.
     declared
         What the user says, which decides unless chroma is subsampled.
+    is_tag_sure
+        Whether tag 262 counts where the stream says something else.
 
     Raises
     ------
@@ -72,10 +79,13 @@ def of_jpeg(
             )
         notes = ("tag 262 says RGB, but chroma is subsampled: YCbCr",) if tag == "RGB" else ()
         return Verdict(samples="YBR", notes=notes)
-    return _weigh(_by_marker(facts), tag, measure, declared)
+    marker = _by_marker(facts)
+    if marker is not None and not is_tag_sure:
+        tag = None
+    return _weigh(marker, tag, measure, declared)
 
 
-def of_untransformed(sign: Samples, measure: Measure, declared: Samples | None) -> Verdict:
+def of_untransformed(sign: Samples | None, measure: Measure, declared: Samples | None) -> Verdict:
     """Return what the samples of JPEG 2000 tiles without colour transformation are.
 
     Raises

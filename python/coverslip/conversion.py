@@ -15,7 +15,7 @@ from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.scrub import Scrubbed, scrub
 from coverslip.deid.uids import Identity, RandomIdentity
 from coverslip.dicom import modules, part10, wsm
-from coverslip.dicom.geometry import level_spacing
+from coverslip.dicom.geometry import level_spacing, region_spacing
 from coverslip.errors import at_level
 from coverslip.frames import PlannedFrames, cut_picture, plan_tiles
 from coverslip.model import CleanMetadata, FrameFormat, InstanceSpec, Level, RouteKind, Spacing
@@ -179,8 +179,9 @@ def convert_opened(
         if route.kind is RouteKind.COPY
     }
     with staging(out, scrubbed.clean.study_instance_uid) as stage:
-        series = stage.study / scrubbed.clean.series_instance_uid
-        series.mkdir()
+        folders = [stage.study / r.series_instance_uid for r in scrubbed.clean.regions]
+        for folder in folders:
+            folder.mkdir()
         _require_room(out, sum(frames.plan.frame_bytes for frames in plans.values()))
         planned, written = [], []
         for number, route in enumerate(routes):
@@ -190,7 +191,7 @@ def convert_opened(
                 frames = _cut(slide, number, route, spool, on_progress, prove=verify)
             item = _planned(slide, number, route, frames, spacing, scrubbed.clean)
             planned.append(item)
-            written.append(_write(item, scrubbed.clean, series, on_progress, verify=verify))
+            written.append(_write(item, scrubbed.clean, folders, on_progress, verify=verify))
             if frames.spool is not None:
                 frames.spool.unlink()
         notes = _notes(slide, routes, planned)
@@ -201,7 +202,8 @@ def convert_opened(
     return Result(
         study_path=study,
         instances=tuple(
-            replace(instance, path=study / series.name / instance.path.name) for instance in written
+            replace(instance, path=study / instance.path.relative_to(stage.study))
+            for instance in written
         ),
         frames=_total([instance.frames for instance in written]),
         certificate=certificate,
@@ -248,12 +250,16 @@ def _planned(
     frame_format = route.frame_format
     if frame_format is None:  # `require_copy` has raised by then
         raise AssertionError(route.reason)
+    above = sum(other.region == level.region for other in slide.levels[:number])
+    base = slide.levels[number - above]
+    spacing = region_spacing(spacing, slide.levels[0], base)
     bytes_a_pixel = frame_format.samples_per_pixel * frame_format.bits_allocated // 8
     uncompressed = level.tile_width * level.tile_length * bytes_a_pixel * plan.frame_count
     spec = InstanceSpec(
         sop_instance_uid=clean.sop_instance_uids[number],
-        instance_number=number + 1,
-        is_base=number == 0,
+        region=level.region,
+        instance_number=above + 1,
+        is_base=above == 0,
         total_pixel_matrix_columns=level.image_width,
         total_pixel_matrix_rows=level.image_length,
         columns=level.tile_width,
@@ -272,13 +278,13 @@ def _planned(
 def _write(
     item: _Planned,
     clean: CleanMetadata,
-    series: Path,
+    folders: list[Path],
     on_progress: OnProgress | None,
     *,
     verify: bool,
 ) -> InstanceResult:
     """Write one instance under its temporary path, and read it back."""
-    path = series / f"{item.spec.sop_instance_uid}.dcm"
+    path = folders[item.spec.region] / f"{item.spec.sop_instance_uid}.dcm"
     header = part10.encode(wsm.build(clean, item.spec), item.frame_format.transfer_syntax_uid)
     report = _core.write_instance(
         item.frames.source,
@@ -360,6 +366,7 @@ def _certificate(
     records = [
         audit.InstanceRecord(
             sop_instance_uid=instance.sop_instance_uid,
+            series_number=item.spec.region + 1,
             image_type=tuple(modules.image_type(is_base=item.spec.is_base)),
             total_pixel_matrix_columns=item.spec.total_pixel_matrix_columns,
             total_pixel_matrix_rows=item.spec.total_pixel_matrix_rows,

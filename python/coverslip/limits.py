@@ -20,6 +20,14 @@ class Limits:
     """Most of a description that is taken apart into keys; the rest is one unknown item."""
     description_keys: int = 256
     """Most keys of one description, for the same reason; vendors write below a hundred."""
+    xml_characters: int = 64 << 20
+    """Longest XML text that is parsed; Philips' holds pictures in Base64, Ventana's each joint."""
+    xml_depth: int = 64
+    """Vendors nest below twenty."""
+    xml_parts: int = 2_000_000
+    """Elements and attributes of one XML text: about 200 bytes each, once parsed."""
+    xml_items: int = 4096
+    """Most parts of one XML text that are findings of their own; the rest is one unknown item."""
     tiles: int = 50_000_000
     """Tiles and strips of all directories together, 16 bytes each; a slide of 20 GB has about a
     million."""

@@ -171,6 +171,18 @@ class Level:
     """Spacing that the source gives for this very level, if it can be trusted."""
     picture: Picture | None = None
     """Set if the level is one JPEG; its tiles are then those it can be cut into, without data."""
+    region: int = 0
+    """Which of the slide's regions it shows."""
+    are_colour_tags_sure: bool = True
+    """Whether tags 259 and 262 say what the samples are, as far as the writer can be trusted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """An area of the glass that was scanned by itself, so a pyramid of its own."""
+
+    corner_mm: tuple[float, float] | None = None
+    """X and Y on the slide of the outer corner at the first pixel, if the source tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,18 +197,20 @@ class AssociatedImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slide:
-    """What was scanned: levels from the largest to the smallest, and what comes with them."""
+    """What was scanned: levels, and what comes with them."""
 
     format: str
     levels: tuple[Level, ...]
+    """Region by region, in each from the largest to the smallest."""
     associated_images: tuple[AssociatedImage, ...]
     metadata: RawMetadata
     spacing: Spacing | None
-    """Pixel spacing of the base level, ``None`` if the source does not tell."""
+    """Pixel spacing of the first level, ``None`` if the source does not tell."""
     objective_power: float | None
     label_side: LabelSide
     private_ranges: npt.NDArray[np.uint64] = field(repr=False)
     """Shape (n, 2): offset and byte count of what no frame may touch: other pictures, texts."""
+    regions: tuple[Region, ...] = (Region(),)
     notes: tuple[str, ...] = ()
     """What the user should know about how the slide was understood; no source text."""
     fluorescence_nm: float | None = None
@@ -228,6 +242,7 @@ class InstanceSpec:
     """One level on its way into an instance: numbers only."""
 
     sop_instance_uid: str
+    region: int = 0
     instance_number: int
     is_base: bool
     total_pixel_matrix_columns: int
@@ -246,6 +261,17 @@ class InstanceSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CleanRegion:
+    """What may be written about one region: a series of its own."""
+
+    series_instance_uid: str
+    pyramid_uid: str
+    dimension_organization_uid: str
+    corner_mm: tuple[float, float] | None
+    """Where it lies; ``None`` where a default will do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CleanMetadata:
     """What may be written about a slide. Made by `coverslip.deid.scrub` and nowhere else."""
 
@@ -254,13 +280,11 @@ class CleanMetadata:
     container_identifier: str
     specimen_identifier: str
     study_instance_uid: str
-    series_instance_uid: str
     frame_of_reference_uid: str
-    pyramid_uid: str
-    dimension_organization_uid: str
     specimen_uid: str
+    regions: tuple[CleanRegion, ...]
     sop_instance_uids: tuple[str, ...]
-    """One for each level, base first."""
+    """One for each level, in the order of the slide's."""
     study_date: str
     study_time: str
     content_date: str

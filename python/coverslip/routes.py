@@ -194,6 +194,7 @@ def _jpeg_route(
             level.photometric_interpretation,
             lambda: colour.measure_jpeg(sample.data(), tables, sample.size),
             declared_colour,
+            is_tag_sure=level.are_colour_tags_sure,
         )
         chosen, photometric = verdict.samples, colour.JPEG_PHOTOMETRIC[verdict.samples]
         notes.extend(verdict.notes)
@@ -307,8 +308,11 @@ def _jpeg2000_colour(
         or facts.jp2_colour == _SYCC
         or (facts.jp2_colour is None and sample.level.photometric_interpretation == 6)
     )
+    # Only Aperio means YCbCr by 33003; whoever else writes it may mean nothing by it.
+    is_unsure = sample.level.compression == _APERIO_YCC and not sample.level.are_colour_tags_sure
+    sign: colour.Samples | None = None if is_unsure else ("YBR" if says_ycc else "RGB")
     verdict = colour.of_untransformed(
-        "YBR" if says_ycc else "RGB",
+        sign,
         lambda: colour.measure_jpeg2000(sample.data()),
         declared_colour,
     )

@@ -23,11 +23,13 @@ CASES = {
     "generic-jpeg": "generic-tiff/CMU-1-Small-Region.jpeg.tiff",
     "generic-rgb-ids": "generic-tiff/tiled-jpeg-rgb-u8.tif",
     "hamamatsu": "hamamatsu/test3-DAPI-2-(387).ndpi",
+    "ome-ndpi": "ome-tiff/OS-1-detail.ome.tif",
+    "ome-vsi": "ome-tiff/OS-2-vsi.ome.tif",
+    "ome-grid": "ome-tiff/XYC-bfconvert-JPEG.ome.tiff",
 }
 REFUSED = {
     "generic-tiff/boxes.tiff": "Deflate",
     "generic-tiff/ojpeg-tile.tif": "old-style JPEG",
-    "ome-tiff/OS-1-detail.ome.tif": "OME-TIFF",
     "qptiff/small_vectra.qptiff": "QPTIFF",
     "vsi/vsi-ets-test-jpg2k.vsi": "strips",
     "dicom/sm_image.dcm": "DICOM already",

@@ -9,8 +9,12 @@ from pathlib import Path
 
 from tests.synth.generic import build_generic
 from tests.synth.ndpi import build_ndpi
+from tests.synth.ome import build_ome
+from tests.synth.qptiff import build_qptiff
+from tests.synth.scn import FINER, TWO, build_scn
 from tests.synth.slide import SynthLevel, SynthSlide
 from tests.synth.svs import build_svs
+from tests.synth.ventana import build_ventana
 
 Builder = Callable[[Path], SynthSlide]
 
@@ -48,6 +52,21 @@ FORMATS: dict[str, Builder] = {
     "ndpi-beyond-4-gb": partial(build_ndpi, shift=5 << 30),
     "ndpi-fluorescence": partial(build_ndpi, fluorescence=True),
     "generic-j2k-grey": partial(build_generic, codec="j2k_grey", missing=((0, 3),)),
+    "ome-subifds": partial(build_ome, tag_262=2, missing=((0, 3),)),
+    "ome-series-jfif": partial(
+        build_ome,
+        layout="series",
+        codec="jpeg_ycbcr444",
+        tag_262=2,
+        style={"markers": "jfif", "tables": "own"},
+    ),
+    "scn": partial(build_scn, missing=((0, 4),)),
+    "scn-two-regions": partial(build_scn, rois=TWO, codec="jpeg_rgb"),
+    "scn-regions-unlike": partial(build_scn, rois=FINER, namespace="2010/03/10"),
+    "ventana-bif": partial(build_ventana, not_scanned=True),
+    "ventana-tiff": partial(build_ventana, stitched=True, codec="jpeg_rgb", missing=((1, 1),)),
+    "qptiff": partial(build_qptiff, codec="jpeg_ycbcr422", missing=((0, 2),)),
+    "ome-j2k": partial(build_ome, codec="j2k_rgb", compression=33003, big_endian=False),
 }
 
 __all__ = [
@@ -57,5 +76,9 @@ __all__ = [
     "SynthSlide",
     "build_generic",
     "build_ndpi",
+    "build_ome",
+    "build_qptiff",
+    "build_scn",
     "build_svs",
+    "build_ventana",
 ]

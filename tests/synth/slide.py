@@ -25,6 +25,7 @@ class SynthLevel:
     pieces: list[bytes]
     picture: bytes | None = None
     """The JPEG that holds the whole level, its size written into it; it has no tiles then."""
+    region: int = 0
 
 
 @dataclass(frozen=True)

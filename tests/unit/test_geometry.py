@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from coverslip.dicom.geometry import image_orientation, level_spacing, origin_mm
+from coverslip.dicom.geometry import image_orientation, level_spacing, origin_mm, region_spacing
 from coverslip.model import LabelSide, Level, Spacing, TileIndex
 
 BASE = Spacing.from_mpp_um(0.25)
@@ -85,6 +85,21 @@ def test_first_pixel_lies_inside_the_corner():
     assert origin_mm(LabelSide.LEFT, Spacing(row_mm=0.2, column_mm=0.1)) == pytest.approx(
         (24.9, 49.95)
     )
+
+
+def test_region_that_was_measured_lies_at_its_own_corner():
+    spacing = Spacing(row_mm=0.2, column_mm=0.1)
+
+    assert origin_mm(LabelSide.BOTTOM, spacing, (20.0, 7.5)) == pytest.approx((19.95, 7.6))
+
+
+def test_region_scanned_finer_has_a_finer_spacing_whatever_its_size():
+    spacing = Spacing.from_mpp_um(1.0)
+    first = level(1000, 1000, Spacing.from_mpp_um(0.5))
+    other = level(250, 250, Spacing.from_mpp_um(0.25))
+
+    assert region_spacing(spacing, first, other) == Spacing.from_mpp_um(0.5)
+    assert region_spacing(spacing, first, level(250, 250)) == spacing
 
 
 @pytest.mark.parametrize(

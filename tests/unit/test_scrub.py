@@ -19,6 +19,7 @@ from coverslip.model import (
     ItemKind,
     LabelSide,
     RawMetadata,
+    Region,
     Role,
     Slide,
     SourceItem,
@@ -27,6 +28,7 @@ from coverslip.model import (
 from tests.unit.builders import slide
 
 CANARY = "ZACHARIAS^QUILLFEATHER"
+UIDS_OF_REGION = ("series_instance_uid", "pyramid_uid", "dimension_organization_uid")
 
 
 def scrubbed(source: Slide) -> Scrubbed:
@@ -187,7 +189,8 @@ def test_method_names_package_profile_and_policy():
 def test_no_two_identifiers_are_the_same_and_no_two_runs_share_one():
     def identifiers(clean):
         values = dataclasses.asdict(clean)
-        uids = [value for name, value in values.items() if name.endswith("_uid")]
+        everywhere = [values, *values["regions"]]
+        uids = [uid for part in everywhere for name, uid in part.items() if name.endswith("_uid")]
         names = [value for name, value in values.items() if name.endswith("identifier")]
         return [*uids, *names, *clean.sop_instance_uids, clean.patient_id]
 
@@ -195,6 +198,22 @@ def test_no_two_identifiers_are_the_same_and_no_two_runs_share_one():
 
     assert len(first) == 6 + 2 + 3 + 1
     assert len({*first, *second}) == 2 * len(first)
+
+
+def test_each_region_has_uids_of_its_own_and_its_place_rounded():
+    regions = (Region(corner_mm=(20.0449, 10.26)), Region(), Region(corner_mm=(20.0449, 31.0)))
+
+    clean = scrubbed(slide(regions=regions)).clean
+
+    uids = [getattr(region, name) for region in clean.regions for name in UIDS_OF_REGION]
+    assert len(set(uids)) == 9
+    assert [region.corner_mm for region in clean.regions] == [(20.0, 10.3), None, (20.0, 31.0)]
+
+
+def test_place_of_the_only_region_does_not_go_out():
+    clean = scrubbed(slide(regions=(Region(corner_mm=(20.0, 10.0)),))).clean
+
+    assert clean.regions[0].corner_mm is None
 
 
 @pytest.mark.parametrize(

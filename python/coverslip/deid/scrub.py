@@ -13,7 +13,15 @@ from coverslip.deid.icc import rebuild_profile, srgb_profile
 from coverslip.deid.policy import Policy
 from coverslip.deid.uids import Identity, PseudonymKind
 from coverslip.errors import PolicyError
-from coverslip.model import CleanMetadata, Fate, Finding, ItemKind, Slide, SourceText
+from coverslip.model import (
+    CleanMetadata,
+    CleanRegion,
+    Fate,
+    Finding,
+    ItemKind,
+    Slide,
+    SourceText,
+)
 
 UNKNOWN = "Unknown"
 MAX_OBJECTIVE_POWER = 200
@@ -163,11 +171,9 @@ def scrub(slide: Slide, policy: Policy, identity: Identity, *, package_version: 
         container_identifier=identity.pseudonym(PseudonymKind.CONTAINER),
         specimen_identifier=identity.pseudonym(PseudonymKind.SPECIMEN),
         study_instance_uid=identity.uid(),
-        series_instance_uid=identity.uid(),
         frame_of_reference_uid=identity.uid(),
-        pyramid_uid=identity.uid(),
-        dimension_organization_uid=identity.uid(),
         specimen_uid=identity.uid(),
+        regions=tuple(_regions(slide, identity)),
         sop_instance_uids=tuple(identity.uid() for _ in slide.levels),
         study_date=DUMMY_DATE,
         study_time=DUMMY_TIME,
@@ -192,6 +198,22 @@ def scrub(slide: Slide, policy: Policy, identity: Identity, *, package_version: 
     )
     findings = (*_findings(slide, model), *_icc_findings(source_profile, rebuilt))
     return Scrubbed(clean=clean, findings=findings)
+
+
+def _regions(slide: Slide, identity: Identity) -> Iterator[CleanRegion]:
+    """Yield UIDs for each region, and its place on the glass where there are several.
+
+    A place tells slides apart, so it is rounded, and goes out only where regions would otherwise
+    lie upon each other.
+    """
+    for region in slide.regions:
+        corner_mm = region.corner_mm if len(slide.regions) > 1 else None
+        yield CleanRegion(
+            series_instance_uid=identity.uid(),
+            pyramid_uid=identity.uid(),
+            dimension_organization_uid=identity.uid(),
+            corner_mm=corner_mm and (round(corner_mm[0], 1), round(corner_mm[1], 1)),
+        )
 
 
 def _findings(slide: Slide, model: str) -> Iterator[Finding]:

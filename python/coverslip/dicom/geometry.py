@@ -15,8 +15,8 @@ Direction = tuple[Literal[-1, 0, 1], Literal[-1, 0, 1]]
 class Placement:
     """How a picture lies on the slide, seen from above (PS3.3 C.8.12.2).
 
-    The corners are defaults, plainly not measured: nothing in a source tells where the scanned
-    area lies well enough.
+    The corners are defaults, plainly not measured, for sources that do not tell where the scanned
+    area lies.
     """
 
     row_direction: Direction
@@ -48,16 +48,28 @@ def image_orientation(label_side: LabelSide) -> tuple[int, int, int, int, int, i
     return (*placement.row_direction, 0, *placement.column_direction, 0)
 
 
-def origin_mm(label_side: LabelSide, spacing: Spacing) -> tuple[float, float]:
+def origin_mm(
+    label_side: LabelSide, spacing: Spacing, corner_mm: tuple[float, float] | None = None
+) -> tuple[float, float]:
     """Return X and Y of the centre of the first pixel, in millimetres.
 
     All levels share the outer corner; the centre of the first pixel moves with the spacing.
+
+    Parameters
+    ----------
+    label_side
+        Side of the stored picture at which the label lies.
+    spacing
+        Of the level.
+    corner_mm
+        X and Y of the outer corner, ``None`` for the default of the side.
     """
     placement = _PLACEMENTS[label_side]
+    corners = corner_mm or placement.corner_mm
     row, column = placement.row_direction, placement.column_direction
     x_mm, y_mm = (
         corner + spacing.column_mm / 2 * along_row + spacing.row_mm / 2 * along_column
-        for corner, along_row, along_column in zip(placement.corner_mm, row, column, strict=True)
+        for corner, along_row, along_column in zip(corners, row, column, strict=True)
     )
     return x_mm, y_mm
 
@@ -85,11 +97,29 @@ def level_spacing(base: Spacing, base_level: Level, level: Level) -> Spacing:
     ):
         return base.scaled(downsample, downsample)
     if level.spacing is not None and base_level.spacing is not None:
-        return base.scaled(
-            level.spacing.row_mm / base_level.spacing.row_mm,
-            level.spacing.column_mm / base_level.spacing.column_mm,
-        )
+        return region_spacing(base, base_level, level)
     return base.scaled(down, across)
+
+
+def region_spacing(first: Spacing, first_level: Level, base_level: Level) -> Spacing:
+    """Return the spacing of a region's base level.
+
+    Sizes of regions have nothing to do with each other, so only what the source says of both
+    levels counts; else regions are taken to be scanned alike.
+
+    Parameters
+    ----------
+    first
+        Spacing of the slide's first level, possibly given by the operator.
+    first_level, base_level
+        The slide's first level, and the region's.
+    """
+    if first_level.spacing is None or base_level.spacing is None:
+        return first
+    return first.scaled(
+        base_level.spacing.row_mm / first_level.spacing.row_mm,
+        base_level.spacing.column_mm / first_level.spacing.column_mm,
+    )
 
 
 def _fits(base_size: int, size: int, downsample: int) -> bool:

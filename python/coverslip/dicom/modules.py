@@ -71,11 +71,11 @@ def general_study(ds: Dataset, clean: CleanMetadata) -> None:
     ds.StudyID = "1"
 
 
-def series(ds: Dataset, clean: CleanMetadata) -> None:
+def series(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
     """Add the General and the Whole Slide Microscopy Series module (PS3.3 C.7.3.1, C.8.12.3)."""
     ds.Modality = "SM"
-    ds.SeriesInstanceUID = clean.series_instance_uid
-    ds.SeriesNumber = 1
+    ds.SeriesInstanceUID = clean.regions[spec.region].series_instance_uid
+    ds.SeriesNumber = spec.region + 1
 
 
 def frame_of_reference(ds: Dataset, clean: CleanMetadata) -> None:
@@ -104,9 +104,9 @@ def sop_common(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
     ds.ContributingEquipmentSequence = Sequence([equipment])
 
 
-def multi_resolution_pyramid(ds: Dataset, clean: CleanMetadata) -> None:
+def multi_resolution_pyramid(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
     """Add the Multi-Resolution Pyramid module (PS3.3 C.7.11.1)."""
-    ds.PyramidUID = clean.pyramid_uid
+    ds.PyramidUID = clean.regions[spec.region].pyramid_uid
 
 
 def acquisition_context(ds: Dataset) -> None:
@@ -146,7 +146,7 @@ def whole_slide_microscopy_image(ds: Dataset, clean: CleanMetadata, spec: Instan
     ds.TotalPixelMatrixColumns = spec.total_pixel_matrix_columns
     ds.TotalPixelMatrixRows = spec.total_pixel_matrix_rows
     ds.TotalPixelMatrixFocalPlanes = 1
-    x_mm, y_mm = origin_mm(spec.label_side, spec.spacing)
+    x_mm, y_mm = origin_mm(spec.label_side, spec.spacing, clean.regions[spec.region].corner_mm)
     origin = Dataset()
     origin.XOffsetInSlideCoordinateSystem = decimal_string(x_mm)
     origin.YOffsetInSlideCoordinateSystem = decimal_string(y_mm)
@@ -225,9 +225,10 @@ def multi_frame_functional_groups(ds: Dataset, clean: CleanMetadata, spec: Insta
     ds.SharedFunctionalGroupsSequence = Sequence([groups])
 
 
-def multi_frame_dimension(ds: Dataset, clean: CleanMetadata) -> None:
+def multi_frame_dimension(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
     """Add the Multi-frame Dimension module (PS3.3 C.7.6.17)."""
     organization = Dataset()
-    organization.DimensionOrganizationUID = clean.dimension_organization_uid
+    region = clean.regions[spec.region]
+    organization.DimensionOrganizationUID = region.dimension_organization_uid
     ds.DimensionOrganizationSequence = Sequence([organization])
     ds.DimensionOrganizationType = "TILED_FULL"

@@ -1,7 +1,7 @@
 """The formats that coverslip knows, from the most specific sign to the generic one."""
 
 from coverslip.errors import UnsupportedSlideError
-from coverslip.formats import generic, ndpi, refused, svs
+from coverslip.formats import generic, ndpi, ome, qptiff, refused, scn, svs, ventana
 from coverslip.formats.base import Format
 from coverslip.model import Slide
 from coverslip.tiff import Tiff
@@ -9,6 +9,10 @@ from coverslip.tiff import Tiff
 FORMATS: tuple[Format, ...] = (
     ndpi.HamamatsuNdpi(),
     *refused.BEFORE_APERIO,
+    scn.LeicaScn(),
+    ventana.Ventana(),
+    ome.OmeTiff(),
+    qptiff.Qptiff(),
     svs.AperioSvs(),
     *refused.AFTER_APERIO,
     generic.GenericTiff(),

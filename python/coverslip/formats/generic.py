@@ -3,13 +3,14 @@
 from coverslip.errors import UnsupportedSlideError
 from coverslip.formats.pyramid import (
     NEW_SUBFILE_TYPE,
-    is_like,
+    associated_image,
     private_ranges,
     raw_metadata,
     size_of,
     to_level,
+    with_reduced,
 )
-from coverslip.model import AssociatedImage, LabelSide, Role, Slide
+from coverslip.model import LabelSide, Role, Slide
 from coverslip.tiff import Directory, Tiff
 
 _REDUCED, _MASK = 1, 4
@@ -34,22 +35,14 @@ class GenericTiff:
                 "the picture is stored in strips, which are not joined into frames yet"
             )
         base = max(tiled, key=lambda d: size_of(d)[0] * size_of(d)[1])
-        chosen = _levels(base, tiled)
+        chosen = with_reduced(base, tiled)
         levels = tuple(to_level(directory) for directory in chosen)
         rest = [d for d in pictures if d not in chosen and not _is_mask(d)]
         return Slide(
             format=self.name,
             levels=levels,
             # Nothing says what these show, so each is taken for a label.
-            associated_images=tuple(
-                AssociatedImage(
-                    ifd=d.number,
-                    role=Role.LABEL,
-                    image_width=size_of(d)[0],
-                    image_length=size_of(d)[1],
-                )
-                for d in rest
-            ),
+            associated_images=tuple(associated_image(d, Role.LABEL) for d in rest),
             metadata=raw_metadata(tiff, (), ()),
             spacing=levels[0].spacing,
             objective_power=None,
@@ -61,13 +54,3 @@ class GenericTiff:
 
 def _is_mask(directory: Directory) -> bool:
     return bool(directory.integer(NEW_SUBFILE_TYPE, 0) & _MASK)
-
-
-def _levels(base: Directory, tiled: list[Directory]) -> list[Directory]:
-    """Return the base and its reduced pictures, strictly smaller from one to the next."""
-    levels = [base]
-    for directory in sorted(tiled, key=lambda d: -size_of(d)[0] * size_of(d)[1]):
-        is_smaller = size_of(directory)[0] < size_of(levels[-1])[0]
-        if is_smaller and is_like(base, directory):
-            levels.append(directory)
-    return levels

@@ -8,9 +8,11 @@ import numpy.typing as npt
 from coverslip.errors import LimitError, SourceError, UnsupportedSlideError
 from coverslip.limits import LIMITS
 from coverslip.model import (
+    AssociatedImage,
     Level,
     Picture,
     RawMetadata,
+    Role,
     SourceItem,
     SourceText,
     Spacing,
@@ -30,8 +32,8 @@ from coverslip.tiff.tags import (
 )
 
 NEW_SUBFILE_TYPE, IMAGE_WIDTH, IMAGE_LENGTH = 254, 256, 257
-_BITS_PER_SAMPLE, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 258, 259, 262, 266
-_ORIENTATION, _SAMPLES_PER_PIXEL, _PLANAR = 274, 277, 284
+BITS_PER_SAMPLE, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 258, 259, 262, 266
+_ORIENTATION, SAMPLES_PER_PIXEL, _PLANAR = 274, 277, 284
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _EXTRA_SAMPLES, _SAMPLE_FORMAT, _IMAGE_DEPTH, _TILE_DEPTH = 338, 339, 32997, 32998
 _MAX_FRAME_SIDE = 65535
@@ -74,7 +76,7 @@ def size_of(directory: Directory) -> tuple[int, int]:
 def is_like(base: Directory, other: Directory) -> bool:
     """Tell whether a tiled directory may be a reduced level of ``base``."""
     same = all(
-        base.integers(tag) == other.integers(tag) for tag in (_SAMPLES_PER_PIXEL, _BITS_PER_SAMPLE)
+        base.integers(tag) == other.integers(tag) for tag in (SAMPLES_PER_PIXEL, BITS_PER_SAMPLE)
     )
     return same and has_shape_of(base, other)
 
@@ -90,6 +92,29 @@ def has_shape_of(base: Directory, other: Directory) -> bool:
     return abs(across - down) <= _ASPECT_TOLERANCE * across + 2 * rounding
 
 
+def with_reduced(base: Directory, others: Iterable[Directory]) -> list[Directory]:
+    """Return the base and its reduced pictures, strictly smaller from one to the next."""
+    levels = [base]
+    for directory in sorted(others, key=lambda d: -size_of(d)[0] * size_of(d)[1]):
+        is_smaller = size_of(directory)[0] < size_of(levels[-1])[0]
+        if directory.is_tiled and is_smaller and is_like(base, directory):
+            levels.append(directory)
+    return levels
+
+
+def associated_image(directory: Directory, role: Role) -> AssociatedImage:
+    """Return a directory as a picture that is no level."""
+    width, length = size_of(directory)
+    return AssociatedImage(ifd=directory.number, role=role, image_width=width, image_length=length)
+
+
+def microscope_spacing(row_mm: float, column_mm: float) -> Spacing | None:
+    """Return a spacing, ``None`` if it cannot be a microscope's."""
+    if all(_MPP_UM[0] <= mm * 1000 <= _MPP_UM[1] for mm in (row_mm, column_mm)):
+        return Spacing(row_mm=row_mm, column_mm=column_mm)
+    return None
+
+
 def to_level(directory: Directory) -> Level:
     """Return a tiled directory as a level.
 
@@ -100,6 +125,10 @@ def to_level(directory: Directory) -> Level:
     SourceError
         If its numbers make no sense.
     """
+    if not directory.is_tiled:
+        raise UnsupportedSlideError(
+            f"{directory.place} is stored in strips, which are not joined into frames yet"
+        )
     _check_structure(directory)
     width, length = size_of(directory)
     tile_width, tile_length = directory.integer(TILE_WIDTH, 0), directory.integer(TILE_LENGTH, 0)
@@ -110,14 +139,14 @@ def to_level(directory: Directory) -> Level:
             f"{directory.place} has tiles of {tile_width}x{tile_length}, more than a frame can have"
         )
     across, down = -(-width // tile_width), -(-length // tile_length)
-    bits = directory.integers(_BITS_PER_SAMPLE) or (1,)
+    bits = directory.integers(BITS_PER_SAMPLE) or (1,)
     return Level(
         ifd=directory.number,
         image_width=width,
         image_length=length,
         tile_width=tile_width,
         tile_length=tile_length,
-        samples_per_pixel=directory.integer(_SAMPLES_PER_PIXEL, 1),
+        samples_per_pixel=directory.integer(SAMPLES_PER_PIXEL, 1),
         bits_per_sample=bits[0],
         compression=directory.integer(_COMPRESSION, 1),
         photometric_interpretation=directory.integer(_PHOTOMETRIC, -1),
@@ -162,8 +191,8 @@ def picture_level(directory: Directory, starts: Uint64Array | None) -> Level:
         image_length=length,
         tile_width=_CUT_FRAME,
         tile_length=_CUT_FRAME,
-        samples_per_pixel=directory.integer(_SAMPLES_PER_PIXEL, 1),
-        bits_per_sample=(directory.integers(_BITS_PER_SAMPLE) or (1,))[0],
+        samples_per_pixel=directory.integer(SAMPLES_PER_PIXEL, 1),
+        bits_per_sample=(directory.integers(BITS_PER_SAMPLE) or (1,))[0],
         compression=directory.integer(_COMPRESSION, 1),
         photometric_interpretation=directory.integer(_PHOTOMETRIC, -1),
         tiles=TileIndex(offsets=none, byte_counts=none, across=across, down=down),
@@ -193,9 +222,9 @@ def _check_structure(directory: Directory) -> None:
         refuse("has an alpha channel (tag 338 ExtraSamples)")
     if set(directory.integers(_SAMPLE_FORMAT)) - {1}:
         refuse("has samples that are not unsigned integers (tag 339 SampleFormat)")
-    if len(set(directory.integers(_BITS_PER_SAMPLE))) > 1:
+    if len(set(directory.integers(BITS_PER_SAMPLE))) > 1:
         refuse("has samples of different depths (tag 258 BitsPerSample)")
-    if directory.integer(_SAMPLES_PER_PIXEL, 1) not in (1, 3):
+    if directory.integer(SAMPLES_PER_PIXEL, 1) not in (1, 3):
         refuse("has neither one nor three samples a pixel (tag 277)")
 
 
@@ -235,10 +264,7 @@ def resolution(directory: Directory) -> Spacing | None:
     x, y = directory.number_of(_X_RESOLUTION), directory.number_of(_Y_RESOLUTION)
     if unit_mm is None or not x or not y or _RESOLUTION_UNIT not in directory:
         return None
-    row_mm, column_mm = unit_mm / y, unit_mm / x
-    if all(_MPP_UM[0] <= mm * 1000 <= _MPP_UM[1] for mm in (row_mm, column_mm)):
-        return Spacing(row_mm=row_mm, column_mm=column_mm)
-    return None
+    return microscope_spacing(row_mm=unit_mm / y, column_mm=unit_mm / x)
 
 
 def private_ranges(tiff: Tiff, levels: Iterable[Level]) -> npt.NDArray[np.uint64]:
@@ -256,7 +282,10 @@ def private_ranges(tiff: Tiff, levels: Iterable[Level]) -> npt.NDArray[np.uint64
 def raw_metadata(
     tiff: Tiff, items: Sequence[SourceItem], device: Sequence[SourceText]
 ) -> RawMetadata:
-    """Return the sealed metadata: ``items`` of the format, and every text at another place."""
+    """Return the sealed metadata: ``items`` of the format, and every text tag besides.
+
+    A tag that the format took apart into items of that place is not told once more.
+    """
     taken = {item.place for item in items}
     others = [
         item

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from coverslip.errors import UnsupportedSlideError
 from coverslip.model import Slide
 from coverslip.tiff import Directory, Tiff
-from coverslip.tiff.tags import IMAGE_DESCRIPTION
+from coverslip.tiff.tags import IMAGE_DESCRIPTION, SOFTWARE
 
-_MAKE, _SOFTWARE, _XMP, _ARGOS = 271, 305, 700, 65000
+_MAKE, _ARGOS = 271, 65000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,27 +47,17 @@ def _first(
     return sign
 
 
-def _is_ventana(tiff: Tiff) -> bool:
-    return any("iScan" in _text(directory, _XMP) for directory in tiff.directories)
-
-
 def _is_philips(tiff: Tiff) -> bool:
     first = tiff.directories[0]
-    return _text(first, _SOFTWARE).startswith("Philips") and "DPUfsImport" in _text(
+    return _text(first, SOFTWARE).startswith("Philips") and "DPUfsImport" in _text(
         first, IMAGE_DESCRIPTION
     )
 
 
-BEFORE_APERIO = (
-    Refused(name="Leica SCN", sign=_first(IMAGE_DESCRIPTION, holds="leica-microsystems.com/scn/")),
-    Refused(name="Philips TIFF", sign=_is_philips),
-    Refused(name="Ventana", sign=_is_ventana),
-    Refused(name="OME-TIFF", sign=_first(IMAGE_DESCRIPTION, ends="OME>")),
-    Refused(name="QPTIFF", sign=_first(_SOFTWARE, begins="PerkinElmer-QPI")),
-)
+BEFORE_APERIO = (Refused(name="Philips TIFF", sign=_is_philips),)
 AFTER_APERIO = (
     Refused(name="Argos", sign=lambda tiff: "Argos" in _text(tiff.directories[0], _ARGOS)),
-    Refused(name="Trestle", sign=_first(_SOFTWARE, begins="MedScan")),
+    Refused(name="Trestle", sign=_first(SOFTWARE, begins="MedScan")),
     Refused(name="Huron", sign=_first(_MAKE, begins="Huron")),
     Refused(name="Motic", sign=_first(IMAGE_DESCRIPTION, begins="Motic")),
     Refused(name="Mikroscan", sign=_first(IMAGE_DESCRIPTION, holds="Mikroscan Image Structure")),

@@ -1,0 +1,327 @@
+"""OME-TIFF: an XML in the first directory says which picture is what."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from xml.etree.ElementTree import Element
+
+from coverslip.errors import SourceError, UnsupportedSlideError
+from coverslip.formats.pyramid import (
+    BITS_PER_SAMPLE,
+    SAMPLES_PER_PIXEL,
+    associated_image,
+    microscope_spacing,
+    private_ranges,
+    raw_metadata,
+    resolution,
+    size_of,
+    to_level,
+    with_reduced,
+)
+from coverslip.formats.xml import parse
+from coverslip.formats.xml_items import (
+    Vocabulary,
+    children,
+    integer_in,
+    number_in,
+    xml_items,
+)
+from coverslip.model import (
+    AssociatedImage,
+    ItemKind,
+    LabelSide,
+    Level,
+    Role,
+    Slide,
+    SourceText,
+    Spacing,
+)
+from coverslip.tiff import Directory, Tiff
+from coverslip.tiff.tags import IMAGE_DESCRIPTION
+
+_ROLES = {
+    "label": Role.LABEL,
+    "barcode": Role.LABEL,
+    "macro": Role.OVERVIEW,
+    "overview": Role.OVERVIEW,
+    "thumbnail": Role.THUMBNAIL,
+}
+_ROLE_NAME = re.compile(rf"(?:.*[^a-z])?({'|'.join(_ROLES)})(?:[ _-]?image)?[^a-z]*", re.DOTALL)
+"""A name that ends in a role: ``slide.svs - label image #1``, but not ``label-free.svs``."""
+_UNIT_MM = {"pm": 1e-9, "\u00c5": 1e-7, "\u212b": 1e-7, "nm": 1e-6, "um": 1e-3, "\u00b5m": 1e-3,
+            "\u03bcm": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3, "in": 25.4}  # fmt: skip
+"""Millimetres in a unit; of micro and of angstrom there are two characters each."""
+_FLUORESCENCE = {"Fluorescence", "Epifluorescence"}
+
+_VOCABULARY = Vocabulary(
+    kinds={
+        "UUID@FileName": ItemKind.NAME,
+        "BinaryOnly@MetadataFile": ItemKind.NAME,
+        "File@Name": ItemKind.NAME,
+        "UUID": ItemKind.IDENTIFIER,
+        "OME@UUID": ItemKind.IDENTIFIER,
+        "OME@Creator": ItemKind.DEVICE,
+        "Image@Name": ItemKind.TEXT,
+        "@Name": ItemKind.TEXT,
+        "@ID": ItemKind.TEXT,
+        "@Description": ItemKind.TEXT,
+        "Description": ItemKind.TEXT,
+        "AcquisitionDate": ItemKind.DATE,
+        "AcquiredDate": ItemKind.DATE,
+        "@FirstName": ItemKind.PERSON,
+        "@MiddleName": ItemKind.PERSON,
+        "@LastName": ItemKind.PERSON,
+        "@UserName": ItemKind.PERSON,
+        "@Email": ItemKind.PERSON,
+        "@Institution": ItemKind.PLACE,
+        "@SerialNumber": ItemKind.DEVICE,
+        "@LotNumber": ItemKind.DEVICE,
+        "@Manufacturer": ItemKind.DEVICE,
+        "@Model": ItemKind.DEVICE,
+        "@Text": ItemKind.TEXT,
+        "@Namespace": ItemKind.TEXT,
+        "@Annotator": ItemKind.PERSON,
+        "@ExternalIdentifier": ItemKind.IDENTIFIER,
+        "BinData": ItemKind.UNKNOWN,
+        "@schemaLocation": ItemKind.TEXT,
+    },
+    plain=frozenset(
+        {
+            *("@SizeX", "@SizeY", "@SizeZ", "@SizeC", "@SizeT", "@SamplesPerPixel", "@Type"),
+            *("@PhysicalSizeX", "@PhysicalSizeY", "@PhysicalSizeZ", "@PhysicalSizeXUnit"),
+            *("@PhysicalSizeYUnit", "@PhysicalSizeZUnit", "@SignificantBits", "@DimensionOrder"),
+            *("@BigEndian", "@Interleaved", "@IFD", "@PlaneCount", "@FirstZ", "@FirstC", "@FirstT"),
+            *("@TheZ", "@TheC", "@TheT", "@NominalMagnification", "@CalibratedMagnification"),
+            *("@LensNA", "@Color"),
+        }
+    ),
+    values=frozenset(
+        {
+            *("true", "false", "uint8", "uint16", "int8", "int16", "uint32", "int32", "float"),
+            *("double", "XYZCT", "XYZTC", "XYCZT", "XYCTZ", "XYTZC", "XYTCZ", "pixel"),
+            *("reference frame", *_UNIT_MM),
+        }
+    ),
+    structure=frozenset(
+        {
+            *("OME", "Image", "Pixels", "Channel", "TiffData", "LightPath", "Plane"),
+            *("Experimenter", "ExperimenterRef", "ExperimenterGroup", "Project", "Dataset"),
+            *("Instrument", "InstrumentRef", "Microscope", "Objective", "ObjectiveSettings"),
+            *("Detector", "StructuredAnnotations", "AnnotationRef", "ROI", "ROIRef", "Union"),
+            *("Plate", "Well", "WellSample", "Folder", "ImageRef", "DatasetRef"),
+        }
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Image:
+    """One ``Image`` of the XML, and the directory of its first plane."""
+
+    pixels: Element
+    role: Role | None
+    directory: Directory
+
+
+class OmeTiff:
+    """An OME-TIFF of one file."""
+
+    name = "OME-TIFF"
+
+    def matches(self, tiff: Tiff) -> bool:
+        """Tell whether the first description ends as an OME-XML does."""
+        if not tiff.directories:
+            return False
+        text = tiff.directories[0].text(IMAGE_DESCRIPTION)
+        return text is not None and text.reveal().rstrip("\0 \t\r\n").endswith("OME>")
+
+    def read(self, tiff: Tiff) -> Slide:
+        """Return the slide: the largest picture that no name calls something else."""
+        text = tiff.directories[0].text(IMAGE_DESCRIPTION) or SourceText("")
+        root = parse(text)
+        _refuse_sets(root)
+        images = _images(root, tiff)
+        unnamed = [image for image in images if image.role is None]
+        if not unnamed:
+            raise UnsupportedSlideError(
+                "the OME-TIFF holds no picture but labels, overviews and thumbnails"
+            )
+        base = max(unnamed, key=lambda image: size_of(image.directory))
+        _check(base)
+        chosen = with_reduced(base.directory, _candidates(tiff, base, unnamed))
+        levels = tuple(_level(directory) for directory in chosen)
+        spacing = _spacing(base.pixels) or resolution(base.directory)
+        associated, notes = _associated(tiff, chosen, images)
+        place = f"{tiff.directories[0].place} ImageDescription"
+        return Slide(
+            format=self.name,
+            levels=levels,
+            associated_images=associated,
+            metadata=raw_metadata(
+                tiff, tuple(xml_items(root, place, _VOCABULARY)), tuple(_device(root))
+            ),
+            spacing=spacing,
+            objective_power=_objective_power(root),
+            label_side=LabelSide.RIGHT,
+            private_ranges=private_ranges(tiff, levels),
+            notes=notes,
+        )
+
+
+def _refuse_sets(root: Element) -> None:
+    """Raise for one file of several: what it lacks would be missed in silence.
+
+    A file that was renamed is still whole, so files are told apart by their UUIDs.
+    """
+    if children(root, "BinaryOnly"):
+        raise UnsupportedSlideError(
+            "the OME-TIFF has its metadata in another file",
+            hint="convert the file that holds the metadata, or merge the set into one file",
+        )
+    references = children(root, "Image", "Pixels", "TiffData", "UUID")
+    files = {(reference.text or "").strip() for reference in references}
+    files |= {root.get("UUID", "").strip()} - {""} if files else set()
+    names = {reference.get("FileName") for reference in references} - {None}
+    if len(files) > 1 or len(names) > 1:
+        raise UnsupportedSlideError(
+            "the OME-TIFF is one file of a set",
+            hint="merge the set into one file, with bfconvert for example",
+        )
+
+
+def _images(root: Element, tiff: Tiff) -> list[_Image]:
+    chain = [directory for directory in tiff.directories if directory.kind == "IFD"]
+    images = []
+    following = 0
+    for element in children(root, "Image"):
+        for pixels in children(element, "Pixels")[:1]:
+            first = _first_plane(pixels, following)
+            if not 0 <= first < len(chain):
+                raise SourceError("the OME-XML names a directory that the file does not have")
+            following = first + _planes(pixels)
+            images.append(_Image(pixels=pixels, role=_role(element), directory=chain[first]))
+    if not images:
+        raise SourceError("the OME-XML describes no picture")
+    return images
+
+
+def _first_plane(pixels: Element, following: int) -> int:
+    """Return the directory of an image's first plane; without a word the one that follows."""
+    said = [integer_in(data.get("IFD")) for data in children(pixels, "TiffData")]
+    known = [number for number in said if number is not None]
+    return min(known) if known else following
+
+
+def _planes(pixels: Element) -> int:
+    """Return how many directories an image takes, each with all samples of its channel."""
+    count = len(children(pixels, "Channel")) or _size(pixels, "SizeC")
+    return _size(pixels, "SizeZ") * _size(pixels, "SizeT") * count
+
+
+def _size(pixels: Element, name: str) -> int:
+    return integer_in(pixels.get(name)) or 1
+
+
+def _role(image: Element) -> Role | None:
+    match = _ROLE_NAME.fullmatch(image.get("Name", "").lower())
+    return None if match is None else _ROLES[match[1]]
+
+
+def _check(image: _Image) -> None:
+    """Raise for pictures of more than one plane, or of more than light that went through."""
+
+    def refuse(why: str) -> None:
+        raise UnsupportedSlideError(f"the OME-TIFF has {why}, which is not supported yet")
+
+    pixels, directory = image.pixels, image.directory
+    for name, what in (("SizeZ", "focal planes"), ("SizeT", "points in time")):
+        if _size(pixels, name) > 1:
+            refuse(f"{_size(pixels, name)} {what}")
+    channels = children(pixels, "Channel")
+    samples = directory.integer(SAMPLES_PER_PIXEL, 1)
+    planes = -(-_size(pixels, "SizeC") // samples)
+    if max(len(channels), planes) > 1:
+        refuse(f"{max(len(channels), planes)} channels in directories of their own")
+    bits = directory.integer(BITS_PER_SAMPLE, 1)
+    if bits != 8:
+        refuse(f"samples of {bits} bits")
+    for channel in channels:
+        modes = {channel.get("IlluminationType"), channel.get("ContrastMethod")}
+        if modes & _FLUORESCENCE or "Fluor" in channel.attrib:
+            refuse("a fluorescence channel")
+
+
+def _candidates(tiff: Tiff, base: _Image, unnamed: list[_Image]) -> Iterator[Directory]:
+    """Yield what may be a level: the base's sub-directories, else smaller series."""
+    subs = [
+        directory
+        for directory in tiff.directories
+        if directory.kind == "SubIFD" and directory.parent == base.directory.number
+    ]
+    yield from subs or (
+        image.directory
+        for image in unnamed
+        if image is not base and _is_whole_fraction(base.directory, image.directory)
+    )
+
+
+def _is_whole_fraction(base: Directory, other: Directory) -> bool:
+    """Tell whether a picture is the base reduced by a whole factor, the same on both axes.
+
+    Nothing else tells an old export's levels from a label that happens to have the base's shape.
+    """
+    factor = round(size_of(base)[0] / max(size_of(other)[0], 1))
+    return factor > 1 and all(
+        abs(whole / factor - reduced) < 1
+        for whole, reduced in zip(size_of(base), size_of(other), strict=True)
+    )
+
+
+def _level(directory: Directory) -> Level:
+    """Return a level; its resolution tags are often those of the base, so they do not count.
+
+    Nor do the tags on its colour: Bio-Formats says RGB over whatever its tiles are.
+    """
+    return replace(to_level(directory), spacing=None, are_colour_tags_sure=False)
+
+
+def _spacing(pixels: Element) -> Spacing | None:
+    sizes_mm = []
+    for axis in ("Y", "X"):
+        size = number_in(pixels.get(f"PhysicalSize{axis}"))
+        unit_mm = _UNIT_MM.get(pixels.get(f"PhysicalSize{axis}Unit", "um").strip())
+        if size is None or unit_mm is None:
+            return None
+        sizes_mm.append(size * unit_mm)
+    return microscope_spacing(*sizes_mm)
+
+
+def _associated(
+    tiff: Tiff, levels: list[Directory], images: list[_Image]
+) -> tuple[tuple[AssociatedImage, ...], tuple[str, ...]]:
+    """Return the pictures that are no level, and a note on each that no name explains."""
+    roles = {image.directory.number: image.role for image in images}
+    found, notes = [], []
+    for directory in tiff.directories:
+        if directory in levels or min(size_of(directory)) < 1:
+            continue
+        owner = directory.number if directory.parent is None else directory.parent
+        role = roles.get(owner)
+        found.append(associated_image(directory, role or Role.LABEL))
+        if role is None:
+            notes.append(f"{directory.place} is no level of the pyramid: not written")
+    return tuple(found), tuple(notes)
+
+
+def _objective_power(root: Element) -> float | None:
+    """Return the magnification of the objective if the XML knows only one."""
+    powers = {
+        number_in(objective.get("NominalMagnification"))
+        for objective in children(root, "Instrument", "Objective")
+    }
+    return powers.pop() if len(powers) == 1 else None
+
+
+def _device(root: Element) -> Iterator[SourceText]:
+    for microscope in children(root, "Instrument", "Microscope"):
+        yield SourceText(f"{microscope.get('Manufacturer', '')} {microscope.get('Model', '')}")

@@ -1,0 +1,260 @@
+"""Leica SCN (SCN400): an XML in the first directory gives every other one its role."""
+
+import base64
+import binascii
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from xml.etree.ElementTree import Element
+
+from coverslip.errors import SourceError, UnsupportedSlideError
+from coverslip.formats.pyramid import (
+    associated_image,
+    microscope_spacing,
+    private_ranges,
+    raw_metadata,
+    size_of,
+    to_level,
+    with_reduced,
+)
+from coverslip.formats.xml import parse
+from coverslip.formats.xml_items import (
+    Vocabulary,
+    children,
+    integer_in,
+    number_in,
+    text_of,
+    xml_items,
+)
+from coverslip.model import (
+    AssociatedImage,
+    ItemKind,
+    LabelSide,
+    Level,
+    Region,
+    Role,
+    Slide,
+    SourceItem,
+    SourceText,
+)
+from coverslip.tiff import Directory, Tiff
+from coverslip.tiff.tags import IMAGE_DESCRIPTION
+
+_NAMESPACE = "leica-microsystems.com/scn/"
+_BRIGHTFIELD = "brightfield"
+_NM_IN_MM = 1e6
+_LABEL_FROM = 0.72
+"""Where along the glass its label begins, as other readers of this format have it."""
+
+_VOCABULARY = Vocabulary(
+    kinds={
+        "barcode": ItemKind.IDENTIFIER,
+        "@barcode": ItemKind.IDENTIFIER,
+        "ocr": ItemKind.TEXT,
+        "@uuid": ItemKind.IDENTIFIER,
+        "@name": ItemKind.NAME,
+        "creationDate": ItemKind.DATE,
+        "device@model": ItemKind.DEVICE,
+        "device@version": ItemKind.DEVICE,
+        "user": ItemKind.PERSON,
+        "comment": ItemKind.TEXT,
+        "comments": ItemKind.TEXT,
+    },
+    plain=frozenset(
+        {
+            *("@sizeX", "@sizeY", "@offsetX", "@offsetY", "@spacingZ", "@ifd", "@r", "@z", "@c"),
+            *("objective", "numericalAperture", "illuminationSource", "supplementalImage@type"),
+        }
+    ),
+    values=frozenset({_BRIGHTFIELD, "fluorescence", "label"}),
+    structure=frozenset(
+        {
+            *("scn", "collection", "image", "device", "pixels", "dimension", "view"),
+            *("scanSettings", "objectiveSettings", "illuminationSettings", "supplementalImage"),
+        }
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Image:
+    """One ``image`` of the XML: what it covers of the glass, and its directories."""
+
+    size_nm: tuple[int, int]
+    offset_nm: tuple[int, int]
+    directories: list[Directory]
+    """Largest first, as the TIFF has them."""
+    element: Element
+
+
+class LeicaScn:
+    """An SCN file: an overview, and one pyramid for each region that was scanned."""
+
+    name = "Leica SCN"
+
+    def matches(self, tiff: Tiff) -> bool:
+        """Tell whether the first description is in Leica's namespace."""
+        if not tiff.directories:
+            return False
+        text = tiff.directories[0].text(IMAGE_DESCRIPTION)
+        return text is not None and _NAMESPACE in text.reveal()
+
+    def read(self, tiff: Tiff) -> Slide:
+        """Return the slide, each region that is not the whole glass as a pyramid."""
+        first = tiff.directories[0]
+        root = parse(first.text(IMAGE_DESCRIPTION) or SourceText(""))
+        glass, images = _collection(root, tiff)
+        scanned = [image for image in images if not _covers(image, glass)]
+        if not scanned:
+            raise UnsupportedSlideError("the SCN holds an overview of the glass and no scan of it")
+        for image in scanned:
+            _check(image)
+        levels = tuple(
+            level for number, image in enumerate(scanned) for level in _levels(image, number)
+        )
+        associated, notes = _associated(tiff, root, levels, images, glass)
+        place = f"{first.place} ImageDescription"
+        items = (_decoded(item) for item in xml_items(root, place, _VOCABULARY))
+        return Slide(
+            format=self.name,
+            levels=levels,
+            associated_images=associated,
+            metadata=raw_metadata(tiff, tuple(items), tuple(_device(scanned))),
+            spacing=levels[0].spacing,
+            objective_power=_objective_power(scanned),
+            label_side=LabelSide.BOTTOM,
+            private_ranges=private_ranges(tiff, levels),
+            regions=tuple(Region(corner_mm=_corner_mm(image, glass)) for image in scanned),
+            notes=(*_notes_on(scanned, glass), *notes),
+        )
+
+
+def _collection(root: Element, tiff: Tiff) -> tuple[tuple[int, int], list[_Image]]:
+    """Return the size of the glass in nanometres, and what was taken of it."""
+    for collection in children(root, "collection")[:1]:
+        chain = [directory for directory in tiff.directories if directory.kind == "IFD"]
+        images = [_image(element, chain) for element in children(collection, "image")]
+        numbers = [directory.number for image in images for directory in image.directories]
+        if len(set(numbers)) < len(numbers):
+            raise SourceError("the SCN's XML gives a directory two roles")
+        return _pair(collection, "sizeX", "sizeY"), images
+    raise SourceError("the SCN's XML has no collection")
+
+
+def _image(element: Element, chain: list[Directory]) -> _Image:
+    views = children(element, "view")
+    if not views:
+        raise SourceError("the SCN's XML has an image without a view")
+    directories = []
+    for dimension in children(element, "pixels", "dimension"):
+        number = integer_in(dimension.get("ifd"))
+        if number is None or not 0 <= number < len(chain):
+            raise SourceError("the SCN's XML names a directory that the file does not have")
+        if size_of(chain[number]) != _pair(dimension, "sizeX", "sizeY"):
+            raise SourceError(f"IFD {number} has another size than the SCN's XML says")
+        directories.append(chain[number])
+    if not directories:
+        raise SourceError("the SCN's XML has an image without pixels")
+    return _Image(
+        size_nm=_pair(views[0], "sizeX", "sizeY"),
+        offset_nm=_pair(views[0], "offsetX", "offsetY"),
+        directories=sorted(directories, key=size_of, reverse=True),
+        element=element,
+    )
+
+
+def _pair(element: Element, first: str, second: str) -> tuple[int, int]:
+    x, y = integer_in(element.get(first)), integer_in(element.get(second))
+    if x is None or y is None:
+        raise SourceError(f"the SCN's XML has no numbers in {first} and {second}")
+    return x, y
+
+
+def _covers(image: _Image, glass: tuple[int, int]) -> bool:
+    """Tell whether an image shows the whole glass, so its label too."""
+    return image.offset_nm == (0, 0) and image.size_nm == glass
+
+
+def _check(image: _Image) -> None:
+    """Raise for what is more than one focal plane or one kind of light."""
+    dimensions = children(image.element, "pixels", "dimension")
+    for key, what in (("z", "focal planes"), ("c", "fluorescence channels")):
+        if any(dimension.get(key, "0") != "0" for dimension in dimensions):
+            raise UnsupportedSlideError(f"Leica SCN {what} are not supported yet")
+    light = text_of(image.element, "scanSettings", "illuminationSettings", "illuminationSource")
+    if light not in (None, "", _BRIGHTFIELD):
+        raise UnsupportedSlideError("Leica SCN fluorescence is not supported yet")
+
+
+def _levels(image: _Image, region: int) -> Iterator[Level]:
+    base, *lower = image.directories
+    for directory in with_reduced(base, lower):
+        level = to_level(directory)
+        across_nm, down_nm = image.size_nm
+        spacing = microscope_spacing(
+            row_mm=down_nm / level.image_length / _NM_IN_MM,
+            column_mm=across_nm / level.image_width / _NM_IN_MM,
+        )
+        yield replace(level, region=region, spacing=spacing)
+
+
+def _corner_mm(image: _Image, glass: tuple[int, int]) -> tuple[float, float]:
+    """Return where the first pixel's outer corner lies; the label is below, X goes left."""
+    return (glass[0] - image.offset_nm[0]) / _NM_IN_MM, image.offset_nm[1] / _NM_IN_MM
+
+
+def _associated(
+    tiff: Tiff,
+    root: Element,
+    levels: tuple[Level, ...],
+    images: list[_Image],
+    glass: tuple[int, int],
+) -> tuple[tuple[AssociatedImage, ...], tuple[str, ...]]:
+    """Return overview, label and whatever the XML does not explain, with notes on the last."""
+    roles = {
+        directory.number: Role.OVERVIEW
+        for image in images
+        if _covers(image, glass)
+        for directory in image.directories
+    }
+    labels = {integer_in(e.get("ifd")) for e in children(root, "collection", "supplementalImage")}
+    used = {level.ifd for level in levels}
+    found, notes = [], []
+    for directory in tiff.directories:
+        if directory.number in used or min(size_of(directory)) < 1:
+            continue
+        found.append(associated_image(directory, roles.get(directory.number, Role.LABEL)))
+        if directory.number not in roles and directory.number not in labels:
+            notes.append(f"{directory.place} is no level of a region: not written")
+    return tuple(found), tuple(notes)
+
+
+def _notes_on(scanned: list[_Image], glass: tuple[int, int]) -> Iterator[str]:
+    if len(scanned) > 1:
+        yield f"{len(scanned)} regions were scanned: each becomes a series of its own"
+    for number, image in enumerate(scanned):
+        if image.offset_nm[1] + image.size_nm[1] > _LABEL_FROM * glass[1]:
+            yield f"region {number} reaches to where the label usually is: look at its pictures"
+
+
+def _objective_power(scanned: list[_Image]) -> float | None:
+    """Return the objective if all regions were scanned with the same."""
+    path = ("scanSettings", "objectiveSettings", "objective")
+    powers = {number_in(text_of(image.element, *path)) for image in scanned}
+    return powers.pop() if len(powers) == 1 else None
+
+
+def _device(scanned: list[_Image]) -> Iterator[SourceText]:
+    for image in scanned:
+        for device in children(image.element, "device"):
+            yield SourceText(device.get("model", ""))
+
+
+def _decoded(item: SourceItem) -> SourceItem:
+    """Return a bar code as it was read from the glass: newer files hold it in Base64."""
+    if item.key != "barcode":
+        return item
+    try:
+        text = base64.b64decode(item.text.reveal(), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return item
+    return replace(item, text=SourceText(text.strip()))

@@ -1,0 +1,241 @@
+"""Ventana: BIF, whose tiles may overlap, and the stitched TIFF, whose tiles do not."""
+
+import re
+from collections.abc import Iterator
+from xml.etree.ElementTree import Element
+
+from coverslip.errors import CoverslipError, UnsupportedSlideError
+from coverslip.formats.pyramid import (
+    associated_image,
+    microscope_spacing,
+    private_ranges,
+    raw_metadata,
+    size_of,
+    to_level,
+    with_reduced,
+)
+from coverslip.formats.xml import parse
+from coverslip.formats.xml_items import (
+    Vocabulary,
+    children,
+    integer_in,
+    local_name,
+    number_in,
+    xml_items,
+)
+from coverslip.model import (
+    AssociatedImage,
+    ItemKind,
+    LabelSide,
+    Role,
+    Slide,
+    SourceText,
+    Spacing,
+)
+from coverslip.tiff import Directory, Tiff
+from coverslip.tiff.tags import IMAGE_DESCRIPTION, XMP
+
+_SIGN, _JOINTS = "iScan", "EncodeInfo"
+_ROLES = {
+    "Label Image": Role.OVERVIEW,
+    "Label_Image": Role.OVERVIEW,
+    "Thumbnail": Role.THUMBNAIL,
+    "Probability_Image": Role.LABEL,
+}
+"""What the descriptions say. The label image is in truth the whole glass; the map of tissue is
+nothing that DICOM has a word for, so it stays with the labels."""
+_LEVEL = re.compile(r"(?:^|\s)level=([0-9]{1,3})(?:\s|$)")
+_EXPORT = "export the slide as a stitched TIFF with Ventana's own viewer"
+
+_VOCABULARY = Vocabulary(
+    kinds={
+        "@BaseName": ItemKind.NAME,
+        "@JP2FileName": ItemKind.NAME,
+        "@FileName": ItemKind.NAME,
+        "@UnitNumber": ItemKind.DEVICE,
+        "@DeviceSerialNumber": ItemKind.DEVICE,
+        "@BuildVersion": ItemKind.DEVICE,
+        "@BuildDate": ItemKind.DATE,
+        "@ScanDate": ItemKind.DATE,
+        "@ScanTime": ItemKind.DATE,
+        "@StartTime": ItemKind.DATE,
+        "@EndTime": ItemKind.DATE,
+        "@UserName": ItemKind.PERSON,
+        "@OperatorID": ItemKind.PERSON,
+        "@PatientName": ItemKind.PERSON,
+        "@Barcode1D": ItemKind.IDENTIFIER,
+        "@Barcode2D": ItemKind.IDENTIFIER,
+        "@BarCode1": ItemKind.IDENTIFIER,
+        "@BarCode2": ItemKind.IDENTIFIER,
+        "@UniqueID": ItemKind.IDENTIFIER,
+        "@CaseID": ItemKind.IDENTIFIER,
+        "@SampleID": ItemKind.IDENTIFIER,
+        "@BarCodeType1": ItemKind.TEXT,
+        "@BarCodeType2": ItemKind.TEXT,
+        "@SlideAnnotation": ItemKind.TEXT,
+        "@LabelText": ItemKind.TEXT,
+        "@Comment": ItemKind.TEXT,
+        "@ScanWhitePoint": ItemKind.DEVICE,
+        "@Mode": ItemKind.TEXT,
+        "@ScannerModel": ItemKind.DEVICE,
+    },
+    plain=frozenset(
+        {
+            *("@ScanRes", "@Magnification", "@Z-layers", "@Z-spacing", "@Ver", "@AOIScanned"),
+            *("@AOIIndex", "@Width", "@Height", "@NumRows", "@NumCols", "@Pos-X", "@Pos-Y"),
+            *("@FlagJoined", "@Confidence", "@Direction", "@Tile1", "@Tile2", "@OverlapX"),
+            *("@OverlapY", "@OriginX", "@OriginY"),
+        }
+    ),
+    values=frozenset({"LEFT", "RIGHT", "UP", "DOWN"}),
+    structure=frozenset(
+        {
+            *("iScan", "Metadata", "EncodeInfo", "SlideInfo", "SlideStitchInfo", "ImageInfo"),
+            *("TileJointInfo", "AoiOrigin", "FrameInfo", *(f"AOI{number}" for number in range(64))),
+        }
+    ),
+)
+
+
+class Ventana:
+    """A file of an iScan or DP scanner."""
+
+    name = "Ventana"
+
+    def matches(self, tiff: Tiff) -> bool:
+        """Tell whether any directory has the scanner's XML."""
+        texts = (directory.text(XMP) for directory in tiff.directories)
+        return any(text is not None and _SIGN in text.reveal() for text in texts)
+
+    def read(self, tiff: Tiff) -> Slide:
+        """Return the slide, its levels by their descriptions."""
+        numbered = [d for d in tiff.directories if d.is_tiled and _LEVEL.search(_said(d))]
+        if not numbered:
+            raise UnsupportedSlideError("the Ventana slide has no level in tiles")
+        base = max(numbered, key=size_of)
+        roots = dict(_roots(tiff))
+        encodings = [e for root in roots.values() for e in root.iter() if local_name(e) == _JOINTS]
+        for encoding in encodings:
+            _refuse_overlaps(encoding)
+        levels = tuple(to_level(directory) for directory in with_reduced(base, numbered))
+        associated, notes = _associated(tiff, {level.ifd for level in levels})
+        scans = [e for root in roots.values() for e in root.iter() if local_name(e) == _SIGN]
+        scan = scans[0] if scans else Element(_SIGN)
+        items = (
+            item
+            for number, root in roots.items()
+            for item in xml_items(root, f"{tiff.directories[number].place} XMP", _VOCABULARY)
+        )
+        device = (SourceText(scan.get("ScannerModel", "")), SourceText(self.name))
+        return Slide(
+            format=f"{self.name} {'BIF' if encodings else 'TIFF'}",
+            levels=levels,
+            associated_images=associated,
+            metadata=raw_metadata(tiff, tuple(items), device),
+            spacing=_spacing(scan) or levels[0].spacing,
+            objective_power=number_in(scan.get("Magnification")),
+            label_side=LabelSide.RIGHT,
+            private_ranges=private_ranges(tiff, levels),
+            notes=notes,
+        )
+
+
+def _said(directory: Directory) -> str:
+    text = directory.text(IMAGE_DESCRIPTION)
+    return "" if text is None else text.reveal().strip()
+
+
+def _roots(tiff: Tiff) -> Iterator[tuple[int, Element]]:
+    """Yield the XML of each directory that has one.
+
+    What cannot be parsed is a finding as a whole, but where tiles join must be known.
+    """
+    for directory in tiff.directories:
+        text = directory.text(XMP)
+        if text is None:
+            continue
+        try:
+            yield directory.number, parse(text)
+        except CoverslipError:
+            if _JOINTS in text.reveal():
+                raise
+
+
+def _refuse_overlaps(encoding: Element) -> None:
+    """Raise unless the tiles of what was scanned stand side by side.
+
+    Levels were reduced before the tiles were joined, so nothing below the base is any better.
+    """
+    areas = [
+        area
+        for area in children(encoding, "SlideStitchInfo", "ImageInfo")
+        if integer_in(area.get("AOIScanned")) != 0
+    ]
+    if not areas:
+        raise UnsupportedSlideError("the BIF does not say which areas were scanned", hint=_EXPORT)
+    joints = [_overlap(joint) for area in areas for joint in _joints(area)]
+    overlaps = [overlap for overlap in joints if overlap != (0, 0)]
+    if overlaps:
+        most = max(abs(pixels) for overlap in overlaps for pixels in overlap)
+        raise UnsupportedSlideError(
+            f"{len(overlaps)} of {len(joints)} joints of the BIF's tiles overlap or gape, by up to "
+            f"{most:g} pixels, and frames must stand side by side",
+            hint=_EXPORT,
+        )
+    if len({_displacement(encoding, area) for area in areas}) > 1:
+        raise UnsupportedSlideError(
+            "the BIF's scanned areas lie otherwise on the glass than their tiles in the file",
+            hint=_EXPORT,
+        )
+
+
+def _joints(area: Element) -> list[Element]:
+    joints = children(area, "TileJointInfo")
+    tiles = [integer_in(area.get(key)) for key in ("NumRows", "NumCols")]
+    if not joints and tiles != [1, 1]:
+        raise UnsupportedSlideError("the BIF does not say how its tiles join", hint=_EXPORT)
+    return joints
+
+
+def _overlap(joint: Element) -> tuple[float, float]:
+    x, y = number_in(joint.get("OverlapX")), number_in(joint.get("OverlapY"))
+    if x is None or y is None:
+        raise UnsupportedSlideError("the BIF does not say how its tiles join", hint=_EXPORT)
+    return x, y
+
+
+def _displacement(encoding: Element, area: Element) -> tuple[float, float]:
+    """Return by how much an area lies beside its tiles, from a corner that all share.
+
+    Positions count upwards from below, to the area's lower edge; tiles count downwards.
+    """
+    everything = children(encoding, "SlideStitchInfo", "ImageInfo")
+    origins = [origin for parent in children(encoding, "AoiOrigin") for origin in parent]
+    index = everything.index(area)
+    origin = origins[index] if index < len(origins) else Element("AOI")
+    x, y = number_in(area.get("Pos-X")), number_in(area.get("Pos-Y"))
+    left, top = number_in(origin.get("OriginX")), number_in(origin.get("OriginY"))
+    rows, length = number_in(area.get("NumRows")), number_in(area.get("Height"))
+    if x is None or y is None or left is None or top is None or rows is None or length is None:
+        return 0.0, 0.0  # not known, and one area needs no place
+    return x - left, y + top + rows * length
+
+
+def _associated(
+    tiff: Tiff, levels: set[int]
+) -> tuple[tuple[AssociatedImage, ...], tuple[str, ...]]:
+    """Return the pictures that are no level, and a note on each that has no name."""
+    found, notes = [], []
+    for directory in tiff.directories:
+        if directory.number in levels or min(size_of(directory)) < 1:
+            continue
+        role = _ROLES.get(_said(directory))
+        found.append(associated_image(directory, role or Role.LABEL))
+        if role is None:
+            notes.append(f"{directory.place} is no level of the pyramid: not written")
+    return tuple(found), tuple(notes)
+
+
+def _spacing(scan: Element) -> Spacing | None:
+    mpp_um = number_in(scan.get("ScanRes"))
+    return None if mpp_um is None else microscope_spacing(mpp_um / 1000, mpp_um / 1000)

@@ -1,0 +1,192 @@
+import numpy as np
+import pytest
+import tifffile
+
+import coverslip
+from coverslip.formats.ome import _role
+from coverslip.formats.xml import parse
+from coverslip.model import Role, SourceText
+from tests.formats.findings import check_every_text_is_found
+from tests.interop import readers
+from tests.synth import build_ome, tiff
+
+PLANAR = {284: tiff.short(2)}
+ONE = '<Channel ID="c" SamplesPerPixel="1"/>'
+
+
+@pytest.mark.parametrize("layout", ["subifds", "series"])
+@pytest.mark.parametrize("pictures_first", [False, True])
+def test_tifffile_finds_the_same_levels_and_colours(layout, pictures_first, tmp_path):
+    built = build_ome(tmp_path, layout=layout, pictures_first=pictures_first)
+    slide = coverslip.open(built.path)
+    sizes = [(level.width, level.length) for level in built.levels]
+    assert [(level.image_width, level.image_length) for level in slide.levels] == sizes
+    with tifffile.TiffFile(built.path) as other:
+        assert other.is_ome
+        if layout == "subifds":
+            series = max(other.series, key=lambda one: one.size)
+            shapes = [level.shape for level in series.levels]
+            pictures = [level.asarray() for level in series.levels]
+        else:
+            chosen = sorted(other.series, key=lambda one: -one.size)
+            shapes = [one.shape for one in chosen if one.shape[:2][::-1] in sizes]
+            pictures = []
+    assert [shape[:2][::-1] for shape in shapes] == sizes
+    for picture, level in zip(pictures, built.levels, strict=False):
+        assert np.abs(picture.astype(int) - level.rgb).mean() < 2.5
+
+
+def test_pictures_have_the_roles_that_their_names_end_in(tmp_path):
+    slide = coverslip.open(build_ome(tmp_path).path)
+    roles = [image.role for image in slide.associated_images]
+    assert roles == [Role.LABEL, Role.OVERVIEW, Role.THUMBNAIL]
+    assert slide.description.notes == ()
+
+
+def test_order_decides_nothing_and_neither_does_a_missing_ifd(tmp_path):
+    for number, options in enumerate(({"pictures_first": True}, {"say_ifd": False})):
+        (tmp_path / str(number)).mkdir()
+        slide = coverslip.open(build_ome(tmp_path / str(number), **options).path)
+        roles = sorted(image.role for image in slide.associated_images)
+        assert roles == [Role.LABEL, Role.OVERVIEW, Role.THUMBNAIL]
+        assert [level.image_width for level in slide.levels] == [610, 305, 152]
+
+
+@pytest.mark.parametrize(
+    ("unit", "per_mm"),
+    [("\u00b5m", 1e3), ("\u03bcm", 1e3), ("nm", 1e6), ("mm", 1), ("cm", 0.1), ("\u00c5", 1e7),
+     ("\u212b", 1e7)],
+)  # fmt: skip
+def test_every_unit_is_converted(unit, per_mm, tmp_path):
+    spacing = coverslip.open(build_ome(tmp_path, levels=1, unit=unit, per_mm=per_mm).path).spacing
+    assert spacing.row_mm == pytest.approx(0.00025)
+
+
+@pytest.mark.parametrize(("unit", "per_mm"), [("pixel", 1e3), ("mm", 1e3), ("DOE", 1)])
+def test_unit_that_measures_nothing_leaves_what_the_tags_say(unit, per_mm, tmp_path):
+    wrong = {"levels": 1, "unit": unit, "per_mm": per_mm}
+    said = coverslip.open(build_ome(tmp_path, **wrong).path).spacing
+    assert said.row_mm == pytest.approx(0.00025)
+    silent = build_ome(tmp_path, **wrong, tag_296=1)
+    assert coverslip.open(silent.path).spacing is None
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"pixels": {"SizeZ": 5}}, "5 focal planes"),
+        ({"pixels": {"SizeT": 3}}, "3 points in time"),
+        ({"channels": ONE * 3}, "3 channels in directories of their own"),
+        ({"pixels": {"SizeC": 9}}, "3 channels in directories of their own"),
+        ({"more_tags": PLANAR}, "PlanarConfiguration"),
+        ({"more_tags": {258: tiff.short(16, 16, 16)}}, "samples of 16 bits"),
+        ({"compression": 5}, "LZW"),
+        ({"compression": 8}, "Deflate"),
+        ({"compression": 1}, "uncompressed"),
+        ({"compression": 34926}, "ZSTD"),
+        ({"channels": '<Channel ID="c" SamplesPerPixel="3" Fluor="DAPI"/>'}, "fluorescence"),
+        (
+            {"channels": '<Channel SamplesPerPixel="3" ContrastMethod="Fluorescence"/>'},
+            "fluorescence",
+        ),
+        ({"other_file": True}, "one file of a set"),
+        (
+            {"channels": ONE, "pixels": {"SizeC": 1}, "codec": "jpeg_grey", "other_file": True},
+            "set",
+        ),
+    ],
+)
+def test_what_is_not_copied_is_refused_with_the_reason(options, reason, tmp_path):
+    built = build_ome(tmp_path, levels=1, **options)
+    with pytest.raises(coverslip.UnsupportedSlideError, match=reason):
+        coverslip.convert(built.path, tmp_path / "out")
+
+
+def test_file_that_was_renamed_is_whole(tmp_path):
+    built = build_ome(tmp_path, levels=1)
+    path = built.path.rename(tmp_path / "renamed.tif")
+    assert len(coverslip.open(path).levels) == 1
+
+
+def test_metadata_in_another_file_is_refused(tmp_path):
+    path = tmp_path / "x.ome.tif"
+    text = '<OME UUID="a"><BinaryOnly MetadataFile="DOE.ome" UUID="b"/></OME>'
+    tags = {256: tiff.long(64), 257: tiff.long(64), 270: tiff.ascii_(text), 322: tiff.short(64)}
+    tiff.write_tiff(path, [tiff.Directory(tags, [b"x"])])
+    with pytest.raises(coverslip.UnsupportedSlideError, match="in another file") as raised:
+        coverslip.open(path)
+    assert "DOE" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("<OME></OME>", "describes no picture"),
+     ("<OME><Image><Pixels><TiffData IFD='7'/></Pixels></Image></OME>", "does not have"),
+     ("<x></OME>", "not well-formed"),
+     ("<!DOCTYPE x><OME></OME>", "document type")],
+)  # fmt: skip
+def test_xml_that_makes_no_sense_is_told(text, reason, tmp_path):
+    path = tmp_path / "x.ome.tif"
+    tags = {256: tiff.long(64), 257: tiff.long(64), 270: tiff.ascii_(text), 322: tiff.short(64)}
+    tiff.write_tiff(path, [tiff.Directory(tags, [b"x"])])
+    with pytest.raises(coverslip.SourceError, match=reason):
+        coverslip.open(path)
+
+
+def test_series_of_decreasing_size_are_levels_whatever_the_factor(tmp_path):
+    built = build_ome(tmp_path, layout="series", factor=3, size=(607, 454), pictures=("label",))
+    slide = coverslip.open(built.path)
+    assert [level.image_width for level in slide.levels] == [607, 202, 67]
+    assert [image.role for image in slide.associated_images] == [Role.LABEL]
+
+
+@pytest.mark.parametrize("layout", ["subifds", "series"])
+def test_picture_that_nothing_explains_is_a_label(layout, tmp_path):
+    built = build_ome(tmp_path, layout=layout, levels=2, pictures=("unnamed",))
+    slide = coverslip.open(built.path)
+    assert len(slide.levels) == 2
+    assert [image.role for image in slide.associated_images] == [Role.LABEL]
+    (note,) = slide.description.notes
+    assert note.endswith("is no level of the pyramid: not written")
+
+
+def test_name_with_a_role_in_its_middle_is_a_slide():
+    def role(name):
+        return _role(parse(SourceText(f'<Image Name="{name}"/>')))
+
+    for name in ("label-free.svs", "macrophages", "unlabelled", "thumbnails.tif", "", "label 1 HE"):
+        assert role(name) is None, name
+    for name in ("label", "x.svs - label image", "LABEL IMAGE #2", "a_label", "slide [Label]"):
+        assert role(name) == Role.LABEL, name
+    assert role("macro image") == role("x [Overview]") == Role.OVERVIEW
+
+
+def test_lying_tag_is_overruled_by_jfif_even_where_the_picture_does_not_tell(tmp_path):
+    style = {"markers": "jfif", "tables": "own"}
+    built = build_ome(tmp_path, codec="jpeg_ycbcr444", tag_262=2, style=style, levels=1)
+    (route,) = coverslip.open(built.path).routes()
+    assert route.frame_format.photometric_interpretation == "YBR_FULL_422"
+    result = coverslip.convert(built.path, tmp_path / "out")
+    frames = readers.by_pydicom(result.instances[0].path, "pylibjpeg")
+    pixels = readers.mosaic(frames, built.levels[0].width, built.levels[0].length)
+    assert np.abs(pixels.astype(int) - built.levels[0].rgb).mean() < 2.5
+
+
+def test_rgb_tiles_of_another_vendor_stay_rgb(tmp_path):
+    built = build_ome(tmp_path, codec="jpeg_rgb", levels=1)
+    (route,) = coverslip.open(built.path).routes()
+    assert route.frame_format.photometric_interpretation == "RGB"
+
+
+def test_every_text_is_found_and_no_unknown_word_is_a_key(tmp_path):
+    check_every_text_is_found(
+        build_ome(tmp_path),
+        ("UUID@FileName", "AcquisitionDate", "@LastName", "@SerialNumber"),
+        plain=("@SizeX", "@IFD"),
+    )
+
+
+def test_device_is_known_by_the_microscope(tmp_path):
+    device = coverslip.open(build_ome(tmp_path, levels=1).path).description.metadata.device
+    assert [text.reveal() for text in device] == ["Leica SCN400"]
+    assert coverslip.open(build_ome(tmp_path, levels=1).path).description.objective_power == 40

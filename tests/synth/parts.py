@@ -1,0 +1,59 @@
+"""Directories that builders of several formats share."""
+
+import numpy as np
+
+from tests.synth import jpeg, tiff
+from tests.synth.slide import J2K_KINDS, SynthLevel, photometric, samples
+
+
+def level_directory(
+    level: SynthLevel, codec: str, more: dict[int, tiff.Value] | None = None, *, number: int = 0
+) -> tiff.Directory:
+    """Return a level as a tiled directory; ``more`` adds tags or replaces them."""
+    count = samples(codec)
+    tags = {
+        254: tiff.long(1 if number else 0),
+        256: tiff.long(level.width),
+        257: tiff.long(level.length),
+        258: tiff.short(*[8] * count),
+        259: tiff.short(34712 if codec in J2K_KINDS else 7),
+        262: tiff.short(photometric(codec)),
+        277: tiff.short(count),
+        284: tiff.short(1),
+        322: tiff.short(level.tile),
+        323: tiff.short(level.tile),
+    }
+    if level.jpeg_tables is not None:
+        tags[347] = tiff.undefined(level.jpeg_tables)
+    return tiff.Directory(tags | (more or {}), pieces=level.pieces)
+
+
+def picture_directory(
+    secret, size: tuple[int, int], more: dict[int, tiff.Value] | None = None, *, tile: int = 64
+) -> tiff.Directory:
+    """Return a picture that is no level, in tiles with a comment each."""
+    width, length = size
+    random = np.random.default_rng(5)
+    pieces = []
+    for _ in range(-(-width // tile) * -(-length // tile)):
+        style = jpeg.Style(
+            samples="ycbcr420",
+            ids=(1, 2, 3),
+            tables="own",
+            before_tables=jpeg.comment(secret.word()),
+        )
+        noise = random.integers(0, 255, (tile, tile, 3)).astype(np.uint8)
+        pieces.append(jpeg.encode(noise, style).data)
+    tags = {
+        254: tiff.long(0),
+        256: tiff.long(width),
+        257: tiff.long(length),
+        258: tiff.short(8, 8, 8),
+        259: tiff.short(7),
+        262: tiff.short(6),
+        277: tiff.short(3),
+        284: tiff.short(1),
+        322: tiff.short(tile),
+        323: tiff.short(tile),
+    }
+    return tiff.Directory(tags | (more or {}), pieces=pieces)

@@ -1,0 +1,109 @@
+"""QPTIFF, as the Vectra Polaris writes it."""
+
+from pathlib import Path
+
+from tests.synth import identifiers as ids
+from tests.synth import tiff
+from tests.synth.parts import level_directory, picture_directory
+from tests.synth.slide import SynthSlide, build_levels
+
+_MPP = 0.5
+
+
+def build_qptiff(
+    folder: Path,
+    seed: int | None = None,
+    *,
+    codec: str = "jpeg_ycbcr420",
+    bands: int = 1,
+    level_in_strips: bool = False,
+    unnamed: bool = False,
+    types: dict[str, str] | None = None,
+    levels: int = 3,
+    missing: tuple[tuple[int, int], ...] = (),
+    style: dict[str, object] | None = None,
+) -> SynthSlide:
+    """Write base, thumbnail, lower levels, overview and label; ``types`` renames image types.
+
+    ``level_in_strips`` adds a last level as small ones are really stored, ``bands`` repeats the
+    base as fluorescence does.
+    """
+    secret = ids.of(seed)
+    built = build_levels(
+        codec,
+        secret,
+        size=(640, 490),
+        tile=128,
+        levels=levels,
+        factor=2,
+        seed=41,
+        missing=missing,
+        style=style,
+    )
+
+    def common(name: str, factor: int) -> dict[int, tiff.Value]:
+        return _common(secret, (types or {}).get(name, name), factor)
+
+    base, *lower = [
+        level_directory(
+            level, codec, common("ReducedResolution" if n else "FullResolution", 2**n), number=n
+        )
+        for n, level in enumerate(built)
+    ]
+    directories = [base, *[level_directory(built[0], codec, dict(base.tags))] * (bands - 1)]
+    directories.append(picture_directory(secret, (200, 150), common("Thumbnail", 4)))
+    directories += lower
+    if level_in_strips:
+        strips = picture_directory(secret, (64, 49), common("ReducedResolution", 10))
+        strips.tags = {key: tag for key, tag in strips.tags.items() if key not in (322, 323)}
+        strips.tiled = False
+        directories.append(strips)
+    for name, size in (("Overview", (90, 260)), ("Label", (120, 110))):
+        directories.append(picture_directory(secret, size, common(name, 50)))
+    if unnamed:
+        directories.append(picture_directory(secret, (128, 98), {270: tiff.ascii_(secret.word())}))
+    path = folder / f"{secret.word()}-{secret.number()}.qptiff"
+    gap, tail = secret.word().encode(), secret.word().encode()
+    tiff.write_tiff(path, directories, gap=gap, tail=tail)
+    return SynthSlide(path=path, levels=built, identifiers=tuple(secret.drawn), mpp_um=_MPP)
+
+
+def _common(secret, kind: str, factor: int) -> dict[int, tiff.Value]:
+    per_cm = round(1e7 / _MPP / factor)
+    return {
+        270: tiff.ascii_(_description(secret, kind)),
+        282: tiff.rational(per_cm, 1000),
+        283: tiff.rational(per_cm, 1000),
+        296: tiff.short(3),
+        305: tiff.ascii_("PerkinElmer-QPI"),
+        306: tiff.ascii_(secret.date()),
+    }
+
+
+def _description(secret, kind: str) -> str:
+    said = {
+        "DescriptionVersion": 2,
+        "AcquisitionSoftware": "VectraPolaris",
+        "ImageType": kind,
+        "Identifier": secret.number(),
+        "SlideID": secret.word(),
+        "Barcode": secret.number(),
+        "ComputerName": secret.word(),
+        "OperatorName": secret.name(),
+        "IsUnmixedComponent": "False",
+        "ExposureTime": 109,
+        "SignalUnits": 64,
+        "Name": secret.word(),
+        "Objective": "20x",
+        "CameraName": secret.word(),
+        secret.word(): secret.word(),
+    }
+    inside = "".join(f"<{key}>{value}</{key}>" for key, value in said.items())
+    return (
+        '<?xml version="1.0" encoding="utf-16"?>\r\n<PerkinElmer-QPI-ImageDescription>'
+        f"{inside}<Responsivity><Filter><Date>{secret.date()}</Date>"
+        f"<FilterID>{secret.word()}</FilterID></Filter></Responsivity>"
+        f'<ScanProfile><root ref="{secret.number()}"><Name>{secret.word()}</Name>'
+        f"<{secret.word()}>{secret.word()}</{secret.drawn[-2]}></root></ScanProfile>"
+        f"<!-- {secret.word()} --></PerkinElmer-QPI-ImageDescription>"
+    )

@@ -1,0 +1,154 @@
+"""Ventana BIF and stitched TIFF, as iScan and DP scanners write them."""
+
+from pathlib import Path
+from typing import Literal
+
+from tests.synth import identifiers as ids
+from tests.synth import tiff
+from tests.synth.parts import level_directory, picture_directory
+from tests.synth.slide import SynthSlide, build_levels
+
+Joints = Literal["all", "none", "unreadable"]
+_MPP, _TILE = 0.465, 128
+_ACROSS, _DOWN = 6, 4
+
+
+def build_ventana(
+    folder: Path,
+    seed: int | None = None,
+    *,
+    stitched: bool = False,
+    codec: str = "jpeg_ycbcr420",
+    overlap: tuple[str, str] = ("0", "0"),
+    joints: Joints = "all",
+    not_scanned: bool = False,
+    second_area: tuple[float, float] | None = None,
+    in_metadata: bool = False,
+    quote: str = '"',
+    unnamed: bool = False,
+    levels: int = 3,
+    missing: tuple[tuple[int, int], ...] = (),
+    style: dict[str, object] | None = None,
+) -> SynthSlide:
+    """Write overview, map of tissue, and levels.
+
+    ``overlap`` is that of the last joint; ``not_scanned`` takes the last two columns for an area
+    without tiles, ``second_area`` for one that lies so many pixels beside its tiles.
+    """
+    secret = ids.of(seed)
+    if not_scanned:
+        missing += tuple((0, r * _ACROSS + c) for r in range(_DOWN) for c in (4, 5))
+        missing += tuple((1, r * 3 + 2) for r in range(2) if levels > 1)
+    built = build_levels(
+        codec,
+        secret,
+        size=(_ACROSS * _TILE, _DOWN * _TILE),
+        tile=_TILE,
+        levels=levels,
+        factor=2,
+        seed=31,
+        missing=missing,
+        style=style,
+    )
+    columns = [4, 2] if not_scanned or second_area is not None else [_ACROSS]
+    pyramid = [
+        level_directory(level, codec, _common(secret, f"level={n} mag={40 / 2**n:g} quality=90"))
+        for n, level in enumerate(built)
+    ]
+    if not stitched:
+        areas = _areas(columns, overlap, joints, second_area, scanned_last=not not_scanned)
+        pyramid[0].tags[700] = tiff.byte(_encode_info(secret, areas).encode())
+    names = ["Label Image", "Thumbnail"] if stitched else ["Label_Image", "Probability_Image"]
+    names += [secret.word()] if unnamed else []
+    pictures = [picture_directory(secret, (250, 750), _common(secret, name)) for name in names]
+    pictures[0].tags[700] = tiff.byte(_iscan(secret, quote, in_metadata=in_metadata).encode())
+    path = folder / f"{secret.word()}-{secret.number()}.{'tif' if stitched else 'bif'}"
+    tiff.write_tiff(
+        path,
+        pictures + pyramid,
+        bigtiff=not stitched,
+        gap=secret.word().encode(),
+        tail=secret.word().encode(),
+    )
+    return SynthSlide(path=path, levels=built, identifiers=tuple(secret.drawn), mpp_um=_MPP)
+
+
+def _common(secret, text: str) -> dict[int, tiff.Value]:
+    return {
+        270: tiff.ascii_(text),
+        305: tiff.ascii_(secret.word()),
+        306: tiff.ascii_(secret.date()),
+    }
+
+
+def _iscan(secret, quote: str, *, in_metadata: bool) -> str:
+    said = {
+        "ScanRes": _MPP,
+        "Magnification": 20,
+        "Z-layers": 1,
+        "Z-spacing": 1,
+        "ScannerModel": f"VENTANA DP 200 {secret.number()}",
+        **{key: secret.number() for key in ("UnitNumber", "Barcode1D", "BarCode1", "UniqueID")},
+        **{key: secret.word() for key in ("Barcode2D", "BarCode2", "BaseName", "JP2FileName")},
+        **{key: secret.word() for key in ("UserName", "OperatorID", "CaseID", "SampleID")},
+        **{
+            key: secret.name() for key in ("SlideAnnotation", "PatientName", "LabelText", "Comment")
+        },
+        **{key: secret.date() for key in ("BuildDate", "ScanDate", "StartTime", "EndTime")},
+        "DeviceSerialNumber": secret.number(),
+        "BuildVersion": secret.number(),
+        secret.word(): secret.word(),
+    }
+    attributes = " ".join(f"{key}={quote}{value}{quote}" for key, value in said.items())
+    element = f"<iScan {attributes}><{secret.word()}>{secret.word()}</{secret.drawn[-2]}></iScan>"
+    return f"<Metadata>{element}</Metadata>" if in_metadata else f"<?xml version='1.0'?>{element}"
+
+
+def _areas(columns, overlap, joints, second_area, *, scanned_last: bool) -> list[str]:
+    areas = []
+    left = 0
+    for number, across in enumerate(columns):
+        beside = second_area if number and second_area else (0, 0)
+        scanned = int(number == 0 or scanned_last)
+        inside = "" if joints == "none" else _joints(across, overlap, joints)
+        areas.append(
+            f'<ImageInfo AOIScanned="{scanned}" AOIIndex="{number}" Width="{_TILE}"'
+            f' Height="{_TILE}" NumRows="{_DOWN}" NumCols="{across}"'
+            f' Pos-X="{left + beside[0]:.1f}" Pos-Y="{beside[1]:.1f}">'
+            f"{inside if scanned else ''}</ImageInfo>"
+        )
+        left += across * _TILE
+    return areas
+
+
+def _joints(across: int, overlap: tuple[str, str], kind: Joints) -> str:
+    """Return every joint; tiles count from the lower left, back and forth like a serpent."""
+
+    def tile(column: int, row: int) -> int:
+        along = column if row % 2 == 0 else across - 1 - column
+        return row * across + along + 1
+
+    pairs = [("RIGHT", tile(c, r), tile(c + 1, r)) for r in range(_DOWN) for c in range(across - 1)]
+    pairs += [("UP", tile(c, r), tile(c, r + 1)) for r in range(_DOWN - 1) for c in range(across)]
+    written = []
+    for index, (direction, one, other) in enumerate(pairs):
+        x, y = overlap if index == len(pairs) - 1 else ("0", "0")
+        if kind == "unreadable":
+            x = "DOE"
+        written.append(
+            f'<TileJointInfo FlagJoined="1" Confidence="98" Direction="{direction}"'
+            f' Tile1="{one}" Tile2="{other}" OverlapX="{x}" OverlapY="{y}"/>'
+        )
+    return "".join(written)
+
+
+def _encode_info(secret, areas: list[str]) -> str:
+    origins, left = "", 0
+    for number, area in enumerate(areas):
+        origins += f'<AOI{number} OriginX="{left}" OriginY="0"/>'
+        left += int(area.split('NumCols="')[1].split('"')[0]) * _TILE
+    return (
+        f'<EncodeInfo Ver="2"><SlideInfo {secret.word()}="{secret.word()}"/>'
+        f"<SlideStitchInfo>{''.join(areas)}</SlideStitchInfo><AoiOrigin>{origins}</AoiOrigin>"
+        f"<!-- {secret.word()} --></EncodeInfo>"
+    )

@@ -9,6 +9,8 @@
 //!    [`FramePlan`]: what each frame is made of, and its exact length.
 //! 2. [`write_instance`] carries the plan out in one sequential write.
 //! 3. [`verify_instance`] reads the file again and compares it with the source.
+//!
+//! [`scan`] looks at finished files for what must not be in them, and uses nothing of the above.
 
 #![forbid(unsafe_code)]
 
@@ -22,6 +24,7 @@ pub mod jp2k;
 pub mod jpeg;
 pub mod limits;
 pub mod plan;
+pub mod scan;
 pub mod source;
 pub mod tables;
 pub mod tiles;
@@ -35,6 +38,7 @@ pub use error::{Error, Kind, StreamError};
 pub use frame::FramePlan;
 pub use limits::Limits;
 pub use plan::plan_frames;
+pub use scan::{Scanner, check_instance};
 pub use source::Source;
 pub use tiles::{ByteRange, TileIndex};
 pub use verify::{VerifyReport, verify_instance};

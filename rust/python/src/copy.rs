@@ -56,6 +56,12 @@ impl Source {
 #[pyclass(frozen, module = "coverslip._core")]
 pub(crate) struct TileIndex(coverslip_core::TileIndex);
 
+impl TileIndex {
+    pub(crate) fn core(&self) -> &coverslip_core::TileIndex {
+        &self.0
+    }
+}
+
 #[pymethods]
 impl TileIndex {
     #[new]
@@ -160,7 +166,7 @@ fn plan(
 }
 
 /// The result of a watched call; what a handler raised comes first.
-fn finish<T>(result: Result<T, coverslip_core::Error>, watch: PyWatch) -> PyResult<T> {
+pub(crate) fn finish<T>(result: Result<T, coverslip_core::Error>, watch: PyWatch) -> PyResult<T> {
     match watch.into_raised() {
         Some(raised) => Err(raised),
         None => result.map_err(into_py_err),

@@ -242,10 +242,14 @@ class Scanner:
         pixel_data_offset: int,
         *,
         extended_offset_table: tuple[bytes, bytes] | None = None,
+        numbers: list[tuple[int, int]] = ...,
         tiles: tuple[Source, TileIndex] | None = None,
         on_progress: _Progress = None,
     ) -> InstanceReport:
         """Look at every byte of an instance and walk its frames; progress counts bytes.
+
+        ``numbers`` are offset and byte count of parts of the header that are numbers: they hold
+        every short text sooner or later, so only what is long enough counts there.
 
         With ``tiles``, one for each frame, the entropy-coded bytes are compared.
         """

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use coverslip_core::scan::forms::{Form, forms_of};
-use coverslip_core::scan::{SURE_BITS, Term};
+use coverslip_core::scan::{Header, SURE_BITS, Term};
 use coverslip_core::watch::Unwatched;
 use coverslip_core::{Limits, Scanner, check_instance};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -86,7 +86,7 @@ fn scan(criterion: &mut Criterion) {
     let dir = TempDir::new().unwrap();
     let path = instance(&dir);
     let scanner = Scanner::new(&terms(), &Limits::default()).unwrap();
-    let report = check_instance(&scanner, &path, 0, None, None, &mut Unwatched).unwrap();
+    let report = check_instance(&scanner, &path, &Header::default(), None, &mut Unwatched).unwrap();
     assert_eq!(report.frame_count, u64::try_from(FRAMES).unwrap());
     assert!(report.hits.is_empty() && report.problems.is_empty());
 
@@ -98,7 +98,9 @@ fn scan(criterion: &mut Criterion) {
         .sample_size(10)
         .throughput(Throughput::Bytes(fs::metadata(&path).unwrap().len()));
     group.bench_function("instance, both threads", |bencher| {
-        bencher.iter(|| check_instance(&scanner, &path, 0, None, None, &mut Unwatched).unwrap());
+        bencher.iter(|| {
+            check_instance(&scanner, &path, &Header::default(), None, &mut Unwatched).unwrap()
+        });
     });
     group.bench_function("entropy-coded data", |bencher| {
         bencher.iter(|| scanner.scan_sure(&path, &mut Unwatched).unwrap());

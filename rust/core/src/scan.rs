@@ -19,7 +19,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 pub use forms::Encoding;
-pub use instance::{InstanceReport, Tiles, check_instance};
+pub use instance::{Header, InstanceReport, Tiles, check_instance};
 
 use crate::error::Error;
 use crate::limits::Limits;

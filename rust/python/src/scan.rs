@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use coverslip_core::scan::{self, Encoding, Term, Tiles};
-use coverslip_core::{Limits, Scanner as CoreScanner};
+use coverslip_core::scan::{self, Encoding, Header, Term, Tiles};
+use coverslip_core::{ByteRange, Limits, Scanner as CoreScanner};
 use pyo3::prelude::*;
 
 use crate::copy::{Source, TileIndex, finish};
@@ -69,6 +69,10 @@ impl InstanceReport {
 pub(crate) struct Scanner(CoreScanner);
 
 #[pymethods]
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the conversion from Python gives values"
+)]
 impl Scanner {
     #[new]
     fn new(py: Python<'_>, terms: Vec<(String, bool)>) -> PyResult<Self> {
@@ -108,34 +112,32 @@ impl Scanner {
         finish(result, watch).map(|hits| to_hits(&hits))
     }
 
-    #[pyo3(signature = (path, pixel_data_offset, *, extended_offset_table = None, tiles = None,
-                        on_progress = None))]
+    #[pyo3(signature = (path, pixel_data_offset, *, extended_offset_table = None,
+                        numbers = vec![], tiles = None, on_progress = None))]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn check_instance(
         &self,
         py: Python<'_>,
         path: PathBuf,
         pixel_data_offset: u64,
         extended_offset_table: Option<(Vec<u8>, Vec<u8>)>,
+        numbers: Vec<(u64, u64)>,
         tiles: Option<(Py<Source>, Py<TileIndex>)>,
         on_progress: Option<Py<PyAny>>,
     ) -> PyResult<InstanceReport> {
+        let to_range = |(offset, byte_count)| ByteRange { offset, byte_count };
+        let header = Header {
+            pixel_data_offset,
+            extended: extended_offset_table,
+            numbers: numbers.into_iter().map(to_range).collect(),
+        };
         let mut watch = PyWatch::new(on_progress);
         let result = py.detach(|| {
-            let extended = extended_offset_table
-                .as_ref()
-                .map(|(offsets, lengths)| (&**offsets, &**lengths));
             let tiles = tiles.as_ref().map(|(source, index)| Tiles {
                 source: source.get().core(),
                 index: index.get().core(),
             });
-            scan::check_instance(
-                &self.0,
-                &path,
-                pixel_data_offset,
-                extended,
-                tiles,
-                &mut watch,
-            )
+            scan::check_instance(&self.0, &path, &header, tiles, &mut watch)
         });
         finish(result, watch).map(InstanceReport)
     }

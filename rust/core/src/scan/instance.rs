@@ -13,7 +13,7 @@ use super::{Hit, Piece, Scanner, add, tidy};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::source::Source;
-use crate::tiles::TileIndex;
+use crate::tiles::{ByteRange, TileIndex};
 use crate::watch::Watch;
 
 /// How often a walk that takes longer than the scan is asked whether it is done.
@@ -34,6 +34,17 @@ pub struct InstanceReport {
     pub frames_equal: u64,
 }
 
+/// What stands before the frames.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Header {
+    /// Where (7FE0,0010) begins.
+    pub pixel_data_offset: u64,
+    /// The values of (7FE0,0001) and (7FE0,0002).
+    pub extended: Option<(Vec<u8>, Vec<u8>)>,
+    /// Parts of it that are numbers, sorted: they hold every short text sooner or later.
+    pub numbers: Vec<ByteRange>,
+}
+
 /// The tiles that frames are compared with.
 #[derive(Debug, Clone, Copy)]
 pub struct Tiles<'a> {
@@ -45,8 +56,7 @@ pub struct Tiles<'a> {
 
 /// Looks at every byte of an instance.
 ///
-/// `pixel_data_offset` is where (7FE0,0010) begins, and `extended` the values of (7FE0,0001) and
-/// (7FE0,0002), both as a parser of data sets found them. `watch` counts bytes.
+/// `header` is what a parser of data sets found. `watch` counts bytes.
 ///
 /// # Errors
 ///
@@ -54,8 +64,7 @@ pub struct Tiles<'a> {
 pub fn check_instance(
     scanner: &Scanner,
     path: &Path,
-    pixel_data_offset: u64,
-    extended: Option<(&[u8], &[u8])>,
+    header: &Header,
     tiles: Option<Tiles<'_>>,
     watch: &mut dyn Watch,
 ) -> Result<InstanceReport, Error> {
@@ -72,8 +81,8 @@ pub fn check_instance(
                 report: InstanceReport::default(),
                 stop: &stop,
             };
-            walk.header(pixel_data_offset)?;
-            walk.pixel_data(extended, tiles)?;
+            walk.header(header)?;
+            walk.pixel_data(header.extended.as_ref(), tiles)?;
             Ok::<_, Error>(walk.report)
         });
         let sure = scanner.scan_sure(path, watch);
@@ -105,16 +114,30 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Looks at all that stands before the Pixel Data.
-    fn header(&mut self, len: u64) -> Result<(), Error> {
-        self.take(len.min(self.file_len))?;
-        self.look(std::iter::once(0..self.buffer.len()), 0);
+    /// Looks at all that stands before the Pixel Data and is not a number.
+    fn header(&mut self, header: &Header) -> Result<(), Error> {
+        self.take(header.pixel_data_offset.min(self.file_len))?;
+        let at = |offset| {
+            usize::try_from(offset)
+                .unwrap_or(usize::MAX)
+                .min(self.buffer.len())
+        };
+        let starts = header
+            .numbers
+            .iter()
+            .map(|range| at(range.end().unwrap_or(u64::MAX)));
+        let ends = header.numbers.iter().map(|range| at(range.offset));
+        let starts: Vec<_> = std::iter::once(0).chain(starts).collect();
+        let ends: Vec<_> = ends.chain([self.buffer.len()]).collect();
+        for (start, end) in starts.into_iter().zip(ends) {
+            self.look(start..end, 0);
+        }
         Ok(())
     }
 
     fn pixel_data(
         &mut self,
-        extended: Option<(&[u8], &[u8])>,
+        extended: Option<&(Vec<u8>, Vec<u8>)>,
         tiles: Option<Tiles<'_>>,
     ) -> Result<(), Error> {
         if !self.next_is(b"\xE0\x7F\x10\x00OB\0\0\xFF\xFF\xFF\xFF")? {
@@ -123,9 +146,7 @@ impl Walk<'_> {
         let Some(table_len) = self.item()? else {
             return self.give_up("Pixel Data does not begin with an item");
         };
-        let offset = self.at;
         self.take(table_len)?;
-        self.look(std::iter::once(0..self.buffer.len()), offset);
         let basic = self.buffer.clone();
         let (first_item, mut frame) = (self.at, 0_u64);
         let mut table = Vec::new();
@@ -153,24 +174,20 @@ impl Walk<'_> {
     }
 
     /// Looks at one frame, which is in the buffer.
+    ///
+    /// If it is proved to hold nothing but what its decoder needs, all of it counts as
+    /// entropy-coded: tables are numbers as well.
     fn frame(&mut self, frame: u64) {
-        let len = self.buffer.len();
-        let entropy = match stream::walk(&self.buffer) {
-            Ok(entropy) => entropy,
+        match stream::walk(&self.buffer) {
+            Ok(_) => {}
+            Err(Fault::Unknown(what)) => self.unchecked(format!("frame {frame}: {what}")),
             Err(Fault::Wrong(what)) => {
                 self.problem(format!("frame {frame}: {what}"));
-                Vec::new()
+                let len = self.buffer.len();
+                let offset = self.at.saturating_sub(u64::try_from(len).unwrap_or(0));
+                self.look(0..len, offset);
             }
-            Err(Fault::Unknown(what)) => {
-                self.unchecked(format!("frame {frame}: {what}"));
-                std::iter::once(0..len).collect()
-            }
-        };
-        // What lies around the entropy-coded ranges, the item's header in front included.
-        let starts = std::iter::once(0).chain(entropy.iter().map(|range| range.end));
-        let ends = entropy.iter().map(|range| range.start).chain([len]);
-        let offset = self.at.saturating_sub(u64::try_from(len).unwrap_or(0));
-        self.look(starts.zip(ends).map(|(start, end)| start..end), offset);
+        }
     }
 
     /// Compares the frame in the buffer with its tile.
@@ -205,7 +222,12 @@ impl Walk<'_> {
     }
 
     /// Compares the offset tables with the items that are there.
-    fn tables(&mut self, there: &[(u64, u64)], basic: &[u8], extended: Option<(&[u8], &[u8])>) {
+    fn tables(
+        &mut self,
+        there: &[(u64, u64)],
+        basic: &[u8],
+        extended: Option<&(Vec<u8>, Vec<u8>)>,
+    ) {
         let offsets: Vec<u64> = there.iter().map(|&(offset, _)| offset).collect();
         let lengths: Vec<u64> = there.iter().map(|&(_, len)| len).collect();
         let (of_basic, rest) = basic.as_chunks::<4>();
@@ -226,18 +248,16 @@ impl Walk<'_> {
         }
     }
 
-    /// Looks at ranges of the buffer, which was read at `offset`, for the forms that count there.
-    fn look(&mut self, ranges: impl Iterator<Item = Range<usize>>, offset: u64) {
-        for range in ranges {
-            let start = range.start;
-            let piece = Piece::whole(self.buffer.get(range).unwrap_or_default());
-            let mut hits = Vec::new();
-            self.scanner.look(&self.scanner.unsure, &piece, &mut hits);
-            for hit in hits {
-                let offset = add(offset, start).saturating_add(hit.offset);
-                self.report.hits.push(Hit { offset, ..hit });
-            }
-        }
+    /// Looks at a range of the buffer, which was read at `offset`, for what counts there only.
+    fn look(&mut self, range: Range<usize>, offset: u64) {
+        let offset = add(offset, range.start);
+        let piece = Piece::whole(self.buffer.get(range).unwrap_or_default());
+        let mut hits = Vec::new();
+        self.scanner.look(&self.scanner.unsure, &piece, &mut hits);
+        self.report.hits.extend(hits.into_iter().map(|hit| Hit {
+            offset: offset.saturating_add(hit.offset),
+            ..hit
+        }));
         self.report.hits.truncate(Limits::default().hits);
     }
 

@@ -10,7 +10,7 @@ from coverslip.deid.policy import Policy
 from coverslip.deid.scrub import Scrubbed, scrub
 from coverslip.deid.uids import RandomIdentity
 from coverslip.errors import PolicyError, SourceError, at_level
-from coverslip.model import AssociatedImage, Finding, Level, Slide, Spacing
+from coverslip.model import AssociatedImage, Finding, Level, Slide, SourceText, Spacing
 from coverslip.routes import Route, decide
 from coverslip.tiff import open_tiff
 
@@ -21,6 +21,8 @@ class OpenedSlide:
 
     description: Slide
     source: _core.Source = field(repr=False)
+    path_parts: tuple[SourceText, ...] = field(default=(), repr=False)
+    """The file's name and those of the folders above it, sealed: what must not be written."""
 
     @property
     def format(self) -> str:
@@ -81,7 +83,8 @@ def open(path: str | PathLike[str]) -> OpenedSlide:
         source = _core.Source(path)
         if source.stamp != tiff.stamp:
             raise SourceError("the file was replaced while it was being opened")
-    return OpenedSlide(description=description, source=source)
+    parts = tuple(SourceText(part.name) for part in (path.absolute(), *path.absolute().parents))
+    return OpenedSlide(description=description, source=source, path_parts=parts)
 
 
 def require_spacing(slide: Slide, policy: Policy) -> Spacing:

@@ -164,6 +164,13 @@ impl Forms {
         }
     }
 
+    /// Adds what differs from the text itself, which is looked for anyway.
+    fn add_escaped(&mut self, encoding: Encoding, text: &str, escaped: Vec<u8>) {
+        if escaped != text.as_bytes() {
+            self.add(encoding, escaped, false);
+        }
+    }
+
     /// Encodings in which a letter of either case is the same byte but for one bit.
     fn add_foldable(&mut self, text: &str) {
         let utf16 = |bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect();
@@ -248,10 +255,10 @@ impl Forms {
                 percent(out, byte);
             }
         };
-        self.add(
+        self.add_escaped(
             Encoding::Percent,
+            text,
             written(plain.iter().copied(), in_url),
-            false,
         );
         for is_decimal in [true, false] {
             let in_xml = |out: &mut String, c: char| match c {
@@ -264,14 +271,14 @@ impl Forms {
                 c if is_decimal => decimal(out, c),
                 c => hexadecimal(out, c),
             };
-            self.add(Encoding::Entities, written(text.chars(), in_xml), false);
+            self.add_escaped(Encoding::Entities, text, written(text.chars(), in_xml));
         }
         let in_json = |out: &mut String, c: char| match c {
             '"' | '\\' => out.extend(['\\', c]),
             c if c.is_ascii() => out.push(c),
             c => escape(out, c),
         };
-        self.add(Encoding::Escapes, written(text.chars(), in_json), false);
+        self.add_escaped(Encoding::Escapes, text, written(text.chars(), in_json));
     }
 }
 

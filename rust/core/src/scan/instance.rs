@@ -2,20 +2,21 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use super::stream::{self, Fault};
-use super::{Hit, Piece, Scanner, add, tidy};
+use super::{Hit, Piece, Scanner, add, fill, tidy};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::source::Source;
 use crate::tiles::{ByteRange, TileIndex};
-use crate::watch::Watch;
+use crate::watch::{Unwatched, Watch};
 
+/// Bytes read at a time.
+const WINDOW_BYTES: usize = 1 << 18;
 /// How often a walk that takes longer than the scan is asked whether it is done.
 const PERIOD: Duration = Duration::from_micros(200);
 
@@ -73,17 +74,16 @@ pub fn check_instance(
     thread::scope(|scope| {
         let walk = scope.spawn(|| {
             let mut walk = Walk {
-                scanner,
-                file: &file,
-                file_len: file.metadata()?.len(),
-                at: 0,
-                buffer: Vec::new(),
-                report: InstanceReport::default(),
+                reader: Reader::new(&file)?,
+                notes: Notes {
+                    scanner,
+                    report: InstanceReport::default(),
+                },
                 stop: &stop,
             };
             walk.header(header)?;
             walk.pixel_data(header.extended.as_ref(), tiles)?;
-            Ok::<_, Error>(walk.report)
+            Ok::<_, Error>(walk.notes.report)
         });
         let sure = scanner.scan_sure(path, watch);
         while !walk.is_finished() {
@@ -102,36 +102,104 @@ pub fn check_instance(
     })
 }
 
-/// An instance that is read from front to back by position.
-struct Walk<'a> {
-    scanner: &'a Scanner,
+/// A file that is read from front to back, a piece at a time.
+struct Reader<'a> {
     file: &'a File,
     file_len: u64,
     at: u64,
-    buffer: Vec<u8>,
-    report: InstanceReport,
+    window: Vec<u8>,
+    window_at: u64,
+}
+
+impl<'a> Reader<'a> {
+    fn new(file: &'a File) -> Result<Self, Error> {
+        Ok(Self {
+            file,
+            file_len: file.metadata()?.len(),
+            at: 0,
+            window: Vec::new(),
+            window_at: 0,
+        })
+    }
+
+    fn left(&self) -> u64 {
+        self.file_len.saturating_sub(self.at)
+    }
+
+    /// The next bytes, without moving; fewer where the file ends.
+    fn peek(&mut self, len: u64) -> Result<&[u8], Error> {
+        let len = to_usize(len.min(self.left()));
+        let start = to_usize(self.at.saturating_sub(self.window_at));
+        let end = start.saturating_add(len);
+        if self.at < self.window_at || end > self.window.len() {
+            self.window.resize(len.max(WINDOW_BYTES), 0);
+            let there = fill(self.file, &mut self.window, self.at)?;
+            self.window.truncate(there);
+            self.window_at = self.at;
+            return Ok(self.window.get(..len).unwrap_or_default());
+        }
+        Ok(self.window.get(start..end).unwrap_or_default())
+    }
+
+    /// The next bytes, with their offset; moves behind them.
+    fn take(&mut self, len: u64) -> Result<(&[u8], u64), Error> {
+        let offset = self.at;
+        self.peek(len)?;
+        self.at = offset.saturating_add(len).min(self.file_len);
+        let start = to_usize(offset.saturating_sub(self.window_at));
+        let end = start.saturating_add(to_usize(self.at.saturating_sub(offset)));
+        Ok((self.window.get(start..end).unwrap_or_default(), offset))
+    }
+
+    /// Moves behind the given bytes if they come next.
+    fn skip(&mut self, bytes: &[u8]) -> Result<bool, Error> {
+        let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let is_next = self.peek(len)? == bytes;
+        if is_next {
+            self.at = self.at.saturating_add(len);
+        }
+        Ok(is_next)
+    }
+
+    /// Moves behind the header of an item, if one comes next that fits into the file.
+    fn item(&mut self) -> Result<Option<u64>, Error> {
+        let [0xFE, 0xFF, 0x00, 0xE0, len @ ..] = self.peek(8)? else {
+            return Ok(None);
+        };
+        let Some(len) = len.first_chunk().map(|len| u32::from_le_bytes(*len)) else {
+            return Ok(None);
+        };
+        let len = u64::from(len);
+        if len > self.left().saturating_sub(8) || len > Limits::default().tile_bytes {
+            return Ok(None);
+        }
+        self.at = self.at.saturating_add(8);
+        Ok(Some(len))
+    }
+}
+
+fn to_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// An instance that is walked from front to back.
+struct Walk<'a> {
+    reader: Reader<'a>,
+    notes: Notes<'a>,
     stop: &'a AtomicBool,
 }
 
 impl Walk<'_> {
     /// Looks at all that stands before the Pixel Data and is not a number.
     fn header(&mut self, header: &Header) -> Result<(), Error> {
-        self.take(header.pixel_data_offset.min(self.file_len))?;
-        let at = |offset| {
-            usize::try_from(offset)
-                .unwrap_or(usize::MAX)
-                .min(self.buffer.len())
-        };
-        let starts = header
-            .numbers
-            .iter()
-            .map(|range| at(range.end().unwrap_or(u64::MAX)));
-        let ends = header.numbers.iter().map(|range| at(range.offset));
-        let starts: Vec<_> = std::iter::once(0).chain(starts).collect();
-        let ends: Vec<_> = ends.chain([self.buffer.len()]).collect();
-        for (start, end) in starts.into_iter().zip(ends) {
-            self.look(start..end, 0);
+        let (bytes, _) = self.reader.take(header.pixel_data_offset)?;
+        let at = |offset| to_usize(offset).min(bytes.len());
+        let mut start = 0;
+        for range in &header.numbers {
+            self.notes.look(bytes, start..at(range.offset), 0);
+            start = at(range.end().unwrap_or(u64::MAX));
         }
+        self.notes.look(bytes, start..bytes.len(), 0);
         Ok(())
     }
 
@@ -140,82 +208,108 @@ impl Walk<'_> {
         extended: Option<&(Vec<u8>, Vec<u8>)>,
         tiles: Option<Tiles<'_>>,
     ) -> Result<(), Error> {
-        if !self.next_is(b"\xE0\x7F\x10\x00OB\0\0\xFF\xFF\xFF\xFF")? {
+        if !self
+            .reader
+            .skip(b"\xE0\x7F\x10\x00OB\0\0\xFF\xFF\xFF\xFF")?
+        {
             return self.give_up("Pixel Data is not encapsulated OB of undefined length");
         }
-        let Some(table_len) = self.item()? else {
+        let Some(table_len) = self.reader.item()? else {
             return self.give_up("Pixel Data does not begin with an item");
         };
-        self.take(table_len)?;
-        let basic = self.buffer.clone();
-        let (first_item, mut frame) = (self.at, 0_u64);
-        let mut table = Vec::new();
-        while let Some(len) = self.item()? {
-            table.push((self.at.saturating_sub(8).saturating_sub(first_item), len));
-            self.take(len)?;
-            self.frame(frame);
+        let basic = self.reader.take(table_len)?.0.to_vec();
+        let (first_item, mut frame, mut table) = (self.reader.at, 0_u64, Vec::new());
+        while let Some(len) = self.reader.item()? {
+            let (bytes, offset) = self.reader.take(len)?;
+            table.push((offset.saturating_sub(8).saturating_sub(first_item), len));
+            let coded = self.notes.frame(frame, bytes, offset);
             if let Some(tiles) = tiles {
-                self.compare(frame, tiles)?;
+                self.notes.compare(frame, bytes, &coded, tiles)?;
             }
             frame = frame.saturating_add(1);
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Error::Cancelled);
             }
         }
-        self.report.frame_count = frame;
-        self.tables(&table, &basic, extended);
-        if !self.next_is(b"\xFE\xFF\xDD\xE0\0\0\0\0")? {
+        self.notes.report.frame_count = frame;
+        self.notes.tables(&table, &basic, extended);
+        if !self.reader.skip(b"\xFE\xFF\xDD\xE0\0\0\0\0")? {
             return self.give_up("Pixel Data does not end with a sequence delimiter");
         }
-        if self.at < self.file_len {
+        if self.reader.left() > 0 {
             return self.give_up("bytes behind the Pixel Data");
         }
         Ok(())
     }
 
-    /// Looks at one frame, which is in the buffer.
+    /// Notes a problem behind which nothing is understood, and looks at all the rest.
+    fn give_up(&mut self, what: &str) -> Result<(), Error> {
+        self.notes.problem(what.into());
+        let scanner = self.notes.scanner;
+        let rest = scanner.scan_pieces(
+            self.reader.file,
+            self.reader.at,
+            &[&scanner.unsure],
+            &mut Unwatched,
+        )?;
+        self.notes.report.hits.extend(rest);
+        Ok(())
+    }
+}
+
+/// What a walk comes upon.
+struct Notes<'a> {
+    scanner: &'a Scanner,
+    report: InstanceReport,
+}
+
+impl Notes<'_> {
+    /// Looks at one frame; returns its entropy-coded ranges.
     ///
     /// If it is proved to hold nothing but what its decoder needs, all of it counts as
     /// entropy-coded: tables are numbers as well.
-    fn frame(&mut self, frame: u64) {
-        match stream::walk(&self.buffer) {
-            Ok(_) => {}
+    fn frame(&mut self, frame: u64, bytes: &[u8], offset: u64) -> Vec<Range<usize>> {
+        match stream::walk(bytes) {
+            Ok(coded) => return coded,
             Err(Fault::Unknown(what)) => self.unchecked(format!("frame {frame}: {what}")),
             Err(Fault::Wrong(what)) => {
                 self.problem(format!("frame {frame}: {what}"));
-                let len = self.buffer.len();
-                let offset = self.at.saturating_sub(u64::try_from(len).unwrap_or(0));
-                self.look(0..len, offset);
+                self.look(bytes, 0..bytes.len(), offset);
             }
         }
+        Vec::new()
     }
 
-    /// Compares the frame in the buffer with its tile.
-    fn compare(&mut self, frame: u64, tiles: Tiles<'_>) -> Result<(), Error> {
-        let index = usize::try_from(frame).unwrap_or(usize::MAX);
-        let Some(range) = tiles.index.ranges().get(index) else {
+    /// Compares the entropy-coded ranges of a frame with its tile.
+    fn compare(
+        &mut self,
+        frame: u64,
+        bytes: &[u8],
+        coded: &[Range<usize>],
+        tiles: Tiles<'_>,
+    ) -> Result<(), Error> {
+        let Some(range) = tiles.index.ranges().get(to_usize(frame)) else {
             self.problem(format!("frame {frame}: the slide has no such tile"));
             return Ok(());
         };
-        if range.byte_count == 0 {
+        // A missing tile has a frame that the writer made; a broken frame is told already.
+        if range.byte_count == 0 || coded.is_empty() {
             return Ok(());
         }
-        let mut tile = vec![0; usize::try_from(range.byte_count).unwrap_or(usize::MAX)];
+        let mut tile = vec![0; to_usize(range.byte_count)];
         tiles.source.read_exact_at(&mut tile, range.offset)?;
-        let Ok(entropy) = stream::walk(&self.buffer) else {
-            return Ok(());
-        };
-        let mut behind = 0;
-        for range in entropy {
-            let body = self.buffer.get(range).unwrap_or_default();
-            let rest = tile.get(behind..).unwrap_or_default();
+        let mut rest = tile.as_slice();
+        for range in coded {
+            let body = bytes.get(range.clone()).unwrap_or_default();
             let Some(at) = memchr::memmem::find(rest, body) else {
                 self.problem(format!(
                     "frame {frame}: its entropy-coded bytes are not its tile's"
                 ));
                 return Ok(());
             };
-            behind = behind.saturating_add(at).saturating_add(body.len());
+            rest = rest
+                .get(at.saturating_add(body.len())..)
+                .unwrap_or_default();
         }
         self.report.frames_equal = self.report.frames_equal.saturating_add(1);
         Ok(())
@@ -248,10 +342,10 @@ impl Walk<'_> {
         }
     }
 
-    /// Looks at a range of the buffer, which was read at `offset`, for what counts there only.
-    fn look(&mut self, range: Range<usize>, offset: u64) {
+    /// Looks at a range of bytes, which were read at `offset`, for what counts there only.
+    fn look(&mut self, bytes: &[u8], range: Range<usize>, offset: u64) {
         let offset = add(offset, range.start);
-        let piece = Piece::whole(self.buffer.get(range).unwrap_or_default());
+        let piece = Piece::whole(bytes.get(range).unwrap_or_default());
         let mut hits = Vec::new();
         self.scanner.look(&self.scanner.unsure, &piece, &mut hits);
         self.report.hits.extend(hits.into_iter().map(|hit| Hit {
@@ -259,62 +353,6 @@ impl Walk<'_> {
             ..hit
         }));
         self.report.hits.truncate(Limits::default().hits);
-    }
-
-    /// Reads bytes into the buffer and moves behind them.
-    fn take(&mut self, len: u64) -> Result<(), Error> {
-        self.buffer
-            .resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
-        self.file.read_exact_at(&mut self.buffer, self.at)?;
-        self.at = self.at.saturating_add(len);
-        Ok(())
-    }
-
-    /// Moves behind the given bytes if they come next.
-    fn next_is(&mut self, bytes: &[u8]) -> Result<bool, Error> {
-        let mut there = vec![0; bytes.len()];
-        let end = add(self.at, bytes.len());
-        if end > self.file_len {
-            return Ok(false);
-        }
-        self.file.read_exact_at(&mut there, self.at)?;
-        if there != bytes {
-            return Ok(false);
-        }
-        self.at = end;
-        Ok(true)
-    }
-
-    /// Moves behind the header of an item, if one comes next that fits into the file.
-    fn item(&mut self) -> Result<Option<u64>, Error> {
-        let start = self.at;
-        if !self.next_is(b"\xFE\xFF\x00\xE0")? {
-            return Ok(None);
-        }
-        let mut len = [0; 4];
-        if self.file_len.saturating_sub(self.at) >= 4 {
-            self.file.read_exact_at(&mut len, self.at)?;
-            let len = u64::from(u32::from_le_bytes(len));
-            self.at = self.at.saturating_add(4);
-            if len <= self.file_len.saturating_sub(self.at) && len <= Limits::default().tile_bytes {
-                return Ok(Some(len));
-            }
-        }
-        self.at = start;
-        Ok(None)
-    }
-
-    /// Notes a problem behind which nothing is understood, and looks at all the rest.
-    fn give_up(&mut self, what: &str) -> Result<(), Error> {
-        self.problem(what.into());
-        let rest = self.scanner.scan_pieces(
-            self.file,
-            self.at,
-            &[&self.scanner.unsure],
-            &mut crate::watch::Unwatched,
-        )?;
-        self.report.hits.extend(rest);
-        Ok(())
     }
 
     fn problem(&mut self, what: String) {

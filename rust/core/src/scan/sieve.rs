@@ -13,8 +13,12 @@ use super::forms::Form;
 
 /// Bytes of a window.
 pub(super) const WINDOW: usize = 4;
-/// Bits of the bitmap for each window in it: so one in as many windows of noise is let through.
-const SPARSE: usize = 32;
+/// Bits of the bitmap for each window in it, of which two are set.
+///
+/// So one in 32 windows of noise passes the first look, and one in a thousand the second.
+const SPARSE: usize = 64;
+/// Odd numbers: the upper bits of a product with one depend on all bits of the window.
+const MULTIPLIERS: [u32; 2] = [0x9E37_79B9, 0x85EB_CA6B];
 
 /// Sets the bit that tells small letters from capitals, in whatever byte.
 const FOLD: u32 = 0x2020_2020;
@@ -82,9 +86,11 @@ impl Sieve {
             entries,
         };
         for entry in &sieve.entries {
-            let (word, bit) = sieve.place(entry.window);
-            if let Some(word) = sieve.bitmap.get_mut(word) {
-                *word |= bit;
+            for multiplier in MULTIPLIERS {
+                let (word, bit) = sieve.place(entry.window, multiplier);
+                if let Some(word) = sieve.bitmap.get_mut(word) {
+                    *word |= bit;
+                }
             }
         }
         sieve
@@ -144,15 +150,16 @@ impl Sieve {
 
     #[inline]
     fn may_hold(&self, window: u32) -> bool {
-        let (word, bit) = self.place(window);
-        self.bitmap.get(word).is_some_and(|word| word & bit != 0)
+        MULTIPLIERS.iter().all(|&multiplier| {
+            let (word, bit) = self.place(window, multiplier);
+            self.bitmap.get(word).is_some_and(|word| word & bit != 0)
+        })
     }
 
-    /// Word and bit of a window in the bitmap.
+    /// Word and bit of a window in the bitmap, by one of its hashes.
     #[inline]
-    fn place(&self, window: u32) -> (usize, u64) {
-        // Fibonacci hashing: the upper bits of the product depend on all bits of the window.
-        let hash = window.wrapping_mul(0x9E37_79B9).wrapping_shr(self.shift);
+    fn place(&self, window: u32, multiplier: u32) -> (usize, u64) {
+        let hash = window.wrapping_mul(multiplier).wrapping_shr(self.shift);
         let word = usize::try_from(hash / 64).unwrap_or(0);
         (word, 1_u64.wrapping_shl(hash % 64))
     }

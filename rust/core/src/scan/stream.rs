@@ -185,8 +185,10 @@ fn huffman_tables(segment: &[u8], used: &mut Used) -> Result<(), Fault> {
         let counts = bytes.take(16)?;
         let symbols = counts.iter().map(|&count| usize::from(count)).sum();
         let symbols = bytes.take(symbols)?;
-        for (at, symbol) in symbols.iter().enumerate() {
-            if symbols.iter().take(at).any(|other| other == symbol) {
+        let mut seen = [false; 256];
+        for &symbol in symbols {
+            let seen = seen.get_mut(usize::from(symbol));
+            if seen.is_none_or(|seen| std::mem::replace(seen, true)) {
                 return Err(Wrong("a Huffman table in a frame with a symbol twice"));
             }
         }

@@ -4,6 +4,7 @@ import coverslip
 
 slide = coverslip.open("slide.svs")
 result = coverslip.convert("slide.svs", "out/")
+report = coverslip.verify("out/", source="slide.svs")
 """
 
 import importlib
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
         VerificationError,
     )
     from coverslip.slide import OpenedSlide, open
+    from coverslip.verification.check import verify
+    from coverslip.verification.report import Survivor, VerifyReport
 
 _HOMES = {
     "CoverslipError": "errors",
@@ -31,10 +34,13 @@ _HOMES = {
     "Progress": "conversion",
     "Result": "conversion",
     "SourceError": "errors",
+    "Survivor": "verification.report",
     "UnsupportedSlideError": "errors",
     "VerificationError": "errors",
+    "VerifyReport": "verification.report",
     "convert": "conversion",
     "open": "slide",
+    "verify": "verification.check",
 }
 
 __all__ = [
@@ -47,11 +53,14 @@ __all__ = [
     "Progress",
     "Result",
     "SourceError",
+    "Survivor",
     "UnsupportedSlideError",
     "VerificationError",
+    "VerifyReport",
     "__version__",
     "convert",
     "open",
+    "verify",
 ]
 
 

@@ -11,7 +11,7 @@ for all that the operating system refuses.
 
 import os
 from collections.abc import Callable
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,13 @@ import numpy.typing as npt
 __all__ = [
     "IS_DEBUG_BUILD",
     "FramePlan",
+    "Hit",
+    "InstanceReport",
     "Jpeg2000Facts",
     "JpegFacts",
     "JpegFrames",
     "Picture",
+    "Scanner",
     "Source",
     "TileIndex",
     "VerifyReport",
@@ -180,6 +183,81 @@ class VerifyReport:
     @property
     def sha256(self) -> str:
         """SHA-256 of the whole file, in hexadecimal."""
+
+@final
+class Hit:
+    """A term that is there."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def term(self) -> int:
+        """Which term, by its place in the list."""
+
+    @property
+    def encoding(self) -> str:
+        """One of `Scanner.ENCODINGS`."""
+
+@final
+class InstanceReport:
+    """What was found in an instance."""
+
+    @property
+    def frame_count(self) -> int: ...
+    @property
+    def frames_equal(self) -> int:
+        """Frames that hold the entropy-coded bytes of their tile."""
+
+    @property
+    def hits(self) -> list[Hit]: ...
+    @property
+    def problems(self) -> list[str]:
+        """What must not be there, or is not where it must be."""
+
+    @property
+    def unchecked(self) -> list[str]:
+        """What could not be checked."""
+
+@final
+class Scanner:
+    """Looks for terms in every encoding in which they may survive.
+
+    A term is a text and whether it counts only where no letter or digit stands beside it. Terms
+    of fewer than four characters are not looked for.
+    """
+
+    ENCODINGS: ClassVar[list[str]]
+
+    def __new__(cls, terms: list[tuple[str, bool]]) -> Scanner: ...
+    @property
+    def unsure_terms(self) -> int:
+        """How many terms are too short to be looked for in entropy-coded data."""
+
+    def scan_bytes(self, data: bytes) -> list[Hit]:
+        """Return what is in bytes none of which are entropy-coded."""
+
+    def scan_file(
+        self, path: str | os.PathLike[str], *, on_progress: _Progress = None
+    ) -> list[Hit]:
+        """Return what is in a file none of whose bytes are entropy-coded; progress in bytes."""
+
+    def check_instance(
+        self,
+        path: str | os.PathLike[str],
+        pixel_data_offset: int,
+        *,
+        extended_offset_table: tuple[bytes, bytes] | None = None,
+        numbers: list[tuple[int, int]] = ...,
+        tiles: tuple[Source, TileIndex] | None = None,
+        on_progress: _Progress = None,
+    ) -> InstanceReport:
+        """Look at every byte of an instance and walk its frames; progress counts bytes.
+
+        ``numbers`` are offset and byte count of parts of the header that are numbers: they hold
+        every short text sooner or later, so only what is long enough counts there.
+
+        With ``tiles``, one for each frame, the entropy-coded bytes are compared.
+        """
 
 def inspect_tile(
     source: Source, tile: int, offset: int, byte_count: int, columns: int, rows: int

@@ -21,7 +21,8 @@ from coverslip.frames import PlannedFrames, cut_picture, plan_tiles
 from coverslip.model import CleanMetadata, FrameFormat, InstanceSpec, Level, RouteKind, Spacing
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide, open, require_copy, require_spacing
-from coverslip.verify.frames import read_back
+from coverslip.verification.check import require_clean
+from coverslip.verification.frames import read_back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +129,8 @@ def convert(
         What the samples of three-component tiles are, ``RGB`` or ``YBR``, where the slide's own
         signs contradict each other.
     verify
-        Whether to read every file back and compare it with the source.
+        Whether to read every file back, compare it with the source, and let the independent
+        check of `coverslip.verify` look for every text of the source in the finished files.
     on_progress
         Called about ten times a second.
 
@@ -198,6 +200,8 @@ def convert_opened(
         certificate = _certificate(scrubbed, policy, planned, written, verify=verify)
         name = f"{scrubbed.clean.container_identifier}.certificate.json"
         audit.write_certificate(stage.study / name, certificate)
+        if verify:
+            require_clean(stage.study, slide)
         study = stage.commit()
     return Result(
         study_path=study,

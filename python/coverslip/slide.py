@@ -10,7 +10,7 @@ from coverslip.deid.policy import Policy
 from coverslip.deid.scrub import Scrubbed, scrub
 from coverslip.deid.uids import RandomIdentity
 from coverslip.errors import CoverslipError, PolicyError, SourceError, at_level
-from coverslip.model import AssociatedImage, Finding, Level, Slide, Spacing
+from coverslip.model import AssociatedImage, Finding, Level, Slide, SourceText, Spacing
 from coverslip.routes import Route, core_picture, decide
 from coverslip.tiff import open_tiff
 
@@ -21,6 +21,8 @@ class OpenedSlide:
 
     description: Slide
     source: _core.Source = field(repr=False)
+    path_parts: tuple[SourceText, ...] = field(default=(), repr=False)
+    """The file's name and those of the folders above it, sealed: what must not be written."""
 
     @property
     def format(self) -> str:
@@ -84,7 +86,10 @@ def open(path: str | PathLike[str]) -> OpenedSlide:
         source = _core.Source(path)
         if source.stamp != tiff.stamp:
             raise SourceError("the file was replaced while it was being opened")
-    return OpenedSlide(description=_with_true_sizes(description, source), source=source)
+    parts = tuple(SourceText(part.name) for part in (path.absolute(), *path.absolute().parents))
+    return OpenedSlide(
+        description=_with_true_sizes(description, source), source=source, path_parts=parts
+    )
 
 
 def _with_true_sizes(slide: Slide, source: _core.Source) -> Slide:

@@ -75,7 +75,7 @@ def convert(
     ] = None,
     colour: ColourOption = None,
     verify: Annotated[
-        bool, typer.Option(help="Read every file back and compare it with the slide.")
+        bool, typer.Option(help="Read every file back, compare it, and look for the slide's texts.")
     ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json: JsonOption = False,
@@ -101,6 +101,29 @@ def inspect(slide: SlideArgument, *, colour: ColourOption = None, json: JsonOpti
     from coverslip.cli import inspect as command
 
     command.run(slide, colour=_samples(colour), as_json=json)
+
+
+@app.command()
+def verify(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The output folder, or one file.")],
+    *,
+    source: Annotated[
+        Path | None,
+        typer.Option(metavar="SLIDE", help="The slide: look for its texts, compare its tiles."),
+    ] = None,
+    terms: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="More terms to look for, one a line.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Check finished files, independently of what wrote them.
+
+    Every byte is searched for the terms in all usual encodings, every element and frame is
+    walked. Exit status 0: clean; 1: something was found; 4: something could not be checked.
+    """
+    from coverslip.cli import verify as command
+
+    raise typer.Exit(command.run(out, source=source, terms=terms, as_json=json))
 
 
 @app.command()

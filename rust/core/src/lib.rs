@@ -9,6 +9,8 @@
 //!    [`FramePlan`]: what each frame is made of, and its exact length.
 //! 2. [`write_instance`] carries the plan out in one sequential write.
 //! 3. [`verify_instance`] reads the file again and compares it with the source.
+//!
+//! [`scan`] looks at finished files for what must not be in them, and uses nothing of the above.
 
 #![forbid(unsafe_code)]
 
@@ -23,6 +25,7 @@ pub mod jpeg;
 pub mod limits;
 pub mod plan;
 pub mod retile;
+pub mod scan;
 pub mod source;
 pub mod tables;
 pub mod tiles;
@@ -37,6 +40,7 @@ pub use frame::FramePlan;
 pub use limits::Limits;
 pub use plan::plan_frames;
 pub use retile::{Picture, inspect_picture, prove_retiled, retile};
+pub use scan::{Scanner, check_instance};
 pub use source::Source;
 pub use tiles::{ByteRange, TileIndex};
 pub use verify::{VerifyReport, verify_instance};

@@ -1,6 +1,7 @@
 //! Every cap on what a file may ask of us.
 
 use crate::error::Error;
+use crate::scan::Term;
 
 /// Caps on untrusted input. An error names the field that was exceeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,16 @@ pub struct Limits {
     /// Headers beyond this are built again when their frame is written, which costs one more
     /// small read each.
     pub kept_header_bytes: u64,
+    /// Terms that are looked for in finished files.
+    ///
+    /// A slide has some hundreds; each takes some kilobytes in all its forms.
+    pub terms: usize,
+    /// Longest term, in bytes: a longer text is found by any part of it.
+    pub term_bytes: usize,
+    /// Hits that are kept of one file; one is enough to fail it.
+    pub hits: usize,
+    /// Problems that are told of one file, for the same reason.
+    pub problems: usize,
 }
 
 impl Limits {
@@ -45,6 +56,32 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// Checks that a list of terms is not longer than may be, nor any of them.
+    pub(crate) fn check_terms(&self, terms: &[Term]) -> Result<(), Error> {
+        let exceeded = |what, name, limit| Error::Limit {
+            what,
+            name,
+            limit: u64::try_from(limit).unwrap_or(u64::MAX),
+        };
+        if terms.len() > self.terms {
+            return Err(exceeded(
+                format!("a list of {} terms", terms.len()),
+                "terms",
+                self.terms,
+            ));
+        }
+        match terms.iter().map(|term| term.text.len()).max() {
+            Some(longest) if longest > self.term_bytes => Err(exceeded(
+                format!("a term of {longest} bytes"),
+                "term_bytes",
+                self.term_bytes,
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -54,6 +91,10 @@ impl Default for Limits {
             picture_bytes: 256 << 20,
             tile_parts: 4096,
             kept_header_bytes: 4 << 20,
+            terms: 20_000,
+            term_bytes: 256,
+            hits: 1000,
+            problems: 20,
         }
     }
 }

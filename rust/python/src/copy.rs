@@ -56,6 +56,12 @@ impl Source {
 #[pyclass(frozen, module = "coverslip._core")]
 pub(crate) struct TileIndex(coverslip_core::TileIndex);
 
+impl TileIndex {
+    pub(crate) fn core(&self) -> &coverslip_core::TileIndex {
+        &self.0
+    }
+}
+
 #[pymethods]
 impl TileIndex {
     #[new]

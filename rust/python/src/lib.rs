@@ -4,6 +4,7 @@ mod copy;
 mod errors;
 mod inspect;
 mod retile;
+mod scan;
 mod watch;
 
 use pyo3::prelude::*;
@@ -18,6 +19,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<copy::FramePlan>()?;
     module.add_class::<copy::WriteReport>()?;
     module.add_class::<copy::VerifyReport>()?;
+    module.add_class::<scan::Scanner>()?;
+    module.add_class::<scan::InstanceReport>()?;
+    module.add_class::<scan::Hit>()?;
     module.add_class::<inspect::JpegFacts>()?;
     module.add_class::<inspect::Jpeg2000Facts>()?;
     module.add_function(wrap_pyfunction!(inspect::inspect_tile, module)?)?;

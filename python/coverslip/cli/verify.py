@@ -1,0 +1,47 @@
+"""``coverslip verify``."""
+
+import json
+import sys
+from pathlib import Path
+
+from coverslip.verification.check import verify
+from coverslip.verification.report import VerifyReport
+
+_SHOWN = 20
+"""More lines than anyone reads; the JSON has them all."""
+
+
+def run(out: Path, *, source: Path | None, terms: Path | None, as_json: bool) -> int:
+    """Check finished files and say what was found; return the exit status."""
+    report = verify(out, source, terms)
+    if as_json:
+        sys.stdout.write(json.dumps(report.to_dict(), indent=2) + "\n")
+    else:
+        sys.stdout.write(_text(report))
+    return report.exit_status
+
+
+def _text(report: VerifyReport) -> str:
+    lines = [
+        f"checked        {report.files} files with {report.byte_count / 1e6:.1f} MB, "
+        f"{report.instances} instances with {report.frames} frames",
+        f"looked for     {report.terms} terms in {len(report.encodings)} encodings, in every byte,"
+        " name and attribute"
+        if report.terms
+        else "looked for     no terms",
+    ]
+    if report.frames_equal is not None:
+        lines.append(f"compared       {report.frames_equal} frames are their tiles")
+    lines += _list("found", [str(survivor) for survivor in report.found], "nothing")
+    lines += _list("could not check", list(report.unchecked), "-")
+    lines += _list("not looked at", list(report.out_of_scope), "-")
+    return "\n".join(lines) + "\n"
+
+
+def _list(title: str, items: list[str], nothing: str) -> list[str]:
+    """Return a row of the table, one line for each item."""
+    shown = items[:_SHOWN] or [nothing]
+    if len(items) > _SHOWN:
+        shown.append(f"and {len(items) - _SHOWN} more")
+    titles = [title, *[""] * (len(shown) - 1)]
+    return [f"{name:<15}{item}" for name, item in zip(titles, shown, strict=True)]

@@ -1,0 +1,320 @@
+"""Checks finished files, independently of what wrote them.
+
+Every byte of every file is searched for the source's texts in every encoding; names, links, times
+and attributes of files are looked at; each instance is walked element by element and frame by
+frame. Nothing is imported of the writer, of its tables or of the policy.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from os import PathLike, fspath
+from pathlib import Path
+
+from coverslip import _core
+from coverslip.errors import VerificationError
+from coverslip.slide import OpenedSlide, open
+from coverslip.verification import files, header, schema
+from coverslip.verification.files import Entry
+from coverslip.verification.report import Survivor, VerifyReport
+from coverslip.verification.source import LevelTiles, level_tiles, listed_terms, terms_of_slide
+from coverslip.verification.terms import Terms
+
+OnProgress = Callable[[int], object]
+
+_CERTIFICATE = ".certificate.json"
+_MAX_CERTIFICATE_BYTES = 64 << 20
+_OUT_OF_SCOPE = (
+    "text and bar codes in the pictures: the pixels are not looked at",
+    "terms of fewer than four characters, and numbers of fewer than five digits",
+    "terms of fewer than seven characters inside compressed frames, where chance writes them too",
+)
+_NO_TERMS = "texts of the source: neither a slide nor a list of terms was given"
+_NO_FRAMES = "frames against tiles: no slide was given"
+
+
+def verify(
+    out: str | PathLike[str],
+    source: str | PathLike[str] | None = None,
+    terms: str | PathLike[str] | None = None,
+    *,
+    on_progress: OnProgress | None = None,
+) -> VerifyReport:
+    """Check finished files and return what was found, by kind and place.
+
+    Parameters
+    ----------
+    out
+        The output folder, a study in it, or one file.
+    source
+        The slide: all its texts are looked for, and its tiles compared with the frames.
+    terms
+        A text file with more terms, one a line.
+    on_progress
+        Called about ten times a second with the bytes of the present file that are done.
+
+    Raises
+    ------
+    VerificationError
+        If there is nothing to check.
+    SourceError, UnsupportedSlideError, LimitError
+        If the slide cannot be opened.
+    OSError
+        If a file cannot be read; without its name.
+    """
+    root = Path(fspath(out))
+    slide = None if source is None else open(source)
+    listed = () if terms is None else listed_terms(Path(fspath(terms)))
+    tiles = () if slide is None else tuple(level_tiles(slide))
+    times = None if source is None else Path(fspath(source)).stat()
+    check = _Check(
+        terms=terms_of_slide(slide, listed), slide=slide, tiles=tiles, source=times,
+        on_progress=on_progress,
+    )  # fmt: skip
+    check.folder(root.absolute())
+    if check.file_count == 0:
+        raise VerificationError("there is no file to check")
+    out_of_scope = list(_OUT_OF_SCOPE)
+    if slide is None:
+        out_of_scope.insert(0, _NO_FRAMES)
+    if slide is None and not listed:
+        out_of_scope.insert(0, _NO_TERMS)
+    return check.report(tuple(out_of_scope))
+
+
+def require_clean(study: Path, slide: OpenedSlide, on_progress: OnProgress | None = None) -> None:
+    """Raise if anything in a finished study is not as it must be; see `verify`.
+
+    The frames were compared with the tiles when they were read back, so that is not repeated.
+
+    Raises
+    ------
+    VerificationError
+        For the first thing that is found, or that could not be checked.
+    """
+    check = _Check(terms=terms_of_slide(slide), hashes=False, on_progress=on_progress)
+    check.folder(study)
+    for survivor in check.found:
+        raise VerificationError(
+            f"the independent check found: {survivor}",
+            hint="nothing was written; please report this line, it holds nothing of the slide",
+        )
+    for what in check.unchecked:
+        raise VerificationError(f"the independent check could not check: {what}")
+
+
+@dataclass(kw_only=True)
+class _Check:
+    """One run over a folder."""
+
+    terms: Terms
+    slide: OpenedSlide | None = None
+    tiles: tuple[LevelTiles, ...] = ()
+    source: os.stat_result | None = None
+    hashes: bool = True
+    """Whether digests in certificates are compared."""
+    on_progress: OnProgress | None = None
+    found: list[Survivor] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+    file_count: int = 0
+    byte_count: int = 0
+    instances: dict[str, Path] = field(default_factory=dict)
+    """Paths by SOP Instance UID."""
+    frames: int = 0
+    frames_equal: int = 0
+    numbers: set[str] = field(default_factory=set)
+    """Sizes that the outputs tell rightfully."""
+    studies: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.unchecked.extend(self.terms.notes)
+        self.scanner = _core.Scanner([(t.spelling, t.whole_word) for t in self.terms.terms])
+
+    def report(self, out_of_scope: tuple[str, ...]) -> VerifyReport:
+        """Return what was found so far."""
+        return VerifyReport(
+            files=self.file_count,
+            instances=len(self.instances),
+            frames=self.frames,
+            frames_equal=None if self.slide is None else self.frames_equal,
+            byte_count=self.byte_count,
+            terms=len(self.terms.terms),
+            encodings=tuple(_core.Scanner.ENCODINGS),
+            found=tuple(dict.fromkeys(self.found)),
+            unchecked=tuple(dict.fromkeys(self.unchecked)),
+            out_of_scope=out_of_scope,
+        )
+
+    def folder(self, root: Path) -> None:
+        """Check all that is in a folder; instances first, since they tell sizes."""
+        try:
+            entries = list(files.entries_of(root))
+            others = [entry for entry in entries if not self._instance_or_folder(entry)]
+            for entry in others:
+                self._other(entry)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror) from None
+
+    def _instance_or_folder(self, entry: Entry) -> bool:
+        """Check what every entry has, and the contents of instances; tell if that was all."""
+        self._found(entry, files.problems_of(entry, self.terms.dates, self.source))
+        self._hits(entry, "name", self.scanner.scan_bytes(_encoded(entry.relative)))
+        for name, value in files.attributes_of(entry.path).items():
+            data = _encoded(name) + b"\n" + value
+            self._hits(entry, "extended attributes", self.scanner.scan_bytes(data))
+        if entry.path.is_symlink() or not (entry.is_folder or entry.path.is_file()):
+            return True
+        if entry.is_folder:
+            if not any(entry.path.iterdir()):
+                self._found(entry, [("folder", "it is empty")])
+            return True
+        self.file_count += 1
+        self.byte_count += entry.path.stat().st_size
+        if entry.path.suffix != ".dcm":
+            return False
+        try:
+            instance = header.read(entry.path)
+        except header.UnreadableError as error:
+            self.unchecked.append(f"{entry.shown}: {error}")
+            self._bytes(entry)
+            return True
+        self._instance(entry, instance)
+        return True
+
+    def _instance(self, entry: Entry, instance: header.Header) -> None:
+        dataset = instance.dataset
+        self._found(entry, instance.problems)
+        uids = [str(dataset.get(f"{level}InstanceUID")) for level in ("Study", "Series", "SOP")]
+        if [*entry.path.parts[-3:-1], entry.path.stem] != uids:
+            self._found(entry, [("name", "its path is not made of its three UIDs")])
+        if uids[2] in self.instances:
+            self._found(entry, [("(0008,0018)", "another file has the same SOP Instance UID")])
+        self.instances[uids[2]] = entry.path
+        self.studies.add(uids[0])
+        self.numbers |= {str(value) for value in _sizes(instance)}
+        report = self.scanner.check_instance(
+            entry.path,
+            instance.pixel_data_offset,
+            extended_offset_table=instance.extended_offset_table,
+            numbers=instance.numbers,
+            tiles=self._tiles(entry, instance),
+            on_progress=self.on_progress,
+        )
+        self._found(entry, [("frames", problem) for problem in report.problems])
+        self.unchecked.extend(f"{entry.shown}: {what}" for what in report.unchecked)
+        if report.frame_count != instance.frame_count:
+            self._found(
+                entry,
+                [
+                    (
+                        "(0028,0008)",
+                        f"it says {instance.frame_count} frames, there are {report.frame_count}",
+                    )
+                ],
+            )
+        self.frames += report.frame_count
+        self.frames_equal += report.frames_equal
+        self._hits(entry, None, report.hits, instance)
+
+    def _tiles(
+        self, entry: Entry, instance: header.Header
+    ) -> tuple[_core.Source, _core.TileIndex] | None:
+        """Return the tiles that an instance's frames must be, if the slide has such a level."""
+        if self.slide is None:
+            return None
+        if len(self.studies) > 1:
+            self.unchecked.append("frames against tiles: the folder holds several studies")
+            return None
+        size = tuple(int(instance.dataset.get(keyword, 0)) for keyword in _LEVEL_SIZE)
+        for level in self.tiles:
+            same = (level.total_columns, level.total_rows, level.columns, level.rows)
+            if size == same and instance.frame_count == len(level.tiles):
+                return self.slide.source, level.tiles
+        self.unchecked.append(f"{entry.shown}: no level of the slide has its size and tiles")
+        return None
+
+    def _other(self, entry: Entry) -> None:
+        """Check a file that is no instance: a certificate, or something that must not be here."""
+        self._bytes(entry)
+        if entry.path.name.endswith(_CERTIFICATE):
+            try:
+                self._found(
+                    entry, [("certificate", what) for what in self._certificate(entry.path)]
+                )
+            except NotImplementedError as error:
+                self.unchecked.append(f"{entry.shown}: {error}")
+        else:
+            self._found(entry, [("folder", "a file that belongs to no study")])
+
+    def _certificate(self, path: Path) -> Iterator[str]:
+        """Check a certificate against its schema, its place and the instances that it lists."""
+        if path.stat().st_size > _MAX_CERTIFICATE_BYTES:
+            yield "it is larger than a certificate can be"
+            return
+        try:
+            certificate = json.loads(path.read_text("utf-8"))
+        except (ValueError, RecursionError):
+            yield "it is not JSON"
+            return
+        broken = list(schema.problems_of(certificate, schema.certificate_schema()))
+        yield from broken
+        if broken:
+            return
+        if path.name != f"{certificate['container_identifier']}{_CERTIFICATE}":
+            yield "its name is not the container identifier"
+        if path.parent.name != certificate["study_instance_uid"]:
+            yield "it lies in the folder of another study"
+        for record in certificate["instances"]:
+            instance = self.instances.get(record["sop_instance_uid"])
+            if instance is None:
+                yield "it lists an instance that is not there"
+            elif self.hashes and record["sha256"] is not None:
+                with instance.open("rb") as file:
+                    if hashlib.file_digest(file, "sha256").hexdigest() != record["sha256"]:
+                        yield "an instance is not the one that it lists"
+
+    def _bytes(self, entry: Entry) -> None:
+        hits = self.scanner.scan_file(entry.path, on_progress=self.on_progress)
+        self._hits(entry, None, hits)
+
+    def _found(self, entry: Entry, problems: Iterable[tuple[str, str]]) -> None:
+        shown = self._shown(entry)
+        self.found.extend(Survivor(file=shown, place=place, what=what) for place, what in problems)
+
+    def _hits(
+        self,
+        entry: Entry,
+        place: str | None,
+        hits: Iterable[_core.Hit],
+        instance: header.Header | None = None,
+    ) -> None:
+        shown = self._shown(entry)
+        for hit in hits:
+            term = self.terms.terms[hit.term]
+            if term.spelling in self.numbers:
+                continue
+            where = place or f"byte {hit.offset}"
+            if place is None and instance is not None:
+                where = f"{instance.place_of(hit.offset)}, byte {hit.offset}"
+            what = f"term {hit.term + 1}, a {term.kind} of the source"
+            self.found.append(Survivor(file=shown, place=where, what=what, encoding=hit.encoding))
+
+    def _shown(self, entry: Entry) -> str:
+        """Return a name for the report: none in which a term is."""
+        if self.scanner.scan_bytes(_encoded(entry.relative)):
+            return "a file with a name that identifies"
+        return entry.shown
+
+
+_LEVEL_SIZE = ("TotalPixelMatrixColumns", "TotalPixelMatrixRows", "Columns", "Rows")
+
+
+def _sizes(instance: header.Header) -> Iterator[int]:
+    for keyword in (*_LEVEL_SIZE, "NumberOfFrames"):
+        yield int(instance.dataset.get(keyword, 0) or 0)
+
+
+def _encoded(name: str) -> bytes:
+    return os.fsencode(name)

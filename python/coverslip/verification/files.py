@@ -1,0 +1,90 @@
+"""What the file system says beside the bytes of files: names, links, times, attributes."""
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+_NAME = re.compile(r"[0-9.]{1,64}(\.dcm)?|[A-Z]-[0-9A-Z]{13}\.certificate\.json")
+"""Names that are made of nothing but UIDs and pseudonyms."""
+_OF_THE_SYSTEM = ("security.", "system.")
+"""Extended attributes that a system sets by itself: access lists and labels."""
+
+_TICK_NS = 1_000_000_000
+"""A file that is written in the same tick of the clock as the source has its time by chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file or folder below the one that is checked."""
+
+    path: Path
+    shown: str
+    """Its path if that cannot identify, else a number."""
+    relative: str
+    is_folder: bool
+
+
+def entries_of(root: Path) -> Iterator[Entry]:
+    """Yield all that is in a folder, sorted, without following links; or the one file."""
+    if not root.is_dir():
+        yield Entry(root, "file 1", root.name, is_folder=False)
+        return
+    paths = sorted(
+        Path(folder) / name
+        for folder, folders, names in os.walk(root)
+        for name in (*folders, *names)
+    )
+    for number, path in enumerate(paths, start=1):
+        parts = path.relative_to(root).parts
+        is_folder = path.is_dir() and not path.is_symlink()
+        kind = "folder" if is_folder else "file"
+        is_plain = all(_NAME.fullmatch(part) for part in parts)
+        shown = "/".join(parts[-1:]) if is_plain else f"{kind} {number}"
+        yield Entry(path, shown, "/".join(parts), is_folder)
+
+
+def problems_of(
+    entry: Entry, days: frozenset[date], source: os.stat_result | None
+) -> Iterator[tuple[str, str]]:
+    """Yield place and what is wrong with a file or folder, its contents aside.
+
+    Parameters
+    ----------
+    entry
+        What to look at.
+    days
+        Dates of the source, which no time of a file may tell.
+    source
+        The source's own times.
+    """
+    status = entry.path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        yield "file system", "a link"
+        return
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        yield "file system", "neither a file nor a folder"
+        return
+    was_set = status.st_ctime_ns - status.st_mtime_ns > _TICK_NS
+    if source is not None and status.st_mtime_ns == source.st_mtime_ns and was_set:
+        yield "time of modification", "it is the source's"
+    changed = datetime.fromtimestamp(status.st_mtime, UTC).date()
+    if any(abs(changed - day) <= timedelta(days=1) for day in days):
+        yield "time of modification", "it is within a day of a date of the source"
+    for name in attributes_of(entry.path):
+        if not name.startswith(_OF_THE_SYSTEM):
+            yield "extended attributes", "one that the system did not set"
+
+
+def attributes_of(path: Path) -> dict[str, bytes]:
+    """Return the extended attributes of a file; none where the file system has none."""
+    if not hasattr(os, "listxattr"):
+        return {}
+    try:
+        names = os.listxattr(path, follow_symlinks=False)
+        return {name: os.getxattr(path, name, follow_symlinks=False) for name in names}
+    except OSError:
+        return {}

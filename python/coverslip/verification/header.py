@@ -1,0 +1,260 @@
+"""What stands before the frames of an instance, element by element."""
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pydicom
+from pydicom.datadict import dictionary_VR, keyword_for_tag
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.tag import BaseTag
+
+from coverslip.verification.attributes import (
+    DUMMY_TIMES,
+    EMPTY,
+    FILE_META,
+    PERMITTED,
+    REQUIRED,
+    VALUES,
+)
+
+_PREAMBLE = 128
+_TEXT_VRS = frozenset(
+    [
+        "AE",
+        "AS",
+        "CS",
+        "DA",
+        "DS",
+        "DT",
+        "IS",
+        "LO",
+        "LT",
+        "PN",
+        "SH",
+        "ST",
+        "TM",
+        "UC",
+        "UI",
+        "UR",
+        "UT",
+    ]
+)
+_TIME_VRS = frozenset(("DA", "DT", "TM"))
+_UID = re.compile(r"(?:2\.25|1\.2\.840\.10008(?:\.\d+)*)\.(?:0|[1-9]\d{0,38})")
+"""Made of a random number, or the standard's own: any other root belongs to somebody."""
+_ICC_HEADER, _ICC_ENTRY = 132, 12
+_ICC_NUMBERS = re.compile(rb"(?:[rgbk]TRC|A2B[0-2]|B2A[0-2]|gamt)")
+_ICC_TAGS = re.compile(_ICC_NUMBERS.pattern + rb"|[rgb]XYZ|wtpt|bkpt|chad|desc|cprt")
+_ICC_TEXT_BYTES = 200
+"""More than a neutral description or copyright takes."""
+
+Problem = tuple[str, str]
+"""Place and what is wrong there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What pydicom read of an instance, and what is wrong with it."""
+
+    dataset: Dataset = field(repr=False)
+    pixel_data_offset: int
+    extended_offset_table: tuple[bytes, bytes] | None = field(repr=False)
+    numbers: list[tuple[int, int]]
+    """Offset and byte count of tables of numbers, sorted."""
+    elements: tuple[tuple[int, str], ...] = field(repr=False)
+    """Where the value of each element of the top level begins, and its tag."""
+    problems: tuple[Problem, ...]
+
+    @property
+    def frame_count(self) -> int:
+        """Return (0028,0008)."""
+        return int(self.dataset.get("NumberOfFrames", 0) or 0)
+
+    def place_of(self, offset: int) -> str:
+        """Return what stands at an offset of the file."""
+        if offset < _PREAMBLE:
+            return "preamble"
+        if offset >= self.pixel_data_offset:
+            return f"(7FE0,0010) byte {offset - self.pixel_data_offset}"
+        tags = [tag for start, tag in self.elements if start <= offset]
+        return tags[-1] if tags else "file meta information"
+
+
+class UnreadableError(Exception):
+    """pydicom cannot read a file; holds none of its values."""
+
+
+def read(path: Path) -> Header:
+    """Read all that stands before the Pixel Data, and check it.
+
+    Raises
+    ------
+    UnreadableError
+        If it is not a DICOM file.
+    OSError
+        If it cannot be read at all.
+    """
+    try:
+        with path.open("rb") as file:
+            dataset = pydicom.dcmread(file, stop_before_pixels=True)
+            pixel_data_offset = file.tell()
+            file.seek(0)
+            data = file.read(pixel_data_offset)
+        problems = (*_meta(dataset, data), *_dataset(dataset, ()), *_whole(dataset))
+        extended = None
+        if "ExtendedOffsetTable" in dataset:
+            extended = (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
+        profile = _profile(dataset)
+        return Header(
+            dataset=dataset,
+            pixel_data_offset=pixel_data_offset,
+            extended_offset_table=extended,
+            numbers=sorted(_numbers(data, extended, profile)),
+            elements=tuple(_elements(dataset)),
+            problems=(*problems, *_icc(profile)),
+        )
+    except (OSError, KeyboardInterrupt, MemoryError):
+        raise
+    except InvalidDicomError:
+        raise UnreadableError("it is not a DICOM file") from None
+    except Exception:  # noqa: BLE001 (pydicom raises many kinds, with values in their messages)
+        raise UnreadableError("its header cannot be read") from None
+
+
+def _elements(dataset: Dataset) -> Iterator[tuple[int, str]]:
+    for tag in sorted(dataset.keys()):
+        item = dataset.get_item(tag)
+        start = item.value_tell if isinstance(item, RawDataElement) else item.file_tell
+        if start is not None:
+            yield int(start), _name(tag)
+
+
+def _name(tag: BaseTag) -> str:
+    return f"({tag.group:04X},{tag.element:04X})"
+
+
+def _meta(dataset: Dataset, data: bytes) -> Iterator[Problem]:
+    if any(data[:_PREAMBLE]):
+        yield "preamble", "it is not empty"
+    meta = dataset.file_meta
+    for element in meta:
+        if element.keyword not in FILE_META:
+            yield _name(element.tag), "an element that file meta information does not need"
+    if str(meta.get("MediaStorageSOPInstanceUID")) != str(dataset.get("SOPInstanceUID")):
+        yield "(0002,0003)", "it is not the SOP Instance UID"
+    if str(meta.get("MediaStorageSOPClassUID")) != str(dataset.get("SOPClassUID")):
+        yield "(0002,0002)", "it is not the SOP Class UID"
+
+
+def _dataset(dataset: Dataset, parents: tuple[str, ...]) -> Iterator[Problem]:
+    """Check every element, those in items of sequences included."""
+    removed = dataset.get("LongitudinalTemporalInformationModified") == "REMOVED"
+    for tag in sorted(dataset.keys()):
+        place = ".".join((*parents, _name(tag)))
+        if tag.is_private:
+            yield place, "a private element"
+            continue
+        keyword = keyword_for_tag(tag)
+        if keyword not in PERMITTED:
+            yield place, "an attribute that an instance without identity does not have"
+            continue
+        raw = dataset.get_item(tag)
+        if isinstance(raw, RawDataElement) and raw.VR in _TEXT_VRS:
+            yield from ((place, what) for what in _text(raw.VR, raw.value or b""))
+        element = dataset[tag]
+        if dictionary_VR(tag) != element.VR:
+            yield place, "its value representation is not its own"
+        if keyword in EMPTY and not element.is_empty:
+            yield place, "it must be empty"
+        is_time = element.VR in _TIME_VRS and not element.is_empty
+        if is_time and removed and str(element.value) not in DUMMY_TIMES:
+            yield place, "a date or time, where the instance says that they were removed"
+        if element.VR == "SQ":
+            for number, item in enumerate(element.value):
+                yield from _dataset(item, (*parents, f"{_name(tag)}[{number}]"))
+
+
+def _text(vr: str, raw: bytes) -> Iterator[str]:
+    """Check the bytes of a text: what lies behind its end is not shown by any reader."""
+    value = raw[:-1] if raw[-1:] in (b" ", b"\0") else raw
+    if any(byte < 0x20 or byte == 0x7F for byte in value):
+        yield "control characters in a text"
+    if value.endswith(b" "):
+        yield "more padding than a text needs"
+    if vr == "UI":
+        for uid in value.decode("latin-1").split("\\"):
+            if uid and not _UID.fullmatch(uid):
+                yield "a UID that is neither random nor the standard's"
+
+
+def _whole(dataset: Dataset) -> Iterator[Problem]:
+    """Check what an instance must say of itself (deidentification, Type 1)."""
+    top = "data set"
+    for keyword in sorted(REQUIRED):
+        if keyword not in dataset or dataset[keyword].is_empty:
+            yield top, f"{keyword} is missing or empty"
+    for keyword, values in VALUES.items():
+        if str(dataset.get(keyword)) not in values:
+            yield top, f"{keyword} is not {' or '.join(sorted(values))}"
+    kinds = list(dataset.get("ImageType", ()))
+    if {"LABEL", "OVERVIEW"} & set(kinds) and "DERIVED" not in kinds:
+        yield "(0008,0008)", "a label or overview as it was scanned"
+
+
+def _profile(dataset: Dataset) -> bytes:
+    for item in dataset.get("OpticalPathSequence", ()):
+        if "ICCProfile" in item:
+            return bytes(item.ICCProfile)
+    return b""
+
+
+def _icc(profile: bytes) -> Iterator[Problem]:
+    """Check an ICC profile: no date, no maker, and only tags that hold numbers (ICC.1 7.2)."""
+    place = "(0028,2000)"
+    if not profile:
+        return
+    if len(profile) < _ICC_HEADER or struct.unpack_from(">I", profile)[0] > len(profile):
+        yield place, "it is not an ICC profile"
+        return
+    if any(profile[24:36]):
+        yield place, "its profile has a date"
+    if any(profile[84:100]):
+        yield place, "its profile has an identifier"
+    for signature, _, size in _icc_tags(profile):
+        if not _ICC_TAGS.fullmatch(signature):
+            yield place, "its profile has a tag that colours do not need"
+        elif signature in (b"desc", b"cprt") and size > _ICC_TEXT_BYTES:
+            yield place, "its profile has a long text"
+
+
+def _icc_tags(profile: bytes) -> Iterator[tuple[bytes, int, int]]:
+    (count,) = struct.unpack_from(">I", profile, 128)
+    for number in range(min(count, (len(profile) - _ICC_HEADER) // _ICC_ENTRY)):
+        yield struct.unpack_from(">4sII", profile, _ICC_HEADER + number * _ICC_ENTRY)
+
+
+def _numbers(
+    data: bytes, extended: tuple[bytes, bytes] | None, profile: bytes
+) -> Iterator[tuple[int, int]]:
+    """Yield where the offset tables lie, and the curves and grids of the ICC profile."""
+    for table in filter(None, extended or ()):
+        yield data.index(table), len(table)
+    if len(profile) < _ICC_HEADER:
+        return
+    start = data.index(profile)
+    places = {
+        (offset, size)
+        for signature, offset, size in _icc_tags(profile)
+        if _ICC_NUMBERS.fullmatch(signature) and offset + size <= len(profile)
+    }
+    # Tags may share or overlap their bytes; what is left over is looked at in full.
+    end = 0
+    for offset, size in sorted(places):
+        if offset >= end and offset >= _ICC_HEADER:
+            yield start + offset, size
+            end = offset + size

@@ -1,0 +1,66 @@
+"""What a slide says: the one place where this room asks the reader of slides."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from coverslip import _core
+from coverslip.slide import OpenedSlide
+from coverslip.verification.schema import certificate_schema, words_of_schema
+from coverslip.verification.terms import Terms, Text, terms_of
+from coverslip.verification.words import PublicWords
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelTiles:
+    """The tiles of a level, to be compared with frames."""
+
+    total_columns: int
+    total_rows: int
+    columns: int
+    rows: int
+    tiles: _core.TileIndex = field(repr=False)
+
+
+def terms_of_slide(slide: OpenedSlide | None, listed: tuple[str, ...] = ()) -> Terms:
+    """Return what to look for: all that a slide says, and a list of the caller's."""
+    texts = [Text("listed term", line, is_exact=True) for line in listed]
+    keys = set(words_of_schema(certificate_schema()))
+    if slide is not None:
+        texts.extend(_texts(slide))
+        keys |= {item.key for item in slide.description.metadata.items if item.key is not None}
+    return terms_of(texts, PublicWords(keys))
+
+
+def _texts(slide: OpenedSlide) -> Iterator[Text]:
+    for number, part in enumerate(slide.path_parts):
+        yield Text("file name" if number == 0 else "folder name", part.reveal())
+    for item in slide.description.metadata.items:
+        yield Text(str(item.kind), item.text.reveal())
+
+
+def listed_terms(path: Path) -> tuple[str, ...]:
+    """Return the lines of a file, whatever its encoding; empty ones do not count."""
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    return tuple(line for line in map(str.strip, text.splitlines()) if line)
+
+
+def level_tiles(slide: OpenedSlide) -> Iterator[LevelTiles]:
+    """Yield the tiles of each level that are inside the file."""
+    for level in slide.levels:
+        yield LevelTiles(
+            total_columns=level.image_width,
+            total_rows=level.image_length,
+            columns=level.tile_width,
+            rows=level.tile_length,
+            tiles=_core.TileIndex(
+                slide.source,
+                level.tiles.offsets,
+                level.tiles.byte_counts,
+                slide.description.private_ranges,
+            ),
+        )

@@ -1,0 +1,61 @@
+"""Words that stand in every output and identify nobody: they are not looked for alone.
+
+A surname that is also one of them is still found where another word of the name stands beside it.
+"""
+
+import functools
+import re
+from collections.abc import Iterable
+from importlib import resources
+
+_WORD = re.compile(r"[^\W_]+")
+_MEASURE = re.compile(r"[+-]?\d*[.,]?\d*(?:[eE][+-]?\d+)?")
+_MEASURE_DIGITS = 5
+"""Numbers with a point of no more digits are measures: spacings, powers, times of exposure."""
+
+
+def words_of(text: str) -> list[str]:
+    """Return the runs of letters and digits of a text."""
+    return _WORD.findall(text)
+
+
+@functools.cache
+def _listed() -> frozenset[str]:
+    text = resources.files("coverslip.verification").joinpath("words.txt").read_text("utf-8")
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return frozenset(line.casefold() for line in lines if line)
+
+
+class PublicWords:
+    """The listed words, and those of the names that a format gives to its keys.
+
+    Parameters
+    ----------
+    keys
+        Names of keys in the vocabulary of a vendor, as the certificate tells them.
+    """
+
+    def __init__(self, keys: Iterable[str] = ()) -> None:
+        self._lines = _listed() | {key.casefold() for key in keys}
+        self._words = frozenset(word for line in self._lines for word in words_of(line))
+        self._joined = "\n".join((*self._lines, *self._words))
+
+    def covers(self, text: str) -> bool:
+        """Return whether a text consists of public words, or is no more than a measure."""
+        if _is_measure(text) or len(set(text)) == 1:
+            return True
+        folded = text.casefold()
+        if folded in self._lines:
+            return True
+        words = words_of(folded)
+        return bool(words) and all(word in self._words for word in words)
+
+    def hold(self, text: str) -> bool:
+        """Return whether a text is a part of a public word, as Bright is of brightfield."""
+        return text.casefold() in self._joined
+
+
+def _is_measure(text: str) -> bool:
+    digits = sum(character.isdigit() for character in text)
+    has_point = "." in text or "," in text
+    return has_point and digits <= _MEASURE_DIGITS and _MEASURE.fullmatch(text) is not None

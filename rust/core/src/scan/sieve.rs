@@ -1,0 +1,171 @@
+//! Looks for thousands of forms at once.
+//!
+//! Every form is cut into windows of four bytes, and a bitmap says which windows occur in any. Data
+//! are looked at through a window that moves by a [`Step`]; the few that the bitmap lets through are
+//! compared with the forms that hold them. Each form must be long enough to hold a window that
+//! begins at a multiple of the step, wherever the form lies.
+//!
+//! An automaton that takes every byte (Aho-Corasick) is ten times slower on that many forms, and
+//! takes longer to build than a small slide takes to convert: `benches/scan.rs` has both, and the
+//! tests compare what they find.
+
+use super::forms::Form;
+
+/// Bytes of a window.
+pub(super) const WINDOW: usize = 4;
+/// Bits of the bitmap for each window in it, of which two are set.
+///
+/// So one in 32 windows of noise passes the first look, and one in a thousand the second.
+const SPARSE: usize = 64;
+/// Odd numbers: the upper bits of a product with one depend on all bits of the window.
+const MULTIPLIERS: [u32; 2] = [0x9E37_79B9, 0x85EB_CA6B];
+
+/// Sets the bit that tells small letters from capitals, in whatever byte.
+const FOLD: u32 = 0x2020_2020;
+
+/// How far the window moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// By one byte.
+    One,
+    /// By its own width: four times as fast, for forms of at least seven bytes.
+    Window,
+}
+
+impl Step {
+    fn bytes(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Window => WINDOW,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    window: u32,
+    /// Index of the form.
+    form: usize,
+    /// Where in the form the window lies.
+    at: usize,
+}
+
+/// The windows of a set of forms.
+#[derive(Debug)]
+pub(super) struct Sieve {
+    step: Step,
+    bitmap: Vec<u64>,
+    /// How far a hash is shifted to be a place in the bitmap.
+    shift: u32,
+    /// Sorted by window.
+    entries: Vec<Entry>,
+}
+
+impl Sieve {
+    /// Takes the forms that `wanted` lets through; each is at least `step` and three bytes long.
+    pub(super) fn new(forms: &[Form], wanted: impl Fn(&Form) -> bool, step: Step) -> Self {
+        let mut entries = Vec::new();
+        for (index, form) in forms.iter().enumerate().filter(|(_, form)| wanted(form)) {
+            for (at, bytes) in form.bytes.windows(WINDOW).take(step.bytes()).enumerate() {
+                if let Some(bytes) = bytes.first_chunk() {
+                    entries.push(Entry {
+                        window: folded(*bytes),
+                        form: index,
+                        at,
+                    });
+                }
+            }
+        }
+        entries.sort_unstable_by_key(|entry| entry.window);
+        let size = entries.len().saturating_mul(SPARSE).next_power_of_two();
+        let size = size.clamp(1 << 12, 1 << 30);
+        let mut sieve = Self {
+            step,
+            bitmap: vec![0; size / 64],
+            shift: 32_u32.saturating_sub(size.ilog2()),
+            entries,
+        };
+        for entry in &sieve.entries {
+            for multiplier in MULTIPLIERS {
+                let (word, bit) = sieve.place(entry.window, multiplier);
+                if let Some(word) = sieve.bitmap.get_mut(word) {
+                    *word |= bit;
+                }
+            }
+        }
+        sieve
+    }
+
+    /// Calls `found` with where each form begins, in no particular order.
+    pub(super) fn find<'f>(
+        &self,
+        data: &[u8],
+        forms: &'f [Form],
+        mut found: impl FnMut(usize, &'f Form),
+    ) {
+        if self.entries.is_empty() {
+            return;
+        }
+        let mut look = |at: usize, bytes: [u8; WINDOW]| {
+            let window = folded(bytes);
+            if self.may_hold(window) {
+                self.compare(data, at, window, forms, &mut found);
+            }
+        };
+        if self.step == Step::Window {
+            for (number, bytes) in data.as_chunks().0.iter().enumerate() {
+                look(number.saturating_mul(WINDOW), *bytes);
+            }
+        } else {
+            for (at, bytes) in data.windows(WINDOW).enumerate() {
+                if let Some(bytes) = bytes.first_chunk() {
+                    look(at, *bytes);
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn compare<'f>(
+        &self,
+        data: &[u8],
+        at: usize,
+        window: u32,
+        forms: &'f [Form],
+        found: &mut impl FnMut(usize, &'f Form),
+    ) {
+        let first = self.entries.partition_point(|entry| entry.window < window);
+        let entries = self.entries.get(first..).unwrap_or_default();
+        for entry in entries.iter().take_while(|entry| entry.window == window) {
+            let (Some(form), Some(start)) = (forms.get(entry.form), at.checked_sub(entry.at))
+            else {
+                continue;
+            };
+            let end = start.saturating_add(form.bytes.len());
+            if data.get(start..end).is_some_and(|bytes| form.is(bytes)) {
+                found(start, form);
+            }
+        }
+    }
+
+    #[inline]
+    fn may_hold(&self, window: u32) -> bool {
+        MULTIPLIERS.iter().all(|&multiplier| {
+            let (word, bit) = self.place(window, multiplier);
+            self.bitmap.get(word).is_some_and(|word| word & bit != 0)
+        })
+    }
+
+    /// Word and bit of a window in the bitmap, by one of its hashes.
+    #[inline]
+    fn place(&self, window: u32, multiplier: u32) -> (usize, u64) {
+        let hash = window.wrapping_mul(multiplier).wrapping_shr(self.shift);
+        let word = usize::try_from(hash / 64).unwrap_or(0);
+        (word, 1_u64.wrapping_shl(hash % 64))
+    }
+}
+
+#[inline]
+fn folded(bytes: [u8; WINDOW]) -> u32 {
+    u32::from_le_bytes(bytes) | FOLD
+}

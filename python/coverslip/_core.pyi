@@ -38,6 +38,7 @@ __all__ = [
     "plan_jpeg2000",
     "prove_retiled",
     "retile",
+    "stitch_strips",
     "verify_instance",
     "write_instance",
 ]
@@ -351,6 +352,21 @@ def prove_retiled(
     """Decode picture and frames symbol by symbol and compare; progress counts frames.
 
     Raises `VerificationError` if a coefficient or a quantisation step differs.
+    """
+
+def stitch_strips(
+    source: Source,
+    offsets: _Uint64Array,
+    byte_counts: _Uint64Array,
+    frames: JpegFrames,
+    *,
+    rows_per_strip: int,
+    private: _Uint64Array,
+) -> bytes:
+    """Join JPEG strips into one stream of the size of ``frames``, with restart markers between.
+
+    Their entropy-coded bytes are copied. ``rows_per_strip`` is the height of each but the last,
+    in pixels.
     """
 
 def write_instance(

@@ -17,7 +17,7 @@ from coverslip.deid.uids import Identity, RandomIdentity
 from coverslip.dicom import modules, part10, wsm
 from coverslip.dicom.geometry import level_spacing, region_spacing
 from coverslip.errors import at_level
-from coverslip.frames import PlannedFrames, cut_picture, plan_tiles
+from coverslip.frames import PlannedFrames, cut_picture, plan_tiles, stored_bytes
 from coverslip.model import CleanMetadata, FrameFormat, InstanceSpec, Level, RouteKind, Spacing
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide, open, require_copy, require_spacing
@@ -236,7 +236,7 @@ def _cut(
 ) -> PlannedFrames:
     level = slide.levels[number]
     on_frames = _report(on_progress, "cut", number, level.tiles.across * level.tiles.down)
-    _require_room(spool.parent, level.picture.byte_count if level.picture else 0)
+    _require_room(spool.parent, stored_bytes(level))
     with at_level(number):
         return cut_picture(slide, level, route, spool, prove=prove, on_frames=on_frames)
 

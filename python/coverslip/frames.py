@@ -1,14 +1,15 @@
 """Plans the frames of a level: from its tiles as they are, or from frames that are cut first."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from coverslip import _core, blank
 from coverslip.errors import SourceError
-from coverslip.model import Level, TileIndex
+from coverslip.model import Level, Picture, Strips, TileIndex
 from coverslip.routes import Route, core_picture
 from coverslip.slide import OpenedSlide
 
@@ -24,6 +25,13 @@ class PlannedFrames:
     plan: _core.FramePlan
     spool: Path | None = None
     """A file of frames that were cut, to be removed when the instance is there."""
+
+
+def stored_bytes(level: Level) -> int:
+    """Return how many bytes the picture of a level takes; about as many do its frames."""
+    if isinstance(level.picture, Strips):
+        return int(level.picture.byte_counts.sum())
+    return level.picture.byte_count if level.picture is not None else 0
 
 
 def plan_tiles(
@@ -51,28 +59,53 @@ def cut_picture(
     VerificationError
         If a coefficient of the frames is not that of the picture.
     """
-    if level.picture is None or route.jpeg_colour is None:
+    recipe = _recipe(level, route, level.tile_width, level.tile_length)
+    with _whole_picture(slide, level, route, spool) as (whole, picture):
+        ranges = _core.retile(whole, picture, recipe, spool, on_progress=on_frames)
+        offsets, byte_counts = (np.frombuffer(each, "<u8").astype(np.uint64) for each in ranges)
+        source = _core.Source(spool)
+        if prove:
+            _core.prove_retiled(whole, picture, recipe, source, offsets, byte_counts)
+    tiles = replace(level.tiles, offsets=offsets, byte_counts=byte_counts)
+    plan = _plan(source, level, tiles, _NOTHING_PRIVATE, route, None)
+    return PlannedFrames(source=source, plan=plan, spool=spool)
+
+
+def _recipe(level: Level, route: Route, columns: int, rows: int) -> _core.JpegFrames:
+    if route.jpeg_colour is None:
         raise AssertionError(route.reason)
-    picture = core_picture(level, level.picture, slide.description.private_ranges)
-    recipe = _core.JpegFrames(
-        columns=level.tile_width,
-        rows=level.tile_length,
+    return _core.JpegFrames(
+        columns=columns,
+        rows=rows,
         colour=route.jpeg_colour,
         jpeg_tables=level.jpeg_tables or b"",
     )
-    ranges = _core.retile(slide.source, picture, recipe, spool, on_progress=on_frames)
-    offsets, byte_counts = (np.frombuffer(numbers, "<u8").astype(np.uint64) for numbers in ranges)
-    source = _core.Source(spool)
-    if prove:
-        _core.prove_retiled(slide.source, picture, recipe, source, offsets, byte_counts)
-    tiles = TileIndex(
-        offsets=offsets,
-        byte_counts=byte_counts,
-        across=level.tiles.across,
-        down=level.tiles.down,
-    )
-    plan = _plan(source, level, tiles, _NOTHING_PRIVATE, route, None)
-    return PlannedFrames(source=source, plan=plan, spool=spool)
+
+
+@contextmanager
+def _whole_picture(
+    slide: OpenedSlide, level: Level, route: Route, spool: Path
+) -> Iterator[tuple[_core.Source, _core.Picture]]:
+    """Yield one JPEG that holds a whole level, and the file in which it lies."""
+    private = slide.description.private_ranges
+    stored = level.picture
+    if isinstance(stored, Picture):
+        yield slide.source, core_picture(level, stored, private)
+    elif isinstance(stored, Strips):
+        stream = _core.stitch_strips(
+            slide.source,
+            stored.offsets,
+            stored.byte_counts,
+            _recipe(level, route, level.image_width, level.image_length),
+            rows_per_strip=stored.rows_per_strip,
+            private=private,
+        )
+        joined = spool.with_suffix(".joined")
+        joined.touch(mode=0o600, exist_ok=False)
+        joined.write_bytes(stream)
+        picture = Picture(offset=0, byte_count=len(stream))
+        yield _core.Source(joined), core_picture(level, picture, _NOTHING_PRIVATE)
+        joined.unlink()
 
 
 def _plan(

@@ -131,6 +131,16 @@ class Picture:
     """Where its restart intervals begin, from its own start, if the file says so."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strips:
+    """JPEG strips that are a whole level, from top to bottom."""
+
+    offsets: Uint64Array = field(repr=False)
+    byte_counts: Uint64Array = field(repr=False)
+    rows_per_strip: int
+    """Height in pixels of each but the last."""
+
+
 class Role(StrEnum):
     """What a picture of a slide shows, in the words of DICOM (PS3.3 C.8.12.4.1.1)."""
 
@@ -169,8 +179,8 @@ class Level:
     jpeg_tables: bytes | None = field(default=None, repr=False)
     spacing: Spacing | None = None
     """Spacing that the source gives for this very level, if it can be trusted."""
-    picture: Picture | None = None
-    """Set if the level is one JPEG; its tiles are then those it can be cut into, without data."""
+    picture: Picture | Strips | None = None
+    """Set if the level is not tiled; its tiles are then those it can be cut into, without data."""
     region: int = 0
     """Which of the slide's regions it shows."""
     are_colour_tags_sure: bool = True

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from coverslip import _core, colour
 from coverslip.errors import CoverslipError, UnsupportedSlideError
-from coverslip.model import FrameFormat, Level, Picture, RouteKind
+from coverslip.model import FrameFormat, Level, Picture, RouteKind, Strips
 
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 JPEG_2000 = "1.2.840.10008.1.2.4.91"
@@ -72,10 +72,13 @@ def decide(
         What the user says the samples of three-component tiles are, ``RGB`` or ``YBR``.
     """
     try:
-        if level.picture is not None:
+        if isinstance(level.picture, Picture):
             picture = core_picture(level, level.picture, private_ranges)
             whole = _PictureSample(source, level, level.picture)
             return _retile_route(_core.inspect_picture(source, picture), whole, declared_colour)
+        if isinstance(level.picture, Strips):
+            strips = _StripSample(source, level, level.picture)
+            return _retile_route(strips.facts(), strips, declared_colour)
         sample = _TileSample(source, level)
         facts = sample.facts()
         if isinstance(facts, _core.JpegFacts):
@@ -150,6 +153,7 @@ class _TileSample:
 class _PictureSample:
     """The whole picture, if it is small: of a large one no part can be decoded by itself."""
 
+    what = "one baseline JPEG"
     has_missing = False
 
     def __init__(self, source: _core.Source, level: Level, picture: Picture) -> None:
@@ -164,6 +168,39 @@ class _PictureSample:
     def data(self) -> Iterator[bytes]:
         if self.picture.byte_count <= _SMALL_PICTURE and max(self.size) <= _JPEG_SIDE:
             yield self.source.read(self.picture.offset, self.picture.byte_count)
+
+
+class _StripSample:
+    """A few strips of a level, to look at."""
+
+    what = "baseline JPEG in strips"
+    has_missing = False
+
+    def __init__(self, source: _core.Source, level: Level, strips: Strips) -> None:
+        self.source = source
+        self.level = level
+        self.strips = strips
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.level.image_width, self.strips.rows_per_strip
+
+    def facts(self) -> _core.JpegFacts:
+        """Return what the first strip says; all are looked at when they are joined."""
+        if max(self.level.image_width, self.level.image_length) > _JPEG_SIDE:
+            raise _refuse("its strips are a picture larger than a JPEG can be")
+        facts = _core.inspect_tile(self.source, 0, *self._range(0), *self.size)
+        if not isinstance(facts, _core.JpegFacts):
+            raise _refuse("its strips are JPEG 2000")
+        return facts
+
+    def _range(self, strip: int) -> tuple[int, int]:
+        return int(self.strips.offsets[strip]), int(self.strips.byte_counts[strip])
+
+    def data(self) -> Iterator[bytes]:
+        whole = max(1, self.level.image_length // self.strips.rows_per_strip)
+        for strip in np.unique(np.linspace(0, whole - 1, _SAMPLE_SIZE).astype(np.int64)):
+            yield self.source.read(*self._range(int(strip)))
 
 
 def _refuse(message: str, hint: str | None = None) -> UnsupportedSlideError:
@@ -216,13 +253,15 @@ def _jpeg_route(
 
 
 def _retile_route(
-    facts: _core.JpegFacts, sample: _PictureSample, declared_colour: colour.Samples | None
+    facts: _core.JpegFacts,
+    sample: "_PictureSample | _StripSample",
+    declared_colour: colour.Samples | None,
 ) -> Route:
-    """Return the route of a level that is one JPEG: its coefficients go into frames."""
+    """Return the route of a level that is not tiled: its coefficients go into frames."""
     return replace(
         _jpeg_route(facts, sample, declared_colour),
         kind=RouteKind.RETILE,
-        reason="the level is one baseline JPEG; its coefficients are cut into frames",
+        reason=f"the level is {sample.what}; coefficients are cut into frames",
     )
 
 

@@ -10,7 +10,7 @@ from coverslip.deid.policy import Policy
 from coverslip.deid.scrub import Scrubbed, scrub
 from coverslip.deid.uids import RandomIdentity
 from coverslip.errors import CoverslipError, PolicyError, SourceError, at_level
-from coverslip.model import AssociatedImage, Finding, Level, Slide, SourceText, Spacing
+from coverslip.model import AssociatedImage, Finding, Level, Picture, Slide, SourceText, Spacing
 from coverslip.routes import Route, core_picture, decide
 from coverslip.tiff import open_tiff
 
@@ -99,7 +99,7 @@ def _with_true_sizes(slide: Slide, source: _core.Source) -> Slide:
 
 
 def _with_true_size(slide: Slide, level: Level, source: _core.Source) -> Level:
-    if level.picture is None:
+    if not isinstance(level.picture, Picture):
         return level
     try:
         picture = core_picture(level, level.picture, slide.private_ranges)

@@ -40,6 +40,10 @@ FORMATS: dict[str, Builder] = {
     "generic-jp2": partial(build_generic, codec="j2k_33005", boxed=True),
     "generic-j2k-rgb": partial(build_generic, codec="j2k_rgb", missing=((0, 1),)),
     "generic-j2k-53": partial(build_generic, codec="j2k_53", missing=((2, 0),)),
+    "generic-strips": partial(build_generic, strip_rows=16),
+    "generic-strips-rgb-bigtiff": partial(
+        build_generic, strip_rows=64, codec="jpeg_rgb", bigtiff=True, big_endian=True
+    ),
     "ndpi": partial(build_ndpi),
     "ndpi-420-sof-zero": partial(build_ndpi, subsampling="4:2:0", sof_zero=True),
     "ndpi-wrong-starts-optimised": partial(build_ndpi, starts="wrong", optimised=True),

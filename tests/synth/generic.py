@@ -1,10 +1,18 @@
 """Generic tiled pyramids, as libvips and its like write them."""
 
+from functools import partial
 from pathlib import Path
 
 from tests.synth import identifiers as ids
 from tests.synth import tiff
-from tests.synth.slide import J2K_KINDS, SynthSlide, build_levels, photometric, samples
+from tests.synth.slide import (
+    J2K_KINDS,
+    SynthSlide,
+    build_levels,
+    build_striped,
+    photometric,
+    samples,
+)
 
 
 def build_generic(
@@ -24,10 +32,15 @@ def build_generic(
     size: tuple[int, int] = (610, 450),
     tile: int = 128,
     style: dict[str, object] | None = None,
+    strip_rows: int | None = None,
 ) -> SynthSlide:
-    """Write a pyramid with factor 2, its levels in the chain or in SubIFDs of the base."""
+    """Write a pyramid with factor 2, its levels in the chain or in SubIFDs of the base.
+
+    With ``strip_rows`` the levels are JPEG strips of that height.
+    """
     secret = ids.of(seed)
-    built = build_levels(
+    build = build_levels if strip_rows is None else partial(build_striped, strip_rows=strip_rows)
+    built = build(
         codec,
         secret,
         size=size,
@@ -53,10 +66,12 @@ def build_generic(
             277: tiff.short(samples(codec)),
             284: tiff.short(1),
             305: tiff.ascii_(f"writer on {secret.word()}"),
-            322: tiff.short(level.tile),
-            323: tiff.short(level.tile),
             65000: tiff.ascii_(secret.word()),
         }
+        if strip_rows is None:
+            tags |= {322: tiff.short(level.tile), 323: tiff.short(level.tile)}
+        else:
+            tags[278] = tiff.long(strip_rows)
         if mpp:
             per_cm = 20000 >> number
             tags |= {
@@ -66,7 +81,8 @@ def build_generic(
             }
         if level.jpeg_tables is not None:
             tags[347] = tiff.undefined(level.jpeg_tables)
-        directories.append(tiff.Directory(tags, pieces=level.pieces))
+        is_tiled = strip_rows is None
+        directories.append(tiff.Directory(tags, pieces=level.pieces, tiled=is_tiled))
     if subifds:
         directories[0].children = directories[1:]
         directories = directories[:1]

@@ -1,6 +1,6 @@
 """What a built slide is, and what builders of pyramids share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -138,3 +138,49 @@ def _tile(codec, picture, boxed, style, identifiers, shared_text):
     if with_comments and shared_text:
         options["in_shared"] = jpeg.comment(shared_text) + b"\xff\xdd\x00\x04\x00\x07"
     return jpeg.encode(picture, jpeg.with_options(JPEG_STYLES[codec], **options))
+
+
+def build_striped(
+    codec: str,
+    identifiers: Identifiers,
+    *,
+    size: tuple[int, int],
+    levels: int,
+    factor: int,
+    seed: int,
+    strip_rows: int,
+    style: dict[str, object] | None = None,
+    **_: object,
+) -> list[SynthLevel]:
+    """Return the levels of a pyramid in JPEG strips; with them, each level as one JPEG.
+
+    The same encoder makes the same coefficients of a picture and of its strips, as long as these
+    are whole rows of MCUs.
+    """
+    base = tissue(*size, seed)
+    shared_text = identifiers.word()
+    built = []
+    for number in range(levels):
+        picture = base if number == 0 else halved(base, factor**number)
+        length, width = picture.shape[:2]
+        pieces = []
+        for row in range(0, length, strip_rows):
+            texts = {"before_tables": jpeg.comment(identifiers.word())}
+            look = replace(JPEG_STYLES[codec], **texts, **(style or {}))
+            look = replace(look, in_shared=jpeg.comment(shared_text))
+            pieces.append(jpeg.encode(picture[row : row + strip_rows], look))
+        markers = "app14_0" if "rgb" in codec else "none"
+        whole = jpeg.encode(picture, replace(JPEG_STYLES[codec], tables="own", markers=markers))
+        built.append(
+            SynthLevel(
+                width=width,
+                length=length,
+                tile=1024,
+                entropy=[],
+                rgb=np.concatenate([piece.rgb for piece in pieces]),
+                jpeg_tables=pieces[0].jpeg_tables,
+                pieces=[piece.data for piece in pieces],
+                picture=whole.data,
+            )
+        )
+    return built

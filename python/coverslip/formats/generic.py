@@ -29,13 +29,13 @@ class GenericTiff:
     def read(self, tiff: Tiff) -> Slide:
         """Return the slide: the largest tiled picture, and those that are it reduced."""
         pictures = [d for d in tiff.directories if min(size_of(d)) > 0]
-        tiled = [d for d in pictures if d.is_tiled and not _is_mask(d)]
-        if not tiled:
-            raise UnsupportedSlideError(
-                "the picture is stored in strips, which are not joined into frames yet"
-            )
-        base = max(tiled, key=lambda d: size_of(d)[0] * size_of(d)[1])
-        chosen = with_reduced(base, tiled)
+        shown = [d for d in pictures if not _is_mask(d)]
+        # Beside tiles, strips are a label or an overview; alone they are the slide.
+        candidates = [d for d in shown if d.is_tiled] or shown
+        if not candidates:
+            raise UnsupportedSlideError("the TIFF holds masks only")
+        base = max(candidates, key=lambda d: size_of(d)[0] * size_of(d)[1])
+        chosen = with_reduced(base, candidates)
         levels = tuple(to_level(directory) for directory in chosen)
         rest = [d for d in pictures if d not in chosen and not _is_mask(d)]
         return Slide(

@@ -16,6 +16,7 @@ from coverslip.model import (
     SourceItem,
     SourceText,
     Spacing,
+    Strips,
     TileIndex,
     Uint64Array,
 )
@@ -39,6 +40,7 @@ _EXTRA_SAMPLES, _SAMPLE_FORMAT, _IMAGE_DEPTH, _TILE_DEPTH = 338, 339, 32997, 329
 _MAX_FRAME_SIDE = 65535
 """Rows and Columns are 16-bit unsigned in DICOM."""
 _ASPECT_TOLERANCE = 0.02
+_JPEG, _ROWS_PER_STRIP = 7, 278
 _CUT_FRAME = 1024
 """Side of the frames that a picture is cut into, the same on all levels: readers ask for that."""
 _UNIT_MM = {2: 25.4, 3: 10.0}
@@ -97,7 +99,7 @@ def with_reduced(base: Directory, others: Iterable[Directory]) -> list[Directory
     levels = [base]
     for directory in sorted(others, key=lambda d: -size_of(d)[0] * size_of(d)[1]):
         is_smaller = size_of(directory)[0] < size_of(levels[-1])[0]
-        if directory.is_tiled and is_smaller and is_like(base, directory):
+        if is_smaller and is_like(base, directory):
             levels.append(directory)
     return levels
 
@@ -116,7 +118,7 @@ def microscope_spacing(row_mm: float, column_mm: float) -> Spacing | None:
 
 
 def to_level(directory: Directory) -> Level:
-    """Return a tiled directory as a level.
+    """Return a directory as a level, tiled or in JPEG strips.
 
     Raises
     ------
@@ -126,9 +128,7 @@ def to_level(directory: Directory) -> Level:
         If its numbers make no sense.
     """
     if not directory.is_tiled:
-        raise UnsupportedSlideError(
-            f"{directory.place} is stored in strips, which are not joined into frames yet"
-        )
+        return picture_level(directory)
     _check_structure(directory)
     width, length = size_of(directory)
     tile_width, tile_length = directory.integer(TILE_WIDTH, 0), directory.integer(TILE_LENGTH, 0)
@@ -156,15 +156,15 @@ def to_level(directory: Directory) -> Level:
     )
 
 
-def picture_level(directory: Directory, starts: Uint64Array | None) -> Level:
-    """Return a directory whose one strip is the JPEG of a whole level.
+def picture_level(directory: Directory, starts: Uint64Array | None = None) -> Level:
+    """Return a directory that is not tiled: one JPEG in one strip, or JPEG strips.
 
     Parameters
     ----------
     directory
         The directory.
     starts
-        Where the restart intervals of the JPEG begin, from its own start, if the file says so.
+        Where the restart intervals of its one JPEG begin, from its own start, if the file says so.
 
     Raises
     ------
@@ -174,10 +174,13 @@ def picture_level(directory: Directory, starts: Uint64Array | None) -> Level:
         If its numbers make no sense.
     """
     _check_structure(directory)
+    if directory.integer(_COMPRESSION, 1) != _JPEG:
+        raise UnsupportedSlideError(
+            f"{directory.place} is stored in strips that are not JPEG, which are not joined"
+        )
     width, length = size_of(directory)
-    offsets, counts = directory.array(STRIP_OFFSETS), directory.array(STRIP_BYTE_COUNTS)
-    if offsets is None or counts is None or len(offsets) != 1 or len(counts) != 1:
-        raise UnsupportedSlideError(f"{directory.place} is not one JPEG in one strip")
+    if min(width, length) < 1:
+        raise SourceError(f"{directory.place} has a width or length of 0")
     across, down = -(-width // _CUT_FRAME), -(-length // _CUT_FRAME)
     if across * down > LIMITS.tiles:
         raise LimitError(
@@ -193,12 +196,29 @@ def picture_level(directory: Directory, starts: Uint64Array | None) -> Level:
         tile_length=_CUT_FRAME,
         samples_per_pixel=directory.integer(SAMPLES_PER_PIXEL, 1),
         bits_per_sample=(directory.integers(BITS_PER_SAMPLE) or (1,))[0],
-        compression=directory.integer(_COMPRESSION, 1),
+        compression=_JPEG,
         photometric_interpretation=directory.integer(_PHOTOMETRIC, -1),
         tiles=TileIndex(offsets=none, byte_counts=none, across=across, down=down),
         jpeg_tables=directory.raw(JPEG_TABLES),
         spacing=resolution(directory),
-        picture=Picture(offset=int(offsets[0]), byte_count=int(counts[0]), starts=starts),
+        picture=_stored_picture(directory, length, starts),
+    )
+
+
+def _stored_picture(
+    directory: Directory, length: int, starts: Uint64Array | None
+) -> Picture | Strips:
+    offsets, counts = directory.array(STRIP_OFFSETS), directory.array(STRIP_BYTE_COUNTS)
+    rows_per_strip = min(directory.integer(_ROWS_PER_STRIP, length), length)
+    if offsets is None or counts is None or rows_per_strip < 1:
+        raise SourceError(f"{directory.place} has no strip offsets or no byte counts")
+    strips = -(-length // rows_per_strip)
+    if min(len(offsets), len(counts)) < strips or not counts[:strips].all():
+        raise SourceError(f"{directory.place} has fewer strips than its {length} rows need")
+    if strips == 1:
+        return Picture(offset=int(offsets[0]), byte_count=int(counts[0]), starts=starts)
+    return Strips(
+        offsets=offsets[:strips], byte_counts=counts[:strips], rows_per_strip=rows_per_strip
     )
 
 

@@ -39,7 +39,7 @@ pub fn jpeg_frame(recipe: &Recipe, header: &Header<'_>) -> Result<Vec<u8>, Strea
     let mut data = FrameData::default();
     data.push_flat(&pen, white)?;
     data.push_blank(&pen, across.saturating_mul(down).saturating_sub(1));
-    let mut bytes = recipe.header_with(&header.without_restarts(), &tables)?;
+    let mut bytes = recipe.header_with_interval(header, &tables, 0)?;
     bytes.extend(data.finish());
     bytes.extend(jpeg::EOI);
     Ok(bytes)

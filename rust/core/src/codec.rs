@@ -130,6 +130,20 @@ impl<'a> TileReader<'a> {
         Ok(self.start.get(..len).unwrap_or_default().to_vec())
     }
 
+    /// All of a tile.
+    pub(crate) fn read_all(&mut self) -> Result<Vec<u8>, Error> {
+        if self.range.byte_count > self.limits.tile_bytes {
+            return Err(Error::Limit {
+                what: format!("{} bytes in one piece", self.range.byte_count),
+                name: "tile_bytes",
+                limit: self.limits.tile_bytes,
+            });
+        }
+        let mut bytes = vec![0; to_usize(self.range.byte_count)];
+        self.source.read_exact_at(&mut bytes, self.range.offset)?;
+        Ok(bytes)
+    }
+
     /// Notes how long a header was: those of one level are alike, and short reads are cheap.
     fn expect_header(&mut self, len: u64) {
         self.first_read = len.saturating_add(HEADER_MARGIN);

@@ -20,7 +20,7 @@ use crate::codec::TileReader;
 use crate::error::{Error, StreamError};
 use crate::jpeg::bits::Bits;
 use crate::jpeg::mcu::{FrameData, Pen, PenTables, Position, Scan};
-use crate::jpeg::{self, Header, Recipe};
+use crate::jpeg::{self, Recipe};
 use crate::limits::Limits;
 use crate::source::Source;
 use crate::tiles::{self, ByteRange};
@@ -110,7 +110,9 @@ pub fn retile(
     let cutter = Cutter {
         scan: Scan::new(&header.facts, &tables),
         pen: Pen::new(&header.facts, &out_tables).map_err(in_picture)?,
-        header: frame_header(recipe, &header, &out_tables).map_err(in_picture)?,
+        header: recipe
+            .header_with_interval(&header, &out_tables, 0)
+            .map_err(in_picture)?,
         spool: Mutex::new(Spool {
             file: spool,
             len: spool.metadata()?.len(),
@@ -133,14 +135,6 @@ pub fn retile(
     })?;
     source.check_unchanged()?;
     Ok(ranges.into_iter().flatten().collect())
-}
-
-fn frame_header(
-    recipe: &Recipe,
-    header: &Header<'_>,
-    tables: &jpeg::Tables<'_>,
-) -> Result<Vec<u8>, StreamError> {
-    recipe.header_with(&header.without_restarts(), tables)
 }
 
 /// Appends to a file.

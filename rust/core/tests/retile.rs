@@ -14,7 +14,9 @@ use std::fs::{self, File};
 use common::*;
 use coverslip_core::jpeg::{Colour, Recipe, SharedTables};
 use coverslip_core::watch::Unwatched;
-use coverslip_core::{ByteRange, Error, Limits, Picture, Source, prove_retiled, retile};
+use coverslip_core::{
+    ByteRange, Error, Limits, Picture, Source, Strips, prove_retiled, retile, stitch_strips,
+};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use proptest::prelude::*;
 
@@ -336,4 +338,100 @@ fn a_changed_bit_in_a_frame_is_found() {
         fs::write(&spool, &changed).unwrap();
         assert!(cut.prove(&ranges).is_err(), "byte {at}");
     }
+}
+
+/// Cuts a drawn picture into strips, each a stream of its own.
+fn strips(drawn: &Drawn, rows: u16) -> Vec<Vec<u8>> {
+    let pixels = drawn.pixels();
+    let row_bytes = usize::from(drawn.width) * 3;
+    pixels
+        .chunks(row_bytes * usize::from(rows))
+        .map(|strip| {
+            let height = u16::try_from(strip.len() / row_bytes).unwrap();
+            let mut out = Vec::new();
+            let mut encoder = Encoder::new(&mut out, 60);
+            encoder.set_sampling_factor(drawn.sampling);
+            if drawn.restart > 0 {
+                encoder.set_restart_interval(drawn.restart);
+            }
+            encoder
+                .encode(strip, drawn.width, height, ColorType::Rgb)
+                .unwrap();
+            out
+        })
+        .collect()
+}
+
+fn stitch(drawn: &Drawn, strips: &[Vec<u8>], rows: u32) -> Result<Vec<u8>, Error> {
+    let slide = Slide::new(strips);
+    let whole = Strips {
+        ranges: slide.ranges.clone(),
+        rows,
+        private: Vec::new(),
+    };
+    let recipe = Recipe {
+        columns: drawn.width,
+        rows: drawn.height,
+        ..recipe()
+    };
+    stitch_strips(&slide.source(), &whole, &recipe, &Limits::default())
+}
+
+/// What an independent decoder makes of the entropy-coded bytes, strip by strip and as a whole.
+#[test]
+fn stitched_strips_show_what_the_strips_show() {
+    for restart in [0, 13] {
+        let drawn = Drawn {
+            restart,
+            ..Drawn::plain()
+        };
+        let parts = strips(&drawn, 16);
+        assert_eq!(parts.len(), 5);
+        let (_, whole) = decode(&stitch(&drawn, &parts, 16).unwrap());
+        let apart: Vec<u8> = parts.iter().flat_map(|part| decode(part).1).collect();
+        assert_eq!(whole, apart);
+    }
+}
+
+#[test]
+fn stitched_strips_hold_the_entropy_coded_bytes_of_the_strips() {
+    let drawn = Drawn::plain();
+    let parts = strips(&drawn, 8);
+    let whole = stitch(&drawn, &parts, 8).unwrap();
+    let body = |stream: &[u8]| {
+        let scan = stream.windows(2).position(|pair| pair == [0xFF, 0xDA]);
+        stream[scan.unwrap() + 14..stream.len() - 2].to_vec()
+    };
+    let mut expected = Vec::new();
+    for (number, part) in parts.iter().enumerate() {
+        if number > 0 {
+            expected.extend([0xFF, 0xD0 + u8::try_from((number - 1) % 8).unwrap()]);
+        }
+        expected.extend(body(part));
+    }
+    assert_eq!(body(&whole), expected);
+}
+
+#[test]
+fn strips_that_cannot_be_one_picture_are_refused() {
+    let drawn = Drawn::plain();
+    let odd = stitch(&drawn, &strips(&drawn, 12), 12);
+    assert!(reason(odd).contains("no whole rows of MCUs"));
+
+    let split = Drawn {
+        restart: 9,
+        ..Drawn::plain()
+    };
+    assert!(reason(stitch(&split, &strips(&split, 16), 16)).contains("restart intervals"));
+
+    let mut mixed = strips(&drawn, 16);
+    let other = Drawn {
+        sampling: SamplingFactor::R_4_2_2,
+        ..Drawn::plain()
+    };
+    mixed[2] = strips(&other, 16)[2].clone();
+    assert!(reason(stitch(&drawn, &mixed, 16)).contains("encoded differently"));
+
+    let few = &strips(&drawn, 16)[..4];
+    assert!(stitch(&drawn, few, 16).is_err());
 }

@@ -33,6 +33,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(retile::inspect_picture, module)?)?;
     module.add_function(wrap_pyfunction!(retile::retile, module)?)?;
     module.add_function(wrap_pyfunction!(retile::prove_retiled, module)?)?;
+    module.add_function(wrap_pyfunction!(retile::stitch_strips, module)?)?;
     module.add_function(wrap_pyfunction!(copy::write_instance, module)?)?;
     module.add_function(wrap_pyfunction!(copy::verify_instance, module)?)?;
     Ok(())

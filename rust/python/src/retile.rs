@@ -71,6 +71,41 @@ impl JpegFrames {
     }
 }
 
+/// Joins JPEG strips into one stream of the size of `frames`.
+#[pyfunction]
+#[pyo3(signature = (source, offsets, byte_counts, frames, *, rows_per_strip, private))]
+pub(crate) fn stitch_strips<'py>(
+    py: Python<'py>,
+    source: &Source,
+    offsets: &Bound<'py, PyAny>,
+    byte_counts: &Bound<'py, PyAny>,
+    frames: &JpegFrames,
+    rows_per_strip: u32,
+    private: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let strips = coverslip_core::Strips {
+        ranges: ranges(py, offsets, byte_counts)?,
+        rows: rows_per_strip,
+        private: pairs(py, private)?,
+    };
+    let limits = Limits::default();
+    py.detach(|| coverslip_core::stitch_strips(source.core(), &strips, &frames.0, &limits))
+        .map(|bytes| PyBytes::new(py, &bytes))
+        .map_err(into_py_err)
+}
+
+fn ranges(
+    py: Python<'_>,
+    offsets: &Bound<'_, PyAny>,
+    byte_counts: &Bound<'_, PyAny>,
+) -> PyResult<Vec<ByteRange>> {
+    let offsets = unsigned(py, offsets)?.into_iter();
+    Ok(offsets
+        .zip(unsigned(py, byte_counts)?)
+        .map(|(offset, byte_count)| ByteRange { offset, byte_count })
+        .collect())
+}
+
 /// Offsets and byte counts of the frames in the spool, as little-endian `uint64`.
 type Ranges<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 
@@ -129,11 +164,7 @@ pub(crate) fn prove_retiled(
     byte_counts: &Bound<'_, PyAny>,
     on_progress: Option<Py<PyAny>>,
 ) -> PyResult<()> {
-    let offsets = unsigned(py, offsets)?.into_iter();
-    let ranges: Vec<ByteRange> = offsets
-        .zip(unsigned(py, byte_counts)?)
-        .map(|(offset, byte_count)| ByteRange { offset, byte_count })
-        .collect();
+    let ranges = ranges(py, offsets, byte_counts)?;
     let mut watch = PyWatch::new(on_progress);
     let result = py.detach(|| {
         coverslip_core::prove_retiled(

@@ -30,19 +30,10 @@ pub struct Header<'a> {
     /// The tables that the stream defines itself.
     pub(crate) tables: Tables<'a>,
     pub(crate) frame: Segment<'a>,
-    pub(crate) restart: Option<Segment<'a>>,
     pub(crate) scan: Segment<'a>,
 }
 
 impl Header<'_> {
-    /// The same header without a restart interval.
-    pub(crate) fn without_restarts(&self) -> Self {
-        Self {
-            restart: None,
-            ..self.clone()
-        }
-    }
-
     /// Length of the scan header, its marker included.
     pub(crate) fn scan_len(&self) -> usize {
         self.scan.bytes.len()
@@ -218,7 +209,6 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header<'_>, StreamError> {
                     dropped,
                     tables,
                     frame,
-                    restart,
                     scan,
                 });
             }

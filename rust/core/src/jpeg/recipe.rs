@@ -48,6 +48,16 @@ impl Recipe {
         header: &Header<'_>,
         tables: &Tables<'_>,
     ) -> Result<Vec<u8>, StreamError> {
+        self.header_with_interval(header, tables, header.facts.restart_interval)
+    }
+
+    /// The same with another restart interval; 0 for none.
+    pub(crate) fn header_with_interval(
+        &self,
+        header: &Header<'_>,
+        tables: &Tables<'_>,
+        restart_interval: u16,
+    ) -> Result<Vec<u8>, StreamError> {
         let components = match self.colour {
             Colour::Grey => 1,
             Colour::Rgb | Colour::Ybr => 3,
@@ -63,8 +73,9 @@ impl Recipe {
         }
         tables.write_used(&header.facts.components, &mut out)?;
         self.push_frame(header, &mut out);
-        if let Some(restart) = header.restart {
-            out.extend_from_slice(restart.bytes);
+        if restart_interval > 0 {
+            out.extend([0xFF, marker::DRI, 0, 4]);
+            out.extend(restart_interval.to_be_bytes());
         }
         self.push_scan(header, &mut out);
         Ok(out)

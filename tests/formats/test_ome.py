@@ -161,7 +161,8 @@ def test_name_with_a_role_in_its_middle_is_a_slide():
     assert role("macro image") == role("x [Overview]") == Role.OVERVIEW
 
 
-def test_lying_tag_is_overruled_by_jfif_even_where_the_picture_does_not_tell(tmp_path):
+def test_lying_tag_is_overruled_by_jfif_where_the_picture_does_not_tell(tmp_path, monkeypatch):
+    monkeypatch.setattr("coverslip.colour._measure", lambda *_: None)
     style = {"markers": "jfif", "tables": "own"}
     built = build_ome(tmp_path, codec="jpeg_ycbcr444", tag_262=2, style=style, levels=1)
     (route,) = coverslip.open(built.path).routes()
@@ -172,7 +173,17 @@ def test_lying_tag_is_overruled_by_jfif_even_where_the_picture_does_not_tell(tmp
     assert np.abs(pixels.astype(int) - built.levels[0].rgb).mean() < 2.5
 
 
-def test_rgb_tiles_of_another_vendor_stay_rgb(tmp_path):
+def test_compression_33003_tells_no_colour_here_as_it_does_in_an_svs(tmp_path, monkeypatch):
+    built = build_ome(tmp_path, codec="j2k_rgb", compression=33003, levels=1)
+    (route,) = coverslip.open(built.path).routes()
+    assert route.frame_format.photometric_interpretation == "RGB"
+    monkeypatch.setattr("coverslip.colour._measure", lambda *_: None)
+    (route,) = coverslip.open(built.path).routes()
+    assert "the picture does not tell" in route.reason
+
+
+def test_rgb_tiles_of_another_vendor_stay_rgb(tmp_path, monkeypatch):
+    monkeypatch.setattr("coverslip.colour._measure", lambda *_: None)
     built = build_ome(tmp_path, codec="jpeg_rgb", levels=1)
     (route,) = coverslip.open(built.path).routes()
     assert route.frame_format.photometric_interpretation == "RGB"

@@ -31,7 +31,7 @@ REFUSED = {
     "generic-tiff/ojpeg-tile.tif": "old-style JPEG",
     "hamamatsu/test3-DAPI-2-(387).ndpi": "Hamamatsu NDPI",
     "qptiff/small_vectra.qptiff": "QPTIFF",
-    "vsi/vsi-ets-test-jpg2k.vsi": "strips",
+    "vsi/vsi-ets-test-jpg2k.vsi": "Olympus VSI",
     "dicom/sm_image.dcm": "DICOM already",
 }
 

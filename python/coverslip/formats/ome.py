@@ -1,5 +1,6 @@
 """OME-TIFF: an XML in the first directory says which picture is what."""
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -146,7 +147,7 @@ class OmeTiff:
             raise UnsupportedSlideError(
                 "the OME-TIFF holds no picture but labels, overviews and thumbnails"
             )
-        base = max(unnamed, key=lambda image: size_of(image.directory))
+        base = max(unnamed, key=lambda image: math.prod(size_of(image.directory)))
         _check(base)
         chosen = with_reduced(base.directory, _candidates(tiff, base, unnamed))
         levels = tuple(_level(directory) for directory in chosen)

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element
@@ -157,7 +158,7 @@ def _image(element: Element, chain: list[Directory]) -> _Image:
     return _Image(
         size_nm=_pair(views[0], "sizeX", "sizeY"),
         offset_nm=_pair(views[0], "offsetX", "offsetY"),
-        directories=sorted(directories, key=size_of, reverse=True),
+        directories=sorted(directories, key=lambda d: -math.prod(size_of(d))),
         element=element,
     )
 

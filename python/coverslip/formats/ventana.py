@@ -1,5 +1,6 @@
 """Ventana: BIF, whose tiles may overlap, and the stitched TIFF, whose tiles do not."""
 
+import math
 import re
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
@@ -112,7 +113,7 @@ class Ventana:
         numbered = [d for d in tiff.directories if d.is_tiled and _LEVEL.search(_said(d))]
         if not numbered:
             raise UnsupportedSlideError("the Ventana slide has no level in tiles")
-        base = max(numbered, key=size_of)
+        base = max(numbered, key=lambda directory: math.prod(size_of(directory)))
         roots = dict(_roots(tiff))
         encodings = [e for root in roots.values() for e in root.iter() if local_name(e) == _JOINTS]
         for encoding in encodings:

@@ -401,7 +401,7 @@ def open_tiff(path: Path) -> Iterator[Tiff]:
     token = _quiet.set(True)
     try:
         with _open_file(path) as file:
-            check_first_bytes(file)
+            check_first_bytes(file, path.suffix)
             yield _parse(file)
     finally:
         _quiet.reset(token)

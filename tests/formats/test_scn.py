@@ -7,6 +7,7 @@ import pytest
 import tifffile
 
 import coverslip
+from coverslip.cli.inspect import describe
 from coverslip.model import ItemKind, Role
 from tests.formats.findings import check_every_text_is_found
 from tests.synth import build_scn
@@ -132,6 +133,12 @@ def test_planes_and_channels_are_refused_by_name(roi, reason, tmp_path):
 def test_light_that_is_not_named_is_taken_for_brightfield(tmp_path):
     built = build_scn(tmp_path, rois=(Roi(light=None, dimension='z="0"'),), levels=1)
     assert len(coverslip.open(built.path).levels) == 1
+
+
+def test_inspect_says_which_region_a_level_shows(tmp_path):
+    slide = coverslip.open(build_scn(tmp_path, rois=TWO, levels=2).path)
+    described = describe(slide, slide.routes())
+    assert [level["region"] for level in described["levels"]] == [0, 0, 1, 1]
 
 
 def test_slide_without_a_scan_is_refused(tmp_path):

@@ -1,3 +1,4 @@
+import imagecodecs
 import numpy as np
 import openslide
 import pytest
@@ -47,6 +48,13 @@ def test_label_image_is_an_overview_and_the_map_of_tissue_a_label(tmp_path):
     roles = [image.role for image in slide.associated_images]
     assert roles == [Role.OVERVIEW, Role.THUMBNAIL, Role.LABEL]
     assert slide.description.notes == ("IFD 2 is no level of the pyramid: not written",)
+
+
+def test_colour_profile_is_that_of_the_levels_and_not_of_the_overview(tmp_path):
+    metadata = coverslip.open(build_ventana(tmp_path, levels=1).path).description.metadata
+    assert metadata.icc_profile == imagecodecs.cms_profile("srgb")
+    (other,) = [item for item in metadata.items if item.key == "ICCProfile"]
+    assert other.place == "IFD 0 ICCProfile"
 
 
 def test_area_that_was_not_scanned_becomes_blank(tmp_path):

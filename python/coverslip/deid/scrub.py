@@ -87,7 +87,7 @@ _MODELS = (
     (_3DHISTECH, "Pannoramic 1000", r"P(?:ANNORAMIC )?1000"),
     (_3DHISTECH, "Pannoramic 250", r"P(?:ANNORAMIC ?)?250(?: Flash(?: I{1,3})?)?"),
     (_3DHISTECH, "Pannoramic", r"PANNORAMIC"),
-    ("Akoya Biosciences", "PhenoImager HT", r"PhenoImager HT|Vectra Polaris"),
+    ("Akoya Biosciences", "PhenoImager HT", r"PhenoImager HT|Vectra ?Polaris"),
     ("Akoya Biosciences", "Vectra 3", r"Vectra 3"),
     ("Evident", "VS200", r"VS200"),
     ("Grundium", "Ocus 40", r"Ocus ?40"),

@@ -159,7 +159,7 @@ class OmeTiff:
             levels=levels,
             associated_images=associated,
             metadata=raw_metadata(
-                tiff, tuple(xml_items(root, place, _VOCABULARY)), tuple(_device(root))
+                tiff, tuple(xml_items(root, place, _VOCABULARY)), tuple(_device(root)), levels
             ),
             spacing=spacing,
             objective_power=_objective_power(root),

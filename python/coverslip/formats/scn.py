@@ -119,7 +119,7 @@ class LeicaScn:
             format=self.name,
             levels=levels,
             associated_images=associated,
-            metadata=raw_metadata(tiff, tuple(items), tuple(_device(scanned))),
+            metadata=raw_metadata(tiff, tuple(items), tuple(_device(scanned)), levels),
             spacing=levels[0].spacing,
             objective_power=_objective_power(scanned),
             label_side=LabelSide.BOTTOM,

@@ -132,7 +132,7 @@ class Ventana:
             format=f"{self.name} {'BIF' if encodings else 'TIFF'}",
             levels=levels,
             associated_images=associated,
-            metadata=raw_metadata(tiff, tuple(items), device),
+            metadata=raw_metadata(tiff, tuple(items), device, levels),
             spacing=_spacing(scan) or levels[0].spacing,
             objective_power=number_in(scan.get("Magnification")),
             label_side=LabelSide.RIGHT,

@@ -1,3 +1,5 @@
+import struct
+
 import numpy as np
 import pytest
 import tifffile
@@ -6,7 +8,7 @@ import coverslip
 from coverslip.formats.ome import _role
 from coverslip.formats.xml import parse
 from coverslip.model import Role, SourceText
-from tests.formats.findings import check_every_text_is_found
+from tests.formats.findings import check_every_text_is_found, items_of
 from tests.interop import readers
 from tests.synth import build_ome, tiff
 
@@ -195,6 +197,19 @@ def test_every_text_is_found_and_no_unknown_word_is_a_key(tmp_path):
         ("UUID@FileName", "AcquisitionDate", "@LastName", "@SerialNumber"),
         plain=("@SizeX", "@IFD"),
     )
+
+
+def test_description_that_is_there_once_more_is_found_too(tmp_path):
+    secret = "QWXZVKJPH"
+    built = build_ome(tmp_path, levels=1, pictures=(), more_tags={271: tiff.ascii_(secret)})
+    entry = struct.pack(">HHI", 271, tiff.ASCII, len(secret) + 1)
+    data = built.path.read_bytes()
+    assert data.count(entry) == 1
+    built.path.write_bytes(data.replace(entry, struct.pack(">H", 270) + entry[2:]))
+    items = items_of(built)
+    assert [item.place for item in items if item.text.reveal() == secret] == [
+        "IFD 0 ImageDescription"
+    ]
 
 
 def test_device_is_known_by_the_microscope(tmp_path):

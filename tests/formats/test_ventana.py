@@ -35,7 +35,7 @@ def test_both_kinds_are_known_by_name(stitched, name, in_metadata, quote, tmp_pa
     assert slide.spacing.row_mm == pytest.approx(0.000465)
     assert slide.description.objective_power == 20
     with tifffile.TiffFile(built.path) as other:
-        assert other.is_bif or not in_metadata
+        assert other.is_bif
 
 
 def test_label_image_is_an_overview_and_the_map_of_tissue_a_label(tmp_path):

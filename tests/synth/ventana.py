@@ -11,7 +11,9 @@ from tests.synth.parts import level_directory, picture_directory
 from tests.synth.slide import SynthSlide, build_levels
 
 Joints = Literal["all", "none", "unreadable"]
-_MPP, _TILE = 0.465, 128
+_MPP = 0.465
+_TILE, _TILE_LENGTH = 128, 96
+"""Not square, as the tiles of many scanners are."""
 _ACROSS, _DOWN = 6, 4
 
 
@@ -45,8 +47,9 @@ def build_ventana(
     built = build_levels(
         codec,
         secret,
-        size=(_ACROSS * _TILE, _DOWN * _TILE),
+        size=(_ACROSS * _TILE, _DOWN * _TILE_LENGTH),
         tile=_TILE,
+        tile_length=_TILE_LENGTH,
         levels=levels,
         factor=2,
         seed=31,
@@ -119,7 +122,7 @@ def _areas(columns, overlap, joints, second_area, *, scanned_last: bool) -> list
         inside = "" if joints == "none" else _joints(across, overlap, joints)
         areas.append(
             f'<ImageInfo AOIScanned="{scanned}" AOIIndex="{number}" Width="{_TILE}"'
-            f' Height="{_TILE}" NumRows="{_DOWN}" NumCols="{across}"'
+            f' Height="{_TILE_LENGTH}" NumRows="{_DOWN}" NumCols="{across}"'
             f' Pos-X="{left + beside[0]:.1f}" Pos-Y="{beside[1]:.1f}">'
             f"{inside if scanned else ''}</ImageInfo>"
         )

@@ -239,12 +239,12 @@ def raw_metadata(
     profile is that of a level, if ``levels`` are given: an overview comes from another camera.
     """
     taken = {item.place for item in items}
-    others = [
-        item
-        for directory in tiff.directories
-        for item in directory.text_items()
-        if item.place not in taken
-    ]
+    others = []
+    for item in (item for directory in tiff.directories for item in directory.text_items()):
+        if item.place in taken:
+            taken.remove(item.place)  # a tag that is there once more was not taken apart
+        elif item.text.reveal():
+            others.append(item)
     profiles = {d.number: profile for d in tiff.directories if (profile := d.raw(ICC_PROFILE))}
     wanted = [level.ifd for level in levels] or list(profiles)
     chosen = next((profiles[number] for number in wanted if number in profiles), None)

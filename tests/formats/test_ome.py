@@ -200,14 +200,14 @@ def test_every_text_is_found_and_no_unknown_word_is_a_key(tmp_path):
 
 
 def test_description_that_is_there_once_more_is_found_too(tmp_path):
-    secret = "QWXZVKJPH"
-    built = build_ome(tmp_path, levels=1, pictures=(), more_tags={271: tiff.ascii_(secret)})
-    entry = struct.pack(">HHI", 271, tiff.ASCII, len(secret) + 1)
+    planted = "QWXZVKJPH"
+    built = build_ome(tmp_path, levels=1, pictures=(), more_tags={271: tiff.ascii_(planted)})
+    entry = struct.pack(">HHI", 271, tiff.ASCII, len(planted) + 1)
     data = built.path.read_bytes()
     assert data.count(entry) == 1
     built.path.write_bytes(data.replace(entry, struct.pack(">H", 270) + entry[2:]))
     items = items_of(built)
-    assert [item.place for item in items if item.text.reveal() == secret] == [
+    assert [item.place for item in items if item.text.reveal() == planted] == [
         "IFD 0 ImageDescription"
     ]
 

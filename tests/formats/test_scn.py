@@ -177,6 +177,26 @@ def test_directory_with_two_roles_is_told(tmp_path):
         coverslip.open(rewritten(built, rb'ifd="2"', b'ifd="1"'))
 
 
+def test_overview_that_is_rounded_by_a_little_is_no_region(tmp_path):
+    built = build_scn(tmp_path, levels=1)
+    path = rewritten(built, rb'<view sizeX="26000000"', b'<view sizeX="25999000"')
+    slide = coverslip.open(path)
+    assert [level.ifd for level in slide.levels] == [1]
+    assert [image.role for image in slide.associated_images] == [Role.OVERVIEW]
+
+
+def test_spacing_of_the_tags_is_compared_with_the_xmls(tmp_path):
+    built = build_scn(tmp_path, levels=1)
+    assert coverslip.open(built.path).description.notes == ()
+    path = rewritten(
+        built, rb'<view sizeX="310000" sizeY="235000"', b'<view sizeX="330000" sizeY="250000"'
+    )
+    slide = coverslip.open(path)
+    assert slide.spacing.row_mm == pytest.approx(250 / 470 / 1000)
+    (note,) = slide.description.notes
+    assert "tag 283 and the XML disagree" in note
+
+
 def test_region_at_the_label_is_told(tmp_path):
     built = build_scn(tmp_path, rois=(Roi(offset_nm=(0, 60_000_000)),), levels=1)
     (note,) = coverslip.open(built.path).description.notes

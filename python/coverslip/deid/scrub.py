@@ -19,12 +19,15 @@ from coverslip.model import (
     Fate,
     Finding,
     ItemKind,
+    Region,
     Slide,
     SourceText,
 )
 
 UNKNOWN = "Unknown"
 MAX_OBJECTIVE_POWER = 200
+GLASS_MM = 100.0
+"""No slide of glass is longer."""
 
 DUMMY_DATE = "19000101"
 DUMMY_TIME = "000000"
@@ -204,13 +207,20 @@ def _regions(slide: Slide, identity: Identity) -> Iterator[CleanRegion]:
     lie upon each other.
     """
     for region in slide.regions:
-        corner_mm = region.corner_mm if len(slide.regions) > 1 else None
         yield CleanRegion(
             series_instance_uid=identity.uid(),
             pyramid_uid=identity.uid(),
             dimension_organization_uid=identity.uid(),
-            corner_mm=corner_mm and (round(corner_mm[0], 1), round(corner_mm[1], 1)),
+            corner_mm=_place_mm(region) if len(slide.regions) > 1 else None,
         )
+
+
+def _place_mm(region: Region) -> tuple[float, float] | None:
+    """Return where a region lies; a number that no glass is as large as is something else."""
+    if region.corner_mm is None or not all(0 <= mm <= GLASS_MM for mm in region.corner_mm):
+        return None
+    x_mm, y_mm = region.corner_mm
+    return round(x_mm, 1), round(y_mm, 1)
 
 
 def _findings(slide: Slide, model: str) -> Iterator[Finding]:

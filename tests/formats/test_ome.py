@@ -104,6 +104,12 @@ def test_what_is_not_copied_is_refused_with_the_reason(options, reason, tmp_path
         coverslip.convert(built.path, tmp_path / "out")
 
 
+def test_picture_that_is_slide_and_label_at_once_is_told(tmp_path):
+    built = build_ome(tmp_path, levels=1, twice=True)
+    with pytest.raises(coverslip.SourceError, match="two roles"):
+        coverslip.open(built.path)
+
+
 def test_file_that_was_renamed_is_whole(tmp_path):
     built = build_ome(tmp_path, levels=1)
     path = built.path.rename(tmp_path / "renamed.tif")

@@ -62,6 +62,12 @@ def test_roles_come_from_the_xml_and_not_from_the_order(tmp_path):
     assert slide.description.notes == ()
 
 
+def test_slide_without_an_overview_has_only_its_regions(tmp_path):
+    slide = coverslip.open(build_scn(tmp_path, rois=TWO, macro=False, levels=2).path)
+    assert [(level.ifd, level.region) for level in slide.levels] == [(1, 0), (0, 0), (3, 1), (2, 1)]
+    assert slide.associated_images == ()
+
+
 def test_directory_that_the_xml_does_not_name_is_a_label(tmp_path):
     slide = coverslip.open(build_scn(tmp_path, orphan=True).path)
     assert [image.role for image in slide.associated_images] == [Role.OVERVIEW, Role.LABEL]

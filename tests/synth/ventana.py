@@ -30,7 +30,6 @@ def build_ventana(
     in_metadata: bool = False,
     quote: str = '"',
     unnamed: bool = False,
-    icc: bool = True,
     levels: int = 3,
     missing: tuple[tuple[int, int], ...] = (),
     style: dict[str, object] | None = None,
@@ -68,9 +67,8 @@ def build_ventana(
     names += [secret.word()] if unnamed else []
     pictures = [picture_directory(secret, (250, 750), _common(secret, name)) for name in names]
     pictures[0].tags[700] = tiff.byte(_iscan(secret, quote, in_metadata=in_metadata).encode())
-    if icc:
-        for directory, name in ((pictures[0], "adobergb"), (pyramid[0], "srgb")):
-            directory.tags[34675] = tiff.undefined(imagecodecs.cms_profile(name))
+    for directory, profile in ((pictures[0], "adobergb"), (pyramid[0], "srgb")):
+        directory.tags[34675] = tiff.undefined(imagecodecs.cms_profile(profile))
     path = folder / f"{secret.word()}-{secret.number()}.{'tif' if stitched else 'bif'}"
     tiff.write_tiff(
         path,

@@ -203,6 +203,8 @@ def _images(root: Element, tiff: Tiff) -> list[_Image]:
             images.append(_Image(pixels=pixels, role=_role(element), directory=chain[first]))
     if not images:
         raise SourceError("the OME-XML describes no picture")
+    if len({image.directory.number for image in images}) < len(images):
+        raise SourceError("the OME-XML gives a directory two roles")
     return images
 
 

@@ -124,7 +124,8 @@ def convert(
     profile
         Only ``public`` so far: nothing that identifies goes out.
     mpp_um
-        Micrometres per pixel of the base level, for a slide that does not tell or tells wrong.
+        Micrometres per pixel of the first level, for a slide that does not tell or tells wrong.
+        Other regions follow in the proportion that the slide says.
     colour
         What the samples of three-component tiles are, ``RGB`` or ``YBR``, where the slide's own
         signs contradict each other.

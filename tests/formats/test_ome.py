@@ -1,3 +1,5 @@
+import struct
+
 import numpy as np
 import pytest
 import tifffile
@@ -6,7 +8,7 @@ import coverslip
 from coverslip.formats.ome import _role
 from coverslip.formats.xml import parse
 from coverslip.model import Role, SourceText
-from tests.formats.findings import check_every_text_is_found
+from tests.formats.findings import check_every_text_is_found, items_of
 from tests.interop import readers
 from tests.synth import build_ome, tiff
 
@@ -102,6 +104,12 @@ def test_what_is_not_copied_is_refused_with_the_reason(options, reason, tmp_path
         coverslip.convert(built.path, tmp_path / "out")
 
 
+def test_picture_that_is_slide_and_label_at_once_is_told(tmp_path):
+    built = build_ome(tmp_path, levels=1, twice=True)
+    with pytest.raises(coverslip.SourceError, match="two roles"):
+        coverslip.open(built.path)
+
+
 def test_file_that_was_renamed_is_whole(tmp_path):
     built = build_ome(tmp_path, levels=1)
     path = built.path.rename(tmp_path / "renamed.tif")
@@ -161,7 +169,8 @@ def test_name_with_a_role_in_its_middle_is_a_slide():
     assert role("macro image") == role("x [Overview]") == Role.OVERVIEW
 
 
-def test_lying_tag_is_overruled_by_jfif_even_where_the_picture_does_not_tell(tmp_path):
+def test_lying_tag_is_overruled_by_jfif_where_the_picture_does_not_tell(tmp_path, monkeypatch):
+    monkeypatch.setattr("coverslip.colour._measure", lambda *_: None)
     style = {"markers": "jfif", "tables": "own"}
     built = build_ome(tmp_path, codec="jpeg_ycbcr444", tag_262=2, style=style, levels=1)
     (route,) = coverslip.open(built.path).routes()
@@ -172,7 +181,17 @@ def test_lying_tag_is_overruled_by_jfif_even_where_the_picture_does_not_tell(tmp
     assert np.abs(pixels.astype(int) - built.levels[0].rgb).mean() < 2.5
 
 
-def test_rgb_tiles_of_another_vendor_stay_rgb(tmp_path):
+def test_compression_33003_tells_no_colour_here_as_it_does_in_an_svs(tmp_path, monkeypatch):
+    built = build_ome(tmp_path, codec="j2k_rgb", compression=33003, levels=1)
+    (route,) = coverslip.open(built.path).routes()
+    assert route.frame_format.photometric_interpretation == "RGB"
+    monkeypatch.setattr("coverslip.colour._measure", lambda *_: None)
+    (route,) = coverslip.open(built.path).routes()
+    assert "the picture does not tell" in route.reason
+
+
+def test_rgb_tiles_of_another_vendor_stay_rgb(tmp_path, monkeypatch):
+    monkeypatch.setattr("coverslip.colour._measure", lambda *_: None)
     built = build_ome(tmp_path, codec="jpeg_rgb", levels=1)
     (route,) = coverslip.open(built.path).routes()
     assert route.frame_format.photometric_interpretation == "RGB"
@@ -184,6 +203,19 @@ def test_every_text_is_found_and_no_unknown_word_is_a_key(tmp_path):
         ("UUID@FileName", "AcquisitionDate", "@LastName", "@SerialNumber"),
         plain=("@SizeX", "@IFD"),
     )
+
+
+def test_description_that_is_there_once_more_is_found_too(tmp_path):
+    planted = "QWXZVKJPH"
+    built = build_ome(tmp_path, levels=1, pictures=(), more_tags={271: tiff.ascii_(planted)})
+    entry = struct.pack(">HHI", 271, tiff.ASCII, len(planted) + 1)
+    data = built.path.read_bytes()
+    assert data.count(entry) == 1
+    built.path.write_bytes(data.replace(entry, struct.pack(">H", 270) + entry[2:]))
+    items = items_of(built)
+    assert [item.place for item in items if item.text.reveal() == planted] == [
+        "IFD 0 ImageDescription"
+    ]
 
 
 def test_device_is_known_by_the_microscope(tmp_path):

@@ -41,11 +41,10 @@ def test_picture_without_a_type_is_a_label_whatever_its_shape(tmp_path):
     assert slide.description.notes == ("IFD 5 is no level of the pyramid: not written",)
 
 
-def test_level_in_strips_is_left_out_and_told(tmp_path):
+def test_level_in_strips_is_a_level(tmp_path):
     built = build_qptiff(tmp_path, levels=2, level_in_strips=True)
     slide = coverslip.open(built.path)
-    assert len(slide.levels) == 2
-    assert slide.description.notes == ("IFD 3 is a level in strips: not written",)
+    assert [level.picture is not None for level in slide.levels] == [False, False, True]
 
 
 def test_fluorescence_is_refused_by_name(tmp_path):

@@ -28,14 +28,17 @@ def test_format_that_is_not_supported_yet_is_refused_by_name(name, tmp_path):
     with pytest.raises(coverslip.UnsupportedSlideError, match=name) as raised:
         coverslip.open(path)
     assert "DOE" not in str(raised.value)
+    assert "export it" in raised.value.hint
 
 
-def test_strips_are_refused_with_the_reason(tmp_path):
-    path = tmp_path / "slide.tif"
+def test_picture_of_a_vsi_is_refused_with_where_its_tiles_are(tmp_path):
+    path = tmp_path / "slide.vsi"
     striped = {tag: value for tag, value in tags(100, 100).items() if tag not in (322, 323)}
-    tiff.write_tiff(path, [Directory(striped, [b"x"], tiled=False)])
-    with pytest.raises(coverslip.UnsupportedSlideError, match="strips"):
+    olympus = striped | {33560: tiff.long(1)}
+    tiff.write_tiff(path, [Directory(olympus, [b"x"], tiled=False)])
+    with pytest.raises(coverslip.UnsupportedSlideError, match="Olympus VSI") as raised:
         coverslip.open(path)
+    assert "ETS" in raised.value.hint
 
 
 @pytest.mark.parametrize(
@@ -55,7 +58,16 @@ def test_formats_are_asked_from_the_most_specific_to_the_generic_one():
     names = [known.name for known in FORMATS]
     order = [
         *("Hamamatsu NDPI", "Philips TIFF", "Leica SCN", "Ventana", "OME-TIFF", "QPTIFF"),
-        *("Aperio SVS", "Argos", "Trestle", "Huron", "Motic", "Mikroscan", "3DHISTECH TIFF"),
+        *(
+            "Aperio SVS",
+            "Olympus VSI",
+            "Argos",
+            "Trestle",
+            "Huron",
+            "Motic",
+            "Mikroscan",
+            "3DHISTECH TIFF",
+        ),
         "generic tiled TIFF",
     ]
     assert names == order
@@ -67,7 +79,7 @@ def test_formats_are_asked_from_the_most_specific_to_the_generic_one():
     [
         ("generic-tiff/boxes.tiff", "Deflate"),
         ("generic-tiff/ojpeg-tile.tif", "old-style JPEG"),
-        ("vsi/vsi-ets-test-jpg2k.vsi", "strips"),
+        ("vsi/vsi-ets-test-jpg2k.vsi", "Olympus VSI"),
     ],
 )
 def test_real_slides_that_are_not_supported_yet_are_refused_with_the_reason(name, reason):

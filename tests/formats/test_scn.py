@@ -7,6 +7,7 @@ import pytest
 import tifffile
 
 import coverslip
+from coverslip.cli.inspect import describe
 from coverslip.model import ItemKind, Role
 from tests.formats.findings import check_every_text_is_found
 from tests.synth import build_scn
@@ -59,6 +60,12 @@ def test_roles_come_from_the_xml_and_not_from_the_order(tmp_path):
         (4, Role.LABEL),
     ]
     assert slide.description.notes == ()
+
+
+def test_slide_without_an_overview_has_only_its_regions(tmp_path):
+    slide = coverslip.open(build_scn(tmp_path, rois=TWO, macro=False, levels=2).path)
+    assert [(level.ifd, level.region) for level in slide.levels] == [(1, 0), (0, 0), (3, 1), (2, 1)]
+    assert slide.associated_images == ()
 
 
 def test_directory_that_the_xml_does_not_name_is_a_label(tmp_path):
@@ -134,6 +141,12 @@ def test_light_that_is_not_named_is_taken_for_brightfield(tmp_path):
     assert len(coverslip.open(built.path).levels) == 1
 
 
+def test_inspect_says_which_region_a_level_shows(tmp_path):
+    slide = coverslip.open(build_scn(tmp_path, rois=TWO, levels=2).path)
+    described = describe(slide, slide.routes())
+    assert [level["region"] for level in described["levels"]] == [0, 0, 1, 1]
+
+
 def test_slide_without_a_scan_is_refused(tmp_path):
     built = build_scn(tmp_path, levels=1)
     path = rewritten(built, rb"<image name=(?:(?!offsetX=\"0\").)*?</image>", b"")
@@ -168,6 +181,26 @@ def test_directory_with_two_roles_is_told(tmp_path):
     built = build_scn(tmp_path, rois=(Roi(), Roi(offset_nm=(1, 1))), levels=1)
     with pytest.raises(coverslip.SourceError, match="two roles"):
         coverslip.open(rewritten(built, rb'ifd="2"', b'ifd="1"'))
+
+
+def test_overview_that_is_rounded_by_a_little_is_no_region(tmp_path):
+    built = build_scn(tmp_path, levels=1)
+    path = rewritten(built, rb'<view sizeX="26000000"', b'<view sizeX="25999000"')
+    slide = coverslip.open(path)
+    assert [level.ifd for level in slide.levels] == [1]
+    assert [image.role for image in slide.associated_images] == [Role.OVERVIEW]
+
+
+def test_spacing_of_the_tags_is_compared_with_the_xmls(tmp_path):
+    built = build_scn(tmp_path, levels=1)
+    assert coverslip.open(built.path).description.notes == ()
+    path = rewritten(
+        built, rb'<view sizeX="310000" sizeY="235000"', b'<view sizeX="330000" sizeY="250000"'
+    )
+    slide = coverslip.open(path)
+    assert slide.spacing.row_mm == pytest.approx(250 / 470 / 1000)
+    (note,) = slide.description.notes
+    assert "tag 283 and the XML disagree" in note
 
 
 def test_region_at_the_label_is_told(tmp_path):

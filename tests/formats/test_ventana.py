@@ -1,3 +1,4 @@
+import imagecodecs
 import numpy as np
 import openslide
 import pytest
@@ -34,7 +35,7 @@ def test_both_kinds_are_known_by_name(stitched, name, in_metadata, quote, tmp_pa
     assert slide.spacing.row_mm == pytest.approx(0.000465)
     assert slide.description.objective_power == 20
     with tifffile.TiffFile(built.path) as other:
-        assert other.is_bif or not in_metadata
+        assert other.is_bif
 
 
 def test_label_image_is_an_overview_and_the_map_of_tissue_a_label(tmp_path):
@@ -47,6 +48,13 @@ def test_label_image_is_an_overview_and_the_map_of_tissue_a_label(tmp_path):
     roles = [image.role for image in slide.associated_images]
     assert roles == [Role.OVERVIEW, Role.THUMBNAIL, Role.LABEL]
     assert slide.description.notes == ("IFD 2 is no level of the pyramid: not written",)
+
+
+def test_colour_profile_is_that_of_the_levels_and_not_of_the_overview(tmp_path):
+    metadata = coverslip.open(build_ventana(tmp_path, levels=1).path).description.metadata
+    assert metadata.icc_profile == imagecodecs.cms_profile("srgb")
+    (other,) = [item for item in metadata.items if item.key == "ICCProfile"]
+    assert other.place == "IFD 0 ICCProfile"
 
 
 def test_area_that_was_not_scanned_becomes_blank(tmp_path):

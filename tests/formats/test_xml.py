@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from coverslip.errors import LimitError, SourceError
 from coverslip.formats.xml import parse
@@ -40,6 +42,25 @@ def test_what_no_slide_needs_is_refused_without_showing_it(text, reason):
         parse(SourceText(text))
     assert NAME not in repr(raised.value)
     assert raised.value.__context__ is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            ["<a>", "</a>", "<b c='1'/>", "<!DOCTYPE a>", "<!--", "-->", "<![CDATA[", "]]>", "&lt;",
+             "&#0;", "&#x110000;", "<?p", "?>", "xmlns='x'", "<x:a", "\ud800", "\0", "text", '"',
+             "<"]
+        ),
+        max_size=12,
+    ).map("".join)
+)  # fmt: skip
+def test_whatever_the_text_it_is_parsed_or_refused_by_us(text):
+    try:
+        root = parse(SourceText(text))
+    except (SourceError, LimitError):
+        return
+    assert list(xml_items(root, "IFD 0 XMP", WORDS)) is not None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import random
 import traceback
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,7 +10,15 @@ from hypothesis import strategies as st
 
 import coverslip
 from tests.interop import readers
-from tests.synth import build_generic, build_svs
+from tests.synth import (
+    build_generic,
+    build_ome,
+    build_qptiff,
+    build_scn,
+    build_svs,
+    build_ventana,
+)
+from tests.synth.scn import TWO
 
 BUILDERS = {
     "svs-jpeg": lambda folder: build_svs(folder, 1, size=(200, 150), tile=64),
@@ -19,6 +28,12 @@ BUILDERS = {
     "generic-jp2": lambda folder: build_generic(
         folder, 3, size=(200, 150), tile=64, codec="j2k_33005", boxed=True
     ),
+    "ome": lambda folder: build_ome(folder, 5, size=(200, 150), tile=64, levels=2),
+    "scn": lambda folder: build_scn(
+        folder, 6, rois=tuple(replace(roi, size=(200, 150)) for roi in TWO), tile=64, levels=2
+    ),
+    "ventana": lambda folder: build_ventana(folder, 7, levels=1),
+    "qptiff": lambda folder: build_qptiff(folder, 8, levels=1),
     "generic-bigtiff": lambda folder: build_generic(
         folder, 4, size=(200, 150), tile=64, bigtiff=True, big_endian=True
     ),

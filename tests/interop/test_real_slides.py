@@ -31,7 +31,7 @@ REFUSED = {
     "generic-tiff/boxes.tiff": "Deflate",
     "generic-tiff/ojpeg-tile.tif": "old-style JPEG",
     "qptiff/small_vectra.qptiff": "QPTIFF",
-    "vsi/vsi-ets-test-jpg2k.vsi": "strips",
+    "vsi/vsi-ets-test-jpg2k.vsi": "Olympus VSI",
     "dicom/sm_image.dcm": "DICOM already",
 }
 

@@ -36,8 +36,8 @@ def build_ome(
     pixels: dict[str, object] | None = None,
     channels: str | None = None,
     other_file: bool = False,
+    twice: bool = False,
     say_ifd: bool = True,
-    before: str = "",
     levels: int = 3,
     factor: int = 2,
     size: tuple[int, int] = (610, 450),
@@ -50,7 +50,8 @@ def build_ome(
     """Write a pyramid with label, macro and thumbnail.
 
     ``pixels`` adds attributes to the slide's Pixels, ``channels`` replaces its channels,
-    ``per_mm`` of ``unit`` are a millimetre, ``tag_262`` may lie, ``before`` stands before the XML.
+    ``per_mm`` of ``unit`` are a millimetre, ``tag_262`` may lie,
+    ``twice`` calls the base a label as well.
     """
     secret = ids.of(seed)
     built = build_levels(
@@ -106,7 +107,9 @@ def build_ome(
     if other_file:
         other = (f"{secret.word()}.tif", f"urn:uuid:{secret.number()}")
         images.append(_image(secret, 0, "x", base, codec, other))
-    text = before + _document(secret, uuid, "".join(images))
+    if twice:
+        images.append(_image(secret, 0, "label", base, codec, (file, uuid)))
+    text = _document(secret, uuid, "".join(images))
     directories[0].tags[270] = tiff.ascii_(text)
     path = folder / f"{secret.word()}-{secret.number()}.ome.tif"
     tiff.write_tiff(

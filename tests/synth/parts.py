@@ -21,7 +21,7 @@ def level_directory(
         277: tiff.short(count),
         284: tiff.short(1),
         322: tiff.short(level.tile),
-        323: tiff.short(level.tile),
+        323: tiff.short(level.tile_length or level.tile),
     }
     if level.jpeg_tables is not None:
         tags[347] = tiff.undefined(level.jpeg_tables)

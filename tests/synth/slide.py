@@ -26,6 +26,8 @@ class SynthLevel:
     picture: bytes | None = None
     """The JPEG that holds the whole level, its size written into it; it has no tiles then."""
     region: int = 0
+    tile_length: int | None = None
+    """Where tiles are not square."""
 
 
 @dataclass(frozen=True)
@@ -85,22 +87,27 @@ def build_levels(
     missing: tuple[tuple[int, int], ...] = (),
     boxed: bool = False,
     style: dict[str, object] | None = None,
+    tile_length: int | None = None,
 ) -> list[SynthLevel]:
     """Return the levels of a pyramid; ``missing`` lists level and tile number."""
     base = tissue(*size, seed)
     built = []
     for number in range(levels):
         picture = base if number == 0 else halved(base, factor**number)
-        built.append(_level(codec, identifiers, picture, tile, number, missing, boxed, style or {}))
+        shape = (tile, tile_length or tile)
+        built.append(
+            _level(codec, identifiers, picture, shape, number, missing, boxed, style or {})
+        )
     return built
 
 
-def _level(codec, identifiers, picture, size, number, missing, boxed, style) -> SynthLevel:
+def _level(codec, identifiers, picture, shape, number, missing, boxed, style) -> SynthLevel:
+    size, tile_length = shape
     gone = {index for level, index in missing if level == number}
     shared_text = identifiers.word() if _has_shared_tables(codec, style) else None
     encoded = [
         _tile(codec, tile, boxed, style, None if index in gone else identifiers, shared_text)
-        for index, tile in enumerate(tiles_of(picture, size))
+        for index, tile in enumerate(tiles_of(picture, size, tile_length))
     ]
     pixels = [
         np.full_like(tile.rgb, 255) if index in gone else tile.rgb
@@ -118,6 +125,7 @@ def _level(codec, identifiers, picture, size, number, missing, boxed, style) -> 
         rgb=np.concatenate(rows, axis=0)[: picture.shape[0], : picture.shape[1]],
         jpeg_tables=getattr(encoded[0], "jpeg_tables", None),
         pieces=[b"" if i in gone else tile.data for i, tile in enumerate(encoded)],
+        tile_length=tile_length,
     )
 
 

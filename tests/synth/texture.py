@@ -29,13 +29,13 @@ def halved(picture: np.ndarray, factor: int) -> np.ndarray:
     return np.round(blocks.mean(axis=(1, 3))).astype(np.uint8)
 
 
-def tiles_of(picture: np.ndarray, size: int) -> list[np.ndarray]:
-    """Return square tiles in row-major order, the last ones padded with their own edge."""
+def tiles_of(picture: np.ndarray, columns: int, rows: int) -> list[np.ndarray]:
+    """Return tiles in row-major order, the last ones padded with their own edge."""
     length, width = picture.shape[:2]
-    padding = ((0, -length % size), (0, -width % size), (0, 0))
+    padding = ((0, -length % rows), (0, -width % columns), (0, 0))
     padded = np.pad(picture, padding, mode="edge")
     return [
-        padded[row : row + size, column : column + size]
-        for row in range(0, padded.shape[0], size)
-        for column in range(0, padded.shape[1], size)
+        padded[row : row + rows, column : column + columns]
+        for row in range(0, padded.shape[0], rows)
+        for column in range(0, padded.shape[1], columns)
     ]

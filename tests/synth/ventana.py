@@ -3,13 +3,17 @@
 from pathlib import Path
 from typing import Literal
 
+import imagecodecs
+
 from tests.synth import identifiers as ids
 from tests.synth import tiff
 from tests.synth.parts import level_directory, picture_directory
 from tests.synth.slide import SynthSlide, build_levels
 
 Joints = Literal["all", "none", "unreadable"]
-_MPP, _TILE = 0.465, 128
+_MPP = 0.465
+_TILE, _TILE_LENGTH = 128, 96
+"""Not square, as the tiles of many scanners are."""
 _ACROSS, _DOWN = 6, 4
 
 
@@ -42,8 +46,9 @@ def build_ventana(
     built = build_levels(
         codec,
         secret,
-        size=(_ACROSS * _TILE, _DOWN * _TILE),
+        size=(_ACROSS * _TILE, _DOWN * _TILE_LENGTH),
         tile=_TILE,
+        tile_length=_TILE_LENGTH,
         levels=levels,
         factor=2,
         seed=31,
@@ -62,6 +67,8 @@ def build_ventana(
     names += [secret.word()] if unnamed else []
     pictures = [picture_directory(secret, (250, 750), _common(secret, name)) for name in names]
     pictures[0].tags[700] = tiff.byte(_iscan(secret, quote, in_metadata=in_metadata).encode())
+    for directory, profile in ((pictures[0], "adobergb"), (pyramid[0], "srgb")):
+        directory.tags[34675] = tiff.undefined(imagecodecs.cms_profile(profile))
     path = folder / f"{secret.word()}-{secret.number()}.{'tif' if stitched else 'bif'}"
     tiff.write_tiff(
         path,
@@ -113,7 +120,7 @@ def _areas(columns, overlap, joints, second_area, *, scanned_last: bool) -> list
         inside = "" if joints == "none" else _joints(across, overlap, joints)
         areas.append(
             f'<ImageInfo AOIScanned="{scanned}" AOIIndex="{number}" Width="{_TILE}"'
-            f' Height="{_TILE}" NumRows="{_DOWN}" NumCols="{across}"'
+            f' Height="{_TILE_LENGTH}" NumRows="{_DOWN}" NumCols="{across}"'
             f' Pos-X="{left + beside[0]:.1f}" Pos-Y="{beside[1]:.1f}">'
             f"{inside if scanned else ''}</ImageInfo>"
         )

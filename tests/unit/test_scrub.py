@@ -210,6 +210,13 @@ def test_each_region_has_uids_of_its_own_and_its_place_rounded():
     assert [region.corner_mm for region in clean.regions] == [(20.0, 10.3), None, (20.0, 31.0)]
 
 
+@pytest.mark.parametrize("corner_mm", [(4711.1234, 5.0), (5.0, -1.0), (math.nan, 5.0)])
+def test_place_beside_every_glass_does_not_go_out(corner_mm):
+    clean = scrubbed(slide(regions=(Region(corner_mm=corner_mm), Region()))).clean
+
+    assert clean.regions[0].corner_mm is None
+
+
 def test_place_of_the_only_region_does_not_go_out():
     clean = scrubbed(slide(regions=(Region(corner_mm=(20.0, 10.0)),))).clean
 

@@ -202,7 +202,13 @@ def test_limit_is_named_when_it_is_met(limit, value, tmp_path, monkeypatch):
         (b"\xff\xd8\xff\xe0", "JPEG"),
         (b"PK\x03\x04", "ZIP"),
         (b"ZISRAWFILE", "Zeiss CZI"),
-        (b"SQLite format 3\0", "Sakura"),
+        (b"SQLite format 3\0", "SQLite"),
+        (b"SQLite format 3\0" + bytes(900) + b"CREATE TABLE SVGigaPixelImage", "Sakura svslide"),
+        (b"SIS\0", "VSI"),
+        (b"<ImageList>", "AFI"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"BM", "BMP"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "ZVI"),
         (b"[GENERAL]\r\n", "MIRAX"),
         (b"\xef\xbb\xbf[GENERAL]\r\n", "MIRAX"),
         (b"[Virtual Microscope Specimen]\r\n", "VMS"),
@@ -219,6 +225,26 @@ def test_other_kinds_of_file_are_told_by_their_first_bytes(content, name, tmp_pa
     path.write_bytes(content + PLANTED.encode())
     told = refused(path, UnsupportedSlideError)
     assert re.search(rf"the file is .*{name}.*, not a TIFF", told)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0", b"\x89PNG", b"PK\x03\x04", b"DOE"])
+def test_mirax_index_may_be_anything_and_is_known_by_the_end_of_its_name(content, tmp_path):
+    path = tmp_path / f"{PLANTED}.MRXS"
+    path.write_bytes(content)
+    assert "3DHISTECH MIRAX" in refused(path, UnsupportedSlideError)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"ZISRAWFILE", b"[GENERAL]", b"[Virtual Microscope", b"[Uncompressed Virtual Microscope",
+     b"<DataObject", b"SQLite format 3\0SVGigaPixelImage", b"SIS\0"],
+)  # fmt: skip
+def test_slide_of_another_kind_comes_with_what_can_be_done(content, tmp_path):
+    path = tmp_path / NAME
+    path.write_bytes(content)
+    with pytest.raises(UnsupportedSlideError) as raised, open_tiff(path):
+        pass
+    assert "export it" in raised.value.hint
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ def describe(slide: OpenedSlide, routes: tuple[Route, ...]) -> dict[str, object]
         "levels": [
             {
                 "level": number,
+                "region": level.region,
                 "ifd": level.ifd,
                 "columns": level.image_width,
                 "rows": level.image_length,
@@ -73,12 +74,15 @@ def _text(slide: OpenedSlide, routes: tuple[Route, ...]) -> str:
         "",
         f"{'level':<7}{'columns x rows':<20}{'tiles':<18}{'codec':<18}{'route':<8}colour",
     ]
+    regions = len(slide.description.regions)
     for number, (level, route) in enumerate(zip(slide.levels, routes, strict=True)):
         colour = route.frame_format.photometric_interpretation if route.frame_format else "-"
         size = f"{level.image_width} x {level.image_length}"
         tiles = f"{len(level.tiles.byte_counts)} of {level.tile_width}x{level.tile_length}"
         lines.append(f"{number:<7}{size:<20}{tiles:<18}{route.codec:<18}{route.kind:<8}{colour}")
         lines.append(f"       {route.reason}")
+        if regions > 1:
+            lines.append(f"       of region {level.region}, in series {level.region + 1}")
         lines.extend(f"       note: {note}" for note in route.notes)
     lines.extend(f"note: {note}" for note in slide.description.notes)
     lines += ["", "what the slide gives away, and what becomes of it in profile public:"]

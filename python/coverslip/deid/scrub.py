@@ -19,6 +19,7 @@ from coverslip.model import (
     Fate,
     Finding,
     ItemKind,
+    Region,
     Slide,
     SourceText,
 )
@@ -27,6 +28,8 @@ UNKNOWN = "Unknown"
 MAX_OBJECTIVE_POWER = 200
 WAVE_LENGTHS_NM = (200.0, 2000.0)
 """What a fluorescence microscope can mean."""
+GLASS_MM = 100.0
+"""No slide of glass is longer."""
 
 DUMMY_DATE = "19000101"
 DUMMY_TIME = "000000"
@@ -89,7 +92,7 @@ _MODELS = (
     (_3DHISTECH, "Pannoramic 1000", r"P(?:ANNORAMIC )?1000"),
     (_3DHISTECH, "Pannoramic 250", r"P(?:ANNORAMIC ?)?250(?: Flash(?: I{1,3})?)?"),
     (_3DHISTECH, "Pannoramic", r"PANNORAMIC"),
-    ("Akoya Biosciences", "PhenoImager HT", r"PhenoImager HT|Vectra Polaris"),
+    ("Akoya Biosciences", "PhenoImager HT", r"PhenoImager HT|Vectra ?Polaris"),
     ("Akoya Biosciences", "Vectra 3", r"Vectra 3"),
     ("Evident", "VS200", r"VS200"),
     ("Grundium", "Ocus 40", r"Ocus ?40"),
@@ -207,13 +210,20 @@ def _regions(slide: Slide, identity: Identity) -> Iterator[CleanRegion]:
     lie upon each other.
     """
     for region in slide.regions:
-        corner_mm = region.corner_mm if len(slide.regions) > 1 else None
         yield CleanRegion(
             series_instance_uid=identity.uid(),
             pyramid_uid=identity.uid(),
             dimension_organization_uid=identity.uid(),
-            corner_mm=corner_mm and (round(corner_mm[0], 1), round(corner_mm[1], 1)),
+            corner_mm=_place_mm(region) if len(slide.regions) > 1 else None,
         )
+
+
+def _place_mm(region: Region) -> tuple[float, float] | None:
+    """Return where a region lies; a number that no glass is as large as is something else."""
+    if region.corner_mm is None or not all(0 <= mm <= GLASS_MM for mm in region.corner_mm):
+        return None
+    x_mm, y_mm = region.corner_mm
+    return round(x_mm, 1), round(y_mm, 1)
 
 
 def _findings(slide: Slide, model: str) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """OME-TIFF: an XML in the first directory says which picture is what."""
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -146,7 +147,7 @@ class OmeTiff:
             raise UnsupportedSlideError(
                 "the OME-TIFF holds no picture but labels, overviews and thumbnails"
             )
-        base = max(unnamed, key=lambda image: size_of(image.directory))
+        base = max(unnamed, key=lambda image: math.prod(size_of(image.directory)))
         _check(base)
         chosen = with_reduced(base.directory, _candidates(tiff, base, unnamed))
         levels = tuple(_level(directory) for directory in chosen)
@@ -158,7 +159,7 @@ class OmeTiff:
             levels=levels,
             associated_images=associated,
             metadata=raw_metadata(
-                tiff, tuple(xml_items(root, place, _VOCABULARY)), tuple(_device(root))
+                tiff, tuple(xml_items(root, place, _VOCABULARY)), tuple(_device(root)), levels
             ),
             spacing=spacing,
             objective_power=_objective_power(root),
@@ -202,6 +203,8 @@ def _images(root: Element, tiff: Tiff) -> list[_Image]:
             images.append(_Image(pixels=pixels, role=_role(element), directory=chain[first]))
     if not images:
         raise SourceError("the OME-XML describes no picture")
+    if len({image.directory.number for image in images}) < len(images):
+        raise SourceError("the OME-XML gives a directory two roles")
     return images
 
 

@@ -9,6 +9,7 @@ from coverslip.errors import LimitError, SourceError, UnsupportedSlideError
 from coverslip.limits import LIMITS
 from coverslip.model import (
     AssociatedImage,
+    ItemKind,
     Level,
     Picture,
     RawMetadata,
@@ -300,22 +301,34 @@ def private_ranges(tiff: Tiff, levels: Iterable[Level]) -> npt.NDArray[np.uint64
 
 
 def raw_metadata(
-    tiff: Tiff, items: Sequence[SourceItem], device: Sequence[SourceText]
+    tiff: Tiff,
+    items: Sequence[SourceItem],
+    device: Sequence[SourceText],
+    levels: Sequence[Level] = (),
 ) -> RawMetadata:
     """Return the sealed metadata: ``items`` of the format, and every text tag besides.
 
-    A tag that the format took apart into items of that place is not told once more.
+    A tag that the format took apart into items of that place is not told once more. The colour
+    profile is that of a level, if ``levels`` are given: an overview comes from another camera.
     """
     taken = {item.place for item in items}
-    others = [
-        item
-        for directory in tiff.directories
-        for item in directory.text_items()
-        if item.place not in taken
+    others = []
+    for item in (item for directory in tiff.directories for item in directory.text_items()):
+        if item.place in taken:
+            taken.remove(item.place)  # a tag that is there once more was not taken apart
+        elif item.text.reveal():
+            others.append(item)
+    profiles = {d.number: profile for d in tiff.directories if (profile := d.raw(ICC_PROFILE))}
+    wanted = [level.ifd for level in levels] or list(profiles)
+    chosen = next((profiles[number] for number in wanted if number in profiles), None)
+    others += [
+        SourceItem(
+            place=f"{tiff.directories[number].place} ICCProfile",
+            key="ICCProfile",
+            kind=ItemKind.DEVICE,
+            text=SourceText(profile.decode("latin-1")),
+        )
+        for number, profile in profiles.items()
+        if profile != chosen
     ]
-    profiles = (directory.raw(ICC_PROFILE) for directory in tiff.directories)
-    return RawMetadata(
-        items=(*items, *others),
-        device=tuple(device),
-        icc_profile=next((profile for profile in profiles if profile), None),
-    )
+    return RawMetadata(items=(*items, *others), device=tuple(device), icc_profile=chosen)

@@ -107,7 +107,7 @@ class Qptiff:
             format=self.name,
             levels=levels,
             associated_images=associated,
-            metadata=raw_metadata(tiff, tuple(items), device),
+            metadata=raw_metadata(tiff, tuple(items), device, levels),
             spacing=levels[0].spacing,
             objective_power=_objective_power(first),
             label_side=LabelSide.RIGHT,

@@ -8,7 +8,7 @@ from coverslip.model import Slide
 from coverslip.tiff import Directory, Tiff
 from coverslip.tiff.tags import IMAGE_DESCRIPTION, SOFTWARE
 
-_MAKE, _ARGOS = 271, 65000
+_MAKE, _OLYMPUS, _ARGOS = 271, 33560, 65000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +17,7 @@ class Refused:
 
     name: str
     sign: Callable[[Tiff], bool]
+    hint: str = "export it as one of the formats that the README lists"
 
     def matches(self, tiff: Tiff) -> bool:
         """Tell whether the sign is there."""
@@ -26,7 +27,7 @@ class Refused:
         """Raise: no tile of this format is copied yet."""
         raise UnsupportedSlideError(
             f"{self.name} slides are not supported yet",
-            hint="the table of formats in README says what is supported",
+            hint=self.hint,
         )
 
 
@@ -56,6 +57,12 @@ def _is_philips(tiff: Tiff) -> bool:
 
 BEFORE_APERIO = (Refused(name="Philips TIFF", sign=_is_philips),)
 AFTER_APERIO = (
+    Refused(
+        name="Olympus VSI",
+        sign=lambda tiff: _OLYMPUS in tiff.directories[0] and not tiff.directories[0].is_tiled,
+        hint="its tiles are in ETS files beside it: export it as an SVS, an OME-TIFF or a generic "
+        "TIFF with JPEG or JPEG 2000 tiles",
+    ),
     Refused(name="Argos", sign=lambda tiff: "Argos" in _text(tiff.directories[0], _ARGOS)),
     Refused(name="Trestle", sign=_first(SOFTWARE, begins="MedScan")),
     Refused(name="Huron", sign=_first(_MAKE, begins="Huron")),

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element
@@ -12,6 +13,7 @@ from coverslip.formats.pyramid import (
     microscope_spacing,
     private_ranges,
     raw_metadata,
+    resolution,
     size_of,
     to_level,
     with_reduced,
@@ -35,6 +37,7 @@ from coverslip.model import (
     Slide,
     SourceItem,
     SourceText,
+    Spacing,
 )
 from coverslip.tiff import Directory, Tiff
 from coverslip.tiff.tags import IMAGE_DESCRIPTION
@@ -42,6 +45,9 @@ from coverslip.tiff.tags import IMAGE_DESCRIPTION
 _NAMESPACE = "leica-microsystems.com/scn/"
 _BRIGHTFIELD = "brightfield"
 _NM_IN_MM = 1e6
+_SPACING_TOLERANCE = 0.02
+_WHOLE_GLASS = 0.95
+"""An overview has the very size of the glass; what is rounded by a few pixels is one too."""
 _LABEL_FROM = 0.72
 """Where along the glass its label begins, as other readers of this format have it."""
 
@@ -118,7 +124,7 @@ class LeicaScn:
             format=self.name,
             levels=levels,
             associated_images=associated,
-            metadata=raw_metadata(tiff, tuple(items), tuple(_device(scanned))),
+            metadata=raw_metadata(tiff, tuple(items), tuple(_device(scanned)), levels),
             spacing=levels[0].spacing,
             objective_power=_objective_power(scanned),
             label_side=LabelSide.BOTTOM,
@@ -157,7 +163,7 @@ def _image(element: Element, chain: list[Directory]) -> _Image:
     return _Image(
         size_nm=_pair(views[0], "sizeX", "sizeY"),
         offset_nm=_pair(views[0], "offsetX", "offsetY"),
-        directories=sorted(directories, key=size_of, reverse=True),
+        directories=sorted(directories, key=lambda d: -math.prod(size_of(d))),
         element=element,
     )
 
@@ -170,8 +176,9 @@ def _pair(element: Element, first: str, second: str) -> tuple[int, int]:
 
 
 def _covers(image: _Image, glass: tuple[int, int]) -> bool:
-    """Tell whether an image shows the whole glass, so its label too."""
-    return image.offset_nm == (0, 0) and image.size_nm == glass
+    """Tell whether an image shows the whole glass or nearly, so its label too."""
+    sides = zip(image.size_nm, glass, strict=True)
+    return all(side >= _WHOLE_GLASS * whole for side, whole in sides)
 
 
 def _check(image: _Image) -> None:
@@ -188,13 +195,15 @@ def _check(image: _Image) -> None:
 def _levels(image: _Image, region: int) -> Iterator[Level]:
     base, *lower = image.directories
     for directory in with_reduced(base, lower):
-        level = to_level(directory)
-        across_nm, down_nm = image.size_nm
-        spacing = microscope_spacing(
-            row_mm=down_nm / level.image_length / _NM_IN_MM,
-            column_mm=across_nm / level.image_width / _NM_IN_MM,
-        )
-        yield replace(level, region=region, spacing=spacing)
+        yield replace(to_level(directory), region=region, spacing=_spacing(image, directory))
+
+
+def _spacing(image: _Image, directory: Directory) -> Spacing | None:
+    width, length = size_of(directory)
+    across_nm, down_nm = image.size_nm
+    return microscope_spacing(
+        row_mm=down_nm / length / _NM_IN_MM, column_mm=across_nm / width / _NM_IN_MM
+    )
 
 
 def _corner_mm(image: _Image, glass: tuple[int, int]) -> tuple[float, float]:
@@ -234,6 +243,9 @@ def _notes_on(scanned: list[_Image], glass: tuple[int, int]) -> Iterator[str]:
     for number, image in enumerate(scanned):
         if image.offset_nm[1] + image.size_nm[1] > _LABEL_FROM * glass[1]:
             yield f"region {number} reaches to where the label usually is: look at its pictures"
+        said, tags = _spacing(image, image.directories[0]), resolution(image.directories[0])
+        if said and tags and abs(said.row_mm - tags.row_mm) > _SPACING_TOLERANCE * said.row_mm:
+            yield f"region {number}: tag 283 and the XML disagree on its spacing; the XML counts"
 
 
 def _objective_power(scanned: list[_Image]) -> float | None:

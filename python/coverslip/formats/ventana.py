@@ -1,5 +1,6 @@
 """Ventana: BIF, whose tiles may overlap, and the stitched TIFF, whose tiles do not."""
 
+import math
 import re
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
@@ -112,7 +113,7 @@ class Ventana:
         numbered = [d for d in tiff.directories if d.is_tiled and _LEVEL.search(_said(d))]
         if not numbered:
             raise UnsupportedSlideError("the Ventana slide has no level in tiles")
-        base = max(numbered, key=size_of)
+        base = max(numbered, key=lambda directory: math.prod(size_of(directory)))
         roots = dict(_roots(tiff))
         encodings = [e for root in roots.values() for e in root.iter() if local_name(e) == _JOINTS]
         for encoding in encodings:
@@ -131,7 +132,7 @@ class Ventana:
             format=f"{self.name} {'BIF' if encodings else 'TIFF'}",
             levels=levels,
             associated_images=associated,
-            metadata=raw_metadata(tiff, tuple(items), device),
+            metadata=raw_metadata(tiff, tuple(items), device, levels),
             spacing=_spacing(scan) or levels[0].spacing,
             objective_power=number_in(scan.get("Magnification")),
             label_side=LabelSide.RIGHT,

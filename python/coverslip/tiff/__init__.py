@@ -209,7 +209,7 @@ def open_tiff(path: Path) -> Iterator[Tiff]:
         If it cannot be read; without the file's name, which may identify a patient.
     """
     with _open_file(path) as file:
-        check_first_bytes(file)
+        check_first_bytes(file, path.suffix)
         yield _parse(file)
 
 

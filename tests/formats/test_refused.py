@@ -8,10 +8,6 @@ from tests.synth import tiff
 from tests.synth.tiff import Directory
 
 SIGNS = {
-    "Philips TIFF": {
-        270: tiff.ascii_('<DataObject ObjectType="DPUfsImport">'),
-        305: tiff.ascii_("Philips DP v1.0"),
-    },
     "Argos": {65000: tiff.ascii_("<Argos.Scan/>")},
     "Trestle": {305: tiff.ascii_("MedScan 1.2")},
     "Huron": {271: tiff.ascii_("Huron Technologies")},

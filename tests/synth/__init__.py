@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.synth.generic import build_generic
 from tests.synth.ndpi import build_ndpi
 from tests.synth.ome import build_ome
+from tests.synth.philips import build_philips
 from tests.synth.qptiff import build_qptiff
 from tests.synth.scn import FINER, TWO, build_scn
 from tests.synth.slide import SynthLevel, SynthSlide
@@ -64,6 +65,8 @@ FORMATS: dict[str, Builder] = {
         tag_262=2,
         style={"markers": "jfif", "tables": "own"},
     ),
+    "philips": partial(build_philips, missing=((0, 3), (1, 0))),
+    "philips-surplus": partial(build_philips, surplus=True, bigtiff=True, directories=False),
     "scn": partial(build_scn, missing=((0, 4),)),
     "scn-two-regions": partial(build_scn, rois=TWO, codec="jpeg_rgb"),
     "scn-regions-unlike": partial(build_scn, rois=FINER, namespace="2010/03/10"),
@@ -81,6 +84,7 @@ __all__ = [
     "build_generic",
     "build_ndpi",
     "build_ome",
+    "build_philips",
     "build_qptiff",
     "build_scn",
     "build_svs",

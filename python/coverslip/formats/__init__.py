@@ -1,14 +1,14 @@
 """The formats that coverslip knows, from the most specific sign to the generic one."""
 
 from coverslip.errors import UnsupportedSlideError
-from coverslip.formats import generic, ndpi, ome, qptiff, refused, scn, svs, ventana
+from coverslip.formats import generic, ndpi, ome, philips, qptiff, refused, scn, svs, ventana
 from coverslip.formats.base import Format
 from coverslip.model import Slide
 from coverslip.tiff import Tiff
 
 FORMATS: tuple[Format, ...] = (
     ndpi.HamamatsuNdpi(),
-    *refused.BEFORE_APERIO,
+    philips.PhilipsTiff(),
     scn.LeicaScn(),
     ventana.Ventana(),
     ome.OmeTiff(),

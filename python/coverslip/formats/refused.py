@@ -48,14 +48,6 @@ def _first(
     return sign
 
 
-def _is_philips(tiff: Tiff) -> bool:
-    first = tiff.directories[0]
-    return _text(first, SOFTWARE).startswith("Philips") and "DPUfsImport" in _text(
-        first, IMAGE_DESCRIPTION
-    )
-
-
-BEFORE_APERIO = (Refused(name="Philips TIFF", sign=_is_philips),)
 AFTER_APERIO = (
     Refused(
         name="Olympus VSI",

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.synth.generic import build_generic
+from tests.synth.keyed import build_keyed
 from tests.synth.ndpi import build_ndpi
 from tests.synth.ome import build_ome
 from tests.synth.philips import build_philips
@@ -65,6 +66,13 @@ FORMATS: dict[str, Builder] = {
         tag_262=2,
         style={"markers": "jfif", "tables": "own"},
     ),
+    "huron": partial(build_keyed, bigtiff=True),
+    "motic": partial(build_keyed, maker="motic", codec="jpeg_rgb"),
+    "mikroscan": partial(build_keyed, maker="mikroscan", big_endian=True),
+    "grundium": partial(build_keyed, maker="grundium", codec="jpeg_ycbcr422"),
+    "3dhistech": partial(build_keyed, maker="3dhistech"),
+    "trestle": partial(build_keyed, maker="trestle"),
+    "argos": partial(build_keyed, maker="argos", missing=((0, 1), (1, 2))),
     "philips": partial(build_philips, missing=((0, 3), (1, 0))),
     "philips-surplus": partial(build_philips, surplus=True, bigtiff=True, directories=False),
     "scn": partial(build_scn, missing=((0, 4),)),
@@ -82,6 +90,7 @@ __all__ = [
     "SynthLevel",
     "SynthSlide",
     "build_generic",
+    "build_keyed",
     "build_ndpi",
     "build_ome",
     "build_philips",

@@ -1,7 +1,19 @@
 """The formats that coverslip knows, from the most specific sign to the generic one."""
 
 from coverslip.errors import UnsupportedSlideError
-from coverslip.formats import generic, ndpi, ome, philips, qptiff, refused, scn, svs, ventana
+from coverslip.formats import (
+    argos,
+    generic,
+    keyed,
+    ndpi,
+    ome,
+    philips,
+    qptiff,
+    refused,
+    scn,
+    svs,
+    ventana,
+)
 from coverslip.formats.base import Format
 from coverslip.model import Slide
 from coverslip.tiff import Tiff
@@ -14,7 +26,13 @@ FORMATS: tuple[Format, ...] = (
     ome.OmeTiff(),
     qptiff.Qptiff(),
     svs.AperioSvs(),
-    *refused.AFTER_APERIO,
+    refused.OlympusVsi(),
+    argos.Argos(),
+    keyed.TRESTLE,
+    keyed.HURON,
+    keyed.MOTIC,
+    keyed.MIKROSCAN,
+    keyed.HISTECH,
     generic.GenericTiff(),
 )
 

@@ -1,0 +1,242 @@
+"""Scanners whose TIFFs say ``key = value`` in the description and else follow Aperio's layout."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from coverslip.errors import UnsupportedSlideError
+from coverslip.formats.pyramid import (
+    NEW_SUBFILE_TYPE,
+    associated_image,
+    has_shape_of,
+    microscope_spacing,
+    private_ranges,
+    raw_metadata,
+    size_of,
+    to_level,
+    with_reduced,
+)
+from coverslip.formats.xml_items import number_in
+from coverslip.limits import LIMITS
+from coverslip.model import (
+    AssociatedImage,
+    ItemKind,
+    LabelSide,
+    Role,
+    Slide,
+    SourceItem,
+    SourceText,
+    Spacing,
+)
+from coverslip.tiff import Directory, Tiff
+from coverslip.tiff.tags import IMAGE_DESCRIPTION, SOFTWARE
+
+_MAKE, _MODEL, _X_RESOLUTION = 271, 272, 282
+_ROLES = {1: Role.LABEL, 9: Role.OVERVIEW}
+"""Values of tag 254 by which Aperio, and who follows it, marks pictures."""
+_PARTS = re.compile(r"[|;\r\n]+")
+
+_KINDS = {
+    "Filename": ItemKind.NAME,
+    "FileName": ItemKind.NAME,
+    "Title": ItemKind.TEXT,
+    "Comment": ItemKind.TEXT,
+    "Comments": ItemKind.TEXT,
+    "Date": ItemKind.DATE,
+    "Time": ItemKind.DATE,
+    "ScanDate": ItemKind.DATE,
+    "CreationDate": ItemKind.DATE,
+    "User": ItemKind.PERSON,
+    "Operator": ItemKind.PERSON,
+    "Patient": ItemKind.PERSON,
+    "ImageID": ItemKind.IDENTIFIER,
+    "SlideID": ItemKind.IDENTIFIER,
+    "Barcode": ItemKind.IDENTIFIER,
+    "BarCode": ItemKind.IDENTIFIER,
+    "Accession": ItemKind.IDENTIFIER,
+    "ScanScope ID": ItemKind.DEVICE,
+    "Scanner ID": ItemKind.DEVICE,
+    "SerialNumber": ItemKind.DEVICE,
+}
+"""Keys that hold text of the slide; any other is itself text, unless it is plain."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyedTiff:
+    """One vendor's files: how they are known, and where they say what."""
+
+    name: str
+    sign: Callable[[Tiff], bool]
+    device: str
+    """The vendor, for the closed vocabulary of devices."""
+    label_side: LabelSide
+    plain: frozenset[str]
+    """Keys whose values pass as numbers, so there is nothing to find in them."""
+    mpp_keys: tuple[str, ...] = ()
+    """Keys of the size of a pixel in micrometres, across and down if there are two."""
+    power_key: str = "AppMag"
+    spacing_of: Callable[[Directory], Spacing | None] | None = None
+    """Where else the spacing stands, if not in the usual tags."""
+    check: Callable[[Mapping[str, str]], None] | None = None
+    """Raises for what the keys say and frames cannot be."""
+
+    def matches(self, tiff: Tiff) -> bool:
+        """Tell whether the vendor's sign is there."""
+        return bool(tiff.directories) and tiff.directories[0].is_tiled and self.sign(tiff)
+
+    def read(self, tiff: Tiff) -> Slide:
+        """Return the slide."""
+        base = tiff.directories[0]
+        keys = dict(reversed(list(_pairs(_text(base, IMAGE_DESCRIPTION)))))
+        if self.check is not None:
+            self.check(keys)
+        pictures = [d for d in tiff.directories if d.kind in ("IFD", "SubIFD") and _has_size(d)]
+        tiled = [d for d in pictures if d is not base and d.is_tiled and _marked(d) is None]
+        chosen = with_reduced(base, tiled)
+        levels = tuple(to_level(directory) for directory in chosen)
+        named = [_associated(base, d) for d in pictures if d not in chosen]
+        return Slide(
+            format=self.name,
+            levels=levels,
+            associated_images=tuple(image for image, _ in named),
+            metadata=raw_metadata(
+                tiff, tuple(self._items(tiff)), tuple(self._device(base, keys)), levels
+            ),
+            spacing=self._spacing(base, keys) or levels[0].spacing,
+            objective_power=_positive(keys.get(self.power_key)),
+            label_side=self.label_side,
+            private_ranges=private_ranges(tiff, levels),
+            notes=tuple(note for _, note in named if note),
+        )
+
+    def _spacing(self, base: Directory, keys: Mapping[str, str]) -> Spacing | None:
+        microns = [um for key in self.mpp_keys if (um := _positive(keys.get(key))) is not None]
+        if microns:
+            return microscope_spacing(row_mm=microns[-1] / 1000, column_mm=microns[0] / 1000)
+        return None if self.spacing_of is None else self.spacing_of(base)
+
+    def _device(self, base: Directory, keys: Mapping[str, str]) -> Iterator[SourceText]:
+        for text in (keys.get("ScannerType", ""), _text(base, _MODEL), _text(base, _MAKE)):
+            yield SourceText(text)
+        yield SourceText(self.device)
+
+    def _items(self, tiff: Tiff) -> Iterator[SourceItem]:
+        """Yield every key of every description, and what stands in front of the first."""
+        for directory in tiff.directories:
+            description = _text(directory, IMAGE_DESCRIPTION)
+            place = f"{directory.place} ImageDescription"
+            for key, value in _pairs(description):
+                if key in self.plain and (not value or number_in(value) is not None):
+                    continue
+                kind = _KINDS.get(key)
+                yield SourceItem(
+                    place=place,
+                    key=key if kind is not None else None,
+                    kind=kind or ItemKind.UNKNOWN,
+                    text=SourceText(value if kind is not None else f"{key}={value}"),
+                )
+
+
+def _text(directory: Directory, tag: int) -> str:
+    text = directory.text(tag)
+    return "" if text is None else text.reveal()
+
+
+def _pairs(description: str) -> Iterator[tuple[str, str]]:
+    """Yield key and value of each part; the last one is all beyond the limit together."""
+    for part in _PARTS.split(description, maxsplit=LIMITS.description_keys):
+        key, _, value = part.partition("=")
+        if part.strip():
+            yield key.strip(), value.strip()
+
+
+def _positive(text: str | None) -> float | None:
+    value = number_in(text)
+    return value if value is not None and value > 0 else None
+
+
+def _has_size(directory: Directory) -> bool:
+    return min(size_of(directory)) > 0
+
+
+def _marked(directory: Directory) -> Role | None:
+    """Return what tag 254 says of a picture: 1 is a reduced picture as well if it is tiled."""
+    role = _ROLES.get(directory.integer(NEW_SUBFILE_TYPE, 0))
+    return None if role is Role.LABEL and directory.is_tiled else role
+
+
+def _associated(base: Directory, directory: Directory) -> tuple[AssociatedImage, str | None]:
+    role = _marked(directory)
+    if role is None and directory.number == 1 and has_shape_of(base, directory):
+        role = Role.THUMBNAIL
+    note = None if role else f"{directory.place} is not recognised, so taken for a label"
+    return associated_image(directory, role or Role.LABEL), note
+
+
+def _description(*, begins: str = "", holds: str = "") -> Callable[[Tiff], bool]:
+    def sign(tiff: Tiff) -> bool:
+        text = _text(tiff.directories[0], IMAGE_DESCRIPTION)
+        return text.startswith(begins) and holds in text
+
+    return sign
+
+
+def _refuse_overlaps(keys: Mapping[str, str]) -> None:
+    """Raise for tiles that overlap: side by side they would show the same tissue twice."""
+    numbers = re.findall(r"[0-9]+", keys.get("OverlapsXY", ""))
+    if any(int(number[:9]) for number in numbers):
+        raise UnsupportedSlideError(
+            "the tiles of this Trestle slide overlap, so side by side they are no picture"
+        )
+
+
+def _inverted_resolution(base: Directory) -> Spacing | None:
+    """Return the spacing of Trestle, whose tag 282 holds micrometres a pixel."""
+    um = base.number_of(_X_RESOLUTION)
+    return None if not um else microscope_spacing(row_mm=um / 1000, column_mm=um / 1000)
+
+
+_APERIO_NUMBERS = frozenset({"AppMag", "MPP", "OriginalWidth", "OriginalHeight"})
+
+HURON = KeyedTiff(
+    name="Huron",
+    sign=lambda tiff: _text(tiff.directories[0], _MAKE).startswith("Huron"),
+    device="Huron",
+    label_side=LabelSide.LEFT,
+    plain=_APERIO_NUMBERS,
+)
+MOTIC = KeyedTiff(
+    name="Motic",
+    sign=_description(begins="Motic"),
+    device="Motic",
+    label_side=LabelSide.LEFT,
+    plain=_APERIO_NUMBERS,
+    mpp_keys=("MPP",),
+)
+MIKROSCAN = KeyedTiff(
+    name="Mikroscan",
+    sign=_description(holds="Mikroscan Image Structure"),
+    device="Mikroscan",
+    label_side=LabelSide.LEFT,
+    plain=_APERIO_NUMBERS,
+    mpp_keys=("MPP",),
+)
+HISTECH = KeyedTiff(
+    name="3DHISTECH TIFF",
+    sign=_description(holds="3dh_PixelSizeX"),
+    device="3DHISTECH",
+    label_side=LabelSide.RIGHT,
+    plain=frozenset({"3dh_PixelSizeX", "3dh_PixelSizeY", "3dh_ObjectiveMagnification"}),
+    mpp_keys=("3dh_PixelSizeX", "3dh_PixelSizeY"),
+    power_key="3dh_ObjectiveMagnification",
+)
+TRESTLE = KeyedTiff(
+    name="Trestle",
+    sign=lambda tiff: _text(tiff.directories[0], SOFTWARE).startswith("MedScan"),
+    device="MedScan",
+    label_side=LabelSide.RIGHT,
+    plain=frozenset({"Objective Power"}),
+    power_key="Objective Power",
+    spacing_of=_inverted_resolution,
+    check=_refuse_overlaps,
+)

@@ -1,6 +1,9 @@
 """The formats that coverslip knows, from the most specific sign to the generic one."""
 
-from coverslip.errors import UnsupportedSlideError
+import functools
+from importlib import metadata
+
+from coverslip.errors import PolicyError, UnsupportedSlideError
 from coverslip.formats import (
     argos,
     generic,
@@ -33,8 +36,39 @@ FORMATS: tuple[Format, ...] = (
     keyed.MOTIC,
     keyed.MIKROSCAN,
     keyed.HISTECH,
-    generic.GenericTiff(),
 )
+"""Those that come with coverslip and have a sign of their own."""
+
+GENERIC: Format = generic.GenericTiff()
+"""Takes what nobody else knows."""
+
+ENTRY_POINTS = "coverslip.formats"
+"""Group of entry points under which other packages offer formats: objects like `Format`."""
+
+
+@functools.cache
+def offered() -> tuple[Format, ...]:
+    """Return the formats of other packages, in the order of their names.
+
+    Raises
+    ------
+    PolicyError
+        If one of them cannot be loaded: a slide would be taken for something else then.
+    """
+    found = sorted(metadata.entry_points(group=ENTRY_POINTS), key=lambda point: point.name)
+    return tuple(_loaded(point) for point in found)
+
+
+def _loaded(point: metadata.EntryPoint) -> Format:
+    try:
+        loaded = point.load()
+        known: Format = loaded() if isinstance(loaded, type) else loaded
+    except Exception as error:
+        raise PolicyError(
+            f"the format {point.name} of another package cannot be loaded",
+            hint="repair or uninstall the package that offers it",
+        ) from error
+    return known
 
 
 def detect(tiff: Tiff) -> Slide:
@@ -48,6 +82,9 @@ def detect(tiff: Tiff) -> Slide:
         If it is damaged.
     """
     for known in FORMATS:
+        if known.matches(tiff):
+            return known.read(tiff)
+    for known in (*offered(), GENERIC):
         if known.matches(tiff):
             return known.read(tiff)
     raise UnsupportedSlideError(

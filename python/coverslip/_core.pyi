@@ -104,6 +104,8 @@ class JpegFacts:
     def adobe_transform(self) -> int | None: ...
     @property
     def restart_interval(self) -> int: ...
+    def stitches(self, width: int, frame_width: int) -> bool:
+        """Tell whether frames of a width are whole restart intervals of a picture of a width."""
 
 @final
 class Jpeg2000Facts:
@@ -335,8 +337,9 @@ def retile(
 ) -> tuple[bytes, bytes]:
     """Cut a picture into frames without changing a coefficient; progress counts frames.
 
-    The frames become stand-alone JPEG streams in a new file ``spool``. Returned are their
-    offsets and byte counts there, row by row, as little-endian ``uint64``.
+    Frames that are whole restart intervals are stitched of their bytes. The frames become
+    stand-alone JPEG streams in a new file ``spool``. Returned are their offsets and byte counts
+    there, row by row, as little-endian ``uint64``.
     """
 
 def prove_retiled(

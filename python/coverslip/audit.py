@@ -44,6 +44,7 @@ class InstanceRecord:
     total_pixel_matrix_columns: int
     total_pixel_matrix_rows: int
     frames_copied: int
+    frames_stitched: int
     frames_retiled: int
     frames_blank: int
     frames_truncated: int

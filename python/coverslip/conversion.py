@@ -45,6 +45,8 @@ class FrameCounts:
 
     copied: int
     """The bytes of tiles as they are."""
+    stitched: int
+    """Joined of the restart intervals of a larger picture, their bytes as they are."""
     retiled: int
     """Cut from a larger picture, coefficients as they are."""
     blank: int
@@ -93,6 +95,7 @@ class _Planned:
     number: int
     level: Level
     frame_format: FrameFormat
+    route: RouteKind
     frames: PlannedFrames
     spec: InstanceSpec
 
@@ -277,7 +280,14 @@ def _planned(
         frame_format=frame_format,
         compression_ratio=uncompressed / plan.frame_bytes,
     )
-    return _Planned(number=number, level=level, frame_format=frame_format, frames=frames, spec=spec)
+    return _Planned(
+        number=number,
+        level=level,
+        frame_format=frame_format,
+        route=route.kind,
+        frames=frames,
+        spec=spec,
+    )
 
 
 def _write(
@@ -303,10 +313,11 @@ def _write(
         frames = _report(on_progress, "verify", item.number, item.plan.frame_count)
         with at_level(item.number):
             sha256 = read_back(item.frames.source, item.plan, path, on_progress=frames).sha256
-    is_cut = item.frames.spool is not None
+    made = {kind: item.plan.copied if item.route is kind else 0 for kind in RouteKind}
     counts = FrameCounts(
-        copied=0 if is_cut else item.plan.copied,
-        retiled=item.plan.copied if is_cut else 0,
+        copied=made[RouteKind.COPY],
+        stitched=made[RouteKind.STITCH],
+        retiled=made[RouteKind.RETILE],
         blank=item.plan.blank,
         truncated=item.plan.truncated,
     )
@@ -376,6 +387,7 @@ def _certificate(
             total_pixel_matrix_columns=item.spec.total_pixel_matrix_columns,
             total_pixel_matrix_rows=item.spec.total_pixel_matrix_rows,
             frames_copied=instance.frames.copied,
+            frames_stitched=instance.frames.stitched,
             frames_retiled=instance.frames.retiled,
             frames_blank=instance.frames.blank,
             frames_truncated=instance.frames.truncated,
@@ -398,6 +410,7 @@ def _certificate(
 def _total(counts: list[FrameCounts]) -> FrameCounts:
     return FrameCounts(
         copied=sum(count.copied for count in counts),
+        stitched=sum(count.stitched for count in counts),
         retiled=sum(count.retiled for count in counts),
         blank=sum(count.blank for count in counts),
         truncated=sum(count.truncated for count in counts),

@@ -231,6 +231,7 @@ class RouteKind(StrEnum):
     """What happens to the tiles of a level."""
 
     COPY = "copy"
+    STITCH = "stitch"
     RETILE = "retile"
     REFUSE = "refuse"
 

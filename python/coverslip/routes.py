@@ -75,7 +75,11 @@ def decide(
         if isinstance(level.picture, Picture):
             picture = core_picture(level, level.picture, private_ranges)
             whole = _PictureSample(source, level, level.picture)
-            return _retile_route(_core.inspect_picture(source, picture), whole, declared_colour)
+            facts_of_whole = _core.inspect_picture(source, picture)
+            route = _retile_route(facts_of_whole, whole, declared_colour)
+            if facts_of_whole.stitches(level.image_width, level.tile_width):
+                return _stitched(route)
+            return route
         if isinstance(level.picture, Strips):
             strips = _StripSample(source, level, level.picture)
             return _retile_route(strips.facts(), strips, declared_colour)
@@ -262,6 +266,15 @@ def _retile_route(
         _jpeg_route(facts, sample, declared_colour),
         kind=RouteKind.RETILE,
         reason=f"the level is {sample.what}; coefficients are cut into frames",
+    )
+
+
+def _stitched(route: Route) -> Route:
+    """Return the route of a level whose frames are whole restart intervals of its JPEG."""
+    return replace(
+        route,
+        kind=RouteKind.STITCH,
+        reason="the level is one baseline JPEG; its restart intervals are joined into frames",
     )
 
 

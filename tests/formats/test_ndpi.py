@@ -71,6 +71,20 @@ def test_no_spool_is_left_and_frames_are_counted_as_cut(tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == [result.study_path.name]
 
 
+@pytest.mark.parametrize(
+    ("blocks", "kinds"),
+    [
+        (4, ["stitch", "stitch", "retile"]),
+        (140, ["retile", "retile", "retile"]),
+        (None, ["retile", "retile", "retile"]),
+    ],
+)
+def test_levels_whose_intervals_fit_the_frames_are_stitched(blocks, kinds, tmp_path):
+    """The last level is 560 pixels wide, 70 MCUs of 4:4:4."""
+    slide = build_ndpi(tmp_path, 8, restart_blocks=blocks)
+    assert [str(route.kind) for route in coverslip.open(slide.path).routes()] == kinds
+
+
 def test_a_picture_that_is_not_whole_leaves_nothing(tmp_path):
     slide = build_ndpi(tmp_path, 7, restart_blocks=77)
     data = bytearray(slide.path.read_bytes())

@@ -196,7 +196,7 @@ def test_certificate_is_valid_and_counts_every_frame(converted):
 
     certificate = json.loads(converted.result.certificate_path.read_text())
     jsonschema.validate(certificate, certificate_schema())
-    for kind in ("copied", "retiled"):
+    for kind in ("copied", "stitched", "retiled"):
         counted = sum(instance[f"frames_{kind}"] for instance in certificate["instances"])
         assert counted == getattr(converted.result.frames, kind)
     assert certificate["checks"]["read_back"] == "passed"

@@ -50,6 +50,8 @@ FORMATS: dict[str, Builder] = {
     "ndpi-420-sof-zero": partial(build_ndpi, subsampling="4:2:0", sof_zero=True),
     "ndpi-wrong-starts-optimised": partial(build_ndpi, starts="wrong", optimised=True),
     "ndpi-no-starts": partial(build_ndpi, starts="absent", subsampling="4:2:2", jfif=False),
+    "ndpi-stitched": partial(build_ndpi, restart_blocks=4),
+    "ndpi-stitched-420": partial(build_ndpi, restart_blocks=1, subsampling="4:2:0"),
     "ndpi-without-restarts": partial(build_ndpi, restart=None),
     "ndpi-small-without-restarts": partial(build_ndpi, small_without_restart=True, suffix=".tif"),
     "ndpi-interval-across-rows": partial(build_ndpi, restart_blocks=77),

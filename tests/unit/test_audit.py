@@ -54,6 +54,7 @@ def arguments():
             total_pixel_matrix_columns=100,
             total_pixel_matrix_rows=80,
             frames_copied=3,
+            frames_stitched=0,
             frames_retiled=0,
             frames_blank=1,
             frames_truncated=0,

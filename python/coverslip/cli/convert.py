@@ -42,10 +42,12 @@ def _report(result: Result, out: Path) -> None:
     frames = result.frames
     lines = [
         f"wrote {len(result.instances)} instances with "
-        f"{frames.copied + frames.retiled + frames.blank} frames, "
+        f"{sum((frames.copied, frames.stitched, frames.retiled, frames.blank))} frames, "
         f"{sum(i.byte_count for i in result.instances) / 1e6:.1f} MB",
         f"  copied untouched: {frames.copied}",
     ]
+    if frames.stitched:
+        lines.append(f"  stitched of restart intervals, bytes untouched: {frames.stitched}")
     if frames.retiled:
         lines.append(f"  cut from larger pictures, coefficients untouched: {frames.retiled}")
     if frames.blank:

@@ -172,6 +172,16 @@ impl Facts {
         }
     }
 
+    /// Whether frames of a width are whole restart intervals of a picture of a width, in each row
+    /// of MCUs: then they can be stitched of its bytes.
+    #[must_use]
+    pub fn stitches(&self, columns: u32, frame_columns: u32) -> bool {
+        let interval = u32::from(self.restart_interval);
+        let (across, _) = self.mcus(columns, 1);
+        let (frame_across, _) = self.mcus(frame_columns, 1);
+        interval > 0 && across.is_multiple_of(interval) && frame_across.is_multiple_of(interval)
+    }
+
     /// Largest sampling factors, horizontal and vertical.
     fn sampling(&self) -> (u32, u32) {
         // A scan of one component is never interleaved: its MCU is one block (T.81 A.2.2).

@@ -2,7 +2,8 @@
 //!
 //! A picture of a whole level is walked code by code. Between two places where it is cut, all
 //! bits are moved as they are; only the DC differences at the cuts are coded again (T.81 F.1.2.1).
-//! Nothing is decoded to pixels, and the quantisation stays.
+//! Nothing is decoded to pixels, and the quantisation stays. Where frames are whole restart
+//! intervals, not even codes are looked at (route `stitch`).
 //!
 //! The frames go into a spool file as stand-alone streams, and from there, as any tiles, into an
 //! instance: their lengths are known only when they are there.
@@ -10,6 +11,7 @@
 mod groups;
 mod prove;
 mod rows;
+mod stitch;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -27,7 +29,7 @@ use crate::tiles::{self, ByteRange};
 use crate::watch::Watch;
 use groups::for_each_group;
 pub use prove::prove_retiled;
-use rows::{Rows, Visit};
+use rows::{Rows, Visit, Walk};
 
 /// One JPEG stream that holds a whole picture.
 #[derive(Debug, Clone)]
@@ -107,27 +109,37 @@ pub fn retile(
     let tables = recipe.tables_for(&header).map_err(in_picture)?;
     let pen_tables = PenTables::new(&header.facts.components, &tables).map_err(in_picture)?;
     let out_tables = pen_tables.tables(&tables);
+    // Frames that are whole restart intervals need no code to be looked at.
+    let is_stitched = header
+        .facts
+        .stitches(picture.columns, recipe.columns.into());
     let cutter = Cutter {
         scan: Scan::new(&header.facts, &tables),
         pen: Pen::new(&header.facts, &out_tables).map_err(in_picture)?,
-        header: recipe
-            .header_with_interval(&header, &out_tables, 0)
-            .map_err(in_picture)?,
+        header: if is_stitched {
+            recipe.header_with(&header, &tables)
+        } else {
+            recipe.header_with_interval(&header, &out_tables, 0)
+        }
+        .map_err(in_picture)?,
         spool: Mutex::new(Spool {
             file: spool,
             len: spool.metadata()?.len(),
         }),
     };
     let starts = rows.starts(source, picture)?;
+    let blank = is_stitched.then(|| stitch::blank_interval(&rows, &cutter.pen));
     let ranges = for_each_group(rows.groups(), watch, |group, done| {
         let bytes = starts.read(source, group, limits)?;
         let mut walk = rows.walk(group, &bytes);
         let mut ranges = Vec::new();
         while !walk.is_done() {
-            let mut row = cutter.row(&rows);
-            walk.frame_row(&mut row).map_err(in_picture)?;
-            for data in row.frames {
-                ranges.push(cutter.spool(data)?);
+            let frames = match &blank {
+                Some(blank) => stitch::row(&rows, &mut walk, blank).map_err(in_picture)?,
+                None => cutter.row(&rows, &mut walk).map_err(in_picture)?,
+            };
+            for data in frames {
+                ranges.push(cutter.spool(&data)?);
                 done.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -165,18 +177,19 @@ struct Cutter<'a> {
 }
 
 impl Cutter<'_> {
-    fn row(&self, rows: &Rows) -> Row<'_> {
-        Row {
+    /// Cuts the next row of frames; returns their entropy-coded data.
+    fn row(&self, rows: &Rows, walk: &mut Walk<'_>) -> Result<Vec<Vec<u8>>, StreamError> {
+        let mut row = Row {
             scan: &self.scan,
             pen: &self.pen,
             frames: (0..rows.columns()).map(|_| FrameData::default()).collect(),
-        }
+        };
+        walk.frame_row(&mut row)?;
+        Ok(row.frames.into_iter().map(FrameData::finish).collect())
     }
 
-    fn spool(&self, data: FrameData) -> Result<ByteRange, Error> {
-        let mut frame = self.header.clone();
-        frame.extend(data.finish());
-        frame.extend(jpeg::EOI);
+    fn spool(&self, data: &[u8]) -> Result<ByteRange, Error> {
+        let frame = [&self.header, data, &jpeg::EOI].concat();
         let mut spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
         spool.append(&frame)
     }

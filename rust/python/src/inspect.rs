@@ -7,17 +7,35 @@ use pyo3::types::PyBytes;
 use crate::copy::Source;
 use crate::errors::into_py_err;
 
-#[pyclass(frozen, get_all, module = "coverslip._core")]
+#[pyclass(frozen, module = "coverslip._core")]
 pub(crate) struct JpegFacts {
+    #[pyo3(get)]
     sof: u8,
+    #[pyo3(get)]
     precision: u8,
+    #[pyo3(get)]
     rows: u16,
+    #[pyo3(get)]
     columns: u16,
+    #[pyo3(get)]
     component_ids: Vec<u8>,
+    #[pyo3(get)]
     sampling: Vec<(u8, u8)>,
+    #[pyo3(get)]
     jfif: bool,
+    #[pyo3(get)]
     adobe_transform: Option<u8>,
+    #[pyo3(get)]
     restart_interval: u16,
+    facts: jpeg::Facts,
+}
+
+#[pymethods]
+impl JpegFacts {
+    /// Whether frames of a width are whole restart intervals of a picture of a width.
+    fn stitches(&self, width: u32, frame_width: u32) -> bool {
+        self.facts.stitches(width, frame_width)
+    }
 }
 
 impl From<&jpeg::Facts> for JpegFacts {
@@ -36,6 +54,7 @@ impl From<&jpeg::Facts> for JpegFacts {
             jfif: facts.jfif,
             adobe_transform: facts.adobe_transform,
             restart_interval: facts.restart_interval,
+            facts: facts.clone(),
         }
     }
 }

@@ -6,8 +6,8 @@ use super::groups::for_each_group;
 use super::rows::{Rows, Visit};
 use super::{Picture, in_picture, read_header};
 use crate::error::{Error, StreamError};
-use crate::jpeg::bits::{Bits, split_interval};
-use crate::jpeg::coefficients::BlockDecoder;
+use crate::jpeg::bits::{Bits, is_restart, split_interval};
+use crate::jpeg::coefficients::{BlockDecoder, Coefficients};
 use crate::jpeg::mcu::Position;
 use crate::jpeg::{self, Recipe, Tables, malformed, marker};
 use crate::limits::Limits;
@@ -17,7 +17,8 @@ use crate::watch::Watch;
 
 /// Decodes picture and frames symbol by symbol and compares their coefficients.
 ///
-/// `frames` are the ranges in `spool` that [`super::retile`] returned for the same arguments.
+/// `frames` are the ranges in `spool` that [`super::retile`] returned for the same arguments, or
+/// those of the frames of an instance.
 /// `watch` counts frames.
 ///
 /// # Errors
@@ -47,13 +48,19 @@ pub fn prove_retiled(
                 decoder: &decoder,
                 quantisation: used_steps(&header.facts, &tables),
                 frames: Vec::new(),
+                differs: None,
             };
             for range in ranges.take(rows.columns()) {
                 row.frames.push(Frame::read(spool, *range, limits)?);
             }
-            walk.frame_row(&mut row).map_err(|error| Error::Verify {
-                what: format!("the row of frames that begins with frame {at}: {error}"),
-            })?;
+            walk.frame_row(&mut row)
+                .map_err(|error| match row.differs {
+                    Some(what) => Error::Verify {
+                        what: format!("the row of frames that begins with frame {at}: {what}"),
+                    },
+                    // Stitched bytes may be damaged in the picture already.
+                    None => in_picture(error),
+                })?;
             at = at.saturating_add(rows.columns());
             done.fetch_add(
                 u64::try_from(rows.columns()).unwrap_or(0),
@@ -76,6 +83,12 @@ fn used_steps(facts: &jpeg::Facts, tables: &Tables<'_>) -> Vec<Vec<u8>> {
 struct Frame {
     decoder: BlockDecoder,
     quantisation: Vec<Vec<u8>>,
+    bytes: Vec<u8>,
+    /// Where the next restart interval begins; behind the end marker there is none.
+    next: Option<usize>,
+    /// MCUs of an interval, and how many of the current one are left.
+    interval: u32,
+    left: u32,
     bits: Bits,
     position: Position,
 }
@@ -92,19 +105,47 @@ impl Frame {
         let mut bytes = vec![0; usize::try_from(range.byte_count).unwrap_or(0)];
         spool.read_exact_at(&mut bytes, range.offset)?;
         let header = jpeg::parse_header(&bytes).map_err(in_picture)?;
-        let tables = header.tables;
-        let data = split_interval(bytes.get(header.len..).unwrap_or_default());
-        if !matches!(data.next, Some((marker::EOI, []))) {
-            return Err(in_picture(malformed("a frame without its end marker", 0)));
-        }
-        let mut bits = Bits::default();
-        bits.fill(data.data);
+        let interval = match u32::from(header.facts.restart_interval) {
+            0 => u32::MAX,
+            some => some,
+        };
         Ok(Self {
-            decoder: BlockDecoder::new(&header.facts, &tables),
-            quantisation: used_steps(&header.facts, &tables),
-            bits,
+            decoder: BlockDecoder::new(&header.facts, &header.tables),
+            quantisation: used_steps(&header.facts, &header.tables),
+            next: Some(header.len),
+            interval,
+            left: 0,
+            bits: Bits::default(),
             position: Position::default(),
+            bytes,
         })
+    }
+
+    /// Goes on to the next MCU, into the next restart interval if need be.
+    fn begin_mcu(&mut self) -> Result<(), StreamError> {
+        if self.left == 0 {
+            let start = self
+                .next
+                .ok_or(malformed("a frame that ends too soon", 0))?;
+            let part = split_interval(self.bytes.get(start..).unwrap_or_default());
+            self.next = match part.next {
+                Some((code, behind)) if is_restart(code) => {
+                    Some(self.bytes.len().saturating_sub(behind.len()))
+                }
+                // An instance pads a frame to even length.
+                Some((marker::EOI, [] | [0])) => None,
+                _ => return Err(malformed("a frame without its end marker", 0)),
+            };
+            self.bits.fill(part.data);
+            self.position = Position::default();
+            self.left = self.interval;
+        }
+        self.left = self.left.saturating_sub(1);
+        Ok(())
+    }
+
+    fn block(&mut self, index: usize) -> Result<Coefficients, StreamError> {
+        self.decoder.block(index, &self.bits, &mut self.position)
     }
 }
 
@@ -113,12 +154,49 @@ struct ProvedRow<'a> {
     decoder: &'a BlockDecoder,
     quantisation: Vec<Vec<u8>>,
     frames: Vec<Frame>,
+    /// In what a frame differs from the picture.
+    differs: Option<&'static str>,
 }
 
 impl ProvedRow<'_> {
-    fn frame(&mut self, column: usize) -> Result<&mut Frame, StreamError> {
-        let frame = self.frames.get_mut(column);
-        frame.ok_or(malformed("a frame that is missing", 0))
+    /// Compares MCUs of a frame with blocks that `expected` gives, `None` for padding.
+    fn compare(
+        &mut self,
+        column: usize,
+        mcus: u32,
+        mut expected: impl FnMut(usize) -> Result<Option<Coefficients>, StreamError>,
+    ) -> Result<(), StreamError> {
+        let mut differ = |what| {
+            self.differs = Some(what);
+            Err(malformed(what, 0))
+        };
+        let Some(frame) = self.frames.get_mut(column) else {
+            return differ("a frame that is missing");
+        };
+        if frame.quantisation != self.quantisation {
+            return differ("a frame with other quantisation");
+        }
+        for _ in 0..mcus {
+            if frame.begin_mcu().is_err() {
+                return differ("a frame that ends too soon");
+            }
+            for block in 0..self.decoder.blocks() {
+                let theirs = expected(block)?;
+                let Ok(own) = frame.block(block) else {
+                    return differ("a frame that cannot be decoded");
+                };
+                match theirs {
+                    Some(theirs) if theirs != own => {
+                        return differ("a block with other coefficients");
+                    }
+                    None if own.iter().skip(1).any(|&coefficient| coefficient != 0) => {
+                        return differ("padding that is a picture");
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -131,41 +209,12 @@ impl Visit for ProvedRow<'_> {
         mcus: u32,
     ) -> Result<(), StreamError> {
         let decoder = self.decoder;
-        let is_alike = self
-            .frames
-            .get(column)
-            .is_some_and(|frame| frame.quantisation == self.quantisation);
-        if !is_alike {
-            return Err(malformed("a frame with other quantisation", 0));
-        }
-        let frame = self.frame(column)?;
-        for _ in 0..mcus {
-            for block in 0..decoder.blocks() {
-                let theirs = decoder.block(block, bits, position)?;
-                let own = frame
-                    .decoder
-                    .block(block, &frame.bits, &mut frame.position)?;
-                if own != theirs {
-                    return Err(malformed("a block with other coefficients", 0));
-                }
-            }
-        }
-        Ok(())
+        self.compare(column, mcus, |block| {
+            decoder.block(block, bits, position).map(Some)
+        })
     }
 
     fn pad(&mut self, column: usize, mcus: u32) -> Result<(), StreamError> {
-        let blocks = self.decoder.blocks();
-        let frame = self.frame(column)?;
-        for _ in 0..mcus {
-            for block in 0..blocks {
-                let own = frame
-                    .decoder
-                    .block(block, &frame.bits, &mut frame.position)?;
-                if own.iter().skip(1).any(|&coefficient| coefficient != 0) {
-                    return Err(malformed("padding that is a picture", 0));
-                }
-            }
-        }
-        Ok(())
+        self.compare(column, mcus, |_| Ok(None))
     }
 }

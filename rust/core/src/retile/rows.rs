@@ -72,6 +72,41 @@ impl Rows {
         self.down.div_ceil(self.frame_down)
     }
 
+    /// MCU rows of the picture in a row of frames.
+    fn present_rows(&self, frame_row: u32) -> u32 {
+        let first = frame_row.saturating_mul(self.frame_down);
+        self.down.saturating_sub(first).min(self.frame_down)
+    }
+
+    /// Restart intervals in a row of MCUs, where they are whole.
+    fn intervals_in_row(&self) -> u32 {
+        self.across.checked_div(self.interval).unwrap_or(0)
+    }
+
+    /// Restart intervals in a row of MCUs of a frame, where they are whole.
+    fn intervals_in_frame_row(&self) -> u32 {
+        self.frame_across.checked_div(self.interval).unwrap_or(0)
+    }
+
+    /// Restart intervals of a frame across and down, where they are whole.
+    pub(super) fn intervals(&self) -> (u32, u32) {
+        (self.intervals_in_frame_row(), self.frame_down)
+    }
+
+    /// MCUs of a restart interval.
+    pub(super) fn mcus_in_interval(&self) -> u32 {
+        self.interval
+    }
+
+    /// Restart intervals of a column of frames that the picture has in a row of MCUs.
+    pub(super) fn present_intervals(&self, column: usize) -> u32 {
+        let each = self.intervals_in_frame_row();
+        let before = u32::try_from(column)
+            .unwrap_or(u32::MAX)
+            .saturating_mul(each);
+        self.intervals_in_row().saturating_sub(before).min(each)
+    }
+
     /// Frames in a row.
     pub(super) fn columns(&self) -> usize {
         usize::try_from(self.frames_across()).unwrap_or(usize::MAX)
@@ -280,7 +315,7 @@ pub(super) trait Visit {
     fn pad(&mut self, column: usize, mcus: u32) -> Result<(), StreamError>;
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     /// Whether every row of frames of the group was gone through.
     pub(super) fn is_done(&self) -> bool {
         self.frame_row >= self.end_row
@@ -289,8 +324,7 @@ impl Walk<'_> {
     /// Goes through the next row of frames.
     pub(super) fn frame_row(&mut self, visit: &mut impl Visit) -> Result<(), StreamError> {
         let rows = self.rows;
-        let first = self.frame_row.saturating_mul(rows.frame_down);
-        let present = rows.down.saturating_sub(first).min(rows.frame_down);
+        let present = self.begin_frame_row();
         for _ in 0..present {
             self.row(visit)?;
         }
@@ -298,7 +332,6 @@ impl Walk<'_> {
         for column in 0..rows.columns() {
             visit.pad(column, missing.saturating_mul(rows.frame_across))?;
         }
-        self.frame_row = self.frame_row.saturating_add(1);
         Ok(())
     }
 
@@ -323,7 +356,23 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// MCU rows of the picture in the next row of frames, which is gone through somewhere else.
+    pub(super) fn begin_frame_row(&mut self) -> u32 {
+        let present = self.rows.present_rows(self.frame_row);
+        self.frame_row = self.frame_row.saturating_add(1);
+        present
+    }
+
     fn next_interval(&mut self) -> Result<(), StreamError> {
+        let data = self.next_data()?;
+        self.bits.fill(data);
+        self.position = Position::default();
+        self.left = self.rows.interval;
+        Ok(())
+    }
+
+    /// The bytes of the next restart interval.
+    pub(super) fn next_data(&mut self) -> Result<&'a [u8], StreamError> {
         let rest = self.rest.ok_or(malformed(
             "fewer restart intervals than the picture needs",
             0,
@@ -342,9 +391,6 @@ impl Walk<'_> {
             Some((marker::DNL, _)) => return Err(StreamError::Unsupported("a DNL segment")),
             Some(_) => return Err(malformed("a marker inside entropy-coded data", 0)),
         };
-        self.bits.fill(interval.data);
-        self.position = Position::default();
-        self.left = self.rows.interval;
-        Ok(())
+        Ok(interval.data)
     }
 }

@@ -164,6 +164,9 @@ class _Check:
         for name, value in files.attributes_of(entry.path).items():
             data = _encoded(name) + b"\n" + value
             self._hits(entry, "extended attributes", self.scanner.scan_bytes(data))
+        if entry.path.is_symlink():
+            target = _encoded(str(entry.path.readlink()))
+            self._hits(entry, "link", self.scanner.scan_bytes(target))
         if entry.path.is_symlink() or not (entry.is_folder or entry.path.is_file()):
             return True
         if entry.is_folder:

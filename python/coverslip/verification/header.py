@@ -2,9 +2,11 @@
 
 import re
 import struct
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import pydicom
 from pydicom.datadict import dictionary_VR, keyword_for_tag
@@ -13,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.tag import BaseTag
 
+from coverslip.verification import order
 from coverslip.verification.attributes import (
     DUMMY_TIMES,
     EMPTY,
@@ -100,30 +103,41 @@ def read(path: Path) -> Header:
         If it cannot be read at all.
     """
     try:
-        with path.open("rb") as file:
-            dataset = pydicom.dcmread(file, stop_before_pixels=True)
-            pixel_data_offset = file.tell()
-            file.seek(0)
-            data = file.read(pixel_data_offset)
-        problems = (*_meta(dataset, data), *_dataset(dataset, ()), *_whole(dataset))
-        extended = None
-        if "ExtendedOffsetTable" in dataset:
-            extended = (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
-        profile = _profile(dataset)
-        return Header(
-            dataset=dataset,
-            pixel_data_offset=pixel_data_offset,
-            extended_offset_table=extended,
-            numbers=sorted(_numbers(data, extended, profile)),
-            elements=tuple(_elements(dataset)),
-            problems=(*problems, *_icc(profile)),
-        )
+        with path.open("rb") as file, warnings.catch_warnings():
+            # What pydicom warns of is looked for here as well, and it would quote values.
+            warnings.simplefilter("ignore")
+            return _read(file)
     except (OSError, KeyboardInterrupt, MemoryError):
         raise
     except InvalidDicomError:
         raise UnreadableError("it is not a DICOM file") from None
     except Exception:  # noqa: BLE001 (pydicom raises many kinds, with values in their messages)
         raise UnreadableError("its header cannot be read") from None
+
+
+def _read(file: BinaryIO) -> Header:
+    dataset = pydicom.dcmread(file, stop_before_pixels=True)
+    pixel_data_offset = file.tell()
+    file.seek(0)
+    data = file.read(pixel_data_offset)
+    problems = (
+        *order.problems_of(data),
+        *_meta(dataset, data),
+        *_dataset(dataset, ()),
+        *_whole(dataset),
+    )
+    extended = None
+    if "ExtendedOffsetTable" in dataset:
+        extended = (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
+    profile = _profile(dataset)
+    return Header(
+        dataset=dataset,
+        pixel_data_offset=pixel_data_offset,
+        extended_offset_table=extended,
+        numbers=sorted(_numbers(data, extended, profile)),
+        elements=tuple(_elements(dataset)),
+        problems=(*problems, *_icc(profile)),
+    )
 
 
 def _elements(dataset: Dataset) -> Iterator[tuple[int, str]]:

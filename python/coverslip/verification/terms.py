@@ -67,7 +67,7 @@ def terms_of(texts: Iterable[Text], public: PublicWords) -> Terms:
     found: dict[str, Term] = {}
     days: set[date] = set()
     notes: list[str] = []
-    for text in texts:
+    for text in dict.fromkeys(texts):  # tiles repeat theirs
         spellings = set()
         for value in _readings(text.value):
             days_here = dates_in(value) - _DUMMIES

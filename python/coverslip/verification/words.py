@@ -52,7 +52,7 @@ class PublicWords:
 
     def hold(self, text: str) -> bool:
         """Return whether a text is a part of a public word, as Bright is of brightfield."""
-        return text.casefold() in self._joined
+        return text.isalnum() and not text.isdecimal() and text.casefold() in self._joined
 
 
 def _is_measure(text: str) -> bool:

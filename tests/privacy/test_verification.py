@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pydicom
 import pytest
 
 import coverslip
@@ -83,7 +84,7 @@ def test_there_are_enough_sites_and_encodings():
 
 
 @pytest.mark.parametrize("site", ALL_SITES)
-def test_a_term_is_found_at_every_site_in_every_encoding(site, copied):
+def test_a_term_is_found_at_every_site_in_every_encoding(site, copied, caplog):
     copy, terms = copied
     codec, plant = ALL_SITES[site]
     missed = []
@@ -99,6 +100,7 @@ def test_a_term_is_found_at_every_site_in_every_encoding(site, copied):
         text = json.dumps(report.to_dict()) + "".join(map(str, report.found))
         assert NAME.lower() not in text.lower()
     assert missed == []
+    assert caplog.text == ""
 
 
 MAY_HOLD_ANYTHING = {
@@ -169,7 +171,7 @@ def test_a_conversion_that_leaks_fails_and_leaves_nothing(tmp_path, monkeypatch)
         real(path, certificate | {"residual_risk": slide.path.stem})
 
     monkeypatch.setattr(conversion.audit, "write_certificate", leaking)
-    with pytest.raises(VerificationError, match="a file name of the source, as text") as failed:
+    with pytest.raises(VerificationError, match=r"term \d+ \(file name\), as text") as failed:
         coverslip.convert(slide.path, tmp_path / "out")
     assert slide.path.stem not in str(failed.value)
     assert not (tmp_path / "out").exists()
@@ -197,6 +199,25 @@ def test_the_command_tells_by_its_status(copied, tmp_path):
     assert done.returncode == 1
     assert "preamble" in done.stdout
     assert NAME not in done.stdout + done.stderr
+
+
+def test_what_cannot_be_checked_at_all_is_status_4(copied, tmp_path):
+    copy, terms = copied
+    study = copy("jpeg", "out")
+    for arguments in ([tmp_path / "nothing"], [study, "--source", terms]):
+        done = run(*arguments)
+        assert done.returncode == 4
+        assert done.stderr.startswith("error: ")
+        assert str(tmp_path) not in done.stderr
+
+
+def test_a_number_that_is_the_size_of_the_picture_is_no_alarm(tmp_path):
+    slide = build_svs(tmp_path, levels=1)
+    result = coverslip.convert(slide.path, tmp_path / "out")
+    dataset = pydicom.dcmread(result.instances[0].path, stop_before_pixels=True)
+    offset = dataset.TotalPixelMatrixOriginSequence[0].XOffsetInSlideCoordinateSystem
+    (tmp_path / "terms.txt").write_text(str(offset).split(".")[1])
+    assert coverslip.verify(tmp_path / "out", terms=tmp_path / "terms.txt").found == ()
 
 
 def test_a_file_that_pydicom_cannot_read_is_told(copied):

@@ -4,8 +4,10 @@ import json
 import sys
 from pathlib import Path
 
+from coverslip.cli import say_error
+from coverslip.errors import CoverslipError
 from coverslip.verification.check import verify
-from coverslip.verification.report import VerifyReport
+from coverslip.verification.report import EXIT_UNCHECKED, VerifyReport
 
 _SHOWN = 20
 """More lines than anyone reads; the JSON has them all."""
@@ -13,7 +15,11 @@ _SHOWN = 20
 
 def run(out: Path, *, source: Path | None, terms: Path | None, as_json: bool) -> int:
     """Check finished files and say what was found; return the exit status."""
-    report = verify(out, source, terms)
+    try:
+        report = verify(out, source, terms)
+    except (CoverslipError, OSError) as error:
+        say_error(error)
+        return EXIT_UNCHECKED
     if as_json:
         sys.stdout.write(json.dumps(report.to_dict(), indent=2) + "\n")
     else:

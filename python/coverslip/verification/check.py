@@ -24,6 +24,7 @@ from coverslip.verification.terms import Terms
 
 OnProgress = Callable[[int], object]
 
+_LEVEL_SIZE = ("TotalPixelMatrixColumns", "TotalPixelMatrixRows", "Columns", "Rows")
 _CERTIFICATE = ".certificate.json"
 _MAX_CERTIFICATE_BYTES = 64 << 20
 _OUT_OF_SCOPE = (
@@ -73,6 +74,7 @@ def verify(
         terms=terms_of_slide(slide, listed), slide=slide, tiles=tiles, source=times,
         on_progress=on_progress,
     )  # fmt: skip
+    check.unchecked.extend(check.terms.notes)
     check.folder(root.absolute())
     if check.file_count == 0:
         raise VerificationError("there is no file to check")
@@ -129,7 +131,6 @@ class _Check:
     studies: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.unchecked.extend(self.terms.notes)
         self.scanner = _core.Scanner([(t.spelling, t.whole_word) for t in self.terms.terms])
 
     def report(self, out_of_scope: tuple[str, ...]) -> VerifyReport:
@@ -196,7 +197,7 @@ class _Check:
             self._found(entry, [("(0008,0018)", "another file has the same SOP Instance UID")])
         self.instances[uids[2]] = entry.path
         self.studies.add(uids[0])
-        self.numbers |= {str(value) for value in _sizes(instance)}
+        self.numbers |= instance.sizes
         report = self.scanner.check_instance(
             entry.path,
             instance.pixel_data_offset,
@@ -301,7 +302,7 @@ class _Check:
             where = place or f"byte {hit.offset}"
             if place is None and instance is not None:
                 where = f"{instance.place_of(hit.offset)}, byte {hit.offset}"
-            what = f"term {hit.term + 1}, a {term.kind} of the source"
+            what = f"term {hit.term + 1} ({term.kind})"
             self.found.append(Survivor(file=shown, place=where, what=what, encoding=hit.encoding))
 
     def _shown(self, entry: Entry) -> str:
@@ -309,14 +310,6 @@ class _Check:
         if self.scanner.scan_bytes(_encoded(entry.relative)):
             return "a file with a name that identifies"
         return entry.shown
-
-
-_LEVEL_SIZE = ("TotalPixelMatrixColumns", "TotalPixelMatrixRows", "Columns", "Rows")
-
-
-def _sizes(instance: header.Header) -> Iterator[int]:
-    for keyword in (*_LEVEL_SIZE, "NumberOfFrames"):
-        yield int(instance.dataset.get(keyword, 0) or 0)
 
 
 def _encoded(name: str) -> bytes:

@@ -1,9 +1,12 @@
 """What stands before the frames of an instance, element by element."""
 
+import logging
 import re
 import struct
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -56,6 +59,9 @@ _ICC_TAGS = re.compile(_ICC_NUMBERS.pattern + rb"|[rgb]XYZ|wtpt|bkpt|chad|desc|c
 _ICC_TEXT_BYTES = 200
 """More than a neutral description or copyright takes."""
 
+_SIZES = ("TotalPixelMatrixColumns", "TotalPixelMatrixRows", "Columns", "Rows", "NumberOfFrames")
+_quiet: ContextVar[bool] = ContextVar("coverslip_verifies_header", default=False)
+
 Problem = tuple[str, str]
 """Place and what is wrong there."""
 
@@ -69,6 +75,9 @@ class Header:
     extended_offset_table: tuple[bytes, bytes] | None = field(repr=False)
     numbers: list[tuple[int, int]]
     """Offset and byte count of tables of numbers, sorted."""
+    sizes: frozenset[str]
+    """Sizes and the digits behind the point of measures: a number of the source that is one of
+    them is so by chance, or since it is the size."""
     elements: tuple[tuple[int, str], ...] = field(repr=False)
     """Where the value of each element of the top level begins, and its tag."""
     problems: tuple[Problem, ...]
@@ -103,9 +112,7 @@ def read(path: Path) -> Header:
         If it cannot be read at all.
     """
     try:
-        with path.open("rb") as file, warnings.catch_warnings():
-            # What pydicom warns of is looked for here as well, and it would quote values.
-            warnings.simplefilter("ignore")
+        with path.open("rb") as file, _silence():
             return _read(file)
     except (OSError, KeyboardInterrupt, MemoryError):
         raise
@@ -113,6 +120,27 @@ def read(path: Path) -> Header:
         raise UnreadableError("it is not a DICOM file") from None
     except Exception:  # noqa: BLE001 (pydicom raises many kinds, with values in their messages)
         raise UnreadableError("its header cannot be read") from None
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Hold back what pydicom warns of: it quotes values, and is looked for here as well."""
+    log = logging.getLogger("pydicom")
+    token = _quiet.set(True)
+    quiet = _Silence()
+    log.addFilter(quiet)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.removeFilter(quiet)
+        _quiet.reset(token)
+
+
+class _Silence(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not _quiet.get()
 
 
 def _read(file: BinaryIO) -> Header:
@@ -135,9 +163,22 @@ def _read(file: BinaryIO) -> Header:
         pixel_data_offset=pixel_data_offset,
         extended_offset_table=extended,
         numbers=sorted(_numbers(data, extended, profile)),
+        sizes=frozenset(_sizes(dataset)),
         elements=tuple(_elements(dataset)),
         problems=(*problems, *_icc(profile)),
     )
+
+
+def _sizes(dataset: Dataset) -> Iterator[str]:
+    yield from (str(dataset.get(keyword, 0)) for keyword in _SIZES)
+    measures = [dataset.get("LossyImageCompressionRatio")]
+    for item in dataset.get("TotalPixelMatrixOriginSequence", ()):
+        measures += [item.get(f"{axis}OffsetInSlideCoordinateSystem") for axis in "XY"]
+    for groups in dataset.get("SharedFunctionalGroupsSequence", ()):
+        for item in groups.get("PixelMeasuresSequence", ()):
+            measures.append(item.get("PixelSpacing"))
+    for measure in measures:
+        yield from re.findall(r"(?<=\.)\d+", str(measure))
 
 
 def _elements(dataset: Dataset) -> Iterator[tuple[int, str]]:

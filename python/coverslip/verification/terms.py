@@ -21,6 +21,8 @@ MAX_CHARACTERS = 64
 """A longer text is found by its words, or by its beginning."""
 MAX_TERMS = 20_000
 """As many as the core takes."""
+MAX_TEXT = 4 << 20
+"""Characters that are taken apart in all: a slide that nobody made to be long has far fewer."""
 
 _APART = re.compile(r"[\x00-\x1f|;=<>\"{}\[\]()]+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
@@ -67,8 +69,13 @@ def terms_of(texts: Iterable[Text], public: PublicWords) -> Terms:
     found: dict[str, Term] = {}
     days: set[date] = set()
     notes: list[str] = []
+    left = MAX_TEXT
     for text in dict.fromkeys(texts):  # tiles repeat theirs
         spellings = set()
+        left -= len(text.value)
+        if left < 0:
+            notes.append("the source holds more text than is taken apart")
+            break
         for value in _readings(text.value):
             days_here = dates_in(value) - _DUMMIES
             days |= days_here
@@ -78,7 +85,7 @@ def terms_of(texts: Iterable[Text], public: PublicWords) -> Terms:
             spellings.add(text.value[:MAX_CHARACTERS])
             if len(text.value) < MIN_CHARACTERS:
                 notes.append("a term of the list is shorter than four characters")
-        for spelling in spellings:
+        for spelling in sorted(spellings):
             if len(spelling) >= MIN_CHARACTERS:
                 term = Term(text.kind, spelling, whole_word=public.hold(spelling))
                 found.setdefault(spelling.casefold(), term)
@@ -116,7 +123,7 @@ def _decoded(text: str) -> Iterator[str]:
 
 
 def _spellings(text: str, public: PublicWords) -> Iterator[str]:
-    for phrase in filter(None, (part.strip() for part in _APART.split(text))):
+    for phrase in dict.fromkeys(filter(None, map(str.strip, _APART.split(text)))):
         yield from _phrase(phrase, public)
 
 

@@ -56,6 +56,6 @@ class PublicWords:
 
 
 def _is_measure(text: str) -> bool:
-    digits = sum(character.isdigit() for character in text)
-    has_point = "." in text or "," in text
-    return has_point and digits <= _MEASURE_DIGITS and _MEASURE.fullmatch(text) is not None
+    if ("." not in text and "," not in text) or _MEASURE.fullmatch(text) is None:
+        return False
+    return sum(character.isdigit() for character in text) <= _MEASURE_DIGITS

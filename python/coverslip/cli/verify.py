@@ -29,15 +29,15 @@ def run(out: Path, *, source: Path | None, terms: Path | None, as_json: bool) ->
 
 def _text(report: VerifyReport) -> str:
     lines = [
-        f"checked        {report.files} files with {report.byte_count / 1e6:.1f} MB, "
+        f"checked          {report.files} files with {report.byte_count / 1e6:.1f} MB, "
         f"{report.instances} instances with {report.frames} frames",
-        f"looked for     {report.terms} terms in {len(report.encodings)} encodings, in every byte,"
+        f"looked for       {report.terms} terms in {len(report.encodings)} encodings, in every byte,"
         " name and attribute"
         if report.terms
-        else "looked for     no terms",
+        else "looked for       no terms",
     ]
     if report.frames_equal is not None:
-        lines.append(f"compared       {report.frames_equal} frames are their tiles")
+        lines.append(f"compared         {report.frames_equal} frames are their tiles")
     lines += _list("found", [str(survivor) for survivor in report.found], "nothing")
     lines += _list("could not check", list(report.unchecked), "-")
     lines += _list("not looked at", list(report.out_of_scope), "-")
@@ -50,4 +50,4 @@ def _list(title: str, items: list[str], nothing: str) -> list[str]:
     if len(items) > _SHOWN:
         shown.append(f"and {len(items) - _SHOWN} more")
     titles = [title, *[""] * (len(shown) - 1)]
-    return [f"{name:<15}{item}" for name, item in zip(titles, shown, strict=True)]
+    return [f"{name:<17}{item}" for name, item in zip(titles, shown, strict=True)]

@@ -220,6 +220,17 @@ def test_a_number_that_is_the_size_of_the_picture_is_no_alarm(tmp_path):
     assert coverslip.verify(tmp_path / "out", terms=tmp_path / "terms.txt").found == ()
 
 
+def test_a_name_that_may_identify_is_not_shown(copied):
+    copy, _ = copied
+    study = copy("jpeg", "out")
+    sites.in_file_name(study, b"24001234")
+    (study / "Quillfeather.txt").write_text("x")
+    text = json.dumps(coverslip.verify(study.parent).to_dict())
+    assert "its path is not made of its three UIDs" in text
+    assert "24001234" not in text
+    assert "Quill" not in text
+
+
 def test_a_file_that_pydicom_cannot_read_is_told(copied):
     copy, terms = copied
     study = copy("jpeg", "out")

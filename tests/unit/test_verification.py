@@ -40,6 +40,7 @@ def spellings(text, *, is_exact=False):
         ("Quill%20feather", {"Quill", "feather"}),
         ("UXVpbGxmZWF0aGVyIE90dG9saW5l", {"Quillfeather", "Ottoline"}),
         ("UQB1AGkAbABsAGYAZQBhAHQAaABlAHIA", {"Quillfeather"}),
+        ("Müller", {"Müller", "Mu\u0308ller", "Muller"}),
         ("Li^Wu", {"Li^Wu", "Wu^Li", "Wu, Li", "LiWu"}),
         (str(UUID), {str(UUID.int)}),
     ],

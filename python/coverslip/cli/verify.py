@@ -28,13 +28,14 @@ def run(out: Path, *, source: Path | None, terms: Path | None, as_json: bool) ->
 
 
 def _text(report: VerifyReport) -> str:
+    searched = (
+        f"{report.terms} terms in {len(report.encodings)} encodings, "
+        "in every byte, name and attribute"
+    )
     lines = [
         f"checked          {report.files} files with {report.byte_count / 1e6:.1f} MB, "
         f"{report.instances} instances with {report.frames} frames",
-        f"looked for       {report.terms} terms in {len(report.encodings)} encodings, in every byte,"
-        " name and attribute"
-        if report.terms
-        else "looked for       no terms",
+        f"looked for       {searched if report.terms else 'no terms'}",
     ]
     if report.frames_equal is not None:
         lines.append(f"compared         {report.frames_equal} frames are their tiles")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-_NAME = re.compile(r"[0-9.]{1,64}(\.dcm)?|[A-Z]-[0-9A-Z]{13}\.certificate\.json")
-"""Names that are made of nothing but UIDs and pseudonyms."""
+_NAME = re.compile(r"2\.25\.[0-9]{25,39}(\.dcm)?|[A-Z]-[0-9A-Z]{13}\.certificate\.json")
+"""Names that are made of nothing but random UIDs and pseudonyms; any other may identify."""
 _OF_THE_SYSTEM = ("security.", "system.")
 """Extended attributes that a system sets by itself: access lists and labels."""
 

@@ -5,6 +5,7 @@ import binascii
 import html
 import itertools
 import re
+import unicodedata
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -85,7 +86,7 @@ def terms_of(texts: Iterable[Text], public: PublicWords) -> Terms:
             spellings.add(text.value[:MAX_CHARACTERS])
             if len(text.value) < MIN_CHARACTERS:
                 notes.append("a term of the list is shorter than four characters")
-        for spelling in sorted(spellings):
+        for spelling in sorted(variant for one in spellings for variant in _variants(one)):
             if len(spelling) >= MIN_CHARACTERS:
                 term = Term(text.kind, spelling, whole_word=public.hold(spelling))
                 found.setdefault(spelling.casefold(), term)
@@ -93,6 +94,16 @@ def terms_of(texts: Iterable[Text], public: PublicWords) -> Terms:
         notes.append(f"{len(found) - MAX_TERMS} terms are more than can be looked for")
     chosen = tuple(itertools.islice(found.values(), MAX_TERMS))
     return Terms(terms=chosen, dates=frozenset(days), notes=tuple(dict.fromkeys(notes)))
+
+
+def _variants(spelling: str) -> set[str]:
+    """Return a spelling with its accents in one character, apart, and left out."""
+    if spelling.isascii():
+        return {spelling}
+    apart = unicodedata.normalize("NFD", spelling)
+    bare = "".join(character for character in apart if not unicodedata.combining(character))
+    variants = {spelling, unicodedata.normalize("NFC", spelling), apart, bare}
+    return {variant[:MAX_CHARACTERS] for variant in variants}
 
 
 def _readings(text: str) -> Iterator[str]:

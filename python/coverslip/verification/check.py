@@ -24,7 +24,6 @@ from coverslip.verification.terms import Terms
 
 OnProgress = Callable[[int], object]
 
-_LEVEL_SIZE = ("TotalPixelMatrixColumns", "TotalPixelMatrixRows", "Columns", "Rows")
 _CERTIFICATE = ".certificate.json"
 _MAX_CERTIFICATE_BYTES = 64 << 20
 _OUT_OF_SCOPE = (
@@ -188,15 +187,14 @@ class _Check:
         return True
 
     def _instance(self, entry: Entry, instance: header.Header) -> None:
-        dataset = instance.dataset
         self._found(entry, instance.problems)
-        uids = [str(dataset.get(f"{level}InstanceUID")) for level in ("Study", "Series", "SOP")]
-        if [*entry.path.parts[-3:-1], entry.path.stem] != uids:
+        study, _, uid = instance.uids
+        if (*entry.path.parts[-3:-1], entry.path.stem) != instance.uids:
             self._found(entry, [("name", "its path is not made of its three UIDs")])
-        if uids[2] in self.instances:
+        if uid in self.instances:
             self._found(entry, [("(0008,0018)", "another file has the same SOP Instance UID")])
-        self.instances[uids[2]] = entry.path
-        self.studies.add(uids[0])
+        self.instances[uid] = entry.path
+        self.studies.add(study)
         self.numbers |= instance.sizes
         report = self.scanner.check_instance(
             entry.path,
@@ -209,15 +207,8 @@ class _Check:
         self._found(entry, [("frames", problem) for problem in report.problems])
         self.unchecked.extend(f"{entry.shown}: {what}" for what in report.unchecked)
         if report.frame_count != instance.frame_count:
-            self._found(
-                entry,
-                [
-                    (
-                        "(0028,0008)",
-                        f"it says {instance.frame_count} frames, there are {report.frame_count}",
-                    )
-                ],
-            )
+            what = f"it says {instance.frame_count} frames, there are {report.frame_count}"
+            self._found(entry, [("(0028,0008)", what)])
         self.frames += report.frame_count
         self.frames_equal += report.frames_equal
         self._hits(entry, None, report.hits, instance)
@@ -231,10 +222,9 @@ class _Check:
         if len(self.studies) > 1:
             self.unchecked.append("frames against tiles: the folder holds several studies")
             return None
-        size = tuple(int(instance.dataset.get(keyword, 0)) for keyword in _LEVEL_SIZE)
         for level in self.tiles:
             same = (level.total_columns, level.total_rows, level.columns, level.rows)
-            if size == same and instance.frame_count == len(level.tiles):
+            if instance.level_size == same and instance.frame_count == len(level.tiles):
                 return self.slide.source, level.tiles
         self.unchecked.append(f"{entry.shown}: no level of the slide has its size and tiles")
         return None
@@ -244,9 +234,8 @@ class _Check:
         self._bytes(entry)
         if entry.path.name.endswith(_CERTIFICATE):
             try:
-                self._found(
-                    entry, [("certificate", what) for what in self._certificate(entry.path)]
-                )
+                problems = list(self._certificate(entry.path))
+                self._found(entry, [("certificate", what) for what in problems])
             except NotImplementedError as error:
                 self.unchecked.append(f"{entry.shown}: {error}")
         else:

@@ -59,7 +59,7 @@ _ICC_TAGS = re.compile(_ICC_NUMBERS.pattern + rb"|[rgb]XYZ|wtpt|bkpt|chad|desc|c
 _ICC_TEXT_BYTES = 200
 """More than a neutral description or copyright takes."""
 
-_SIZES = ("TotalPixelMatrixColumns", "TotalPixelMatrixRows", "Columns", "Rows", "NumberOfFrames")
+_LEVEL_SIZE = ("TotalPixelMatrixColumns", "TotalPixelMatrixRows", "Columns", "Rows")
 _quiet: ContextVar[bool] = ContextVar("coverslip_verifies_header", default=False)
 
 Problem = tuple[str, str]
@@ -70,7 +70,12 @@ Problem = tuple[str, str]
 class Header:
     """What pydicom read of an instance, and what is wrong with it."""
 
-    dataset: Dataset = field(repr=False)
+    uids: tuple[str, ...] = field(repr=False)
+    """Of study, series and instance."""
+    frame_count: int
+    """What (0028,0008) says."""
+    level_size: tuple[int, ...]
+    """Columns and rows of the whole picture, then of a frame."""
     pixel_data_offset: int
     extended_offset_table: tuple[bytes, bytes] | None = field(repr=False)
     numbers: list[tuple[int, int]]
@@ -81,11 +86,6 @@ class Header:
     elements: tuple[tuple[int, str], ...] = field(repr=False)
     """Where the value of each element of the top level begins, and its tag."""
     problems: tuple[Problem, ...]
-
-    @property
-    def frame_count(self) -> int:
-        """Return (0028,0008)."""
-        return int(self.dataset.get("NumberOfFrames", 0) or 0)
 
     def place_of(self, offset: int) -> str:
         """Return what stands at an offset of the file."""
@@ -159,7 +159,9 @@ def _read(file: BinaryIO) -> Header:
         extended = (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
     profile = _profile(dataset)
     return Header(
-        dataset=dataset,
+        uids=tuple(str(dataset.get(f"{kind}InstanceUID")) for kind in ("Study", "Series", "SOP")),
+        frame_count=int(dataset.get("NumberOfFrames") or 0),
+        level_size=tuple(int(dataset.get(keyword) or 0) for keyword in _LEVEL_SIZE),
         pixel_data_offset=pixel_data_offset,
         extended_offset_table=extended,
         numbers=sorted(_numbers(data, extended, profile)),
@@ -170,7 +172,7 @@ def _read(file: BinaryIO) -> Header:
 
 
 def _sizes(dataset: Dataset) -> Iterator[str]:
-    yield from (str(dataset.get(keyword, 0)) for keyword in _SIZES)
+    yield from (str(dataset.get(keyword, 0)) for keyword in (*_LEVEL_SIZE, "NumberOfFrames"))
     measures = [dataset.get("LossyImageCompressionRatio")]
     for item in dataset.get("TotalPixelMatrixOriginSequence", ()):
         measures += [item.get(f"{axis}OffsetInSlideCoordinateSystem") for axis in "XY"]

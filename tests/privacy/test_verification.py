@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -262,3 +263,26 @@ def test_noise_as_compressed_data_gives_no_alarm(copied):
         "an instance is not the one that it lists"
     }
     assert report.terms == len(words)
+
+
+def test_any_damage_gives_a_report_and_shows_nothing(copied, caplog):
+    copy, terms = copied
+    chance = random.Random(11)
+    study = copy("jpeg", "out")
+    (certificate,) = study.glob("*.certificate.json")
+    for path in (sites.instance_of(study), certificate):
+        whole = path.read_bytes()
+        for number in range(80):
+            data = bytearray(whole)
+            for _ in range(chance.randint(1, 4)):
+                # Most of it in the header, where every byte means something.
+                place = chance.randrange(min(len(data), 3500 if number % 4 else len(data)))
+                data[place] = chance.choice((0, 0xFF, 0x20, data[place] ^ 1))
+            if number % 5 == 0:
+                del data[chance.randrange(len(data)) :]
+            path.write_bytes(data)
+            report = coverslip.verify(study.parent, terms=terms)
+            # The certificate's sentence may be any; of the instance there is a digest.
+            assert path == certificate or bytes(data) == whole or not report.is_clean
+        path.write_bytes(whole)
+    assert caplog.text == ""

@@ -286,3 +286,28 @@ def test_any_damage_gives_a_report_and_shows_nothing(copied, caplog):
             assert path == certificate or bytes(data) == whole or not report.is_clean
         path.write_bytes(whole)
     assert caplog.text == ""
+
+
+@pytest.fixture
+def large(copied):
+    """Return a study with a file that takes some tenths of a second."""
+    copy, _ = copied
+    study = copy("jpeg", "out")
+    with (study / "large").open("wb") as file:
+        file.truncate(600_000_000)
+    return study
+
+
+def test_progress_stays_within_all_bytes(large):
+    seen = []
+    coverslip.verify(large.parent, on_progress=lambda done, total: seen.append((done, total)))
+    assert seen
+    assert all(0 < done <= total for done, total in seen)
+
+
+def test_what_the_callback_raises_ends_the_check(large):
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        coverslip.verify(large.parent, on_progress=stop)

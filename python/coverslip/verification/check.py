@@ -22,7 +22,8 @@ from coverslip.verification.report import Survivor, VerifyReport
 from coverslip.verification.source import LevelTiles, level_tiles, listed_terms, terms_of_slide
 from coverslip.verification.terms import Terms
 
-OnProgress = Callable[[int], object]
+OnProgress = Callable[[int, int], object]
+"""Called with the bytes that are done and those that there are."""
 
 _CERTIFICATE = ".certificate.json"
 _MAX_CERTIFICATE_BYTES = 64 << 20
@@ -53,7 +54,7 @@ def verify(
     terms
         A text file with more terms, one a line.
     on_progress
-        Called about ten times a second with the bytes of the present file that are done.
+        Called about ten times a second with the bytes that are done and those that there are.
 
     Raises
     ------
@@ -85,7 +86,7 @@ def verify(
     return check.report(tuple(out_of_scope))
 
 
-def require_clean(study: Path, slide: OpenedSlide, on_progress: OnProgress | None = None) -> None:
+def require_clean(study: Path, slide: OpenedSlide) -> None:
     """Raise if anything in a finished study is not as it must be; see `verify`.
 
     The frames were compared with the tiles when they were read back, so that is not repeated.
@@ -95,7 +96,7 @@ def require_clean(study: Path, slide: OpenedSlide, on_progress: OnProgress | Non
     VerificationError
         For the first thing that is found, or that could not be checked.
     """
-    check = _Check(terms=terms_of_slide(slide), hashes=False, on_progress=on_progress)
+    check = _Check(terms=terms_of_slide(slide), hashes=False)
     check.folder(study)
     for survivor in check.found:
         raise VerificationError(
@@ -121,6 +122,8 @@ class _Check:
     unchecked: list[str] = field(default_factory=list)
     file_count: int = 0
     byte_count: int = 0
+    bytes_done: int = 0
+    bytes_in_all: int = 0
     instances: dict[str, Path] = field(default_factory=dict)
     """Paths by SOP Instance UID."""
     frames: int = 0
@@ -151,11 +154,17 @@ class _Check:
         """Check all that is in a folder; instances first, since they tell sizes."""
         try:
             entries = list(files.entries_of(root))
+            self.bytes_in_all = sum(entry.path.lstat().st_size for entry in entries)
             others = [entry for entry in entries if not self._instance_or_folder(entry)]
             for entry in others:
                 self._other(entry)
         except OSError as error:
             raise OSError(error.errno, error.strerror) from None
+
+    def _report(self, done: int) -> None:
+        """Pass on how far the search of the present file is."""
+        if self.on_progress is not None:
+            self.on_progress(self.bytes_done + done, self.bytes_in_all)
 
     def _instance_or_folder(self, entry: Entry) -> bool:
         """Check what every entry has, and the contents of instances; tell if that was all."""
@@ -202,13 +211,14 @@ class _Check:
             extended_offset_table=instance.extended_offset_table,
             numbers=instance.numbers,
             tiles=self._tiles(entry, instance),
-            on_progress=self.on_progress,
+            on_progress=self._report,
         )
         self._found(entry, [("frames", problem) for problem in report.problems])
         self.unchecked.extend(f"{entry.shown}: {what}" for what in report.unchecked)
         if report.frame_count != instance.frame_count:
             what = f"it says {instance.frame_count} frames, there are {report.frame_count}"
             self._found(entry, [("(0028,0008)", what)])
+        self.bytes_done += entry.path.stat().st_size
         self.frames += report.frame_count
         self.frames_equal += report.frames_equal
         self._hits(entry, None, report.hits, instance)
@@ -269,7 +279,8 @@ class _Check:
                         yield "an instance is not the one that it lists"
 
     def _bytes(self, entry: Entry) -> None:
-        hits = self.scanner.scan_file(entry.path, on_progress=self.on_progress)
+        hits = self.scanner.scan_file(entry.path, on_progress=self._report)
+        self.bytes_done += entry.path.stat().st_size
         self._hits(entry, None, hits)
 
     def _found(self, entry: Entry, problems: Iterable[tuple[str, str]]) -> None:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pydicom
@@ -248,6 +249,18 @@ def test_a_time_that_was_copied_is_found(tmp_path):
     shutil.copystat(slide.path, result.instances[0].path)
     found = {survivor.place for survivor in coverslip.verify(tmp_path / "out", slide.path).found}
     assert found == {"time of modification"}
+
+
+def test_a_slide_may_be_converted_on_the_day_of_its_scan(copied):
+    copy, terms = copied
+    study = copy("jpeg", "out")
+    today, other = datetime.now(UTC).date(), date(2017, 5, 4)
+    terms.with_name("days.txt").write_text(f"{today}\n{other}\n")
+    assert coverslip.verify(study.parent, terms=terms.with_name("days.txt")).is_clean
+    then = datetime(2017, 5, 5, 12, tzinfo=UTC).timestamp()
+    os.utime(sites.instance_of(study), (then, then))
+    (found,) = coverslip.verify(study.parent, terms=terms.with_name("days.txt")).found
+    assert found.place == "time of modification"
 
 
 def test_noise_as_compressed_data_gives_no_alarm(copied):

@@ -181,10 +181,20 @@ class Level:
     """Spacing that the source gives for this very level, if it can be trusted."""
     picture: Picture | Strips | None = None
     """Set if the level is not tiled; its tiles are then those it can be cut into, without data."""
+    surplus: npt.NDArray[np.uint64] | None = field(default=None, repr=False)
+    """Shape (n, 2): offset and byte count of tiles that hold padding only, and become no frame."""
     region: int = 0
     """Which of the slide's regions it shows."""
     are_colour_tags_sure: bool = True
     """Whether tags 259 and 262 say what the samples are, as far as the writer can be trusted."""
+
+    def stored_ranges(self) -> npt.NDArray[np.uint64]:
+        """Return offset and byte count of all streams of the level in the file, shape (n, 2)."""
+        if isinstance(self.picture, Picture):
+            return np.array([[self.picture.offset, self.picture.byte_count]], np.uint64)
+        held = self.tiles if self.picture is None else self.picture
+        ranges = np.stack([held.offsets, held.byte_counts], axis=1)
+        return ranges if self.surplus is None else np.concatenate([ranges, self.surplus])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ def main() -> NoReturn:
         _say("stopped; nothing was left half-written")
         status = EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001 (a traceback would show source values)
-        _say_error(error)
+        say_error(error)
         status = EXIT_FAILED
     sys.exit(status or 0)
 
@@ -68,7 +68,7 @@ def _kind(error: Exception) -> str:
     }.get(type(error).__name__, "the arguments do not fit the command")
 
 
-def _say_error(error: Exception) -> None:
+def say_error(error: Exception) -> None:
     """Tell a failure in one line: our own message, the system's, or where the defect lies."""
     if isinstance(error, CoverslipError):
         _say(f"error: slide 1: {error}")

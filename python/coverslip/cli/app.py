@@ -114,6 +114,7 @@ def verify(
     terms: Annotated[
         Path | None, typer.Option(metavar="FILE", help="More terms to look for, one a line.")
     ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Check finished files, independently of what wrote them.
@@ -123,7 +124,9 @@ def verify(
     """
     from coverslip.cli import verify as command
 
-    raise typer.Exit(command.run(out, source=source, terms=terms, as_json=json))
+    raise typer.Exit(
+        command.run(out, source=source, terms=terms, show_progress=not quiet, as_json=json)
+    )
 
 
 @app.command()

@@ -232,16 +232,21 @@ def _cropped(level: Level, width: int, length: int) -> Level:
     """Return a level of the given size, with the tiles that it reaches."""
     across, down = -(-width // level.tile_width), -(-length // level.tile_length)
     stored = level.tiles
-    grids = (
-        np.ascontiguousarray(array.reshape(stored.down, stored.across)[:down, :across].ravel())
-        for array in (stored.offsets, stored.byte_counts)
-    )
-    offsets, byte_counts = grids
+    grid = np.stack([stored.offsets, stored.byte_counts], axis=1)
+    grid = grid.reshape(stored.down, stored.across, 2)
+    used = grid[:down, :across].reshape(-1, 2)
+    surplus = np.concatenate([grid[down:].reshape(-1, 2), grid[:down, across:].reshape(-1, 2)])
     return replace(
         level,
         image_width=width,
         image_length=length,
-        tiles=TileIndex(offsets=offsets, byte_counts=byte_counts, across=across, down=down),
+        tiles=TileIndex(
+            offsets=np.ascontiguousarray(used[:, 0]),
+            byte_counts=np.ascontiguousarray(used[:, 1]),
+            across=across,
+            down=down,
+        ),
+        surplus=surplus,
     )
 
 

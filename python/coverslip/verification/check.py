@@ -22,7 +22,8 @@ from coverslip.verification.report import Survivor, VerifyReport
 from coverslip.verification.source import LevelTiles, level_tiles, listed_terms, terms_of_slide
 from coverslip.verification.terms import Terms
 
-OnProgress = Callable[[int], object]
+OnProgress = Callable[[int, int], object]
+"""Called with the bytes that are done and those that there are."""
 
 _CERTIFICATE = ".certificate.json"
 _MAX_CERTIFICATE_BYTES = 64 << 20
@@ -53,7 +54,7 @@ def verify(
     terms
         A text file with more terms, one a line.
     on_progress
-        Called about ten times a second with the bytes of the present file that are done.
+        Called about ten times a second with the bytes that are done and those that there are.
 
     Raises
     ------
@@ -73,6 +74,7 @@ def verify(
         terms=terms_of_slide(slide, listed), slide=slide, tiles=tiles, source=times,
         on_progress=on_progress,
     )  # fmt: skip
+    check.unchecked.extend(check.terms.notes)
     check.folder(root.absolute())
     if check.file_count == 0:
         raise VerificationError("there is no file to check")
@@ -84,7 +86,7 @@ def verify(
     return check.report(tuple(out_of_scope))
 
 
-def require_clean(study: Path, slide: OpenedSlide, on_progress: OnProgress | None = None) -> None:
+def require_clean(study: Path, slide: OpenedSlide) -> None:
     """Raise if anything in a finished study is not as it must be; see `verify`.
 
     The frames were compared with the tiles when they were read back, so that is not repeated.
@@ -94,7 +96,7 @@ def require_clean(study: Path, slide: OpenedSlide, on_progress: OnProgress | Non
     VerificationError
         For the first thing that is found, or that could not be checked.
     """
-    check = _Check(terms=terms_of_slide(slide), hashes=False, on_progress=on_progress)
+    check = _Check(terms=terms_of_slide(slide), hashes=False)
     check.folder(study)
     for survivor in check.found:
         raise VerificationError(
@@ -120,6 +122,8 @@ class _Check:
     unchecked: list[str] = field(default_factory=list)
     file_count: int = 0
     byte_count: int = 0
+    bytes_done: int = 0
+    bytes_in_all: int = 0
     instances: dict[str, Path] = field(default_factory=dict)
     """Paths by SOP Instance UID."""
     frames: int = 0
@@ -129,7 +133,6 @@ class _Check:
     studies: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.unchecked.extend(self.terms.notes)
         self.scanner = _core.Scanner([(t.spelling, t.whole_word) for t in self.terms.terms])
 
     def report(self, out_of_scope: tuple[str, ...]) -> VerifyReport:
@@ -151,11 +154,17 @@ class _Check:
         """Check all that is in a folder; instances first, since they tell sizes."""
         try:
             entries = list(files.entries_of(root))
+            self.bytes_in_all = sum(entry.path.lstat().st_size for entry in entries)
             others = [entry for entry in entries if not self._instance_or_folder(entry)]
             for entry in others:
                 self._other(entry)
         except OSError as error:
             raise OSError(error.errno, error.strerror) from None
+
+    def _report(self, done: int) -> None:
+        """Pass on how far the search of the present file is."""
+        if self.on_progress is not None:
+            self.on_progress(self.bytes_done + done, self.bytes_in_all)
 
     def _instance_or_folder(self, entry: Entry) -> bool:
         """Check what every entry has, and the contents of instances; tell if that was all."""
@@ -164,6 +173,9 @@ class _Check:
         for name, value in files.attributes_of(entry.path).items():
             data = _encoded(name) + b"\n" + value
             self._hits(entry, "extended attributes", self.scanner.scan_bytes(data))
+        if entry.path.is_symlink():
+            target = _encoded(str(entry.path.readlink()))
+            self._hits(entry, "link", self.scanner.scan_bytes(target))
         if entry.path.is_symlink() or not (entry.is_folder or entry.path.is_file()):
             return True
         if entry.is_folder:
@@ -184,36 +196,29 @@ class _Check:
         return True
 
     def _instance(self, entry: Entry, instance: header.Header) -> None:
-        dataset = instance.dataset
         self._found(entry, instance.problems)
-        uids = [str(dataset.get(f"{level}InstanceUID")) for level in ("Study", "Series", "SOP")]
-        if [*entry.path.parts[-3:-1], entry.path.stem] != uids:
+        study, _, uid = instance.uids
+        if (*entry.path.parts[-3:-1], entry.path.stem) != instance.uids:
             self._found(entry, [("name", "its path is not made of its three UIDs")])
-        if uids[2] in self.instances:
+        if uid in self.instances:
             self._found(entry, [("(0008,0018)", "another file has the same SOP Instance UID")])
-        self.instances[uids[2]] = entry.path
-        self.studies.add(uids[0])
-        self.numbers |= {str(value) for value in _sizes(instance)}
+        self.instances[uid] = entry.path
+        self.studies.add(study)
+        self.numbers |= instance.sizes
         report = self.scanner.check_instance(
             entry.path,
             instance.pixel_data_offset,
             extended_offset_table=instance.extended_offset_table,
             numbers=instance.numbers,
             tiles=self._tiles(entry, instance),
-            on_progress=self.on_progress,
+            on_progress=self._report,
         )
         self._found(entry, [("frames", problem) for problem in report.problems])
         self.unchecked.extend(f"{entry.shown}: {what}" for what in report.unchecked)
         if report.frame_count != instance.frame_count:
-            self._found(
-                entry,
-                [
-                    (
-                        "(0028,0008)",
-                        f"it says {instance.frame_count} frames, there are {report.frame_count}",
-                    )
-                ],
-            )
+            what = f"it says {instance.frame_count} frames, there are {report.frame_count}"
+            self._found(entry, [("(0028,0008)", what)])
+        self.bytes_done += entry.path.stat().st_size
         self.frames += report.frame_count
         self.frames_equal += report.frames_equal
         self._hits(entry, None, report.hits, instance)
@@ -227,10 +232,9 @@ class _Check:
         if len(self.studies) > 1:
             self.unchecked.append("frames against tiles: the folder holds several studies")
             return None
-        size = tuple(int(instance.dataset.get(keyword, 0)) for keyword in _LEVEL_SIZE)
         for level in self.tiles:
             same = (level.total_columns, level.total_rows, level.columns, level.rows)
-            if size == same and instance.frame_count == len(level.tiles):
+            if instance.level_size == same and instance.frame_count == len(level.tiles):
                 return self.slide.source, level.tiles
         self.unchecked.append(f"{entry.shown}: no level of the slide has its size and tiles")
         return None
@@ -240,9 +244,8 @@ class _Check:
         self._bytes(entry)
         if entry.path.name.endswith(_CERTIFICATE):
             try:
-                self._found(
-                    entry, [("certificate", what) for what in self._certificate(entry.path)]
-                )
+                problems = list(self._certificate(entry.path))
+                self._found(entry, [("certificate", what) for what in problems])
             except NotImplementedError as error:
                 self.unchecked.append(f"{entry.shown}: {error}")
         else:
@@ -276,7 +279,8 @@ class _Check:
                         yield "an instance is not the one that it lists"
 
     def _bytes(self, entry: Entry) -> None:
-        hits = self.scanner.scan_file(entry.path, on_progress=self.on_progress)
+        hits = self.scanner.scan_file(entry.path, on_progress=self._report)
+        self.bytes_done += entry.path.stat().st_size
         self._hits(entry, None, hits)
 
     def _found(self, entry: Entry, problems: Iterable[tuple[str, str]]) -> None:
@@ -298,7 +302,7 @@ class _Check:
             where = place or f"byte {hit.offset}"
             if place is None and instance is not None:
                 where = f"{instance.place_of(hit.offset)}, byte {hit.offset}"
-            what = f"term {hit.term + 1}, a {term.kind} of the source"
+            what = f"term {hit.term + 1} ({term.kind})"
             self.found.append(Survivor(file=shown, place=where, what=what, encoding=hit.encoding))
 
     def _shown(self, entry: Entry) -> str:
@@ -306,14 +310,6 @@ class _Check:
         if self.scanner.scan_bytes(_encoded(entry.relative)):
             return "a file with a name that identifies"
         return entry.shown
-
-
-_LEVEL_SIZE = ("TotalPixelMatrixColumns", "TotalPixelMatrixRows", "Columns", "Rows")
-
-
-def _sizes(instance: header.Header) -> Iterator[int]:
-    for keyword in (*_LEVEL_SIZE, "NumberOfFrames"):
-        yield int(instance.dataset.get(keyword, 0) or 0)
 
 
 def _encoded(name: str) -> bytes:

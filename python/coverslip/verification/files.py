@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-_NAME = re.compile(r"[0-9.]{1,64}(\.dcm)?|[A-Z]-[0-9A-Z]{13}\.certificate\.json")
-"""Names that are made of nothing but UIDs and pseudonyms."""
+_NAME = re.compile(r"2\.25\.[0-9]{25,39}(\.dcm)?|[A-Z]-[0-9A-Z]{13}\.certificate\.json")
+"""Names that are made of nothing but random UIDs and pseudonyms; any other may identify."""
 _OF_THE_SYSTEM = ("security.", "system.")
 """Extended attributes that a system sets by itself: access lists and labels."""
 
+_A_DAY = timedelta(days=1)
 _TICK_NS = 1_000_000_000
 """A file that is written in the same tick of the clock as the source has its time by chance."""
 
@@ -57,7 +58,8 @@ def problems_of(
     entry
         What to look at.
     days
-        Dates of the source, which no time of a file may tell.
+        Dates of the source, which no time of a file may tell. The time of writing may be one
+        of them, when a slide is converted on the day of its scan.
     source
         The source's own times.
     """
@@ -71,12 +73,17 @@ def problems_of(
     was_set = status.st_ctime_ns - status.st_mtime_ns > _TICK_NS
     if source is not None and status.st_mtime_ns == source.st_mtime_ns and was_set:
         yield "time of modification", "it is the source's"
-    changed = datetime.fromtimestamp(status.st_mtime, UTC).date()
-    if any(abs(changed - day) <= timedelta(days=1) for day in days):
+    modified, changed = (_day(time) for time in (status.st_mtime, status.st_ctime))
+    was_set = changed - modified > _A_DAY
+    if was_set and any(abs(modified - day) <= _A_DAY for day in days):
         yield "time of modification", "it is within a day of a date of the source"
     for name in attributes_of(entry.path):
         if not name.startswith(_OF_THE_SYSTEM):
             yield "extended attributes", "one that the system did not set"
+
+
+def _day(time: float) -> date:
+    return datetime.fromtimestamp(time, UTC).date()
 
 
 def attributes_of(path: Path) -> dict[str, bytes]:

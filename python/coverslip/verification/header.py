@@ -1,10 +1,15 @@
 """What stands before the frames of an instance, element by element."""
 
+import logging
 import re
 import struct
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import pydicom
 from pydicom.datadict import dictionary_VR, keyword_for_tag
@@ -13,6 +18,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.tag import BaseTag
 
+from coverslip.verification import order
 from coverslip.verification.attributes import (
     DUMMY_TIMES,
     EMPTY,
@@ -53,6 +59,9 @@ _ICC_TAGS = re.compile(_ICC_NUMBERS.pattern + rb"|[rgb]XYZ|wtpt|bkpt|chad|desc|c
 _ICC_TEXT_BYTES = 200
 """More than a neutral description or copyright takes."""
 
+_LEVEL_SIZE = ("TotalPixelMatrixColumns", "TotalPixelMatrixRows", "Columns", "Rows")
+_quiet: ContextVar[bool] = ContextVar("coverslip_verifies_header", default=False)
+
 Problem = tuple[str, str]
 """Place and what is wrong there."""
 
@@ -61,19 +70,22 @@ Problem = tuple[str, str]
 class Header:
     """What pydicom read of an instance, and what is wrong with it."""
 
-    dataset: Dataset = field(repr=False)
+    uids: tuple[str, ...] = field(repr=False)
+    """Of study, series and instance."""
+    frame_count: int
+    """What (0028,0008) says."""
+    level_size: tuple[int, ...]
+    """Columns and rows of the whole picture, then of a frame."""
     pixel_data_offset: int
     extended_offset_table: tuple[bytes, bytes] | None = field(repr=False)
     numbers: list[tuple[int, int]]
     """Offset and byte count of tables of numbers, sorted."""
+    sizes: frozenset[str]
+    """Sizes and the digits behind the point of measures: a number of the source that is one of
+    them is so by chance, or since it is the size."""
     elements: tuple[tuple[int, str], ...] = field(repr=False)
     """Where the value of each element of the top level begins, and its tag."""
     problems: tuple[Problem, ...]
-
-    @property
-    def frame_count(self) -> int:
-        """Return (0028,0008)."""
-        return int(self.dataset.get("NumberOfFrames", 0) or 0)
 
     def place_of(self, offset: int) -> str:
         """Return what stands at an offset of the file."""
@@ -100,30 +112,75 @@ def read(path: Path) -> Header:
         If it cannot be read at all.
     """
     try:
-        with path.open("rb") as file:
-            dataset = pydicom.dcmread(file, stop_before_pixels=True)
-            pixel_data_offset = file.tell()
-            file.seek(0)
-            data = file.read(pixel_data_offset)
-        problems = (*_meta(dataset, data), *_dataset(dataset, ()), *_whole(dataset))
-        extended = None
-        if "ExtendedOffsetTable" in dataset:
-            extended = (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
-        profile = _profile(dataset)
-        return Header(
-            dataset=dataset,
-            pixel_data_offset=pixel_data_offset,
-            extended_offset_table=extended,
-            numbers=sorted(_numbers(data, extended, profile)),
-            elements=tuple(_elements(dataset)),
-            problems=(*problems, *_icc(profile)),
-        )
+        with path.open("rb") as file, _silence():
+            return _read(file)
     except (OSError, KeyboardInterrupt, MemoryError):
         raise
     except InvalidDicomError:
         raise UnreadableError("it is not a DICOM file") from None
     except Exception:  # noqa: BLE001 (pydicom raises many kinds, with values in their messages)
         raise UnreadableError("its header cannot be read") from None
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Hold back what pydicom warns of: it quotes values, and is looked for here as well."""
+    log = logging.getLogger("pydicom")
+    token = _quiet.set(True)
+    quiet = _Silence()
+    log.addFilter(quiet)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.removeFilter(quiet)
+        _quiet.reset(token)
+
+
+class _Silence(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not _quiet.get()
+
+
+def _read(file: BinaryIO) -> Header:
+    dataset = pydicom.dcmread(file, stop_before_pixels=True)
+    pixel_data_offset = file.tell()
+    file.seek(0)
+    data = file.read(pixel_data_offset)
+    problems = (
+        *order.problems_of(data),
+        *_meta(dataset, data),
+        *_dataset(dataset, ()),
+        *_whole(dataset),
+    )
+    extended = None
+    if "ExtendedOffsetTable" in dataset:
+        extended = (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
+    profile = _profile(dataset)
+    return Header(
+        uids=tuple(str(dataset.get(f"{kind}InstanceUID")) for kind in ("Study", "Series", "SOP")),
+        frame_count=int(dataset.get("NumberOfFrames") or 0),
+        level_size=tuple(int(dataset.get(keyword) or 0) for keyword in _LEVEL_SIZE),
+        pixel_data_offset=pixel_data_offset,
+        extended_offset_table=extended,
+        numbers=sorted(_numbers(data, extended, profile)),
+        sizes=frozenset(_sizes(dataset)),
+        elements=tuple(_elements(dataset)),
+        problems=(*problems, *_icc(profile)),
+    )
+
+
+def _sizes(dataset: Dataset) -> Iterator[str]:
+    yield from (str(dataset.get(keyword, 0)) for keyword in (*_LEVEL_SIZE, "NumberOfFrames"))
+    measures = [dataset.get("LossyImageCompressionRatio")]
+    for item in dataset.get("TotalPixelMatrixOriginSequence", ()):
+        measures += [item.get(f"{axis}OffsetInSlideCoordinateSystem") for axis in "XY"]
+    for groups in dataset.get("SharedFunctionalGroupsSequence", ()):
+        for item in groups.get("PixelMeasuresSequence", ()):
+            measures.append(item.get("PixelSpacing"))
+    for measure in measures:
+        yield from re.findall(r"(?<=\.)\d+", str(measure))
 
 
 def _elements(dataset: Dataset) -> Iterator[tuple[int, str]]:

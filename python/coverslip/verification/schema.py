@@ -79,7 +79,9 @@ def _of(kind: type | tuple[type, ...], broken: Any) -> Any:  # noqa: ANN401
 
 
 def _value(value: Any, wanted: Any, _: Any, place: str) -> Iterator[str]:  # noqa: ANN401
-    if value not in (wanted if isinstance(wanted, list) else [wanted]):
+    listed = wanted if isinstance(wanted, list) else [wanted]
+    # In JSON true is not 1, as it is in Python.
+    if not any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in listed):
         yield f"{place} is not one of the listed values"
 
 

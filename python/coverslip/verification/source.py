@@ -6,6 +6,7 @@ from pathlib import Path
 
 from coverslip import _core
 from coverslip.slide import OpenedSlide
+from coverslip.verification.hidden import hidden_texts
 from coverslip.verification.schema import certificate_schema, words_of_schema
 from coverslip.verification.terms import Terms, Text, terms_of
 from coverslip.verification.words import PublicWords
@@ -37,6 +38,8 @@ def _texts(slide: OpenedSlide) -> Iterator[Text]:
         yield Text("file name" if number == 0 else "folder name", part.reveal())
     for item in slide.description.metadata.items:
         yield Text(str(item.kind), item.text.reveal())
+    for text in hidden_texts(slide):
+        yield Text("hidden text", text)
 
 
 def listed_terms(path: Path) -> tuple[str, ...]:

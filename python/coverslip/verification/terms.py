@@ -5,6 +5,7 @@ import binascii
 import html
 import itertools
 import re
+import unicodedata
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ MAX_CHARACTERS = 64
 """A longer text is found by its words, or by its beginning."""
 MAX_TERMS = 20_000
 """As many as the core takes."""
+MAX_TEXT = 4 << 20
+"""Characters that are taken apart in all: a slide that nobody made to be long has far fewer."""
 
 _APART = re.compile(r"[\x00-\x1f|;=<>\"{}\[\]()]+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
@@ -67,8 +70,13 @@ def terms_of(texts: Iterable[Text], public: PublicWords) -> Terms:
     found: dict[str, Term] = {}
     days: set[date] = set()
     notes: list[str] = []
-    for text in texts:
+    left = MAX_TEXT
+    for text in dict.fromkeys(texts):  # tiles repeat theirs
         spellings = set()
+        left -= len(text.value)
+        if left < 0:
+            notes.append("the source holds more text than is taken apart")
+            break
         for value in _readings(text.value):
             days_here = dates_in(value) - _DUMMIES
             days |= days_here
@@ -78,7 +86,7 @@ def terms_of(texts: Iterable[Text], public: PublicWords) -> Terms:
             spellings.add(text.value[:MAX_CHARACTERS])
             if len(text.value) < MIN_CHARACTERS:
                 notes.append("a term of the list is shorter than four characters")
-        for spelling in spellings:
+        for spelling in sorted(variant for one in spellings for variant in _variants(one)):
             if len(spelling) >= MIN_CHARACTERS:
                 term = Term(text.kind, spelling, whole_word=public.hold(spelling))
                 found.setdefault(spelling.casefold(), term)
@@ -86,6 +94,16 @@ def terms_of(texts: Iterable[Text], public: PublicWords) -> Terms:
         notes.append(f"{len(found) - MAX_TERMS} terms are more than can be looked for")
     chosen = tuple(itertools.islice(found.values(), MAX_TERMS))
     return Terms(terms=chosen, dates=frozenset(days), notes=tuple(dict.fromkeys(notes)))
+
+
+def _variants(spelling: str) -> set[str]:
+    """Return a spelling with its accents in one character, apart, and left out."""
+    if spelling.isascii():
+        return {spelling}
+    apart = unicodedata.normalize("NFD", spelling)
+    bare = "".join(character for character in apart if not unicodedata.combining(character))
+    variants = {spelling, unicodedata.normalize("NFC", spelling), apart, bare}
+    return {variant[:MAX_CHARACTERS] for variant in variants}
 
 
 def _readings(text: str) -> Iterator[str]:
@@ -116,7 +134,7 @@ def _decoded(text: str) -> Iterator[str]:
 
 
 def _spellings(text: str, public: PublicWords) -> Iterator[str]:
-    for phrase in filter(None, (part.strip() for part in _APART.split(text))):
+    for phrase in dict.fromkeys(filter(None, map(str.strip, _APART.split(text)))):
         yield from _phrase(phrase, public)
 
 

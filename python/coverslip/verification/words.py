@@ -52,10 +52,10 @@ class PublicWords:
 
     def hold(self, text: str) -> bool:
         """Return whether a text is a part of a public word, as Bright is of brightfield."""
-        return text.casefold() in self._joined
+        return text.isalnum() and not text.isdecimal() and text.casefold() in self._joined
 
 
 def _is_measure(text: str) -> bool:
-    digits = sum(character.isdigit() for character in text)
-    has_point = "." in text or "," in text
-    return has_point and digits <= _MEASURE_DIGITS and _MEASURE.fullmatch(text) is not None
+    if ("." not in text and "," not in text) or _MEASURE.fullmatch(text) is None:
+        return False
+    return sum(character.isdigit() for character in text) <= _MEASURE_DIGITS

@@ -32,12 +32,14 @@ pub const SURE_BITS: usize = 56;
 /// Bytes looked at in a piece: they stay in the processor's cache.
 const PIECE_BYTES: usize = 1 << 18;
 /// Bytes on both sides of a form that are looked at to tell whether it stands alone.
-const CONTEXT: usize = 96;
+const CONTEXT: usize = 160;
 /// Digits in the longest number that a person writes, date and time with fraction and zone.
 ///
 /// A UID made of a random number has up to 39 and holds every short number sooner or later.
 const NUMBER_DIGITS: usize = 20;
-/// Digits of a term that chance does not write into a UID.
+/// Hexadecimal digits in the longest run that a person writes; a digest has 64.
+const HEX_DIGITS: usize = 31;
+/// Digits of a term that chance does not write into a UID or a digest.
 const SURE_DIGITS: usize = 14;
 /// Characters of a term that must stand alone, since longer words and codes hold it by chance.
 const SHORT_CHARACTERS: usize = 6;
@@ -68,6 +70,8 @@ struct Rule {
     whole_word: bool,
     /// A number, which does not count inside one that is longer than people write.
     is_number: bool,
+    /// Hexadecimal digits, which do not count inside a digest.
+    is_hex: bool,
 }
 
 impl Rule {
@@ -78,6 +82,7 @@ impl Rule {
         Self {
             whole_word: term.whole_word || text.chars().count() < short,
             is_number: is_digits && text.len() < SURE_DIGITS,
+            is_hex: text.len() < SURE_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit()),
         }
     }
 
@@ -94,20 +99,20 @@ impl Rule {
         {
             return false;
         }
-        if !self.is_number {
-            return true;
-        }
-        let own = end.saturating_sub(start).checked_div(unit.bytes);
-        let before = (0..NUMBER_DIGITS)
-            .map_while(|n| unit.before(data, start.saturating_sub(n.saturating_mul(unit.bytes))))
-            .take_while(u8::is_ascii_digit);
-        let after = (0..NUMBER_DIGITS)
-            .map_while(|n| unit.after(data, end.saturating_add(n.saturating_mul(unit.bytes))))
-            .take_while(u8::is_ascii_digit);
-        own.unwrap_or(0)
-            .saturating_add(before.count())
-            .saturating_add(after.count())
-            <= NUMBER_DIGITS
+        let run_is_short = |most: usize, belongs: fn(&u8) -> bool| {
+            let own = end.saturating_sub(start).checked_div(unit.bytes);
+            let step = |n: usize| n.saturating_mul(unit.bytes);
+            let before = (0..most)
+                .map_while(|n| unit.before(data, start.saturating_sub(step(n))))
+                .take_while(belongs);
+            let after = (0..most)
+                .map_while(|n| unit.after(data, end.saturating_add(step(n))))
+                .take_while(belongs);
+            let around = before.count().saturating_add(after.count());
+            own.unwrap_or(0).saturating_add(around) <= most
+        };
+        (!self.is_number || run_is_short(NUMBER_DIGITS, u8::is_ascii_digit))
+            && (!self.is_hex || run_is_short(HEX_DIGITS, u8::is_ascii_hexdigit))
     }
 }
 

@@ -318,6 +318,15 @@ fn a_number_does_not_count_inside_one_that_is_longer_than_people_write() {
 }
 
 #[test]
+fn a_code_does_not_count_inside_a_digest() {
+    let scanner = scanner(&["C0FFEE", "7654321"]);
+    assert_eq!(scanner.scan_bytes(b"case c0ffee and 7654321").len(), 2);
+    assert_eq!(scanner.scan_bytes(b"no. B7654321A, xc0ffee").len(), 2);
+    let digest = b"sha256: 9f86d081c0ffee7d659a2feaa0c55ad015a37654321b0b822cd15d6c15b0f00a";
+    assert!(scanner.scan_bytes(digest).is_empty());
+}
+
+#[test]
 fn noise_gives_no_alarm() {
     let mut letters = noise(7).map(|byte| char::from(b'A' + byte % 26));
     let texts: Vec<String> = (0..300)

@@ -322,13 +322,13 @@ impl Notes<'_> {
         basic: &[u8],
         extended: Option<&(Vec<u8>, Vec<u8>)>,
     ) {
-        let offsets: Vec<u64> = there.iter().map(|&(offset, _)| offset).collect();
-        let lengths: Vec<u64> = there.iter().map(|&(_, len)| len).collect();
+        let offsets = || there.iter().map(|&(offset, _)| offset);
+        let lengths = || there.iter().map(|&(_, len)| len);
         let (of_basic, rest) = basic.as_chunks::<4>();
         let of_basic = of_basic
             .iter()
             .map(|entry| u64::from(u32::from_le_bytes(*entry)));
-        if !basic.is_empty() && (!rest.is_empty() || !of_basic.eq(offsets.iter().copied())) {
+        if !basic.is_empty() && (!rest.is_empty() || !of_basic.eq(offsets())) {
             self.problem("the Basic Offset Table is not what is there".into());
         }
         let Some((of_extended, len_extended)) = extended else {
@@ -337,7 +337,7 @@ impl Notes<'_> {
         if !basic.is_empty() {
             self.problem("two offset tables".into());
         }
-        if !is_table(of_extended, &offsets) || !is_table(len_extended, &lengths) {
+        if !is_table(of_extended, offsets()) || !is_table(len_extended, lengths()) {
             self.problem("the Extended Offset Table is not what is there".into());
         }
     }
@@ -369,8 +369,8 @@ impl Notes<'_> {
 }
 
 /// Whether a table of 64-bit numbers holds these.
-fn is_table(table: &[u8], numbers: &[u64]) -> bool {
+fn is_table(table: &[u8], numbers: impl Iterator<Item = u64>) -> bool {
     let (entries, rest) = table.as_chunks::<8>();
     let entries = entries.iter().map(|entry| u64::from_le_bytes(*entry));
-    rest.is_empty() && entries.eq(numbers.iter().copied())
+    rest.is_empty() && entries.eq(numbers)
 }

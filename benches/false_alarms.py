@@ -1,0 +1,74 @@
+"""Searches noise for the terms of a slide and counts false alarms: there must be none.
+
+    python -m benches.false_alarms --size 1GB --terms 1000
+
+An instance is written whose frames hold noise where entropy-coded data are, and is searched for
+random words, codes and dates of four characters and more, in every encoding.
+"""
+
+import argparse
+import random
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from tests.privacy.sites import DELIMITER, PIXEL_DATA, item
+
+from benches.beside_cp import UNITS
+from coverslip import _core
+from coverslip.verification.terms import Text, terms_of
+from coverslip.verification.words import PublicWords
+
+FRAME_BYTES = 20_000
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+HEAD = bytes.fromhex(
+    "ffd8 ffdb0043 00" + "01" * 64 + "ffc40014 00 01" + "00" * 16 + "ffc40014 10 01" + "00" * 16
+    + "ffc0000b 08 0100 0100 01 01 11 00 ffda0008 01 01 00 00 3f 00"
+)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", default="1GB")
+    parser.add_argument("--terms", type=int, default=1000)
+    parser.add_argument("--folder", type=Path, help="where to work")
+    options = parser.parse_args()
+    byte_count = int(options.size[:-2]) * UNITS[options.size[-2:].upper()]
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        path = Path(folder) / "noise"
+        write(path, byte_count)
+        search(path, options.terms)
+
+
+def write(path: Path, byte_count: int) -> None:
+    generator = np.random.default_rng()
+    with path.open("wb") as file:
+        file.write(PIXEL_DATA + item(b""))
+        for _ in range(byte_count // FRAME_BYTES):
+            noise = generator.bytes(FRAME_BYTES).replace(b"\xff", b"\xff\0").rstrip(b"\xff")
+            frame = HEAD + noise + b"\xff\xd9"
+            file.write(item(frame + b"\0" * (len(frame) % 2)))
+        file.write(DELIMITER)
+
+
+def search(path: Path, count: int) -> None:
+    chance = random.SystemRandom()
+    texts = [Text("date", f"{chance.randint(1950, 2024)}-11-{n:02}") for n in range(1, 29)]
+    for _ in range(count):
+        word = "".join(chance.choices(LETTERS, k=chance.randint(4, 12)))
+        code = f"{chance.choice('BSH')}{chance.randint(10, 24)}-{chance.randint(10000, 999999)}"
+        texts += [Text("person", word.title()), Text("identifier", code)]
+    terms = terms_of(texts, PublicWords()).terms
+    scanner = _core.Scanner([(term.spelling, term.whole_word) for term in terms])
+    start = time.perf_counter()
+    report = scanner.check_instance(path, 0)
+    seconds = time.perf_counter() - start
+    size = path.stat().st_size
+    assert report.problems == report.unchecked == []
+    print(f"{len(terms)} terms, {size / 1e9:.2f} GB, {report.frame_count} frames: "
+          f"{len(report.hits)} false alarms, {size / seconds / 1e6:.0f} MB/s")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

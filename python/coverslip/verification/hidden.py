@@ -1,0 +1,108 @@
+"""Texts of a slide that no tag holds: inside its tiles, and where no directory points."""
+
+import re
+import struct
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from coverslip.errors import CoverslipError
+from coverslip.slide import OpenedSlide
+
+_TILES_A_LEVEL = 64
+"""Scanners write the same comment into each tile, or a number."""
+_TILE_BYTES = 1 << 20
+"""Longest part of a tile that is looked at: its header is in front."""
+_GAP_BYTES = 4 << 20
+"""Most of the bytes between values and tiles; in a slide that nobody edited there are few."""
+_TEXT = re.compile(rb"[\x20-\x7e\x80-\xff]{4,}|(?:[\x20-\x7e]\x00){4,}|(?:\x00[\x20-\x7e]){4,}")
+_TEXT_IN_GAP = re.compile(rb"[\w .:/\\^,=|@+-]{8,}|(?:[\w .:/\\^,=|@+-]\x00){6,}", re.ASCII)
+"""Longer, and of fewer characters: what lies in a gap may have been a picture."""
+
+
+def hidden_texts(slide: OpenedSlide) -> Iterator[str]:
+    """Yield texts in comments and application segments of tiles, in boxes, and in gaps."""
+    for level in slide.levels:
+        if level.jpeg_tables is not None:
+            yield from _in_stream(level.jpeg_tables)
+        stored = level.stored_ranges()
+        present = np.flatnonzero(stored[:, 1])
+        chosen = present[:: max(1, len(present) // _TILES_A_LEVEL)][:_TILES_A_LEVEL]
+        for stream in {*chosen.tolist(), *present[-1:].tolist()}:
+            offset, byte_count = stored[stream]
+            yield from _in_stream(_read(slide, int(offset), min(int(byte_count), _TILE_BYTES)))
+    for offset, byte_count in _gaps(slide):
+        for found in _TEXT_IN_GAP.finditer(_read(slide, offset, byte_count)):
+            yield _decoded(found[0])
+
+
+def _read(slide: OpenedSlide, offset: int, byte_count: int) -> bytes:
+    try:
+        return bytes(slide.source.read(offset, byte_count))
+    except CoverslipError:  # a range that lies outside fails the slide when it is planned
+        return b""
+
+
+def _in_stream(data: bytes) -> Iterator[str]:
+    """Yield the texts of all that a decoder does not need."""
+    for part in _parts(data):
+        for found in _TEXT.finditer(part):
+            yield _decoded(found[0])
+
+
+def _parts(data: bytes) -> Iterator[bytes]:
+    """Yield APPn and COM of a JPEG, COM of a codestream, boxes beside the codestream."""
+    if data[4:8] in (b"jP  ", b"jP\x1a\x1a"):
+        yield from _boxes(data)
+        return
+    is_jpeg, at = data[:2] == b"\xff\xd8", 2
+    while data[at : at + 1] == b"\xff" and at + 4 <= len(data):
+        marker = data[at + 1]
+        if marker in ((0xDA, 0xD9) if is_jpeg else (0x90, 0x93, 0xD9)):
+            return
+        (length,) = struct.unpack_from(">H", data, at + 2)
+        if marker == 0xFE or 0xE0 <= marker <= 0xEF if is_jpeg else marker == 0x64:
+            yield data[at + 4 : at + 2 + length]
+        at += 2 + length
+
+
+def _boxes(data: bytes) -> Iterator[bytes]:
+    at = 0
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind == b"jp2c":
+            yield from _parts(data[at + 8 :])
+            return
+        if length < 8:
+            return
+        yield data[at + 8 : at + length]
+        at += length
+
+
+def _gaps(slide: OpenedSlide) -> Iterator[tuple[int, int]]:
+    """Yield offset and byte count of what belongs to no level, picture or value."""
+    of_levels = (level.stored_ranges() for level in slide.levels)
+    ranges = [slide.description.private_ranges, *of_levels]
+    covered: npt.NDArray[np.uint64] = np.concatenate(ranges)
+    covered = covered[np.argsort(covered[:, 0], kind="stable")]
+    starts, lengths = covered[:, 0].astype(np.int64), covered[:, 1].astype(np.int64)
+    ends = np.maximum.accumulate(np.append(0, starts + lengths))
+    starts = np.append(starts, slide.source.stamp[2])
+    left = _GAP_BYTES
+    for index in np.flatnonzero(starts > ends).tolist():
+        size = min(int(starts[index] - ends[index]), left)
+        if size > 0:
+            yield int(ends[index]), size
+        left -= size
+
+
+def _decoded(data: bytes) -> str:
+    if data[1:2] == b"\0":
+        return data.decode("utf-16-le", errors="ignore")
+    if data[:1] == b"\0":
+        return data.decode("utf-16-be", errors="ignore")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")

@@ -1,0 +1,179 @@
+"""What is made of the texts of a slide, and what of dates, words and schemas."""
+
+import json
+import uuid
+from datetime import date
+from pathlib import Path
+
+import jsonschema
+import pydicom
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.datadict import dictionary_has_tag, tag_for_keyword
+
+import coverslip
+from coverslip import _core
+from coverslip.verification import attributes, header, schema
+from coverslip.verification.dates import dates_in, spellings_of
+from coverslip.verification.source import terms_of_slide
+from coverslip.verification.terms import MAX_CHARACTERS, Text, terms_of
+from coverslip.verification.words import PublicWords
+from tests.synth import build_generic, build_svs
+
+UUID = uuid.UUID("12d62e5d-dec6-4a4b-9b5f-90bf2d6a1b7c")
+PUBLIC = PublicWords({"ScanScope ID"})
+
+
+def spellings(text, *, is_exact=False):
+    return {t.spelling for t in terms_of([Text("x", text, is_exact=is_exact)], PUBLIC).terms}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Quillfeather^Ottoline", {"Quillfeather", "Ottoline"}),
+        ("User = Quillfeather|Rack = 1", {"Quillfeather"}),
+        ("B22-012345", {"B22-012345", "012345", "B22012345"}),
+        ("24.1234/A", {"24.1234/A", "241234A"}),
+        ("&#81;uillfeather", {"Quillfeather"}),
+        ("Quill%20feather", {"Quill", "feather"}),
+        ("UXVpbGxmZWF0aGVyIE90dG9saW5l", {"Quillfeather", "Ottoline"}),
+        ("UQB1AGkAbABsAGYAZQBhAHQAaABlAHIA", {"Quillfeather"}),
+        ("Müller", {"Müller", "Mu\u0308ller", "Muller"}),
+        ("Li^Wu", {"Li^Wu", "Wu^Li", "Wu, Li", "LiWu"}),
+        (str(UUID), {str(UUID.int)}),
+    ],
+)
+def test_a_text_gives_the_spellings_that_may_survive(text, expected):
+    assert expected <= spellings(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Aperio", "ScanScope ID", "0.2500", "20", "000000", "Leica Biosystems", "", "19000101", "x"],
+)
+def test_what_stands_in_every_output_or_is_a_measure_is_not_looked_for(text):
+    assert spellings(text) == set()
+
+
+def test_a_line_of_the_list_is_looked_for_even_if_it_is_a_public_word():
+    assert spellings("Leica", is_exact=True) == {"Leica"}
+
+
+def test_a_short_line_of_the_list_is_told():
+    terms = terms_of([Text("listed term", "Li", is_exact=True)], PUBLIC)
+    assert terms.notes == ("a term of the list is shorter than four characters",)
+
+
+def test_a_part_of_a_public_word_counts_only_as_a_word():
+    terms = terms_of([Text("person", "Bright^Quillfeather")], PUBLIC).terms
+    assert {term.spelling: term.whole_word for term in terms} == {
+        "Bright": True,
+        "Quillfeather": False,
+    }
+
+
+def test_terms_do_not_show_what_they_are():
+    terms = terms_of([Text("person", "Quillfeather")], PUBLIC)
+    assert "uill" not in repr(terms)
+    assert "uill" not in repr(Text("person", "Quillfeather"))
+
+
+@given(st.text(max_size=200))
+def test_any_text_gives_terms_that_the_core_takes(text):
+    terms = terms_of([Text("x", text), Text("x", text, is_exact=True)], PUBLIC)
+    assert all(len(term.spelling) <= MAX_CHARACTERS for term in terms.terms)
+    _core.Scanner([(term.spelling, term.whole_word) for term in terms.terms])
+
+
+@given(st.dates(min_value=date(1930, 1, 1), max_value=date(2039, 12, 31)))
+def test_a_date_is_read_in_whatever_order_it_is_written(day):
+    for spelling in spellings_of(day):
+        if not spelling[-1:].isdigit() or len(spelling) < 8 or spelling[-3] in "-/.":
+            continue  # two-digit years may mean another century
+        assert day in dates_in(f"scanned on {spelling}, at noon"), spelling
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("03/07/2021", {date(2021, 3, 7), date(2021, 7, 3)}),
+        ("03/25/21", {date(2021, 3, 25)}),
+        ("25.3.71", {date(1971, 3, 25)}),
+        ("20210325103000", {date(2021, 3, 25)}),
+        ("2021:03:25 10:30:00", {date(2021, 3, 25)}),
+        ("25-Mar-2021", {date(2021, 3, 25)}),
+        ("March 25, 2021", {date(2021, 3, 25)}),
+        ("13/13/2021", set()),
+        ("12345678", set()),
+    ],
+)
+def test_dates_are_found(text, days):
+    assert dates_in(text) == days
+
+
+def test_texts_in_tiles_and_gaps_are_looked_for(tmp_path):
+    for build, codec in ((build_svs, "jpeg_rgb"), (build_generic, "j2k_33005")):
+        slide = build(tmp_path, codec=codec)
+        terms = {t.spelling.casefold() for t in terms_of_slide(coverslip.open(slide.path)).terms}
+        long = [text for text in slide.identifiers if len(text) > 4]
+        found = [text for text in long if text.casefold() in terms]
+        # The strips of associated pictures hold the rest: none of them is ever written.
+        assert len(found) > 0.8 * len(long)
+        assert slide.path.stem.split("-")[0].casefold() in terms
+
+
+def test_every_keyword_that_is_permitted_is_one_of_the_standard():
+    keywords = attributes.PERMITTED | attributes.FILE_META | attributes.VALUES.keys()
+    for keyword in keywords:
+        tag = tag_for_keyword(keyword)
+        assert tag is not None, keyword
+        assert dictionary_has_tag(tag)
+    assert attributes.EMPTY | attributes.REQUIRED | attributes.VALUES.keys() <= attributes.PERMITTED
+
+
+def test_certificates_are_judged_as_a_validator_of_json_schema_does(tmp_path):
+    slide = build_svs(tmp_path, levels=1)
+    certificate = coverslip.convert(slide.path, tmp_path / "out").certificate
+    published = schema.certificate_schema()
+    judge = jsonschema.Draft202012Validator(published)
+    assert list(schema.problems_of(certificate, published)) == []
+    wrong = (None, -1, 1.5, "", "x", [], {}, [1, 1], True, {"count": "x"}, "2.25.01")
+    for changed in variants(certificate, wrong):
+        changed = json.loads(json.dumps(changed))
+        expected = not judge.is_valid(changed)
+        assert bool(list(schema.problems_of(changed, published))) == expected
+
+
+def variants(value, wrong):
+    """Yield a value with each of its parts, however deep, replaced or left out."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield {key: item for key, item in value.items() if key != name}
+            yield from (value | {name: variant} for variant in variants(inner, wrong))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            for variant in variants(inner, wrong):
+                yield [*value[:number], variant, *value[number + 1 :]]
+    yield from wrong
+
+
+def test_a_keyword_of_json_schema_that_is_not_known_is_not_passed_over():
+    with pytest.raises(NotImplementedError, match="maxLength"):
+        list(schema.problems_of("x", {"maxLength": 0}))
+
+
+def test_the_header_is_read_as_pydicom_reads_it(tmp_path):
+    slide = build_svs(tmp_path, levels=1)
+    path = Path(coverslip.convert(slide.path, tmp_path / "out").instances[0].path)
+    read = header.read(path)
+    assert read.problems == ()
+    whole = pydicom.dcmread(path)
+    assert read.frame_count == whole.NumberOfFrames
+    assert path.read_bytes()[read.pixel_data_offset :][:4] == b"\xe0\x7f\x10\x00"
+    assert read.place_of(5) == "preamble"
+    assert read.place_of(200) == "file meta information"
+    assert read.place_of(read.pixel_data_offset + 7) == "(7FE0,0010) byte 7"
+    offset = path.read_bytes().index(b"P-")
+    assert read.place_of(offset) == "(0010,0010)"

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "routes": {"_core", "model", "errors", "colour"},
     # To look for a slide's texts it is opened; what wrote the files, and by which rules, is not
     # known here.
-    "verification": {"_core", "errors", "slide", "verification"},
+    "verification": {"_core", "errors", "model", "routes", "slide", "verification"},
     "audit": {"model", "deid"},
     "commit": {"errors"},
     "sample": {"errors", "sample"},

@@ -94,3 +94,18 @@ def test_a_picture_that_is_not_whole_leaves_nothing(tmp_path):
     with pytest.raises(coverslip.CoverslipError, match="restart markers out of order"):
         coverslip.convert(slide.path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("blocks", [4, 140], ids=["stitched", "cut"])
+def test_verify_compares_the_frames_with_the_source(blocks, tmp_path):
+    slide = build_ndpi(tmp_path, 9, restart_blocks=blocks, levels=1)
+    result = coverslip.convert(slide.path, tmp_path / "out")
+    report = coverslip.verify(tmp_path / "out", source=slide.path)
+    assert report.frames_equal == report.frames > 1
+    path = result.instances[0].path
+    data = bytearray(path.read_bytes())
+    at = data.index(b"\xff\xda", len(data) // 2) + 200
+    data[at] ^= 0x10
+    path.write_bytes(data)
+    changed = coverslip.verify(tmp_path / "out", source=slide.path)
+    assert any("frame" in str(found) for found in changed.found)

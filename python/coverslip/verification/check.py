@@ -18,6 +18,7 @@ from coverslip.errors import VerificationError
 from coverslip.slide import OpenedSlide, open
 from coverslip.verification import files, header, schema
 from coverslip.verification.files import Entry
+from coverslip.verification.frames import frame_ranges
 from coverslip.verification.report import Survivor, VerifyReport
 from coverslip.verification.source import LevelTiles, level_tiles, listed_terms, terms_of_slide
 from coverslip.verification.terms import Terms
@@ -234,10 +235,37 @@ class _Check:
             return None
         for level in self.tiles:
             same = (level.total_columns, level.total_rows, level.columns, level.rows)
-            if instance.level_size == same and instance.frame_count == len(level.tiles):
+            if instance.level_size != same or instance.frame_count != level.frame_count:
+                continue
+            if level.picture is not None:
+                self._coefficients(entry, instance, level, level.picture)
+                return None
+            if level.tiles is not None:
                 return self.slide.source, level.tiles
         self.unchecked.append(f"{entry.shown}: no level of the slide has its size and tiles")
         return None
+
+    def _coefficients(
+        self, entry: Entry, instance: header.Header, level: LevelTiles, picture: _core.Picture
+    ) -> None:
+        """Compare the coefficients of frames with those of the picture they were cut out of."""
+        if self.slide is None:
+            return
+        # What the samples are makes no difference to their coefficients.
+        frames = _core.JpegFrames(
+            columns=level.columns, rows=level.rows, colour="YBR", jpeg_tables=level.jpeg_tables
+        )
+        try:
+            offsets, counts = frame_ranges(
+                entry.path, instance.pixel_data_offset, instance.frame_count
+            )
+            _core.prove_retiled(
+                self.slide.source, picture, frames, _core.Source(entry.path), offsets, counts
+            )
+        except VerificationError as error:
+            self._found(entry, [("frames", str(error))])
+        else:
+            self.frames_equal += instance.frame_count
 
     def _other(self, entry: Entry) -> None:
         """Check a file that is no instance: a certificate, or something that must not be here."""

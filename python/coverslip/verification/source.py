@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coverslip import _core
+from coverslip.model import Picture
+from coverslip.routes import core_picture
 from coverslip.slide import OpenedSlide
 from coverslip.verification.hidden import hidden_texts
 from coverslip.verification.schema import certificate_schema, words_of_schema
@@ -20,7 +22,11 @@ class LevelTiles:
     total_rows: int
     columns: int
     rows: int
-    tiles: _core.TileIndex = field(repr=False)
+    frame_count: int
+    tiles: _core.TileIndex | None = field(repr=False)
+    picture: _core.Picture | None = field(repr=False)
+    """The one JPEG that holds the level, if its frames were cut out of it."""
+    jpeg_tables: bytes = field(repr=False)
 
 
 def terms_of_slide(slide: OpenedSlide | None, listed: tuple[str, ...] = ()) -> Terms:
@@ -53,17 +59,22 @@ def listed_terms(path: Path) -> tuple[str, ...]:
 
 
 def level_tiles(slide: OpenedSlide) -> Iterator[LevelTiles]:
-    """Yield the tiles of each level that are inside the file."""
+    """Yield the tiles of each level that are inside the file, or the picture that holds it."""
+    private = slide.description.private_ranges
     for level in slide.levels:
+        tiles, picture = None, None
+        if level.picture is None:
+            stored = level.tiles
+            tiles = _core.TileIndex(slide.source, stored.offsets, stored.byte_counts, private)
+        elif isinstance(level.picture, Picture):
+            picture = core_picture(level, level.picture, private)
         yield LevelTiles(
             total_columns=level.image_width,
             total_rows=level.image_length,
             columns=level.tile_width,
             rows=level.tile_length,
-            tiles=_core.TileIndex(
-                slide.source,
-                level.tiles.offsets,
-                level.tiles.byte_counts,
-                slide.description.private_ranges,
-            ),
+            frame_count=level.tiles.across * level.tiles.down,
+            tiles=tiles,
+            picture=picture,
+            jpeg_tables=level.jpeg_tables or b"",
         )

@@ -30,8 +30,19 @@ MAY_IMPORT = {
         *("_core", "audit", "blank", "colour", "commit", "deid", "dicom", "errors", "model"),
         *("routes", "slide", "verify"),
     },
-    "cli": {"conversion", "slide", "sample", "errors", "model", "routes", "colour", "_core", "cli"},
-    "__init__": {"_core", "conversion", "errors", "slide"},
+    "cli": {
+        "conversion",
+        "deid",
+        "slide",
+        "sample",
+        "errors",
+        "model",
+        "routes",
+        "colour",
+        "_core",
+        "cli",
+    },
+    "__init__": {"_core", "conversion", "deid", "errors", "slide"},
     "__main__": {"cli"},
 }
 ONLY_IN = {"tifffile": {"tiff", "sample"}, "pydicom": {"dicom", "verify"}, "typer": {"cli"}}

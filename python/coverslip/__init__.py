@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from coverslip.conversion import FrameCounts, InstanceResult, Progress, Result, convert
+    from coverslip.deid.custody import Custody
+    from coverslip.deid.policy import Policy
     from coverslip.errors import (
         CoverslipError,
         LimitError,
@@ -23,10 +25,12 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CoverslipError": "errors",
+    "Custody": "deid.custody",
     "FrameCounts": "conversion",
     "InstanceResult": "conversion",
     "LimitError": "errors",
     "OpenedSlide": "slide",
+    "Policy": "deid.policy",
     "PolicyError": "errors",
     "Progress": "conversion",
     "Result": "conversion",
@@ -39,10 +43,12 @@ _HOMES = {
 
 __all__ = [
     "CoverslipError",
+    "Custody",
     "FrameCounts",
     "InstanceResult",
     "LimitError",
     "OpenedSlide",
+    "Policy",
     "PolicyError",
     "Progress",
     "Result",

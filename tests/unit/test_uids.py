@@ -8,6 +8,7 @@ from coverslip.deid.uids import (
     CROCKFORD,
     PseudonymKind,
     RandomIdentity,
+    UidPurpose,
     check_character,
 )
 
@@ -20,11 +21,11 @@ def identity(*draws: bytes) -> RandomIdentity:
 
 
 def test_uid_is_that_of_a_version_4_uuid():
-    assert identity(bytes(16)).uid() == f"2.25.{0x00000000000040008000000000000000}"
+    assert identity(bytes(16)).uid(UidPurpose.STUDY) == f"2.25.{0x00000000000040008000000000000000}"
 
 
 def test_longest_uid_fits_sixty_four_characters():
-    uid = identity(b"\xff" * 16).uid()
+    uid = identity(b"\xff" * 16).uid(UidPurpose.STUDY)
 
     assert len(uid) <= 64
     assert re.fullmatch(r"2\.25\.[1-9][0-9]*", uid)
@@ -53,7 +54,7 @@ def test_all_sixty_bits_count():
 def test_two_identities_share_nothing():
     first, second = RandomIdentity(), RandomIdentity()
 
-    assert first.uid() != second.uid()
+    assert first.uid(UidPurpose.STUDY) != second.uid(UidPurpose.STUDY)
     assert first.pseudonym(PseudonymKind.PATIENT) != second.pseudonym(PseudonymKind.PATIENT)
 
 

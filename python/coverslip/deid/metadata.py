@@ -33,8 +33,6 @@ class Given:
     specimen_identifier: OperatorText | None = None
     institution_name: OperatorText | None = None
     device_serial_number: OperatorText | None = None
-    stain: OperatorText | None = None
-    anatomy: OperatorText | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +211,4 @@ _PARSERS: dict[str, Callable[[str], OperatorText]] = {
     "specimen_identifier": OperatorText,
     "institution_name": OperatorText,
     "device_serial_number": OperatorText,
-    "stain": OperatorText,
-    "anatomy": OperatorText,
 }

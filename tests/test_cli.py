@@ -121,8 +121,8 @@ def test_wrong_usage_is_status_2_and_repeats_no_argument(arguments, tmp_path):
     assert "ROE" not in done.stderr
 
 
-@pytest.mark.parametrize("profile", ["research", "care", "nonsense"])
-def test_profile_that_is_not_there_is_refused(profile, slide, tmp_path):
+@pytest.mark.parametrize("profile", ["care", "nonsense"])
+def test_profile_that_cannot_be_is_refused(profile, slide, tmp_path):
     done = run("convert", slide.path, "-o", tmp_path / "out", "--profile", profile)
     assert done.returncode == 1
     assert "profile" in done.stderr
@@ -157,3 +157,26 @@ def test_help_and_version_do_not_load_what_is_slow():
     version, loaded = done.stdout.splitlines()
     assert version.startswith("coverslip 0.")
     assert loaded == "[]"
+
+
+def test_profile_research_from_a_policy_file_with_key_and_metadata(slide, tmp_path):
+    assert run("key", "new", tmp_path / "key").returncode == 0
+    (tmp_path / "policy.toml").write_text('profile = "research"\ndates = "full"\n')
+    (tmp_path / "metadata.csv").write_text("file,patient_id\n*.svs,MRN-1\nother,MRN-2\n")
+    options = ["--policy", tmp_path / "policy.toml", "--dates", "drop", "--key", tmp_path / "key"]
+    options += ["--metadata", tmp_path / "metadata.csv", "--vault", tmp_path / "vault"]
+    done = run("convert", slide.path, "-o", tmp_path / "out", "--json", *options)
+
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["certificate"]["policy"]["profile"] == "research"
+    assert told["certificate"]["policy"]["options"]["dates"] == "drop"
+    assert told["metadata_rows_unused"] == 1
+    assert (tmp_path / "vault" / "vault.sqlite").is_file()
+    again = run("convert", slide.path, "-o", tmp_path / "out", *options)
+    assert again.returncode == 1
+    assert "--overwrite" in again.stderr
+    assert "MRN" not in done.stdout + done.stderr + again.stderr
+    assert (
+        run("convert", slide.path, "-o", tmp_path / "out", *options, "--overwrite").returncode == 0
+    )

@@ -34,10 +34,10 @@ MAY_IMPORT = {
         *("routes", "slide", "verification"),
     },
     "cli": {
-        *("conversion", "slide", "sample", "errors", "model", "routes", "colour", "_core", "cli"),
-        "verification",
+        *("conversion", "deid", "slide", "sample", "errors", "model", "routes", "colour"),
+        *("_core", "cli", "verification"),
     },
-    "__init__": {"_core", "conversion", "errors", "slide", "verification"},
+    "__init__": {"_core", "conversion", "deid", "errors", "slide", "verification"},
     "__main__": {"cli"},
 }
 ONLY_IN = {"tifffile": {"sample"}, "pydicom": {"dicom", "verification"}, "typer": {"cli"}}

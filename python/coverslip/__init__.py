@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from coverslip.conversion import FrameCounts, InstanceResult, Progress, Result, convert
+    from coverslip.deid.custody import Custody
+    from coverslip.deid.policy import Policy
     from coverslip.errors import (
         CoverslipError,
         LimitError,
@@ -26,10 +28,12 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CoverslipError": "errors",
+    "Custody": "deid.custody",
     "FrameCounts": "conversion",
     "InstanceResult": "conversion",
     "LimitError": "errors",
     "OpenedSlide": "slide",
+    "Policy": "deid.policy",
     "PolicyError": "errors",
     "Progress": "conversion",
     "Result": "conversion",
@@ -45,10 +49,12 @@ _HOMES = {
 
 __all__ = [
     "CoverslipError",
+    "Custody",
     "FrameCounts",
     "InstanceResult",
     "LimitError",
     "OpenedSlide",
+    "Policy",
     "PolicyError",
     "Progress",
     "Result",

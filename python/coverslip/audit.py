@@ -14,15 +14,21 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from coverslip.deid.policy import Policy
+from coverslip.deid.policy import Policy, Profile
 from coverslip.model import CleanMetadata, Fate, Finding, ItemKind
 
 SCHEMA_VERSION = 1
 
+_RISKS = {
+    Profile.PUBLIC: "",
+    Profile.RESEARCH: "Pseudonyms can be resolved by whoever holds the key or the vault. ",
+    Profile.CARE: "The files name the patient: nothing of the operator's was taken out. ",
+}
 RESIDUAL_RISK = (
-    "The tiles are copied bit for bit, so whoever holds the original slide can link this copy to"
-    " it. Pixels were not searched for text or bar codes. This certificate states what was done;"
-    " it makes no legal claim."
+    "Label, overview and thumbnail pictures are not written under any profile. The tiles are copied"
+    " bit for bit, so whoever holds the original slide can link this copy to it. Pixels were not"
+    " searched for text or bar codes. This certificate states what was done; it makes no legal"
+    " claim."
 )
 
 
@@ -63,6 +69,7 @@ def certificate(
     findings: Sequence[Finding],
     instances: Sequence[InstanceRecord],
     read_back: CheckResult,
+    key_id: str | None = None,
 ) -> dict[str, Any]:
     """Return the certificate of one slide, valid against `certificate_schema`.
 
@@ -83,19 +90,22 @@ def certificate(
         What was written, base level first.
     read_back
         Whether the written frames were compared with the tiles again.
+    key_id
+        Tells which key the pseudonyms were derived from, if any.
     """
     return {
         "schema_version": SCHEMA_VERSION,
         "package": {"name": "coverslip", "version": package_version},
         "policy": {
             "profile": str(policy.profile),
-            "options": {"colour": policy.colour, "mpp_um": policy.mpp_um},
+            "options": policy.options(),
             "sha256": policy.digest(),
         },
         "deidentification_codes": list(clean.deidentification_codes),
         "study_instance_uid": clean.study_instance_uid,
         "series_instance_uids": [region.series_instance_uid for region in clean.regions],
-        "container_identifier": clean.container_identifier,
+        "slide_pseudonym": clean.slide_pseudonym,
+        "key_id": key_id,
         "colour_profile": "srgb_assumed" if clean.icc_is_synthetic else "rebuilt",
         "findings": {
             "count": len(findings),
@@ -110,7 +120,7 @@ def certificate(
             "bar_codes": str(CheckResult.NOT_RUN),
             "read_back": str(read_back),
         },
-        "residual_risk": RESIDUAL_RISK,
+        "residual_risk": _RISKS[policy.profile] + RESIDUAL_RISK,
     }
 
 

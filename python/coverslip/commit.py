@@ -3,7 +3,7 @@
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,16 +15,26 @@ class OutputExistsError(CoverslipError, FileExistsError):
 
 
 class Staging:
-    """A private folder beside the output, whose one study is renamed into place when whole.
+    """A private folder beside the output, from which a slide is renamed into place when whole.
 
     One rename of one folder is atomic in POSIX file systems, so whatever dies, and whenever,
-    leaves either a whole slide or none under a final name.
+    leaves either a whole slide or none under a final name. A study that holds other slides already
+    gets the series one by one and the certificate last: what has one is whole.
     """
 
-    def __init__(self, out: Path, study_instance_uid: str) -> None:
+    def __init__(
+        self,
+        out: Path,
+        study_instance_uid: str,
+        entries: Collection[str] = (),
+        *,
+        overwrite: bool = False,
+    ) -> None:
         self._out = out
         self._private = out / f".coverslip-{secrets.token_hex(8)}"
         self._final = out / study_instance_uid
+        self._entries = entries
+        self._overwrite = overwrite
         self.study = self._private / study_instance_uid
 
     def create(self) -> None:
@@ -33,14 +43,21 @@ class Staging:
         Raises
         ------
         OutputExistsError
-            If the study is already there.
+            If the slide is already there and may not be replaced.
         """
-        if self._final.exists():
+        if self._final.exists() and not self._overwrite and not self._is_of_other_slides():
             raise OutputExistsError(
-                "the output already holds this study", hint="choose another output folder"
+                "the output already holds this study",
+                hint="choose another output folder, or replace it with --overwrite",
             )
         self._private.mkdir(mode=0o700)
         self.study.mkdir()
+
+    def _is_of_other_slides(self) -> bool:
+        """Return whether the study is there but nothing of this slide in it."""
+        return bool(self._entries) and not any(
+            (self._final / name).exists() for name in self._entries
+        )
 
     def spool(self, number: int) -> Path:
         """Return where frames may wait until they are written; not part of the study."""
@@ -62,10 +79,36 @@ class Staging:
                 _sync(path)
         for folder in folders:
             _sync(folder)
-        self.study.rename(self._final)
+        if self._final.exists():
+            self._join()
+        else:
+            self.study.rename(self._final)
         _sync(self._out)
-        self._private.rmdir()
+        shutil.rmtree(self._private, ignore_errors=True)
         return self._final
+
+    def _join(self) -> None:
+        """Move a slide into a study that is there; what it replaces is put back if that fails.
+
+        Folders go before files, so the certificate comes last, and its predecessor leaves first.
+        """
+        replaced = self._private / "replaced"
+        replaced.mkdir()
+        names = [path.name for path in sorted(self.study.iterdir(), key=Path.is_file)]
+        undo: list[tuple[Path, Path]] = []
+        try:
+            for name in reversed(names):
+                if (self._final / name).exists():
+                    if not self._overwrite:
+                        raise OutputExistsError("the output already holds this slide")
+                    _move(self._final / name, replaced / name, undo)
+            for name in names:
+                _move(self.study / name, self._final / name, undo)
+        except BaseException:
+            for source, target in reversed(undo):
+                target.rename(source)
+            raise
+        _sync(self._final)
 
     def discard(self) -> None:
         """Remove everything that was not committed."""
@@ -73,18 +116,32 @@ class Staging:
 
 
 @contextmanager
-def staging(out: Path, study_instance_uid: str) -> Iterator[Staging]:
+def staging(
+    out: Path, study_instance_uid: str, entries: Collection[str] = (), *, overwrite: bool = False
+) -> Iterator[Staging]:
     """Yield a `Staging` below ``out``, and leave nothing behind if the block fails.
 
     Folders above the study that had to be made are removed again as well.
 
+    Parameters
+    ----------
+    out
+        The output folder.
+    study_instance_uid
+        Name of the study's folder.
+    entries
+        What the slide puts into it, as far as that is known: a study that holds none of it holds
+        other slides.
+    overwrite
+        Whether the slide replaces what is there of it, when it is whole.
+
     Raises
     ------
     OutputExistsError
-        If ``out`` is a file, or holds the study already.
+        If ``out`` is a file, or holds the slide already.
     """
     made: list[Path] = []
-    stage = Staging(out, study_instance_uid)
+    stage = Staging(out, study_instance_uid, entries, overwrite=overwrite)
     try:
         _make_folders(out, made)
         stage.create()
@@ -112,6 +169,12 @@ def _make_folders(folder: Path, made: list[Path]) -> None:
     for path in reversed(missing):
         made.append(path)
         path.mkdir(exist_ok=True)
+
+
+def _move(source: Path, target: Path, undo: list[tuple[Path, Path]]) -> None:
+    """Rename, and note how to undo it."""
+    source.rename(target)
+    undo.append((source, target))
 
 
 def _sync(path: Path) -> None:

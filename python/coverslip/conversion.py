@@ -11,9 +11,10 @@ from pathlib import Path
 from coverslip import _core, audit
 from coverslip.colour import Samples
 from coverslip.commit import staging
+from coverslip.deid.custody import Charge, Custody
 from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.scrub import Scrubbed, scrub
-from coverslip.deid.uids import Identity, RandomIdentity
+from coverslip.deid.uids import Identity
 from coverslip.dicom import modules, part10, wsm
 from coverslip.dicom.geometry import level_spacing, region_spacing
 from coverslip.errors import at_level
@@ -111,6 +112,9 @@ def convert(
     profile: str = "public",
     mpp_um: float | None = None,
     colour: Samples | None = None,
+    policy: Policy | None = None,
+    custody: Custody | None = None,
+    overwrite: bool = False,
     verify: bool = True,
     on_progress: OnProgress | None = None,
 ) -> Result:
@@ -125,13 +129,19 @@ def convert(
     out_dir
         Folder for the study; made if it does not exist.
     profile
-        Only ``public`` so far: nothing that identifies goes out.
+        What the output is for: ``public``, ``research`` or ``care``.
     mpp_um
         Micrometres per pixel of the first level, for a slide that does not tell or tells wrong.
         Other regions follow in the proportion that the slide says.
     colour
         What the samples of three-component tiles are, ``RGB`` or ``YBR``, where the slide's own
         signs contradict each other.
+    policy
+        All choices in one, in the place of the three above.
+    custody
+        Key, metadata and vault; by default neither key nor metadata.
+    overwrite
+        Whether the slide replaces itself in the output, once the new files are complete.
     verify
         Whether to read every file back, compare it with the source, and let the independent
         check of `coverslip.verify` look for every text of the source in the finished files.
@@ -145,22 +155,27 @@ def convert(
     SourceError, LimitError
         If the slide is damaged, or exceeds a limit.
     PolicyError
-        If the pixel spacing is unknown, or the profile is not available.
+        If the pixel spacing is unknown, or the policy cannot be carried out.
     VerificationError
         If what was written is not what was planned.
     OSError
         Disk, rights; without the source's name.
     """
-    policy = Policy(profile=Profile(profile), mpp_um=mpp_um, colour=colour)
-    slide = open(path)
-    return convert_opened(
-        slide,
-        Path(fspath(out_dir)),
-        policy,
-        RandomIdentity(),
-        verify=verify,
-        on_progress=on_progress,
-    )
+    if policy is None:
+        policy = Policy(profile=Profile(profile), mpp_um=mpp_um, colour=colour)
+    slide, source, out = open(path), Path(fspath(path)), Path(fspath(out_dir))
+    require_spacing(slide.description, policy)
+    with (custody or Custody()).of(slide.description, source, out, policy) as charge:
+        return convert_opened(
+            slide,
+            out,
+            policy,
+            charge.identity,
+            charge=charge,
+            overwrite=overwrite,
+            verify=verify,
+            on_progress=on_progress,
+        )
 
 
 def convert_opened(
@@ -169,12 +184,21 @@ def convert_opened(
     policy: Policy,
     identity: Identity,
     *,
+    charge: Charge | None = None,
+    overwrite: bool = False,
     verify: bool = True,
     on_progress: OnProgress | None = None,
 ) -> Result:
     """Convert an opened slide under an identity; see `convert`."""
     spacing = require_spacing(slide.description, policy)
-    scrubbed = scrub(slide.description, policy, identity, package_version=_core.__version__)
+    scrubbed = scrub(
+        slide.description,
+        policy,
+        identity,
+        package_version=_core.__version__,
+        given=None if charge is None else charge.given,
+    )
+    clean = scrubbed.clean
     routes = slide.routes(colour=policy.colour)
     for number, route in enumerate(routes):
         require_copy(number, route)
@@ -184,8 +208,10 @@ def convert_opened(
         for number, route in enumerate(routes)
         if route.kind is RouteKind.COPY
     }
-    with staging(out, scrubbed.clean.study_instance_uid) as stage:
-        folders = [stage.study / r.series_instance_uid for r in scrubbed.clean.regions]
+    name = f"{clean.slide_pseudonym}.certificate.json"
+    entries = (*(region.series_instance_uid for region in clean.regions), name)
+    with staging(out, clean.study_instance_uid, entries, overwrite=overwrite) as stage:
+        folders = [stage.study / region.series_instance_uid for region in clean.regions]
         for folder in folders:
             folder.mkdir()
         _require_room(out, sum(frames.plan.frame_bytes for frames in plans.values()))
@@ -195,17 +221,19 @@ def convert_opened(
             if frames is None:
                 spool = stage.spool(number)
                 frames = _cut(slide, number, route, spool, on_progress, prove=verify)
-            item = _planned(slide, number, route, frames, spacing, scrubbed.clean)
+            item = _planned(slide, number, route, frames, spacing, clean)
             planned.append(item)
-            written.append(_write(item, scrubbed.clean, folders, on_progress, verify=verify))
+            written.append(_write(item, clean, folders, on_progress, verify=verify))
             if frames.spool is not None:
                 frames.spool.unlink()
         notes = _notes(slide, routes, planned)
-        certificate = _certificate(scrubbed, policy, planned, written, verify=verify)
-        name = f"{scrubbed.clean.container_identifier}.certificate.json"
+        key_id = charge.key.key_id if charge is not None and charge.key is not None else None
+        certificate = _certificate(scrubbed, policy, planned, written, key_id, verify=verify)
         audit.write_certificate(stage.study / name, certificate)
-        if verify:
-            require_clean(stage.study, slide)
+        if verify and policy.profile is not Profile.CARE:
+            require_clean(stage.study, slide, [text.reveal() for text in clean.given.values()])
+        if charge is not None:
+            charge.seal(scrubbed)
         study = stage.commit()
     return Result(
         study_path=study,
@@ -300,7 +328,8 @@ def _write(
 ) -> InstanceResult:
     """Write one instance under its temporary path, and read it back."""
     path = folders[item.spec.region] / f"{item.spec.sop_instance_uid}.dcm"
-    header = part10.encode(wsm.build(clean, item.spec), item.frame_format.transfer_syntax_uid)
+    dataset = wsm.build(clean, item.spec)
+    header = part10.encode(dataset, item.frame_format.transfer_syntax_uid, wsm.permit(clean))
     report = _core.write_instance(
         item.frames.source,
         item.plan,
@@ -376,6 +405,7 @@ def _certificate(
     policy: Policy,
     planned: list[_Planned],
     written: list[InstanceResult],
+    key_id: str | None,
     *,
     verify: bool,
 ) -> dict[str, object]:
@@ -403,6 +433,7 @@ def _certificate(
         clean=scrubbed.clean,
         findings=scrubbed.findings,
         instances=records,
+        key_id=key_id,
         read_back=audit.CheckResult.PASSED if verify else audit.CheckResult.NOT_RUN,
     )
 

@@ -5,11 +5,15 @@ They are different types on purpose: `coverslip.dicom` accepts only the second, 
 `coverslip.deid.scrub` makes one.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
+
+from coverslip.errors import PolicyError
 
 Uint64Array = npt.NDArray[np.uint64]
 
@@ -40,6 +44,75 @@ class SourceText:
     def reveal(self) -> str:
         """Return the text itself; for detection, scrubbing and verification only."""
         return self._text
+
+
+class OperatorText:
+    """Text that the operator gave about a slide: the only free text that may be written.
+
+    It has a type of its own so that nothing of a slide can pass for it. Printing it shows
+    nothing either.
+
+    Parameters
+    ----------
+    text
+        At most 64 printable characters without a backslash, which separates values in DICOM.
+
+    Raises
+    ------
+    PolicyError
+        If it is empty, too long, or holds what may not be in a value; without the text.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise PolicyError("what the operator gives must be text")
+        if not re.fullmatch(r"[^\\\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,64}", text):
+            raise PolicyError("a text must have 1 to 64 printable characters and no backslash")
+        self._text = text
+
+    def __repr__(self) -> str:
+        return "<given>"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, OperatorText) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def reveal(self) -> str:
+        """Return the text itself."""
+        return self._text
+
+
+class Profile(StrEnum):
+    """What the output is for; the strictest is the default.
+
+    Aliases are accepted by the constructor: ``Profile("anonymised")`` is `PUBLIC`.
+    """
+
+    PUBLIC = "public"
+    RESEARCH = "research"
+    CARE = "care"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Profile":
+        alias = _ALIASES.get(value) if isinstance(value, str) else None
+        if alias is None:
+            raise PolicyError(
+                "there is no profile of this name", hint=f"choose one of {', '.join(cls)}"
+            )
+        return alias
+
+
+_ALIASES = {
+    "anonymised": Profile.PUBLIC,
+    "pseudonymised": Profile.RESEARCH,
+    "clinical": Profile.CARE,
+}
 
 
 class ItemKind(StrEnum):
@@ -296,6 +369,9 @@ class CleanRegion:
 class CleanMetadata:
     """What may be written about a slide. Made by `coverslip.deid.scrub` and nowhere else."""
 
+    profile: Profile
+    slide_pseudonym: str
+    """Stands for the slide in the certificate and its name, whatever the profile."""
     patient_id: str
     patient_name: str
     container_identifier: str
@@ -324,7 +400,10 @@ class CleanMetadata:
     deidentification_method: tuple[str, ...]
     deidentification_codes: tuple[str, ...]
     """Code values of CID 7050, scheme DCM."""
-    longitudinal_temporal_information_modified: str
+    longitudinal_temporal_information_modified: str | None
+    accession_number: str = ""
+    given: Mapping[str, OperatorText] = field(default_factory=dict, repr=False)
+    """What the operator gave and the policy lets out, by path of keywords; dates are shifted."""
 
 
 class Fate(StrEnum):
@@ -346,3 +425,12 @@ class Finding:
     fate: Fate
     attribute: str | None = None
     """Keyword of the attribute that now holds what replaced it, if any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedFinding:
+    """A finding with the text it is about; for the vault only."""
+
+    finding: Finding
+    text: SourceText | None
+    """``None`` where what was found is no text: a picture, a time of the file system."""

@@ -4,12 +4,13 @@ import pytest
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.sr.codedict import codes
 
 from coverslip.deid import scrub
 from coverslip.dicom import modules, wsm
-from coverslip.dicom.allowlist import enforce, rules
+from coverslip.dicom.allowlist import Permit, enforce, rules
 from coverslip.errors import PolicyError
-from coverslip.model import SourceText
+from coverslip.model import OperatorText, Profile, SourceText
 from tests.unit.builders import clean_metadata, instance_spec
 
 CANARY = "ZACHARIAS^QUILLFEATHER"
@@ -30,10 +31,11 @@ def test_table_has_only_the_words_it_explains():
     table = list(rules().values())
 
     assert {rule.type for rule in table} == {"1", "1C", "2", "3"}
-    assert {rule.public for rule in table} == {"C", "D", "K", "U", "Z"}
+    assert {action for rule in table for action in rule.actions.values()} == set("CDGKSUXYZ")
+    assert all(set(rule.actions) == set(Profile) for rule in table)
     assert {rule.source for rule in table} == {
         *("constant", "package", "policy", "identity", "vocabulary"),
-        *("geometry", "frames", "icc", "slide"),
+        *("geometry", "frames", "icc", "slide", "operator"),
     }
 
 
@@ -43,13 +45,16 @@ def test_each_parent_in_the_table_is_a_sequence_in_the_table():
         assert not parent or dictionary_VR(rules()[parent].tag) == "SQ"
 
 
-def test_no_text_can_be_chosen_freely():
+@pytest.mark.parametrize("profile", Profile)
+def test_no_text_can_be_chosen_freely(profile):
     numbers = {"DS", "IS", "US", "UL", "FL", "OB", "SQ"}
 
     free = [
         path
         for path, rule in rules().items()
-        if rule.values is None and rule.pattern is None and rule.public != "Z"
+        if profile not in rule.values
+        and profile not in rule.patterns
+        and rule.actions[profile] not in "XZ"
     ]
 
     assert {dictionary_VR(rules()[path].tag) for path in free} <= numbers
@@ -57,16 +62,75 @@ def test_no_text_can_be_chosen_freely():
 
 def test_each_name_of_the_device_vocabulary_may_be_written():
     for manufacturer, model, _ in scrub._MODELS:
-        assert rules()["Manufacturer"].allows(manufacturer)
-        assert rules()["ManufacturerModelName"].allows(model)
+        assert rules()["Manufacturer"].allows(manufacturer, Profile.PUBLIC)
+        assert rules()["ManufacturerModelName"].allows(model, Profile.PUBLIC)
     for manufacturer, _ in scrub._MANUFACTURERS:
-        assert rules()["Manufacturer"].allows(manufacturer)
+        assert rules()["Manufacturer"].allows(manufacturer, Profile.PUBLIC)
 
 
 def test_codes_that_may_be_written_are_those_that_are_claimed():
     allowed = rules()["DeidentificationMethodCodeSequence.CodeValue"].values
 
-    assert allowed == set(scrub.CODES) == set(modules.CODE_MEANINGS)
+    assert allowed[Profile.PUBLIC] == set(scrub.CODES)
+    assert allowed[Profile.RESEARCH] == set(modules.CODE_MEANINGS)
+    assert Profile.CARE not in allowed
+
+
+@pytest.mark.parametrize("value", modules.CODE_MEANINGS)
+def test_meanings_of_codes_are_those_of_dicom(value):
+    meanings = {code.meaning for code in codes.cid7050.concepts.values() if code.value == value}
+
+    assert meanings == {modules.CODE_MEANINGS[value]}
+
+
+def built(profile, given):
+    permit = Permit(profile=profile, given={k: OperatorText(v) for k, v in given.items()})
+    dataset = Dataset()
+    for path, value in given.items():
+        setattr(dataset, path, value)
+    return dataset, permit
+
+
+@pytest.mark.parametrize(
+    ("profile", "path", "value", "is_allowed"),
+    [
+        ("care", "PatientName", "MÜLLER^ÅSE", True),
+        ("research", "PatientName", CANARY, False),
+        ("public", "PatientName", CANARY, False),
+        ("care", "PatientBirthDate", "19570423", True),
+        ("research", "PatientBirthDate", "19570423", False),
+        ("research", "StudyDate", "20120517", True),
+        ("public", "StudyDate", "20120517", False),
+        ("public", "AcquisitionDateTime", "20120101000000", True),
+        ("public", "AcquisitionDateTime", "20120517000000", False),
+        ("care", "AccessionNumber", "B22-12345", True),
+        ("research", "AccessionNumber", "B22-12345", False),
+        ("research", "ContainerIdentifier", "B22-12345", False),
+        ("public", "InstitutionName", CANARY, False),
+        ("public", "PatientAge", "057Y", False),
+        ("research", "PatientAge", "057Y", True),
+        ("care", "ReferringPhysicianName", CANARY, False),
+        ("care", "StudyDescription", CANARY, False),
+    ],
+)
+def test_text_of_the_operator_goes_where_the_profile_lets_it(profile, path, value, is_allowed):
+    dataset, permit = built(Profile(profile), {path: value})
+
+    if is_allowed:
+        enforce(dataset, permit)
+    else:
+        with pytest.raises(PolicyError, match="may not be written"):
+            enforce(dataset, permit)
+
+
+@pytest.mark.parametrize("profile", Profile)
+@pytest.mark.parametrize("path", ["PatientName", "PatientID", "AccessionNumber", "StudyDate"])
+def test_text_that_the_operator_did_not_give_for_it_is_refused(profile, path):
+    dataset, _ = built(profile, {path: "20120517"})
+    permit = Permit(profile=profile, given={"ContainerIdentifier": OperatorText("20120517")})
+
+    with pytest.raises(PolicyError, match="value that may not be written"):
+        enforce(dataset, permit)
 
 
 def test_what_we_build_is_allowed(dataset):

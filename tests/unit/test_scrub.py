@@ -253,10 +253,9 @@ def test_version_that_is_none_is_refused():
         scrub(slide(), Policy(), RandomIdentity(), package_version=f"1.0 {CANARY}")
 
 
-@pytest.mark.parametrize("name", ["research", "care", "pseudonymised", "clinical"])
-def test_profile_that_is_not_available_yet_is_refused(name):
-    with pytest.raises(PolicyError, match="not available yet"):
-        Policy(profile=Profile(name))
+@pytest.mark.parametrize(("name", "alias"), [("research", "pseudonymised"), ("care", "clinical")])
+def test_profiles_have_aliases(name, alias):
+    assert Policy(profile=Profile(alias)) == Policy(profile=Profile(name))
 
 
 @pytest.mark.parametrize("name", ["public", "anonymised"])
@@ -280,5 +279,8 @@ def test_digest_is_that_of_the_policy_alone():
     assert Policy().digest() != Policy(mpp_um=0.25).digest()
     assert (
         Policy().digest()
-        == hashlib.sha256(b'{"colour":null,"mpp_um":null,"profile":"public"}').hexdigest()
+        == hashlib.sha256(
+            b'{"accession":"empty","colour":null,"dates":"drop","keep":[],"link":"none",'
+            b'"mpp_um":null,"profile":"public","project":"","year":"drop"}'
+        ).hexdigest()
     )

@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-import itertools
 
 import highdicom
 import numpy as np
@@ -14,7 +13,7 @@ from coverslip.deid.icc import srgb_profile
 from coverslip.dicom import modules, part10, wsm
 from coverslip.dicom.allowlist import rules
 from coverslip.errors import PolicyError
-from coverslip.model import RawMetadata
+from coverslip.model import OperatorText, Profile, RawMetadata
 from tests.interop import readers
 from tests.unit.builders import (
     COLOUR,
@@ -99,8 +98,16 @@ def test_each_attribute_written_is_in_the_table(name):
 
 def test_each_attribute_of_the_table_is_written_for_some_image():
     written = set()
-    for frame_format, fluorescence in itertools.product(FORMATS.values(), (None, 455.0)):
-        clean = clean_metadata(fluorescence_nm=fluorescence)
+    texts = {"InstitutionName": OperatorText("Å"), "PatientAge": OperatorText("057Y")}
+    plain = clean_metadata()
+    method = tuple(text.replace("public", "research") for text in plain.deidentification_method)
+    research = dataclasses.replace(
+        plain, profile=Profile.RESEARCH, given=texts, deidentification_method=method
+    )
+    images = [(frame_format, plain) for frame_format in FORMATS.values()]
+    glowing = clean_metadata(fluorescence_nm=455.0)
+    more = [(FORMATS["jpeg-rgb"], research), (FORMATS["jpeg-rgb"], glowing)]
+    for frame_format, clean in [*images, *more]:
         ds = wsm.build(clean, instance_spec(clean, frame_format))
         for element in ds.iterall():
             written.add(element.keyword)

@@ -68,31 +68,108 @@ def convert(
     *,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Folder for the study.")],
     profile: Annotated[
-        str, typer.Option(help="Who gets the output; only public is available so far.")
-    ] = "public",
+        str | None,
+        typer.Option(help="Who gets the output: public (the default), research or care."),
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="TOML file of choices; options count more than it."),
+    ] = None,
+    metadata: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="CSV or JSON: what you know of each slide."),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Derive pseudonyms and UIDs; see coverslip key new."),
+    ] = None,
+    vault: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Keep originals here; OUT.vault for research and care by default."
+        ),
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option(help="Another project gives other pseudonyms under one key.")
+    ] = None,
+    dates: Annotated[
+        str | None, typer.Option(help="Of your metadata, under research: shift, full or drop.")
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of your metadata, under research: patient_characteristics, device, institution."
+        ),
+    ] = None,
+    link: Annotated[
+        str | None, typer.Option(help="Slides that share a Patient ID: of a patient, case, slide.")
+    ] = None,
+    accession: Annotated[
+        str | None, typer.Option(help="Under research: empty, or pseudonym of the case.")
+    ] = None,
+    year: Annotated[
+        str | None, typer.Option(help="Of the acquisition, under public: drop or keep.")
+    ] = None,
     mpp: Annotated[
         float | None, typer.Option(metavar="UM", help="Micrometres per pixel of the base level.")
     ] = None,
     colour: ColourOption = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace the slide in OUT when the new one is complete."),
+    ] = False,
     verify: Annotated[
         bool, typer.Option(help="Read every file back, compare it, and look for the slide's texts.")
     ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Convert a slide. Nothing that identifies goes out; levels only, no label, no overview."""
+    """Convert a slide; levels only, no label, no overview.
+
+    Nothing of the slide's own texts goes out, whatever the profile. The profile public writes
+    nothing that identifies; research pseudonyms; care what your metadata says of the patient.
+    """
     from coverslip.cli import convert as command
 
+    choices = {
+        "profile": profile,
+        "project": project,
+        "dates": dates,
+        "keep": keep or None,
+        "link": link,
+        "accession": accession,
+        "year": year,
+        "mpp_um": mpp,
+        "colour": _samples(colour),
+    }
     command.run(
         slide,
         out,
-        profile=profile,
-        mpp_um=mpp,
-        colour=_samples(colour),
+        policy=command.policy_from(policy, choices),
+        custody=command.custody_from(key, metadata, vault),
+        show=command.Show(progress=not quiet, as_json=json),
+        overwrite=overwrite,
         verify=verify,
-        show_progress=not quiet,
-        as_json=json,
     )
+
+
+key_app = typer.Typer(no_args_is_help=True, help="Keys that pseudonyms are derived from.")
+app.add_typer(key_app, name="key")
+
+
+@key_app.callback()
+def key_options() -> None:
+    """Keys that pseudonyms are derived from."""
+
+
+@key_app.command("new")
+def key_new(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The key file to write.")],
+) -> None:
+    """Write a new key into a new file that only you may read; whoever has it can link slides."""
+    from coverslip.cli import key as command
+
+    command.new(file)
 
 
 @app.command()

@@ -4,41 +4,70 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from coverslip.colour import Samples
 from coverslip.conversion import OnProgress, Progress, Result, convert
+from coverslip.deid.custody import Custody
+from coverslip.deid.identity import read_key
+from coverslip.deid.metadata import read_metadata
+from coverslip.deid.policy import Policy, read_policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Show:
+    """What the operator wants to see."""
+
+    progress: bool
+    as_json: bool
+
+
+def policy_from(path: Path | None, choices: dict[str, Any]) -> Policy:
+    """Return the policy of a file and of the options that were given; options count more."""
+    made = {name: value for name, value in choices.items() if value is not None}
+    return Policy(**made) if path is None else read_policy(path, made)
+
+
+def custody_from(key: Path | None, metadata: Path | None, vault: Path | None) -> Custody:
+    """Return what the operator has beside the slides, read from files."""
+    return Custody(
+        key=None if key is None else read_key(key),
+        metadata=None if metadata is None else read_metadata(metadata),
+        vault=vault,
+    )
 
 
 def run(
     slide: Path,
     out: Path,
     *,
-    profile: str,
-    mpp_um: float | None,
-    colour: Samples | None,
+    policy: Policy,
+    custody: Custody,
+    show: Show,
+    overwrite: bool,
     verify: bool,
-    show_progress: bool,
-    as_json: bool,
 ) -> None:
     """Convert one slide and say what was written."""
-    with _progress(show=show_progress) as on_progress:
+    with _progress(show=show.progress) as on_progress:
         result = convert(
             slide,
             out,
-            profile=profile,
-            mpp_um=mpp_um,
-            colour=colour,
+            policy=policy,
+            custody=custody,
+            overwrite=overwrite,
             verify=verify,
             on_progress=on_progress,
         )
-    if as_json:
-        sys.stdout.write(json.dumps(result.to_dict(), indent=2) + "\n")
+    unused = 0 if custody.metadata is None else custody.metadata.unused([slide.name])
+    if show.as_json:
+        described = result.to_dict() | {"metadata_rows_unused": unused}
+        sys.stdout.write(json.dumps(described, indent=2) + "\n")
     else:
-        _report(result, out)
+        _report(result, out, unused)
 
 
-def _report(result: Result, out: Path) -> None:
+def _report(result: Result, out: Path, unused: int) -> None:
     frames = result.frames
     lines = [
         f"wrote {len(result.instances)} instances with "
@@ -57,6 +86,8 @@ def _report(result: Result, out: Path) -> None:
     verified = all(instance.sha256 is not None for instance in result.instances)
     lines.append(f"  read back and compared with the slide: {'all' if verified else 'no'}")
     lines.extend(f"note: {note}" for note in result.notes)
+    if unused:
+        lines.append(f"note: {unused} rows of the metadata fit no slide")
     sys.stderr.write("\n".join(lines) + "\n")
     # The folder is the operator's own word; below it there are only UIDs.
     sys.stdout.write(f"{out / result.study_path.name}\n")

@@ -2,37 +2,56 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 from coverslip.errors import PolicyError
+from coverslip.model import Profile
+
+Word = TypeVar("Word", bound=StrEnum)
+
+__all__ = ["Dates", "Keep", "Link", "Policy", "Profile", "read_policy"]
 
 
-class Profile(StrEnum):
-    """What the output is for; the strictest is the default.
+class Dates(StrEnum):
+    """What becomes of the dates that the operator gives."""
 
-    Aliases are accepted by the constructor: ``Profile("anonymised")`` is `PUBLIC`.
-    """
-
-    PUBLIC = "public"
-    RESEARCH = "research"
-    CARE = "care"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "Profile":
-        alias = _ALIASES.get(value) if isinstance(value, str) else None
-        if alias is None:
-            raise PolicyError(
-                "there is no profile of this name", hint=f"choose one of {', '.join(cls)}"
-            )
-        return alias
+    FULL = "full"
+    SHIFT = "shift"
+    DROP = "drop"
 
 
-_ALIASES = {
-    "anonymised": Profile.PUBLIC,
-    "pseudonymised": Profile.RESEARCH,
-    "clinical": Profile.CARE,
+class Keep(StrEnum):
+    """What may stay of what the operator gives, under the profile `research`."""
+
+    PATIENT_CHARACTERISTICS = "patient_characteristics"
+    DEVICE = "device"
+    INSTITUTION = "institution"
+
+
+class Link(StrEnum):
+    """Whose slides share a Patient ID; slides of one case share a study down to `CASE`."""
+
+    PATIENT = "patient"
+    CASE = "case"
+    SLIDE = "slide"
+    NONE = "none"
+
+
+_DEFAULT_DATES = {
+    Profile.PUBLIC: Dates.DROP,
+    Profile.RESEARCH: Dates.SHIFT,
+    Profile.CARE: Dates.FULL,
+}
+_DEFAULT_LINK = {
+    Profile.PUBLIC: Link.NONE,
+    Profile.RESEARCH: Link.PATIENT,
+    Profile.CARE: Link.PATIENT,
 }
 
 
@@ -40,10 +59,26 @@ _ALIASES = {
 class Policy:
     """What decides over one conversion. A policy that exists can be carried out.
 
+    Words that are given as text are turned into members of their enumerations, and what is left
+    out into the profile's default, so that two policies that do the same are the same.
+
     Parameters
     ----------
     profile
         What the output is for.
+    dates
+        What becomes of the dates that the operator gives: ``drop`` under `public`; ``shift`` by
+        whole weeks, the default, ``full`` or ``drop`` under `research`; ``full`` under `care`.
+    keep
+        Under `research`: ``patient_characteristics``, ``device``, ``institution``.
+    link
+        Whose slides share a Patient ID: ``patient``, ``case``, ``slide`` or ``none``.
+    accession
+        Under `research`: ``pseudonym`` writes that of the case, ``empty`` nothing.
+    year
+        Under `public`: ``keep`` writes the year of the acquisition date that the operator gives.
+    project
+        Another project gives other pseudonyms under the same key.
     mpp_um
         Micrometres per pixel of the base level, given by the operator; ``None`` takes what the
         slide says.
@@ -54,23 +89,125 @@ class Policy:
     Raises
     ------
     PolicyError
-        If the profile is not available, or the pixel spacing is not a positive, finite number.
+        If an option does not fit the profile, or the pixel spacing is not a positive, finite
+        number.
     """
 
     profile: Profile = Profile.PUBLIC
+    dates: Dates | None = None
+    keep: frozenset[Keep] = frozenset()
+    link: Link | None = None
+    accession: Literal["empty", "pseudonym"] = "empty"
+    year: Literal["drop", "keep"] = "drop"
+    project: str = ""
     mpp_um: float | None = None
     colour: Literal["RGB", "YBR"] | None = None
 
     def __post_init__(self) -> None:
-        if self.profile != Profile.PUBLIC:
-            raise PolicyError(
-                f"the profile {self.profile} is not available yet",
-                hint="this version writes the profile public only",
-            )
-        if self.mpp_um is not None and not 0 < self.mpp_um < float("inf"):
+        profile = Profile(self.profile)
+        self._set("profile", profile)
+        self._set("dates", _word(Dates, "dates", self.dates) or _DEFAULT_DATES[profile])
+        self._set("link", _word(Link, "link", self.link) or _DEFAULT_LINK[profile])
+        if not isinstance(self.keep, frozenset | set | list | tuple):
+            raise PolicyError("keep is a list of words")
+        self._set("keep", frozenset(_word(Keep, "keep", word) for word in self.keep))
+        self._check_words()
+        self._check_profile()
+        self._check_number()
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def _check_words(self) -> None:
+        for name, words in (
+            ("accession", ("empty", "pseudonym")),
+            ("year", ("drop", "keep")),
+            ("colour", ("RGB", "YBR", None)),
+        ):
+            if getattr(self, name) not in words:
+                raise PolicyError(f"there is no such choice for {name}")
+        if not (
+            isinstance(self.project, str) and re.fullmatch(r"[0-9A-Za-z._-]{0,32}", self.project)
+        ):
+            raise PolicyError("a project is at most 32 letters, digits, dots and hyphens")
+
+    def _check_profile(self) -> None:
+        is_research = self.profile is Profile.RESEARCH
+        if not is_research and self.dates is not _DEFAULT_DATES[self.profile]:
+            raise PolicyError(f"the profile {self.profile} does not let you choose dates")
+        if not is_research and self.keep:
+            raise PolicyError(f"the profile {self.profile} has no keep")
+        if not is_research and self.accession != "empty":
+            raise PolicyError(f"the profile {self.profile} has no pseudonym for the accession")
+        if self.profile is not Profile.PUBLIC and self.year != "drop":
+            raise PolicyError(f"the profile {self.profile} has no choice of the year")
+        if self.profile is Profile.PUBLIC and self.link is not Link.NONE:
+            raise PolicyError("the profile public links nothing", hint="choose research")
+
+    def _check_number(self) -> None:
+        mpp_um = self.mpp_um
+        if mpp_um is None:
+            return
+        if isinstance(mpp_um, bool) or not isinstance(mpp_um, int | float):
+            raise PolicyError("MPP must be a number")
+        if not 0 < mpp_um < float("inf"):
             raise PolicyError("MPP must be positive and finite")
+
+    def options(self) -> dict[str, Any]:
+        """Return the effective choices without the profile, fit for JSON."""
+        options = asdict(self) | {"keep": sorted(self.keep)}
+        del options["profile"]
+        return options
 
     def digest(self) -> str:
         """Return the SHA-256 of the effective policy as canonical JSON, in hexadecimal."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        document = self.options() | {"profile": self.profile}
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _word(kind: type[Word], name: str, value: object) -> Word | None:
+    """Return a word as a member of its enumeration.
+
+    Raises
+    ------
+    PolicyError
+        If it is not one of them.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str) or value not in list(kind):
+        raise PolicyError(
+            f"there is no such choice for {name}", hint=f"choose of {', '.join(kind)}"
+        )
+    return kind(value)
+
+
+def read_policy(path: Path, overrides: Mapping[str, object] | None = None) -> Policy:
+    """Return the policy that a TOML file states.
+
+    Parameters
+    ----------
+    path
+        The file; its keys are the parameters of `Policy`.
+    overrides
+        Choices that count more than those of the file.
+
+    Raises
+    ------
+    PolicyError
+        If it is no TOML, has an unknown key, or states what cannot be carried out.
+    OSError
+        If it cannot be read.
+    """
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
+        raise PolicyError("the policy is not TOML") from None
+    known = [field.name for field in fields(Policy)]
+    for key in document:
+        if key not in known:
+            raise PolicyError(
+                f"the policy has an unknown key {key!r}", hint=f"known are {', '.join(known)}"
+            )
+    return Policy(**{**document, **(overrides or {})})

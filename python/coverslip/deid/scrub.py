@@ -6,20 +6,24 @@ are written here; what is written is the name from here.
 
 import math
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from coverslip.deid.icc import rebuild_profile, srgb_profile
-from coverslip.deid.policy import Policy
-from coverslip.deid.uids import Identity, PseudonymKind
-from coverslip.errors import PolicyError
+from coverslip.deid.metadata import Given
+from coverslip.deid.policy import Policy, Profile
+from coverslip.deid.release import claims, release, temporal_information
+from coverslip.deid.uids import Identity, PseudonymKind, UidPurpose
+from coverslip.errors import PolicyError, VerificationError
 from coverslip.model import (
     CleanMetadata,
     CleanRegion,
     Fate,
     Finding,
     ItemKind,
+    OperatorText,
     Region,
+    SealedFinding,
     Slide,
     SourceText,
 )
@@ -35,7 +39,7 @@ DUMMY_DATE = "19000101"
 DUMMY_TIME = "000000"
 
 CODES = ("113100", "113105")
-"""Basic Profile and Clean Descriptors: what was really done.
+"""Basic Profile and Clean Descriptors: what is done whatever the options of a profile are.
 
 Clean Pixel Data (113101) is not claimed: no search for text or bar codes in the pixels runs yet.
 Clean Structured Content (113104) is not claimed: no content items are written that could be clean.
@@ -140,10 +144,23 @@ class Scrubbed:
     """What may be written, and what became of everything else."""
 
     clean: CleanMetadata
-    findings: tuple[Finding, ...]
+    sealed: tuple[SealedFinding, ...] = field(repr=False)
+    """The findings with the texts they are about; for the vault only."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found and its fate, without any value."""
+        return tuple(item.finding for item in self.sealed)
 
 
-def scrub(slide: Slide, policy: Policy, identity: Identity, *, package_version: str) -> Scrubbed:
+def scrub(
+    slide: Slide,
+    policy: Policy,
+    identity: Identity,
+    *,
+    package_version: str,
+    given: Given | None = None,
+) -> Scrubbed:
     """Return what may be written about a slide, and a fate for all that may identify it.
 
     Parameters
@@ -156,51 +173,86 @@ def scrub(slide: Slide, policy: Policy, identity: Identity, *, package_version: 
         Where pseudonyms and UIDs come from.
     package_version
         Version of coverslip, as its distribution tells.
+    given
+        What the operator knows of the slide.
 
     Raises
     ------
     PolicyError
-        If the version is not one that may be written.
+        If the version is not one that may be written, or the profile needs to know more.
+    VerificationError
+        If something that was found has no fate; a defect of coverslip.
     """
     if not re.fullmatch(r"[0-9A-Za-z.+]{1,32}", package_version):
         raise PolicyError("the package version is not a version")
-    manufacturer, model = _device(slide.metadata.device)
     source_profile = slide.metadata.icc_profile
     rebuilt = rebuild_profile(source_profile) if source_profile is not None else None
-    patient_id = identity.pseudonym(PseudonymKind.PATIENT)
-    clean = CleanMetadata(
+    clean = _clean(slide, policy, identity, package_version, given or Given())
+    clean = replace(
+        clean,
+        icc_profile=srgb_profile() if rebuilt is None else rebuilt,
+        icc_is_synthetic=rebuilt is None,
+    )
+    sealed = (
+        *_findings(slide, clean.manufacturer_model_name),
+        *_icc_findings(source_profile, rebuilt),
+    )
+    _require_fates(slide, sealed)
+    return Scrubbed(clean=clean, sealed=sealed)
+
+
+def _clean(
+    slide: Slide, policy: Policy, identity: Identity, package_version: str, given: Given
+) -> CleanMetadata:
+    """Return what may be written; of a colour profile, none yet."""
+    manufacturer, model = _device(slide.metadata.device)
+    released = release(given, policy, identity)
+    patient_id = _text(released, "PatientID", identity.pseudonym(PseudonymKind.PATIENT))
+    container = identity.pseudonym(PseudonymKind.CONTAINER)
+    is_identified = policy.profile is Profile.CARE
+    return CleanMetadata(
+        profile=policy.profile,
+        slide_pseudonym=container,
         patient_id=patient_id,
-        patient_name=f"{patient_id}^",
-        container_identifier=identity.pseudonym(PseudonymKind.CONTAINER),
-        specimen_identifier=identity.pseudonym(PseudonymKind.SPECIMEN),
-        study_instance_uid=identity.uid(),
-        frame_of_reference_uid=identity.uid(),
-        specimen_uid=identity.uid(),
+        patient_name=_text(released, "PatientName", "" if is_identified else f"{patient_id}^"),
+        container_identifier=_text(released, "ContainerIdentifier", container),
+        specimen_identifier=_text(
+            released,
+            "SpecimenDescriptionSequence.SpecimenIdentifier",
+            identity.pseudonym(PseudonymKind.SPECIMEN),
+        ),
+        study_instance_uid=identity.uid(UidPurpose.STUDY),
+        frame_of_reference_uid=identity.uid(UidPurpose.FRAME_OF_REFERENCE),
+        specimen_uid=identity.uid(UidPurpose.SPECIMEN),
         regions=tuple(_regions(slide, identity)),
-        sop_instance_uids=tuple(identity.uid() for _ in slide.levels),
-        study_date=DUMMY_DATE,
+        sop_instance_uids=tuple(
+            identity.uid(UidPurpose.INSTANCE, number) for number in range(len(slide.levels))
+        ),
+        study_date=_text(released, "StudyDate", DUMMY_DATE),
         study_time=DUMMY_TIME,
-        content_date=DUMMY_DATE,
+        content_date=_text(released, "ContentDate", DUMMY_DATE),
         content_time=DUMMY_TIME,
-        acquisition_date_time=DUMMY_DATE + DUMMY_TIME,
+        acquisition_date_time=_text(released, "AcquisitionDateTime", DUMMY_DATE + DUMMY_TIME),
         manufacturer=manufacturer,
         manufacturer_model_name=model,
-        device_serial_number="REMOVED",
+        device_serial_number=_serial_number(given, policy, identity, released),
         software_versions=f"coverslip {package_version}",
         objective_power=_objective_power(slide.objective_power),
         fluorescence_nm=_wave_length(slide.fluorescence_nm),
-        icc_profile=srgb_profile() if rebuilt is None else rebuilt,
-        icc_is_synthetic=rebuilt is None,
-        patient_identity_removed=True,
+        icc_profile=b"",
+        icc_is_synthetic=True,
+        patient_identity_removed=not is_identified,
         deidentification_method=(
             f"coverslip {package_version} profile={policy.profile}",
             f"policy sha256:{policy.digest()[:16]}",
         ),
-        deidentification_codes=CODES,
-        longitudinal_temporal_information_modified="REMOVED",
+        deidentification_codes=(
+            () if is_identified else tuple(sorted((*CODES, *claims(released, policy))))
+        ),
+        longitudinal_temporal_information_modified=temporal_information(released, policy),
+        accession_number=_accession_number(given, policy, identity, released),
+        given=released,
     )
-    findings = (*_findings(slide, model), *_icc_findings(source_profile, rebuilt))
-    return Scrubbed(clean=clean, findings=findings)
 
 
 def _regions(slide: Slide, identity: Identity) -> Iterator[CleanRegion]:
@@ -209,11 +261,11 @@ def _regions(slide: Slide, identity: Identity) -> Iterator[CleanRegion]:
     A place tells slides apart, so it is rounded, and goes out only where regions would otherwise
     lie upon each other.
     """
-    for region in slide.regions:
+    for number, region in enumerate(slide.regions):
         yield CleanRegion(
-            series_instance_uid=identity.uid(),
-            pyramid_uid=identity.uid(),
-            dimension_organization_uid=identity.uid(),
+            series_instance_uid=identity.uid(UidPurpose.SERIES, number),
+            pyramid_uid=identity.uid(UidPurpose.PYRAMID, number),
+            dimension_organization_uid=identity.uid(UidPurpose.DIMENSION_ORGANIZATION, number),
             corner_mm=_place_mm(region) if len(slide.regions) > 1 else None,
         )
 
@@ -226,41 +278,76 @@ def _place_mm(region: Region) -> tuple[float, float] | None:
     return round(x_mm, 1), round(y_mm, 1)
 
 
-def _findings(slide: Slide, model: str) -> Iterator[Finding]:
-    yield Finding(
+def _text(released: Mapping[str, OperatorText], path: str, otherwise: str) -> str:
+    return released[path].reveal() if path in released else otherwise
+
+
+def _serial_number(
+    given: Given, policy: Policy, identity: Identity, released: Mapping[str, OperatorText]
+) -> str:
+    """Return the serial number of the scanner, or what stands for it."""
+    if policy.profile is Profile.RESEARCH and given.device_serial_number is not None:
+        return _text(released, "DeviceSerialNumber", identity.pseudonym(PseudonymKind.DEVICE))
+    return _text(released, "DeviceSerialNumber", "REMOVED")
+
+
+def _accession_number(
+    given: Given, policy: Policy, identity: Identity, released: Mapping[str, OperatorText]
+) -> str:
+    """Return the accession number: that of the operator, a pseudonym of it, or nothing."""
+    if policy.accession == "pseudonym" and given.accession_number is not None:
+        return identity.pseudonym(PseudonymKind.CASE)
+    return _text(released, "AccessionNumber", "")
+
+
+def _require_fates(slide: Slide, sealed: tuple[SealedFinding, ...]) -> None:
+    """Raise unless everything that was found has one fate."""
+    name_and_times, profile = 2, slide.metadata.icc_profile is not None
+    found = len(slide.metadata.items) + len(slide.associated_images) + name_and_times + profile
+    if len(sealed) != found:
+        raise VerificationError(f"{found} findings have {len(sealed)} fates")
+
+
+def _findings(slide: Slide, model: str) -> Iterator[SealedFinding]:
+    name = Finding(
         place="file name",
         key=None,
         kind=ItemKind.NAME,
         fate=Fate.REPLACED,
         attribute="SOPInstanceUID",
     )
-    yield Finding(place="file system times", key=None, kind=ItemKind.DATE, fate=Fate.DROPPED)
+    yield SealedFinding(finding=name, text=None)
+    times = Finding(place="file system times", key=None, kind=ItemKind.DATE, fate=Fate.DROPPED)
+    yield SealedFinding(finding=times, text=None)
     for item in slide.metadata.items:
         fate, attribute = _FATES[item.kind]
         if item.kind is ItemKind.DEVICE and UNKNOWN != model == _device([item.text])[1]:
             fate, attribute = Fate.CLEANED, "ManufacturerModelName"
-        yield Finding(
+        finding = Finding(
             place=item.place, key=item.key, kind=item.kind, fate=fate, attribute=attribute
         )
+        yield SealedFinding(finding=finding, text=item.text)
     for image in slide.associated_images:
-        yield Finding(
+        finding = Finding(
             place=f"IFD {image.ifd} {image.role}",
             key=None,
             kind=ItemKind.PICTURE,
             fate=Fate.DROPPED,
         )
+        yield SealedFinding(finding=finding, text=None)
 
 
-def _icc_findings(source: bytes | None, rebuilt: bytes | None) -> Iterator[Finding]:
+def _icc_findings(source: bytes | None, rebuilt: bytes | None) -> Iterator[SealedFinding]:
     if source is None:
         return
     if rebuilt is None:
         fate, attribute = Fate.DROPPED, None
     else:
         fate, attribute = Fate.CLEANED, "ICCProfile"
-    yield Finding(
+    finding = Finding(
         place="ICC profile", key=None, kind=ItemKind.DEVICE, fate=fate, attribute=attribute
     )
+    yield SealedFinding(finding=finding, text=None)
 
 
 def _device(texts: Iterable[SourceText]) -> tuple[str, str]:

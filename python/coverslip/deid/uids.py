@@ -10,28 +10,46 @@ CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Base 32 without the letters that are mistaken for digits (I, L, O) and without U."""
 
 PSEUDONYM_BITS = 60
+MAX_SHIFT_WEEKS = 521
 
 
 class PseudonymKind(StrEnum):
     """Whom or what a pseudonym stands for: its first letter."""
 
     PATIENT = "P"
+    CASE = "A"
     CONTAINER = "C"
     SPECIMEN = "S"
+    DEVICE = "D"
+
+
+class UidPurpose(StrEnum):
+    """What a UID names."""
+
+    STUDY = "study"
+    SERIES = "series"
+    INSTANCE = "instance"
+    FRAME_OF_REFERENCE = "frame of reference"
+    PYRAMID = "pyramid"
+    DIMENSION_ORGANIZATION = "dimension organization"
+    SPECIMEN = "specimen"
 
 
 class Identity(Protocol):
-    """Gives what stands in the place of identifiers."""
+    """Gives what stands in the place of one slide's identifiers; the same whenever asked."""
 
-    def uid(self) -> str:
-        """Return a UID that was never given before."""
+    def uid(self, purpose: UidPurpose, number: int = 0) -> str:
+        """Return the UID of a purpose; ``number`` tells those of one purpose apart."""
 
     def pseudonym(self, kind: PseudonymKind) -> str:
-        """Return a code of at most 16 characters that was never given before."""
+        """Return a code of at most 16 characters."""
+
+    def shift_weeks(self) -> int:
+        """Return by how many weeks the patient's dates go back, from 1 to 521."""
 
 
 class RandomIdentity:
-    """An `Identity` that draws everything by chance and remembers nothing.
+    """An `Identity` that draws everything by chance; nothing outlives it.
 
     Parameters
     ----------
@@ -41,18 +59,48 @@ class RandomIdentity:
 
     def __init__(self, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> None:
         self._random_bytes = random_bytes
+        self._uids: dict[tuple[UidPurpose, int], str] = {}
+        self._pseudonyms: dict[PseudonymKind, str] = {}
+        self._weeks: int | None = None
 
-    def uid(self) -> str:
+    def uid(self, purpose: UidPurpose, number: int = 0) -> str:
         """Return a UID made of a random UUID (PS3.5 B.2)."""
-        return f"2.25.{uuid.UUID(bytes=self._random_bytes(16), version=4).int}"
+        if (purpose, number) not in self._uids:
+            drawn = uuid.UUID(bytes=self._random_bytes(16), version=4)
+            self._uids[purpose, number] = f"2.25.{drawn.int}"
+        return self._uids[purpose, number]
 
     def pseudonym(self, kind: PseudonymKind) -> str:
         """Return kind, hyphen, 60 random bits in 12 characters, check character."""
-        number = int.from_bytes(self._random_bytes(8)) >> (64 - PSEUDONYM_BITS)
-        body = "".join(
-            CROCKFORD[number >> shift & 0x1F] for shift in range(PSEUDONYM_BITS - 5, -1, -5)
-        )
-        return f"{kind}-{body}{check_character(body)}"
+        if kind not in self._pseudonyms:
+            self._pseudonyms[kind] = pseudonym_of(kind, self._random_bytes(8))
+        return self._pseudonyms[kind]
+
+    def shift_weeks(self) -> int:
+        """Return a random number of weeks."""
+        if self._weeks is None:
+            self._weeks = weeks_of(self._random_bytes(8))
+        return self._weeks
+
+
+def uid_of(drawn: bytes) -> str:
+    """Return the UID made of a UUID of version 8, whose bits are ours to choose (RFC 9562)."""
+    number = int.from_bytes(drawn[:16])
+    number = number & ~(0xF << 76) | 8 << 76
+    number = number & ~(0x3 << 62) | 2 << 62
+    return f"2.25.{number}"
+
+
+def pseudonym_of(kind: PseudonymKind, drawn: bytes) -> str:
+    """Return kind, hyphen, the first 60 bits in 12 characters, check character."""
+    number = int.from_bytes(drawn[:8]) >> (64 - PSEUDONYM_BITS)
+    body = "".join(CROCKFORD[number >> shift & 0x1F] for shift in range(PSEUDONYM_BITS - 5, -1, -5))
+    return f"{kind}-{body}{check_character(body)}"
+
+
+def weeks_of(drawn: bytes) -> int:
+    """Return from 1 to 521 weeks: up to ten years."""
+    return 1 + int.from_bytes(drawn[:8]) % MAX_SHIFT_WEEKS
 
 
 def check_character(body: str) -> str:

@@ -8,9 +8,9 @@ import functools
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataelem import DataElement
@@ -20,9 +20,30 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.valuerep import IS, DSfloat, PersonName
 
 from coverslip.errors import PolicyError
-from coverslip.model import SourceText
+from coverslip.model import OperatorText, Profile, SourceText
 
 MAX_DS_LEN = 16  # PS3.5 6.2
+
+
+Action = Literal["C", "D", "G", "K", "S", "U", "X", "Y", "Z"]
+_GIVEN_FORMS = {
+    "G": re.compile(r".*", re.DOTALL),
+    "S": re.compile(r"[12][0-9]{7}(000000)?"),
+    "Y": re.compile(r"[12][0-9]{3}0101000000"),
+}
+"""How a text of the operator must look that an action lets pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """Under which profile a data set is written, and which texts the operator gave for it."""
+
+    profile: Profile = Profile.PUBLIC
+    given: Mapping[str, OperatorText] = field(default_factory=dict, repr=False)
+    """By path of keywords."""
+
+
+PUBLIC = Permit()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,20 +53,24 @@ class Rule:
     tag: BaseTag
     type: Literal["1", "1C", "2", "3"]
     source: str
-    public: Literal["C", "D", "K", "U", "Z"]
-    values: frozenset[str] | None
-    pattern: re.Pattern[str] | None
+    actions: Mapping[Profile, Action]
+    values: Mapping[Profile, frozenset[str]]
+    """Of those profiles that have a list."""
+    patterns: Mapping[Profile, re.Pattern[str]]
 
-    def allows(self, value: object) -> bool:
+    def allows(self, value: object, profile: Profile, given: OperatorText | None = None) -> bool:
         """Return whether one value of the attribute may be written."""
+        action = self.actions[profile]
         if isinstance(value, bytes):
-            return self.values is None and self.pattern is None
+            return action != "X" and not self.values and not self.patterns
         text = str(value)
-        if self.public == "Z" or not text.isascii():
+        if action in _GIVEN_FORMS and given is not None:
+            return text == given.reveal() and bool(_GIVEN_FORMS[action].fullmatch(text))
+        if action in "XZ" or not text.isascii():
             return False
-        if self.values is not None and text not in self.values:
+        if profile in self.values and text not in self.values[profile]:
             return False
-        return self.pattern is None or self.pattern.fullmatch(text) is not None
+        return profile not in self.patterns or bool(self.patterns[profile].fullmatch(text))
 
 
 @functools.cache
@@ -60,23 +85,42 @@ def _rule(
     tag: str,
     type: Literal["1", "1C", "2", "3"],
     source: str,
-    public: Literal["C", "D", "K", "U", "Z"],
-    values: list[str] | None = None,
-    pattern: str | None = None,
+    values: list[str] | dict[str, list[str]] | None = None,
+    pattern: str | dict[str, str] | None = None,
+    **actions: Action,
 ) -> Rule:
     group, element = tag.split(",")
     return Rule(
         tag=Tag(int(group, 16), int(element, 16)),
         type=type,
         source=source,
-        public=public,
-        values=None if values is None else frozenset(values),
-        pattern=None if pattern is None else re.compile(pattern),
+        actions={profile: actions[profile] for profile in Profile},
+        values={name: frozenset(of) for name, of in _by_profile(values).items()},
+        patterns={name: re.compile(of) for name, of in _by_profile(pattern).items()},
     )
 
 
-def enforce(dataset: Dataset) -> None:
+Cell = TypeVar("Cell")
+
+
+def _by_profile(cell: Cell | dict[str, Cell] | None) -> dict[Profile, Cell]:
+    """Return what a cell says for each profile: it may say the same for all."""
+    if cell is None:
+        return {}
+    if isinstance(cell, dict):
+        return {Profile(name): of for name, of in cell.items()}
+    return dict.fromkeys(Profile, cell)
+
+
+def enforce(dataset: Dataset, permit: Permit = PUBLIC) -> None:
     """Check that a data set holds nothing but what the table allows, where it allows it.
+
+    Parameters
+    ----------
+    dataset
+        What is going to be written.
+    permit
+        Under which profile; the strictest if it is not said.
 
     Raises
     ------
@@ -84,40 +128,45 @@ def enforce(dataset: Dataset) -> None:
         For an attribute that is private, unknown or at a place where it is not listed; for a
         value that the table does not allow; for sealed text of a source.
     """
-    _enforce(dataset, parents=())
+    _enforce(dataset, permit, parents=())
 
 
-def _enforce(dataset: Dataset, parents: tuple[str, ...]) -> None:
+def _enforce(dataset: Dataset, permit: Permit, parents: tuple[str, ...]) -> None:
     for tag in dataset.keys():  # noqa: SIM118 (iterating a data set gives elements)
         if keyword_for_tag(tag) == "":
             raise PolicyError(f"attribute {tag} is private or unknown")
         path = (*parents, keyword_for_tag(tag))
         rule = rules().get(".".join(path))
-        if rule is None:
+        if rule is None or rule.actions[permit.profile] == "X":
             raise PolicyError(f"attribute {tag} may not be written at {_place(parents)}")
         element = dataset[tag]
         if dictionary_VR(tag) != element.VR:
             raise PolicyError(f"attribute {tag} has a value representation that is not its own")
         if element.VR == "SQ":
-            _enforce_items(element, rule, path)
+            _enforce_items(element, rule, permit, path)
         else:
-            _enforce_values(element, rule, parents)
+            _enforce_values(element, rule, permit, path)
 
 
-def _enforce_items(element: DataElement, rule: Rule, path: tuple[str, ...]) -> None:
-    if rule.public == "Z" and element.value:
+def _enforce_items(element: DataElement, rule: Rule, permit: Permit, path: tuple[str, ...]) -> None:
+    if rule.actions[permit.profile] == "Z" and element.value:
         raise PolicyError(f"attribute {element.tag} must be empty at {_place(path[:-1])}")
     for item in element.value:
-        _enforce(item, path)
+        _enforce(item, permit, path)
 
 
-def _enforce_values(element: DataElement, rule: Rule, parents: tuple[str, ...]) -> None:
+def _enforce_values(
+    element: DataElement, rule: Rule, permit: Permit, path: tuple[str, ...]
+) -> None:
+    given = permit.given.get(".".join(path))
     for value in _values(element):
         if isinstance(value, SourceText):
             raise PolicyError(f"attribute {element.tag} holds sealed text of the source")
-        if not (_has_right_type(element.VR, value) and rule.allows(value)):
+        has_right_type = _has_right_type(element.VR, value)
+        if not (has_right_type and rule.allows(value, permit.profile, given)):
+            place = _place(path[:-1])
             raise PolicyError(
-                f"attribute {element.tag} has a value that may not be written at {_place(parents)}"
+                f"attribute {element.tag} has a value that may not be written at {place}"
             )
 
 

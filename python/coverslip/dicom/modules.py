@@ -16,6 +16,11 @@ PACKAGE = "coverslip"
 CODE_MEANINGS = {
     "113100": "Basic Application Confidentiality Profile",
     "113105": "Clean Descriptors Option",
+    "113106": "Retain Longitudinal Temporal Information Full Dates Option",
+    "113107": "Retain Longitudinal Temporal Information Modified Dates Option",
+    "113108": "Retain Patient Characteristics Option",
+    "113109": "Retain Device Identity Option",
+    "113112": "Retain Institution Identity Option",
 }
 """Of CID 7050, those that can be claimed now."""
 
@@ -50,25 +55,33 @@ def patient(ds: Dataset, clean: CleanMetadata) -> None:
     """Add the Patient module (PS3.3 C.7.1.1)."""
     ds.PatientName = clean.patient_name
     ds.PatientID = clean.patient_id
-    ds.PatientBirthDate = ""
-    ds.PatientSex = ""
+    ds.PatientBirthDate = _given(clean, "PatientBirthDate")
+    ds.PatientSex = _given(clean, "PatientSex")
     ds.PatientIdentityRemoved = "YES" if clean.patient_identity_removed else "NO"
     ds.DeidentificationMethod = list(clean.deidentification_method)
-    ds.DeidentificationMethodCodeSequence = Sequence(
-        item
-        for value in clean.deidentification_codes
-        for item in code(value, "DCM", CODE_MEANINGS[value])
-    )
+    if clean.deidentification_codes:
+        ds.DeidentificationMethodCodeSequence = Sequence(
+            item
+            for value in clean.deidentification_codes
+            for item in code(value, "DCM", CODE_MEANINGS[value])
+        )
+
+
+def _given(clean: CleanMetadata, keyword: str) -> str:
+    """Return the operator's text for an attribute that may be empty."""
+    return clean.given[keyword].reveal() if keyword in clean.given else ""
 
 
 def general_study(ds: Dataset, clean: CleanMetadata) -> None:
-    """Add the General Study module (PS3.3 C.7.2.1)."""
+    """Add the General Study and the Patient Study module (PS3.3 C.7.2.1, C.7.2.2)."""
     ds.StudyInstanceUID = clean.study_instance_uid
     ds.StudyDate = clean.study_date
     ds.StudyTime = clean.study_time
-    ds.AccessionNumber = ""
+    ds.AccessionNumber = clean.accession_number
     ds.ReferringPhysicianName = ""
     ds.StudyID = "1"
+    if "PatientAge" in clean.given:
+        ds.PatientAge = _given(clean, "PatientAge")
 
 
 def series(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
@@ -90,10 +103,17 @@ def enhanced_general_equipment(ds: Dataset, clean: CleanMetadata) -> None:
     ds.ManufacturerModelName = clean.manufacturer_model_name
     ds.DeviceSerialNumber = clean.device_serial_number
     ds.SoftwareVersions = clean.software_versions
+    if "InstitutionName" in clean.given:
+        ds.InstitutionName = _given(clean, "InstitutionName")
 
 
 def sop_common(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
-    """Add the SOP Common module (PS3.3 C.12.1)."""
+    """Add the SOP Common module (PS3.3 C.12.1).
+
+    The character set has to be said before a value that is not ASCII can be encoded.
+    """
+    if not all(text.reveal().isascii() for text in clean.given.values()):
+        ds.SpecificCharacterSet = "ISO_IR 192"
     ds.SOPClassUID = SOP_CLASS_UID
     ds.SOPInstanceUID = spec.sop_instance_uid
     equipment = Dataset()
@@ -135,8 +155,11 @@ def whole_slide_microscopy_image(ds: Dataset, clean: CleanMetadata, spec: Instan
     ds.AcquisitionDateTime = clean.acquisition_date_time
     ds.VolumetricProperties = "VOLUME"
     ds.BurnedInAnnotation = "NO"
-    ds.RecognizableVisualFeatures = "NO"
-    ds.LongitudinalTemporalInformationModified = clean.longitudinal_temporal_information_modified
+    if clean.patient_identity_removed:
+        ds.RecognizableVisualFeatures = "NO"
+        ds.LongitudinalTemporalInformationModified = (
+            clean.longitudinal_temporal_information_modified
+        )
     ds.SpecimenLabelInImage = "NO"
     ds.FocusMethod = "AUTO"
     ds.ExtendedDepthOfField = "NO"

@@ -7,7 +7,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import UID
 
-from coverslip.dicom.allowlist import enforce
+from coverslip.dicom.allowlist import PUBLIC, Permit, enforce
 
 IMPLEMENTATION_CLASS_UID = "2.25.13191988685741552390534488482878093868"
 """Drawn once at random for coverslip (PS3.7 D.3.3.2)."""
@@ -15,7 +15,7 @@ IMPLEMENTATION_CLASS_UID = "2.25.13191988685741552390534488482878093868"
 PREAMBLE = bytes(128) + b"DICM"
 
 
-def encode(dataset: Dataset, transfer_syntax_uid: str) -> bytes:
+def encode(dataset: Dataset, transfer_syntax_uid: str, permit: Permit = PUBLIC) -> bytes:
     """Return preamble, file meta information and data set, in Explicit VR Little Endian.
 
     What is missing to a complete file is group 7FE0: the core appends it.
@@ -26,6 +26,8 @@ def encode(dataset: Dataset, transfer_syntax_uid: str) -> bytes:
         As `coverslip.dicom.wsm.build` returns it.
     transfer_syntax_uid
         How the frames are encoded; one that encapsulates.
+    permit
+        Under which profile the data set was built.
 
     Raises
     ------
@@ -34,7 +36,7 @@ def encode(dataset: Dataset, transfer_syntax_uid: str) -> bytes:
     ValueError
         If the transfer syntax does not encapsulate frames.
     """
-    enforce(dataset)
+    enforce(dataset, permit)
     syntax = UID(transfer_syntax_uid)
     if not (syntax.is_transfer_syntax and syntax.is_encapsulated):
         raise ValueError("the transfer syntax does not encapsulate frames")

@@ -3,7 +3,7 @@
 from pydicom.dataset import Dataset
 
 from coverslip.dicom import modules
-from coverslip.dicom.allowlist import enforce
+from coverslip.dicom.allowlist import Permit, enforce
 from coverslip.model import CleanMetadata, InstanceSpec
 
 MAX_FRAME_SIZE = 65535  # Rows and Columns are US
@@ -42,8 +42,13 @@ def build(clean: CleanMetadata, spec: InstanceSpec) -> Dataset:
     modules.specimen(ds, clean)
     modules.multi_frame_functional_groups(ds, clean, spec)
     modules.multi_frame_dimension(ds, clean, spec)
-    enforce(ds)
+    enforce(ds, permit(clean))
     return ds
+
+
+def permit(clean: CleanMetadata) -> Permit:
+    """Return what the allow-list has to know of the metadata that it judges."""
+    return Permit(profile=clean.profile, given=clean.given)
 
 
 def _check(clean: CleanMetadata, spec: InstanceSpec) -> None:

@@ -4,6 +4,8 @@ From PS3.3 A.32.8 and PS3.15 Table E.1-1, not from the writer's table: a mistake
 twice to leave the house.
 """
 
+import re
+
 PERMITTED = frozenset(
     [
         "ImageType",
@@ -153,9 +155,9 @@ FILE_META = frozenset(
 
 EMPTY = frozenset(
     [
-        "AccessionNumber",
         "ReferringPhysicianName",
         "PatientBirthDate",
+        "PatientSex",
         "IssuerOfTheContainerIdentifierSequence",
         "IssuerOfTheSpecimenIdentifierSequence",
         "AcquisitionContextSequence",
@@ -196,5 +198,14 @@ VALUES = {
 }
 """What must be there and say one of these."""
 
-DUMMY_TIMES = frozenset({"19000101", "000000", "19000101000000"})
-"""What dates and times say where they were removed."""
+RETAINED = {
+    "113108": frozenset({"PatientSex", "PatientAge"}),
+    "113112": frozenset({"InstitutionName"}),
+}
+"""What may be there besides under a claimed option (CID 7050)."""
+
+CASE_PSEUDONYM = re.compile(r"(A-[0-9A-HJKMNP-TV-Z]{13})?")
+"""What (0008,0050) may say."""
+
+IS_DUMMY_TIME = re.compile(r"(19|20)\d\d0101(000000)?|000000")
+"""What dates and times say where they were removed: at most a year."""

@@ -87,8 +87,10 @@ def verify(
     return check.report(tuple(out_of_scope))
 
 
-def require_clean(study: Path, slide: OpenedSlide) -> None:
+def require_clean(study: Path, slide: OpenedSlide, released: Iterable[str] = ()) -> None:
     """Raise if anything in a finished study is not as it must be; see `verify`.
+
+    ``released`` are texts that the operator lets go out on purpose.
 
     The frames were compared with the tiles when they were read back, so that is not repeated.
 
@@ -97,7 +99,7 @@ def require_clean(study: Path, slide: OpenedSlide) -> None:
     VerificationError
         For the first thing that is found, or that could not be checked.
     """
-    check = _Check(terms=terms_of_slide(slide), hashes=False)
+    check = _Check(terms=terms_of_slide(slide, released=released), hashes=False)
     check.folder(study)
     for survivor in check.found:
         raise VerificationError(
@@ -249,8 +251,6 @@ class _Check:
         self, entry: Entry, instance: header.Header, level: LevelTiles, picture: _core.Picture
     ) -> None:
         """Compare the coefficients of frames with those of the picture they were cut out of."""
-        if self.slide is None:
-            return
         # What the samples are makes no difference to their coefficients.
         frames = _core.JpegFrames(
             columns=level.columns, rows=level.rows, colour="YBR", jpeg_tables=level.jpeg_tables
@@ -260,7 +260,7 @@ class _Check:
                 entry.path, instance.pixel_data_offset, instance.frame_count
             )
             _core.prove_retiled(
-                self.slide.source, picture, frames, _core.Source(entry.path), offsets, counts
+                level.source, picture, frames, _core.Source(entry.path), offsets, counts
             )
         except VerificationError as error:
             self._found(entry, [("frames", str(error))])
@@ -293,7 +293,7 @@ class _Check:
         yield from broken
         if broken:
             return
-        if path.name != f"{certificate['container_identifier']}{_CERTIFICATE}":
+        if path.name != f"{certificate['slide_pseudonym']}{_CERTIFICATE}":
             yield "its name is not the container identifier"
         if path.parent.name != certificate["study_instance_uid"]:
             yield "it lies in the folder of another study"

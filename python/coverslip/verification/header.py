@@ -20,11 +20,13 @@ from pydicom.tag import BaseTag
 
 from coverslip.verification import order
 from coverslip.verification.attributes import (
-    DUMMY_TIMES,
+    CASE_PSEUDONYM,
     EMPTY,
     FILE_META,
+    IS_DUMMY_TIME,
     PERMITTED,
     REQUIRED,
+    RETAINED,
     VALUES,
 )
 
@@ -151,7 +153,7 @@ def _read(file: BinaryIO) -> Header:
     problems = (
         *order.problems_of(data),
         *_meta(dataset, data),
-        *_dataset(dataset, ()),
+        *_dataset(dataset, (), _retained(dataset)),
         *_whole(dataset),
     )
     extended = None
@@ -208,7 +210,17 @@ def _meta(dataset: Dataset, data: bytes) -> Iterator[Problem]:
         yield "(0002,0002)", "it is not the SOP Class UID"
 
 
-def _dataset(dataset: Dataset, parents: tuple[str, ...]) -> Iterator[Problem]:
+def _retained(dataset: Dataset) -> frozenset[str]:
+    """Return what may be there by the codes that an instance claims."""
+    codes = (
+        str(item.get("CodeValue")) for item in dataset.get("DeidentificationMethodCodeSequence", ())
+    )
+    return frozenset[str]().union(*(RETAINED.get(code, frozenset()) for code in codes))
+
+
+def _dataset(
+    dataset: Dataset, parents: tuple[str, ...], retained: frozenset[str]
+) -> Iterator[Problem]:
     """Check every element, those in items of sequences included."""
     removed = dataset.get("LongitudinalTemporalInformationModified") == "REMOVED"
     for tag in sorted(dataset.keys()):
@@ -217,7 +229,7 @@ def _dataset(dataset: Dataset, parents: tuple[str, ...]) -> Iterator[Problem]:
             yield place, "a private element"
             continue
         keyword = keyword_for_tag(tag)
-        if keyword not in PERMITTED:
+        if keyword not in PERMITTED | retained:
             yield place, "an attribute that an instance without identity does not have"
             continue
         raw = dataset.get_item(tag)
@@ -226,14 +238,16 @@ def _dataset(dataset: Dataset, parents: tuple[str, ...]) -> Iterator[Problem]:
         element = dataset[tag]
         if dictionary_VR(tag) != element.VR:
             yield place, "its value representation is not its own"
-        if keyword in EMPTY and not element.is_empty:
+        if keyword in EMPTY - retained and not element.is_empty:
             yield place, "it must be empty"
+        if keyword == "AccessionNumber" and not CASE_PSEUDONYM.fullmatch(str(element.value or "")):
+            yield place, "it is neither empty nor a pseudonym"
         is_time = element.VR in _TIME_VRS and not element.is_empty
-        if is_time and removed and str(element.value) not in DUMMY_TIMES:
+        if is_time and removed and not IS_DUMMY_TIME.fullmatch(str(element.value)):
             yield place, "a date or time, where the instance says that they were removed"
         if element.VR == "SQ":
             for number, item in enumerate(element.value):
-                yield from _dataset(item, (*parents, f"{_name(tag)}[{number}]"))
+                yield from _dataset(item, (*parents, f"{_name(tag)}[{number}]"), retained)
 
 
 def _text(vr: str, raw: bytes) -> Iterator[str]:

@@ -1,11 +1,14 @@
 """What a slide says: the one place where this room asks the reader of slides."""
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from coverslip import _core
-from coverslip.model import Picture
+from coverslip.model import Level, Picture, Strips
 from coverslip.routes import core_picture
 from coverslip.slide import OpenedSlide
 from coverslip.verification.hidden import hidden_texts
@@ -26,17 +29,24 @@ class LevelTiles:
     tiles: _core.TileIndex | None = field(repr=False)
     picture: _core.Picture | None = field(repr=False)
     """The one JPEG that holds the level, if its frames were cut out of it."""
+    source: _core.Source = field(repr=False)
+    """The file that holds the picture."""
     jpeg_tables: bytes = field(repr=False)
 
 
-def terms_of_slide(slide: OpenedSlide | None, listed: tuple[str, ...] = ()) -> Terms:
-    """Return what to look for: all that a slide says, and a list of the caller's."""
+def terms_of_slide(
+    slide: OpenedSlide | None, listed: tuple[str, ...] = (), released: Iterable[str] = ()
+) -> Terms:
+    """Return what to look for: all that a slide says, and a list of the caller's.
+
+    ``released`` are texts that may go out although the slide says them too.
+    """
     texts = [Text("listed term", line, is_exact=True) for line in listed]
     keys = set(words_of_schema(certificate_schema()))
     if slide is not None:
         texts.extend(_texts(slide))
         keys |= {item.key for item in slide.description.metadata.items if item.key is not None}
-    return terms_of(texts, PublicWords(keys))
+    return terms_of(texts, PublicWords(keys, released))
 
 
 def _texts(slide: OpenedSlide) -> Iterator[Text]:
@@ -62,12 +72,14 @@ def level_tiles(slide: OpenedSlide) -> Iterator[LevelTiles]:
     """Yield the tiles of each level that are inside the file, or the picture that holds it."""
     private = slide.description.private_ranges
     for level in slide.levels:
-        tiles, picture = None, None
+        tiles, picture, source = None, None, slide.source
         if level.picture is None:
             stored = level.tiles
             tiles = _core.TileIndex(slide.source, stored.offsets, stored.byte_counts, private)
         elif isinstance(level.picture, Picture):
             picture = core_picture(level, level.picture, private)
+        else:
+            source, picture = _joined(slide, level, level.picture)
         yield LevelTiles(
             total_columns=level.image_width,
             total_rows=level.image_length,
@@ -76,5 +88,29 @@ def level_tiles(slide: OpenedSlide) -> Iterator[LevelTiles]:
             frame_count=level.tiles.across * level.tiles.down,
             tiles=tiles,
             picture=picture,
+            source=source,
             jpeg_tables=level.jpeg_tables or b"",
         )
+
+
+def _joined(slide: OpenedSlide, level: Level, strips: Strips) -> tuple[_core.Source, _core.Picture]:
+    """Return JPEG strips as one picture, in a file that is gone when nobody reads it any more."""
+    stream = _core.stitch_strips(
+        slide.source,
+        strips.offsets,
+        strips.byte_counts,
+        _core.JpegFrames(
+            columns=level.image_width,
+            rows=level.image_length,
+            colour="GREY" if level.samples_per_pixel == 1 else "YBR",
+            jpeg_tables=level.jpeg_tables or b"",
+        ),
+        rows_per_strip=strips.rows_per_strip,
+        private=slide.description.private_ranges,
+    )
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(stream)
+        file.flush()
+        source = _core.Source(file.name)
+    whole = Picture(offset=0, byte_count=len(stream))
+    return source, core_picture(level, whole, np.zeros((0, 2), np.uint64))

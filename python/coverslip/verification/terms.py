@@ -78,7 +78,7 @@ def terms_of(texts: Iterable[Text], public: PublicWords) -> Terms:
             notes.append("the source holds more text than is taken apart")
             break
         for value in _readings(text.value):
-            days_here = dates_in(value) - _DUMMIES
+            days_here = dates_in(value) - _DUMMIES - public.days
             days |= days_here
             spellings |= {s for day in days_here for s in spellings_of(day)}
             spellings |= set(_spellings(value, public))

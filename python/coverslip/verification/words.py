@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable
 from importlib import resources
 
+from coverslip.verification.dates import dates_in
+
 _WORD = re.compile(r"[^\W_]+")
 _MEASURE = re.compile(r"[+-]?\d*[.,]?\d*(?:[eE][+-]?\d+)?")
 _MEASURE_DIGITS = 5
@@ -33,10 +35,15 @@ class PublicWords:
     ----------
     keys
         Names of keys in the vocabulary of a vendor, as the certificate tells them.
+    released
+        Texts that the operator lets go out on purpose.
     """
 
-    def __init__(self, keys: Iterable[str] = ()) -> None:
-        self._lines = _listed() | {key.casefold() for key in keys}
+    def __init__(self, keys: Iterable[str] = (), released: Iterable[str] = ()) -> None:
+        released = tuple(released)
+        self.days = frozenset(day for text in released for day in dates_in(text))
+        """Dates that go out on purpose."""
+        self._lines = _listed() | {text.casefold() for text in (*keys, *released)}
         self._words = frozenset(word for line in self._lines for word in words_of(line))
         self._joined = "\n".join((*self._lines, *self._words))
 

@@ -1,0 +1,120 @@
+"""Who a slide is of, what stands for it, and where originals are kept: for one conversion."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from coverslip.deid.identity import Key, LinkedIdentity, Subject, fingerprint
+from coverslip.deid.metadata import Given, MetadataTable
+from coverslip.deid.policy import Link, Policy, Profile
+from coverslip.deid.scrub import Scrubbed
+from coverslip.deid.uids import Identity, PseudonymKind, RandomIdentity
+from coverslip.deid.vault import SealedAudit, Vault, open_vault, vault_beside
+from coverslip.errors import PolicyError
+from coverslip.model import Slide
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Custody:
+    """What the operator has beside the slides.
+
+    Parameters
+    ----------
+    key
+        Pseudonyms and UIDs are derived from it; without one they are random, and under the
+        profiles `research` and `care` remembered in the vault.
+    metadata
+        What is known of the slides.
+    vault
+        Folder for the originals; by default ``OUT.vault`` beside the output, under `public` none.
+    """
+
+    key: Key | None = None
+    metadata: MetadataTable | None = None
+    vault: Path | None = None
+
+    @contextmanager
+    def of(self, slide: Slide, path: Path, out: Path, policy: Policy) -> Iterator["Charge"]:
+        """Yield what is needed to convert one slide, its vault open.
+
+        Raises
+        ------
+        PolicyError
+            If the policy and what the operator gave contradict each other.
+        """
+        if self.key is not None and policy.link is Link.NONE:
+            raise PolicyError(
+                "a key links slides, and this policy links none",
+                hint="leave the key out, or choose profile research",
+            )
+        given = Given()
+        if self.metadata is not None:
+            given = self.metadata.row_for(path.name) or given
+        folder = self.vault
+        if folder is None and policy.profile is not Profile.PUBLIC:
+            folder = vault_beside(out)
+        if folder is None:
+            yield Charge(path, policy, self._identity(slide, given, policy, None), given, self.key)
+            return
+        with open_vault(folder, out) as vault:
+            identity = self._identity(slide, given, policy, vault)
+            yield Charge(path, policy, identity, given, self.key, vault)
+
+    def _identity(
+        self, slide: Slide, given: Given, policy: Policy, vault: Vault | None
+    ) -> Identity:
+        if policy.link is None or policy.link is Link.NONE:
+            return RandomIdentity()
+        subject = Subject(
+            scan=fingerprint(slide),
+            patient=given.patient_id,
+            case=given.accession_number,
+            container=given.container_identifier,
+            specimen=given.specimen_identifier,
+            device=given.device_serial_number,
+        )
+        if self.key is not None:
+            return LinkedIdentity(self.key.draw(policy), subject, policy.link)
+        if vault is None:  # `of` opens one for every profile that links
+            raise AssertionError("nothing remembers what is drawn")
+        return LinkedIdentity(vault.draw(policy), subject, policy.link)
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One slide in custody."""
+
+    path: Path
+    policy: Policy
+    identity: Identity
+    given: Given
+    key: Key | None = None
+    vault: Vault | None = None
+
+    def seal(self, scrubbed: Scrubbed) -> None:
+        """Put the originals into the vault, if there is one."""
+        if self.vault is None:
+            return
+        originals = (
+            (PseudonymKind.PATIENT, self.given.patient_id),
+            (PseudonymKind.CASE, self.given.accession_number),
+            (PseudonymKind.CONTAINER, self.given.container_identifier),
+            (PseudonymKind.SPECIMEN, self.given.specimen_identifier),
+            (PseudonymKind.DEVICE, self.given.device_serial_number),
+        )
+        self.vault.seal(
+            SealedAudit(
+                source=self.path,
+                study_instance_uid=scrubbed.clean.study_instance_uid,
+                slide_pseudonym=scrubbed.clean.slide_pseudonym,
+                policy=self.policy,
+                key_id=None if self.key is None else self.key.key_id,
+                findings=scrubbed.sealed,
+                pseudonyms=tuple(
+                    (kind.name.lower(), original, self.identity.pseudonym(kind))
+                    for kind, original in originals
+                    if original is not None
+                ),
+            )
+        )

@@ -1,0 +1,214 @@
+"""Reads what the operator knows of slides: a table with one row for a file or a pattern."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from coverslip.errors import PolicyError
+from coverslip.model import OperatorText
+
+FILE = "file"
+MAX_BYTES = 64_000_000  # a row is about 100 bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What the operator gave about one slide; a field's name is the column's."""
+
+    patient_id: OperatorText | None = None
+    patient_name: OperatorText | None = None
+    birth_date: OperatorText | None = None
+    sex: OperatorText | None = None
+    age: OperatorText | None = None
+    accession_number: OperatorText | None = None
+    study_date: OperatorText | None = None
+    acquisition_date: OperatorText | None = None
+    container_identifier: OperatorText | None = None
+    specimen_identifier: OperatorText | None = None
+    institution_name: OperatorText | None = None
+    device_serial_number: OperatorText | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetadataTable:
+    """The rows of a table, by file name or pattern."""
+
+    rows: Mapping[str, Given] = field(repr=False)
+
+    def row_for(self, file_name: str) -> Given | None:
+        """Return the row of a file: the one that names it, else the one whose pattern fits.
+
+        Raises
+        ------
+        PolicyError
+            If several patterns fit: which one is meant cannot be known.
+        """
+        if file_name in self.rows:
+            return self.rows[file_name]
+        fitting = [row for pattern, row in self.rows.items() if fnmatchcase(file_name, pattern)]
+        if len(fitting) > 1:
+            raise PolicyError(f"{len(fitting)} rows of the metadata fit one file")
+        return fitting[0] if fitting else None
+
+    def unused(self, file_names: Iterable[str]) -> int:
+        """Return how many rows fit none of some files."""
+        used = {id(self.row_for(name)) for name in file_names}
+        return sum(id(row) not in used for row in self.rows.values())
+
+
+def read_metadata(path: Path) -> MetadataTable:
+    """Return the table in a CSV or JSON file.
+
+    Raises
+    ------
+    PolicyError
+        If it is neither, has an unknown column, or a value that cannot be; the message names row
+        and column, never the value.
+    OSError
+        If it cannot be read.
+    """
+    if path.stat().st_size > MAX_BYTES:
+        raise PolicyError(f"the metadata has more than {MAX_BYTES} bytes")
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise PolicyError("the metadata is not UTF-8") from None
+    records = _json_records(text) if path.suffix.lower() == ".json" else _csv_records(text)
+    rows: dict[str, Given] = {}
+    for number, record in enumerate(records, start=1):
+        name, given = _row(number, record)
+        if name in rows:
+            raise PolicyError(f"row {number} of the metadata names a file that another row names")
+        rows[name] = given
+    return MetadataTable(rows=rows)
+
+
+def _csv_records(text: str) -> list[dict[str, object]]:
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error:
+        raise PolicyError("the metadata is not CSV") from None
+    if not lines:
+        raise PolicyError("the metadata is empty")
+    header = [name.strip() for name in lines[0]]
+    if len(set(header)) != len(header):
+        raise PolicyError("the metadata has two columns of one name")
+    _check_columns(header)
+    records: list[dict[str, object]] = []
+    for number, line in enumerate(filter(None, lines[1:]), start=1):
+        if len(line) != len(header):
+            raise PolicyError(f"row {number} of the metadata has not as many values as the header")
+        records.append(dict(zip(header, line, strict=True)))
+    return records
+
+
+def _json_records(text: str) -> list[dict[str, object]]:
+    try:
+        records = json.loads(text)
+    except (ValueError, RecursionError):
+        raise PolicyError("the metadata is not JSON") from None
+    if not isinstance(records, list) or not all(isinstance(row, dict) for row in records):
+        raise PolicyError("the metadata is not a list of objects")
+    for record in records:
+        _check_columns(record)
+    return records
+
+
+def _check_columns(names: Iterable[str]) -> None:
+    """Raise for a column that is not known.
+
+    Without the column ``file`` the names are not told: a table without a header begins with a
+    patient.
+    """
+    names = list(names)
+    if FILE not in names:
+        raise PolicyError(f"the metadata has no column {FILE!r}", hint=_known())
+    for name in names:
+        if name != FILE and name not in _PARSERS:
+            raise PolicyError(f"the metadata has an unknown column {name[:40]!r}", hint=_known())
+
+
+def _known() -> str:
+    return f"known are {', '.join([FILE, *_PARSERS])}"
+
+
+def _row(number: int, record: Mapping[str, object]) -> tuple[str, Given]:
+    texts = {}
+    for column, value in record.items():
+        if not isinstance(value, str | None):
+            raise PolicyError(f"row {number} of the metadata: {column} is not text")
+        if value is not None and value.strip():
+            texts[column] = value.strip()
+    name = texts.pop(FILE, "")
+    if not name:
+        raise PolicyError(f"row {number} of the metadata names no file")
+    given = {}
+    for column, text in texts.items():
+        try:
+            given[column] = _PARSERS[column](text)
+        except ValueError as error:
+            reason = str(error) if isinstance(error, PolicyError) else "it cannot be read"
+            raise PolicyError(f"row {number} of the metadata: {column}: {reason}") from None
+    return name, Given(**given)
+
+
+def _short(text: str) -> OperatorText:
+    """Return a text of the representation SH (PS3.5 6.2)."""
+    if len(text) > 16:
+        raise PolicyError("a text must have at most 16 characters")
+    return OperatorText(text)
+
+
+def _name(text: str) -> OperatorText:
+    if text.count("^") > 4 or "=" in text:
+        raise PolicyError("a name is written Family^Given^Middle^Prefix^Suffix")
+    return OperatorText(text)
+
+
+def _date(text: str) -> OperatorText:
+    """Return a date as ``YYYYMMDD``; it may be given as ``YYYY-MM-DD``."""
+    match = re.fullmatch(r"([0-9]{4})(-?)([0-9]{2})\2([0-9]{2})", text)
+    if match is None:
+        raise PolicyError("a date is written YYYY-MM-DD")
+    year, month, day = (int(match[group]) for group in (1, 3, 4))
+    try:
+        parsed = date(year, month, day)
+    except ValueError:
+        raise PolicyError("there is no such day") from None
+    if not 1850 <= year <= 2199:
+        raise PolicyError("a year is from 1850 to 2199")
+    return OperatorText(parsed.strftime("%Y%m%d"))
+
+
+def _sex(text: str) -> OperatorText:
+    if text.upper() not in ("F", "M", "O"):
+        raise PolicyError("it is F, M or O")
+    return OperatorText(text.upper())
+
+
+def _age(text: str) -> OperatorText:
+    if not re.fullmatch(r"[0-9]{3}[DWMY]", text):
+        raise PolicyError("an age is written 057Y, with D, W, M or Y")
+    return OperatorText(text)
+
+
+_PARSERS: dict[str, Callable[[str], OperatorText]] = {
+    "patient_id": OperatorText,
+    "patient_name": _name,
+    "birth_date": _date,
+    "sex": _sex,
+    "age": _age,
+    "accession_number": _short,
+    "study_date": _date,
+    "acquisition_date": _date,
+    "container_identifier": OperatorText,
+    "specimen_identifier": OperatorText,
+    "institution_name": OperatorText,
+    "device_serial_number": OperatorText,
+}

@@ -1,0 +1,357 @@
+"""What the three profiles let out, on every format, read with pydicom and searched in bytes."""
+
+import csv
+import json
+import sqlite3
+from datetime import date
+
+import jsonschema
+import pydicom
+import pytest
+
+import coverslip
+from coverslip.audit import certificate_schema
+from coverslip.deid.custody import Custody
+from coverslip.deid.identity import Key, new_key, read_key
+from coverslip.deid.metadata import read_metadata
+from coverslip.deid.policy import Policy
+from coverslip.errors import PolicyError
+from tests.interop import readers
+from tests.privacy.search import places_of, survivors
+from tests.synth import FORMATS, build_generic
+from tests.test_laws import YCC_J2K_FINDING
+
+KEY = Key(bytes(range(32)))
+OTHER_KEY = Key(bytes(range(1, 33)))
+GIVEN = {
+    "patient_id": "MRN-7719204",
+    "patient_name": "ÅSTRÖM^QUENNIFER",
+    "birth_date": "1957-04-23",
+    "sex": "F",
+    "age": "066Y",
+    "accession_number": "B22-66177",
+    "study_date": "2023-05-17",
+    "acquisition_date": "2023-05-19",
+    "container_identifier": "B22-66177-A-3",
+    "specimen_identifier": "B22-66177-A",
+    "institution_name": "Klinikum Ödenwalde",
+    "device_serial_number": "SN-5540917",
+}
+SECRETS = [text for name, text in GIVEN.items() if name not in ("sex", "age")]
+SECRETS += ["ÅSTRÖM", "QUENNIFER", "19570423", "20230517", "20230519"]
+
+
+def table(folder, *rows):
+    path = folder / "metadata.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["file", *GIVEN])
+        writer.writeheader()
+        writer.writerows(rows)
+    return read_metadata(path)
+
+
+def custody(folder, key=KEY, **changes):
+    return Custody(key=key, metadata=table(folder, {"file": "*", **GIVEN, **changes}))
+
+
+def convert(slide, out, profile, given, **options):
+    policy = Policy(profile=profile, **options)
+    return coverslip.convert(slide.path, out, policy=policy, custody=given)
+
+
+def header(result):
+    return pydicom.dcmread(result.instances[0].path, stop_before_pixels=True)
+
+
+@pytest.fixture
+def slide(tmp_path):
+    folder = tmp_path / "slide"
+    folder.mkdir()
+    return build_generic(folder)
+
+
+@pytest.fixture(scope="module", params=FORMATS)
+def any_slide(request, tmp_path_factory):
+    return FORMATS[request.param](tmp_path_factory.mktemp("slide"))
+
+
+@pytest.mark.parametrize("profile", ["public", "research", "care"])
+def test_law_of_each_profile(profile, any_slide, tmp_path, tool, capfd):
+    key = None if profile == "public" else KEY
+    result = convert(any_slide, tmp_path / "out", profile, custody(tmp_path, key))
+    said = "".join(capfd.readouterr())
+
+    identifiers = [text for text in any_slide.identifiers if len(text) >= 5]
+    places = places_of(tmp_path / "out", said)
+    assert survivors(identifiers, places) == set()
+    if profile == "care":
+        dataset = header(result)
+        assert dataset.PatientID == GIVEN["patient_id"]
+        assert str(dataset.PatientName) == GIVEN["patient_name"]
+        places = {
+            name: data
+            for name, data in places.items()
+            if not name.startswith("file ") or name == "file names" or data.startswith(b"{")
+        }
+    assert survivors(SECRETS, places) == set()
+
+    jsonschema.Draft202012Validator(certificate_schema()).validate(result.certificate)
+    for instance in result.instances:
+        lines = readers.dciodvfy(instance.path, tool("dciodvfy"))
+        if any_slide.is_ycc422_jpeg2000:
+            lines = [line for line in lines if YCC_J2K_FINDING not in line]
+        assert lines == []
+
+
+def test_care_writes_what_the_operator_says_and_claims_nothing(slide, tmp_path):
+    dataset = header(convert(slide, tmp_path / "out", "care", custody(tmp_path)))
+
+    assert dataset.PatientBirthDate == "19570423"
+    assert dataset.PatientSex == "F"
+    assert dataset.PatientAge == "066Y"
+    assert dataset.AccessionNumber == GIVEN["accession_number"]
+    assert dataset.StudyDate == "20230517"
+    assert dataset.AcquisitionDateTime == "20230519000000"
+    assert dataset.ContainerIdentifier == GIVEN["container_identifier"]
+    item = dataset.SpecimenDescriptionSequence[0]
+    assert item.SpecimenIdentifier == GIVEN["specimen_identifier"]
+    assert dataset.InstitutionName == GIVEN["institution_name"]
+    assert dataset.DeviceSerialNumber == GIVEN["device_serial_number"]
+    assert dataset.PatientIdentityRemoved == "NO"
+    assert "DeidentificationMethodCodeSequence" not in dataset
+    assert "LongitudinalTemporalInformationModified" not in dataset
+
+
+def test_care_without_a_patient_is_refused(slide, tmp_path):
+    with pytest.raises(PolicyError, match="know the patient"):
+        convert(slide, tmp_path / "out", "care", Custody(key=KEY))
+
+    assert not (tmp_path / "out").exists()
+
+
+def codes_of(dataset):
+    return [item.CodeValue for item in dataset.DeidentificationMethodCodeSequence]
+
+
+@pytest.mark.parametrize(
+    ("options", "codes", "temporal"),
+    [
+        ({}, ["113100", "113105", "113107"], "MODIFIED"),
+        ({"dates": "full"}, ["113100", "113105", "113106"], "UNMODIFIED"),
+        ({"dates": "drop"}, ["113100", "113105"], "REMOVED"),
+        (
+            {"dates": "drop", "keep": ["patient_characteristics", "device", "institution"]},
+            ["113100", "113105", "113108", "113109", "113112"],
+            "REMOVED",
+        ),
+    ],
+)
+def test_research_claims_what_was_done(options, codes, temporal, slide, tmp_path, tool):
+    result = convert(slide, tmp_path / "out", "research", custody(tmp_path), **options)
+
+    dataset = header(result)
+    assert codes_of(dataset) == codes == result.certificate["deidentification_codes"]
+    assert dataset.LongitudinalTemporalInformationModified == temporal
+    assert (dataset.StudyDate == "20230517") == (options.get("dates") == "full")
+    assert ("InstitutionName" in dataset) == ("keep" in options)
+    assert readers.dciodvfy(result.instances[0].path, tool("dciodvfy")) == []
+    digest = result.certificate["policy"]["sha256"]
+    assert dataset.DeidentificationMethod[1] == f"policy sha256:{digest[:16]}"
+
+
+def test_research_without_dates_does_not_claim_to_have_moved_any(slide, tmp_path):
+    given = custody(tmp_path, study_date="", acquisition_date="")
+    dataset = header(convert(slide, tmp_path / "out", "research", given))
+
+    assert codes_of(dataset) == ["113100", "113105"]
+    assert dataset.StudyDate == "19000101"
+
+
+def test_dates_move_by_whole_weeks_and_keep_their_distance(slide, tmp_path):
+    def dates(name, **changes):
+        result = convert(slide, tmp_path / name, "research", custody(tmp_path, **changes))
+        dataset = header(result)
+        return [date.fromisoformat(dataset[k].value) for k in ("StudyDate", "ContentDate")]
+
+    study, content = dates("first")
+    assert (content - study).days == 2
+    moved = (date(2023, 5, 17) - study).days
+    assert moved % 7 == 0
+    assert 7 <= moved <= 521 * 7
+    later, _ = dates("later", study_date="2024-02-29", accession_number="B24-1")
+    assert (later - study).days == (date(2024, 2, 29) - date(2023, 5, 17)).days
+    other, _ = dates("other", patient_id="MRN-7719205")
+    assert other != study
+
+
+def test_public_keeps_the_year_if_asked_and_nothing_else_of_a_date(slide, tmp_path):
+    given = custody(tmp_path, key=None)
+    dataset = header(convert(slide, tmp_path / "out", "public", given, year="keep"))
+
+    assert dataset.AcquisitionDateTime == "20230101000000"
+    assert dataset.StudyDate == dataset.ContentDate == "19000101"
+
+
+def uids_of(result):
+    return {
+        str(element.value)
+        for instance in result.instances
+        for element in pydicom.dcmread(instance.path, stop_before_pixels=True).iterall()
+        if element.VR == "UI" and str(element.value).startswith("2.25.")
+    }
+
+
+def test_same_key_gives_the_same_and_another_shares_nothing(slide, tmp_path):
+    moved = slide.path.rename(tmp_path / "another name.tif")
+    runs = {}
+    for name, key, profile, options in [
+        ("first", KEY, "research", {}),
+        ("again", KEY, "research", {}),
+        ("other key", OTHER_KEY, "research", {}),
+        ("other project", KEY, "research", {"project": "B"}),
+        ("care", KEY, "care", {}),
+    ]:
+        policy = Policy(profile=profile, **options)
+        given = custody(tmp_path, key)
+        runs[name] = uids_of(
+            coverslip.convert(moved, tmp_path / name, policy=policy, custody=given)
+        )
+
+    assert runs["first"] == runs["again"]
+    for name in ("other key", "other project", "care"):
+        assert runs["first"] & runs[name] == set()
+
+
+def test_slides_of_a_case_share_the_study_and_nothing_more_than_they_should(tmp_path):
+    results = []
+    for number in range(2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        given = custody(tmp_path, container_identifier=f"C{number}")
+        results.append(convert(build_generic(folder), tmp_path / "out", "research", given))
+
+    first, second = map(header, results)
+    assert first.StudyInstanceUID == second.StudyInstanceUID
+    assert first.PatientID == second.PatientID
+    assert first.SeriesInstanceUID != second.SeriesInstanceUID
+    assert first.ContainerIdentifier != second.ContainerIdentifier
+    assert len(list((tmp_path / "out").iterdir())) == 1
+    assert len(list(results[0].study_path.glob("*.json"))) == 2
+
+
+@pytest.mark.parametrize(("link", "shared"), [("patient", True), ("case", False)])
+def test_link_decides_what_shares_a_patient(link, shared, slide, tmp_path):
+    ids = {
+        header(
+            convert(
+                slide,
+                tmp_path / case,
+                "research",
+                custody(tmp_path, accession_number=case),
+                link=link,
+            )
+        ).PatientID
+        for case in ("B1", "B2")
+    }
+    assert (len(ids) == 1) == shared
+
+
+def test_slide_that_is_there_is_replaced_only_if_asked_and_only_when_complete(
+    slide, tmp_path, monkeypatch
+):
+    given, out = custody(tmp_path), tmp_path / "out"
+    first = convert(slide, out, "research", given)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with pytest.raises(coverslip.CoverslipError, match="already holds"):
+        convert(slide, out, "research", given)
+
+    policy = Policy(profile="research")
+    with monkeypatch.context() as patch:
+        patch.setattr("coverslip.commit._sync", lambda path: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            coverslip.convert(slide.path, out, policy=policy, custody=given, overwrite=True)
+    assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
+
+    marked = first.instances[0].path
+    marked.write_bytes(b"old")
+    coverslip.convert(slide.path, out, policy=policy, custody=given, overwrite=True)
+    assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
+
+
+def test_vault_holds_every_original_and_only_its_owner_may_enter(slide, tmp_path):
+    result = convert(slide, tmp_path / "out", "research", custody(tmp_path))
+
+    vault = tmp_path / "out.vault"
+    assert vault.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in vault.iterdir()} == {0o600}
+    connection = sqlite3.connect(vault / "vault.sqlite")
+    opened = coverslip.open(slide.path)
+    kept = connection.execute("SELECT value FROM finding WHERE value IS NOT NULL").fetchall()
+    texts = [item.text.reveal() for item in opened.description.metadata.items]
+    assert sorted(row[0] for row in kept) == sorted(texts)
+    (count,) = connection.execute("SELECT count(*) FROM finding").fetchone()
+    assert count == result.certificate["findings"]["count"]
+    pairs = dict(connection.execute("SELECT original, pseudonym FROM pseudonym"))
+    assert pairs[GIVEN["patient_id"]] == header(result).PatientID
+    assert str(slide.path) in connection.execute("SELECT source_path FROM slide").fetchone()
+    connection.close()
+
+
+def test_without_a_key_the_vault_remembers(slide, tmp_path):
+    given = Custody(metadata=custody(tmp_path).metadata, vault=tmp_path / "vault")
+    other = Custody(metadata=given.metadata, vault=tmp_path / "other vault")
+    first = uids_of(convert(slide, tmp_path / "1", "research", given))
+
+    assert uids_of(convert(slide, tmp_path / "2", "research", given)) == first
+    assert uids_of(convert(slide, tmp_path / "3", "research", other)) & first == set()
+
+
+@pytest.mark.parametrize("vault", ["out", "out/vault", "."])
+def test_vault_and_output_may_not_lie_in_one_another(vault, slide, tmp_path):
+    given = Custody(key=KEY, vault=tmp_path / vault)
+    with pytest.raises(PolicyError, match="in one another"):
+        convert(slide, tmp_path / "out", "research", given)
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_vault_that_others_may_enter_is_refused(slide, tmp_path):
+    (tmp_path / "out.vault").mkdir(mode=0o755)
+    with pytest.raises(PolicyError, match="others than its owner"):
+        convert(slide, tmp_path / "out", "research", Custody(key=KEY))
+
+
+def test_public_has_no_vault_unless_asked(slide, tmp_path):
+    convert(slide, tmp_path / "out", "public", None)
+    assert {path.name for path in tmp_path.iterdir()} == {"slide", "out"}
+
+    convert(slide, tmp_path / "out", "public", Custody(vault=tmp_path / "vault"))
+    assert (tmp_path / "vault" / "vault.sqlite").exists()
+
+
+def test_public_with_a_key_is_refused(slide, tmp_path):
+    with pytest.raises(PolicyError, match="key links"):
+        convert(slide, tmp_path / "out", "public", Custody(key=KEY))
+
+
+def test_key_file_is_its_owner_s_alone(tmp_path):
+    path = tmp_path / "key"
+    key = new_key(path)
+
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert read_key(path) == key
+    assert key.secret.hex() not in repr(key)
+    with pytest.raises(FileExistsError):
+        new_key(path)
+    path.chmod(0o640)
+    with pytest.raises(PolicyError, match="others"):
+        read_key(path)
+
+
+def test_certificate_of_care_names_no_one(slide, tmp_path):
+    result = convert(slide, tmp_path / "out", "care", custody(tmp_path))
+
+    text = json.dumps(result.certificate) + str(result.certificate_path.name)
+    assert survivors(SECRETS, {"certificate": text.encode()}) == set()
+    assert result.certificate["key_id"] == KEY.key_id
+    assert "name the patient" in result.certificate["residual_risk"]

@@ -1,0 +1,132 @@
+import csv
+import io
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coverslip.deid.metadata import read_metadata
+from coverslip.errors import PolicyError
+
+CANARY = "ZACHARIAS^QUILLFEATHER"
+
+
+def write(folder, text, name="table.csv"):
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_row_is_found_by_name_before_it_is_by_pattern(tmp_path):
+    path = write(tmp_path, "file,patient_id\nB22-*.svs,general\nB22-7.svs,special\n")
+    table = read_metadata(path)
+
+    assert table.row_for("B22-7.svs").patient_id.reveal() == "special"
+    assert table.row_for("B22-8.svs").patient_id.reveal() == "general"
+    assert table.row_for("b22-8.svs") is None
+    assert table.unused(["B22-7.svs", "other.svs"]) == 1
+
+
+def test_two_patterns_that_fit_are_refused(tmp_path):
+    table = read_metadata(write(tmp_path, "file,patient_id\nB*,1\n*7.svs,2\n"))
+
+    with pytest.raises(PolicyError, match="2 rows of the metadata fit one file"):
+        table.row_for("B7.svs")
+
+
+def test_json_says_the_same_as_csv(tmp_path):
+    rows = [{"file": "a.svs", "patient_id": "1", "study_date": "2023-05-17", "sex": None}]
+    as_json = read_metadata(write(tmp_path, json.dumps(rows), "table.json"))
+    as_csv = read_metadata(
+        write(tmp_path, "\ufefffile,patient_id,study_date,sex\na.svs,1,20230517,\n")
+    )
+
+    assert as_json.rows == as_csv.rows
+
+
+def test_unknown_column_is_named(tmp_path):
+    with pytest.raises(PolicyError, match="unknown column 'patient_nme'") as raised:
+        read_metadata(write(tmp_path, f"file,patient_nme\na.svs,{CANARY}\n"))
+
+    assert CANARY not in str(raised.value)
+
+
+def test_table_without_a_header_is_refused_without_showing_its_first_row(tmp_path):
+    with pytest.raises(PolicyError, match="no column 'file'") as raised:
+        read_metadata(write(tmp_path, f"a.svs,{CANARY}\n"))
+
+    assert CANARY not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("study_date", "17.05.2023"),
+        ("study_date", "2023-02-30"),
+        ("study_date", "2023-0517"),
+        ("birth_date", CANARY),
+        ("sex", "female"),
+        ("age", "66"),
+        ("patient_id", "a\\b"),
+        ("patient_id", "x" * 65),
+        ("patient_id", "a\x1bb"),
+        ("accession_number", "x" * 17),
+        ("patient_name", "a=b"),
+    ],
+)
+def test_value_that_cannot_be_is_refused_by_row_and_column(column, value, tmp_path):
+    text = io.StringIO()
+    csv.writer(text).writerows([("file", column), ("a.svs", value)])
+
+    with pytest.raises(PolicyError, match=f"row 1 of the metadata: {column}: ") as raised:
+        read_metadata(write(tmp_path, text.getvalue()))
+
+    assert value not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "message"),
+    [
+        ("", "t.csv", "empty"),
+        ("file,file\na,b\n", "t.csv", "two columns"),
+        ("file,sex\na.svs\n", "t.csv", "not as many values"),
+        ("file,sex\n,F\n", "t.csv", "names no file"),
+        ("file,sex\na,F\na,M\n", "t.csv", "another row names"),
+        ("{", "t.json", "not JSON"),
+        ("{}", "t.json", "list of objects"),
+        ('[{"file": 7}]', "t.json", "not text"),
+    ],
+)
+def test_table_that_is_none_is_refused(text, name, message, tmp_path):
+    with pytest.raises(PolicyError, match=message):
+        read_metadata(write(tmp_path, text, name))
+
+
+@given(data=st.binary(max_size=300), suffix=st.sampled_from([".csv", ".json"]))
+def test_any_bytes_are_a_table_or_a_policy_error(data, suffix, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / f"fuzzed{suffix}"
+    path.write_bytes(data)
+
+    with suppress(PolicyError):
+        read_metadata(path)
+
+
+cells = st.text(
+    st.characters(blacklist_categories=["C", "Z"], blacklist_characters="\\"), min_size=1
+)
+
+
+@given(rows=st.dictionaries(cells, st.text(max_size=80), max_size=4))
+def test_any_patient_id_is_kept_as_it_is_or_refused(rows, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "written.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("file", "patient_id"), *rows.items()])
+
+    try:
+        table = read_metadata(path)
+    except PolicyError:
+        return
+    kept = {name: row.patient_id and row.patient_id.reveal() for name, row in table.rows.items()}
+    assert kept == {name: value.strip() or None for name, value in rows.items()}

@@ -20,9 +20,9 @@ from coverslip.model import CleanMetadata, Fate, Finding, ItemKind
 SCHEMA_VERSION = 1
 
 RESIDUAL_RISK = (
-    "The tiles are copied bit for bit, so whoever holds the original slide can link this copy to"
-    " it. Pixels were not searched for text or bar codes. This certificate states what was done;"
-    " it makes no legal claim."
+    "Tiles or their pixels are kept bit for bit, so whoever holds the original slide can link this"
+    " copy to it. Pixels were not searched for text or bar codes. This certificate states what was"
+    " done; it makes no legal claim."
 )
 
 
@@ -43,11 +43,14 @@ class InstanceRecord:
     total_pixel_matrix_rows: int
     frames_copied: int
     frames_retiled: int
+    frames_pixel: int
     frames_blank: int
     frames_truncated: int
     """Copied frames whose tile had no end marker; they are among the copied ones."""
     transfer_syntax_uid: str
     photometric_interpretation: str
+    is_inverted: bool
+    """Whether black and white were exchanged, since zero was white in the source."""
     sha256: str | None
     """Digest of the whole file, in hexadecimal; ``None`` if it was not read back."""
 
@@ -86,7 +89,11 @@ def certificate(
         "package": {"name": "coverslip", "version": package_version},
         "policy": {
             "profile": str(policy.profile),
-            "options": {"colour": policy.colour, "mpp_um": policy.mpp_um},
+            "options": {
+                "allow_pixel": policy.allow_pixel,
+                "colour": policy.colour,
+                "mpp_um": policy.mpp_um,
+            },
             "sha256": policy.digest(),
         },
         "deidentification_codes": list(clean.deidentification_codes),

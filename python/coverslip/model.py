@@ -7,6 +7,7 @@ They are different types on purpose: `coverslip.dicom` accepts only the second, 
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -131,6 +132,31 @@ class Picture:
     """Where its restart intervals begin, from its own start, if the file says so."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raster:
+    """Tiles or strips that cannot be frames as they are: their samples must be decoded.
+
+    Nothing here is checked against the file yet: the core and `coverslip.samples` do.
+    """
+
+    codec: str
+    """Name of the compression, ``Deflate`` for example."""
+    offsets: Uint64Array = field(repr=False)
+    byte_counts: Uint64Array = field(repr=False)
+    """Row by row; where colours are apart, all pieces of one before those of the next."""
+    width: int
+    """Of a tile, or of the picture if it is stored in strips."""
+    length: int
+    """The last strip may have fewer rows."""
+    is_tiled: bool
+    is_planar: bool
+    """Whether each colour has pieces of its own (TIFF tag 284)."""
+    predictor: int
+    """TIFF tag 317."""
+    byte_order: Literal["<", ">"]
+    """Of samples with more than 8 bits."""
+
+
 class Role(StrEnum):
     """What a picture of a slide shows, in the words of DICOM (PS3.3 C.8.12.4.1.1)."""
 
@@ -171,6 +197,13 @@ class Level:
     """Spacing that the source gives for this very level, if it can be trusted."""
     picture: Picture | None = None
     """Set if the level is one JPEG; its tiles are then those it can be cut into, without data."""
+    raster: Raster | None = None
+    """Set if its tiles must be decoded; in strips, its tiles are those it can be cut into."""
+
+    @property
+    def has_tiles(self) -> bool:
+        """Whether its frames are tiles, and not cut out of something larger."""
+        return self.picture is None and (self.raster is None or self.raster.is_tiled)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +241,7 @@ class RouteKind(StrEnum):
 
     COPY = "copy"
     RETILE = "retile"
+    PIXEL = "pixel"
     REFUSE = "refuse"
 
 
@@ -220,7 +254,7 @@ class FrameFormat:
     samples_per_pixel: int
     bits_allocated: int
     lossy_method: str | None
-    """Defined term of (0028,2114), ``None`` if the data were never compressed with loss."""
+    """Term of (0028,2114), ``None`` if the data were never compressed with loss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,7 +276,7 @@ class InstanceSpec:
     label_side: LabelSide
     frame_format: FrameFormat
     compression_ratio: float | None
-    """Uncompressed bytes to stored frame bytes; ``None`` where nothing was lost."""
+    """Uncompressed bytes to those after the last loss; ``None`` where nothing was lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.synth import identifiers as ids
-from tests.synth import tiff
+from tests.synth import raster, tiff
 from tests.synth.slide import J2K_KINDS, SynthSlide, build_levels, photometric, samples
 
 
@@ -24,21 +24,20 @@ def build_generic(
     size: tuple[int, int] = (610, 450),
     tile: int = 128,
     style: dict[str, object] | None = None,
+    **storage: object,
 ) -> SynthSlide:
-    """Write a pyramid with factor 2, its levels in the chain or in SubIFDs of the base."""
+    """Write a pyramid with factor 2, its levels in the chain or in SubIFDs of the base.
+
+    ``storage`` holds what `raster.Storage` takes, for codecs that cannot be frames.
+    """
     secret = ids.of(seed)
-    built = build_levels(
-        codec,
-        secret,
-        size=size,
-        tile=tile,
-        levels=levels,
-        factor=2,
-        seed=11,
-        missing=missing,
-        boxed=boxed,
-        style=style,
-    )
+    shape = {"size": size, "tile": tile, "levels": levels, "factor": 2, "seed": 11}
+    stored = None
+    if codec in raster.CODECS:
+        stored = raster.Storage(codec=codec, big_endian=big_endian, **storage)
+        built = raster.build_levels(stored, missing=missing, **shape)
+    else:
+        built = build_levels(codec, secret, missing=missing, boxed=boxed, style=style, **shape)
     is_jpeg2000 = codec in J2K_KINDS
     directories = []
     for number, level in enumerate(built):
@@ -57,6 +56,14 @@ def build_generic(
             323: tiff.short(level.tile),
             65000: tiff.ascii_(secret.word()),
         }
+        if stored is not None:
+            tags |= raster.tags(stored) | {
+                269: tiff.ascii_(secret.word()),
+                315: tiff.ascii_(secret.name()),
+                316: tiff.ascii_(secret.word()),
+            }
+            if stored.rows_per_strip is not None:
+                del tags[322], tags[323]
         if mpp:
             per_cm = 20000 >> number
             tags |= {
@@ -66,7 +73,8 @@ def build_generic(
             }
         if level.jpeg_tables is not None:
             tags[347] = tiff.undefined(level.jpeg_tables)
-        directories.append(tiff.Directory(tags, pieces=level.pieces))
+        is_tiled = stored is None or stored.rows_per_strip is None
+        directories.append(tiff.Directory(tags, pieces=level.pieces, tiled=is_tiled))
     if subifds:
         directories[0].children = directories[1:]
         directories = directories[:1]
@@ -86,4 +94,6 @@ def build_generic(
         mpp_um=0.5 if mpp else None,
         is_jpeg2000=is_jpeg2000,
         is_ycc422_jpeg2000=codec == "j2k_33003_422",
+        is_decoded=stored is not None,
+        lossy_term=None if stored is None else raster.LOSSY_TERMS.get(codec),
     )

@@ -55,10 +55,12 @@ def arguments():
             total_pixel_matrix_rows=80,
             frames_copied=3,
             frames_retiled=0,
+            frames_pixel=0,
             frames_blank=1,
             frames_truncated=0,
             transfer_syntax_uid=JPEGBaseline8Bit,
             photometric_interpretation="RGB",
+            is_inverted=False,
             sha256="0" * 64,
         )
         for uid in result.clean.sop_instance_uids
@@ -154,6 +156,7 @@ def test_certificate_says_what_was_not_checked(arguments):
 
 def test_spacing_given_by_the_operator_is_recorded(arguments):
     assert certificate(**arguments)["policy"]["options"] == {
+        "allow_pixel": False,
         "colour": None,
         "mpp_um": 0.25,
     }

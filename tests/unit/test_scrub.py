@@ -252,7 +252,5 @@ def test_impossible_spacing_is_refused(mpp_um):
 def test_digest_is_that_of_the_policy_alone():
     assert Policy().digest() == Policy(profile=Profile("anonymised")).digest()
     assert Policy().digest() != Policy(mpp_um=0.25).digest()
-    assert (
-        Policy().digest()
-        == hashlib.sha256(b'{"colour":null,"mpp_um":null,"profile":"public"}').hexdigest()
-    )
+    canonical = b'{"allow_pixel":false,"colour":null,"mpp_um":null,"profile":"public"}'
+    assert Policy().digest() == hashlib.sha256(canonical).hexdigest()

@@ -37,6 +37,15 @@ ColourOption = Annotated[
     typer.Option(help="What the samples are, where the slide's own signs contradict each other."),
 ]
 
+PixelOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-pixel",
+        help="Decode tiles that cannot be frames as they are (LZW, Deflate, WebP ...) and store "
+        "their pixels with a lossless codec; without it such a slide is refused.",
+    ),
+]
+
 
 def _print_version(*, wanted: bool) -> None:
     if wanted:
@@ -74,6 +83,7 @@ def convert(
         float | None, typer.Option(metavar="UM", help="Micrometres per pixel of the base level.")
     ] = None,
     colour: ColourOption = None,
+    allow_pixel: PixelOption = False,
     verify: Annotated[
         bool, typer.Option(help="Read every file back and compare it with the slide.")
     ] = True,
@@ -89,6 +99,7 @@ def convert(
         profile=profile,
         mpp_um=mpp,
         colour=_samples(colour),
+        allow_pixel=allow_pixel,
         verify=verify,
         show_progress=not quiet,
         as_json=json,
@@ -96,11 +107,17 @@ def convert(
 
 
 @app.command()
-def inspect(slide: SlideArgument, *, colour: ColourOption = None, json: JsonOption = False) -> None:
+def inspect(
+    slide: SlideArgument,
+    *,
+    colour: ColourOption = None,
+    allow_pixel: PixelOption = False,
+    json: JsonOption = False,
+) -> None:
     """Show format, levels, what would happen to each, and where identifiers are."""
     from coverslip.cli import inspect as command
 
-    command.run(slide, colour=_samples(colour), as_json=json)
+    command.run(slide, colour=_samples(colour), allow_pixel=allow_pixel, as_json=json)
 
 
 @app.command()

@@ -17,6 +17,7 @@ def run(
     profile: str,
     mpp_um: float | None,
     colour: Samples | None,
+    allow_pixel: bool,
     verify: bool,
     show_progress: bool,
     as_json: bool,
@@ -29,6 +30,7 @@ def run(
             profile=profile,
             mpp_um=mpp_um,
             colour=colour,
+            allow_pixel=allow_pixel,
             verify=verify,
             on_progress=on_progress,
         )
@@ -42,12 +44,14 @@ def _report(result: Result, out: Path) -> None:
     frames = result.frames
     lines = [
         f"wrote {len(result.instances)} instances with "
-        f"{frames.copied + frames.retiled + frames.blank} frames, "
+        f"{frames.copied + frames.retiled + frames.pixel + frames.blank} frames, "
         f"{sum(i.byte_count for i in result.instances) / 1e6:.1f} MB",
         f"  copied untouched: {frames.copied}",
     ]
     if frames.retiled:
         lines.append(f"  cut from larger pictures, coefficients untouched: {frames.retiled}")
+    if frames.pixel:
+        lines.append(f"  decoded and stored with a lossless codec: {frames.pixel}")
     if frames.blank:
         lines.append(f"  blank, because the slide has no tile there: {frames.blank}")
     if frames.truncated:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coverslip import _core
+from coverslip.decoders import Decoders
 from coverslip.errors import LimitError, SourceError, VerificationError
 from coverslip.limits import LIMITS
 from coverslip.model import Level, Raster, TileIndex
@@ -83,8 +84,12 @@ def store(
     frames = len(level.tiles.offsets)
     offsets, byte_counts = np.zeros(frames, np.uint64), np.zeros(frames, np.uint64)
     tell, at = _Teller(on_frames), 0
-    with _Cores() as cores, spool.open("xb") as file:
-        reader = _Reader(source, level, raster, cores)
+    with (
+        closing(Decoders()) as decoders,
+        _Cores() as cores,
+        spool.open("xb") as file,
+    ):
+        reader = _Reader(source, level, raster, cores, decoders)
         jobs = (partial(_frame, number, read, prove=prove) for number, read in reader.frames())
         with closing(cores.in_order(jobs, _in_flight(level))) as encoded:
             for number, frame in enumerate(encoded):
@@ -195,11 +200,19 @@ class _Cores:
 class _Reader:
     """Reads and decodes the pieces of a level."""
 
-    def __init__(self, source: _core.Source, level: Level, raster: Raster, cores: _Cores) -> None:
+    def __init__(
+        self,
+        source: _core.Source,
+        level: Level,
+        raster: Raster,
+        cores: _Cores,
+        decoders: Decoders,
+    ) -> None:
         self.source = source
         self.level = level
         self.raster = raster
         self.cores = cores
+        self.decoders = decoders
         self.kept: dict[int, Samples] = {}
 
     def frames(self) -> Iterator[tuple[int, Callable[[], Samples | None]]]:
@@ -219,7 +232,7 @@ class _Reader:
     def _piece(self, piece: int, rows: int) -> Samples:
         offset, byte_count = int(self.raster.offsets[piece]), int(self.raster.byte_counts[piece])
         data = self.source.read(offset, byte_count)
-        samples = decode(self.level, self.raster, data, piece, rows)
+        samples = decode(self.level, self.raster, data, piece, rows, self.decoders)
         return np.invert(samples) if is_inverted(self.level) else samples
 
     def _tile(self, tile: int) -> Samples | None:

@@ -4,19 +4,19 @@ What is decoded is hostile. Each decoder is told how much may come out of it bef
 whatever it raises becomes an error of ours, without its message.
 """
 
-import lzma
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from coverslip.decoders import Decoders, Wanted
 from coverslip.errors import CoverslipError, LimitError, SourceError, UnsupportedSlideError
 from coverslip.limits import LIMITS
 from coverslip.model import Level, Raster
 
 Samples = npt.NDArray[np.uint8 | np.uint16]
 
+_UNCOMPRESSED = 1
 _NO_PREDICTOR, _HORIZONTAL = 1, 2
 _PREDICTED = {5, 8, 32946, 34925, 34926, 50000}
 """Codecs with which tag 317 means something; on others readers disagree about it."""
@@ -31,7 +31,6 @@ _LOSSY = {
 """Terms of (0028,2114). DICOM defines that of JPEG XL only (PS3.3 C.7.6.1.1.5); the others are
 named after their standards in the same way, since a defined one would be wrong."""
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
-_JPEG_XR_OFFSET, _JPEG_XR_BYTE_COUNT = 0xBCC0, 0xBCC1
 
 
 def lossy_method(level: Level) -> str | None:
@@ -78,7 +77,9 @@ def check_samples(level: Level, raster: Raster) -> None:
         )
 
 
-def decode(level: Level, raster: Raster, data: bytes, piece: int, rows: int) -> Samples:
+def decode(
+    level: Level, raster: Raster, data: bytes, piece: int, rows: int, decoders: Decoders
+) -> Samples:
     """Return what a tile or strip holds, in the byte order of this machine.
 
     The shape is (rows, columns, samples), or (rows, columns) where there is one sample.
@@ -95,6 +96,8 @@ def decode(level: Level, raster: Raster, data: bytes, piece: int, rows: int) -> 
         Its number, for messages.
     rows
         How many rows it must have; the last strip may have more, which are dropped.
+    decoders
+        Who decodes it.
 
     Raises
     ------
@@ -105,24 +108,29 @@ def decode(level: Level, raster: Raster, data: bytes, piece: int, rows: int) -> 
     samples = 1 if raster.is_planar else level.samples_per_pixel
     shape = (rows, raster.width) if samples == 1 else (rows, raster.width, samples)
     dtype = np.dtype(np.uint8 if level.bits_per_sample == 8 else np.uint16)
+    whole = raster.length * raster.width * samples * dtype.itemsize
+    wanted = Wanted(
+        compression=level.compression,
+        shape=shape,
+        sample_bytes=dtype.itemsize,
+        most=whole + 1,
+        lzma_bytes=LIMITS.lzma_bytes,
+    )
     try:
-        if level.compression in _LOSSY:
-            return _picture(level.compression, data, shape, dtype)
-        whole = raster.length * raster.width * samples * dtype.itemsize
-        unpacked = _unpack(level.compression, data, whole + 1)
-        decoded = _shaped(unpacked, shape, dtype.newbyteorder(raster.byte_order), whole)
+        if level.compression != _UNCOMPRESSED:
+            data = decoders.decode(data, wanted)
+        order = "=" if level.compression in _LOSSY else raster.byte_order
+        decoded = _shaped(data, shape, dtype.newbyteorder(order), whole)
         if raster.predictor == _HORIZONTAL:
             decoded = np.cumsum(decoded, axis=1, dtype=dtype)
         return decoded.astype(dtype, copy=False)
-    except CoverslipError:
-        raise
     except ImportError:
         failed: CoverslipError = UnsupportedSlideError(
             f"the imagecodecs that is installed cannot decode {raster.codec}"
         )
     except MemoryError:
         failed = LimitError(f"{kind} {piece} cannot be decoded in the memory at hand")
-    except Exception:  # noqa: BLE001 (decoders raise what they like, and may quote the slide)
+    except ValueError:
         failed = SourceError(f"{kind} {piece} does not hold {raster.codec} of its size")
     raise failed
 
@@ -139,62 +147,3 @@ def _shaped(data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any], whole: in
     if len(data) not in (byte_count, whole):
         raise ValueError("too few or too many bytes")
     return np.frombuffer(data, dtype, count=byte_count // dtype.itemsize).reshape(shape)
-
-
-def _unpack(compression: int, data: bytes, most: int) -> bytes:
-    """Return the bytes that a codec of bytes had packed, no more than ``most`` of them."""
-    import imagecodecs
-
-    if compression == 1:
-        return data
-    if compression == 34925:
-        return lzma.LZMADecompressor(lzma.FORMAT_XZ, LIMITS.lzma_bytes).decompress(data, most)
-    decoders: dict[int, Callable[..., bytes | bytearray]] = {
-        5: imagecodecs.lzw_decode,
-        8: imagecodecs.zlib_decode,
-        32773: imagecodecs.packbits_decode,
-        32946: imagecodecs.zlib_decode,
-        34926: imagecodecs.zstd_decode,
-        50000: imagecodecs.zstd_decode,
-    }
-    return bytes(decoders[compression](data, out=most))
-
-
-def _picture(
-    compression: int, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> Samples:
-    """Return what a codec of pictures decodes; it refuses to fill an array of another shape."""
-    import imagecodecs
-
-    out = np.empty(shape, dtype)
-    if compression in (34927, 50001):
-        imagecodecs.webp_decode(data, out=out)
-    elif compression in (50002, 52546):
-        imagecodecs.jpegxl_decode(data, numthreads=1, out=out)
-    else:
-        _check_jpeg_xr(data)
-        imagecodecs.jpegxr_decode(data, out=out)
-    return out
-
-
-def _check_jpeg_xr(data: bytes) -> None:
-    """Raise for a JPEG XR file that was cut off: its decoder fills what is missing with grey.
-
-    The container is a TIFF of one directory (T.832 Annex A).
-
-    Raises
-    ------
-    ValueError
-        If the picture does not end before the data do.
-    """
-    at = int.from_bytes(data[4:8], "little")
-    count = int.from_bytes(data[at : at + 2], "little")
-    table = data[at + 2 : at + 2 + 12 * count]
-    values = {
-        int.from_bytes(table[entry : entry + 2], "little"): int.from_bytes(
-            table[entry + 8 : entry + 12], "little"
-        )
-        for entry in range(0, len(table), 12)
-    }
-    if values[_JPEG_XR_OFFSET] + values[_JPEG_XR_BYTE_COUNT] > len(data):
-        raise ValueError("the picture is cut off")

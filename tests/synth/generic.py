@@ -24,11 +24,13 @@ def build_generic(
     size: tuple[int, int] = (610, 450),
     tile: int = 128,
     style: dict[str, object] | None = None,
+    more: dict[int, tiff.Value] | None = None,
     **storage: object,
 ) -> SynthSlide:
     """Write a pyramid with factor 2, its levels in the chain or in SubIFDs of the base.
 
-    ``storage`` holds what `raster.Storage` takes, for codecs that cannot be frames.
+    ``more`` are tags that every directory gets, instead of its own. ``storage`` holds what
+    `raster.Storage` takes, for codecs that cannot be frames.
     """
     secret = ids.of(seed)
     shape = {"size": size, "tile": tile, "levels": levels, "factor": 2, "seed": 11}
@@ -73,6 +75,7 @@ def build_generic(
             }
         if level.jpeg_tables is not None:
             tags[347] = tiff.undefined(level.jpeg_tables)
+        tags |= more or {}
         is_tiled = stored is None or stored.rows_per_strip is None
         directories.append(tiff.Directory(tags, pieces=level.pieces, tiled=is_tiled))
     if subifds:

@@ -262,7 +262,10 @@ def _pixel_route(
         notes.append("white was zero (tag 262): black and white were exchanged in every pixel")
     method = lossy_method(level)
     if method is not None:
-        notes.append(f"{raster.codec} may have lost something before: declared as possibly lossy")
+        notes.append(
+            f"{raster.codec} may have lost something before: declared as lossy with the term "
+            f"{method}, which older validators do not know"
+        )
     return Route(
         kind=RouteKind.PIXEL,
         codec=raster.codec,

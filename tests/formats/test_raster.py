@@ -113,6 +113,15 @@ def test_strips_beside_tiles_are_no_level_but_by_themselves_they_are(tmp_path):
     assert "strips" in opened.description.notes[0]
 
 
+def test_vendors_slide_whose_tiles_must_be_decoded_is_converted(tmp_path):
+    description = tiff.ascii_("Aperio Image Library v12.0.16|AppMag = 20|MPP = 0.4990")
+    slide = build_generic(tmp_path, codec="lzw", predictor=2, more={270: description}, **SMALL)
+    assert coverslip.open(slide.path).format == "Aperio SVS"
+    path, certified = converted(slide, tmp_path)
+    assert_pixels_are_those_of(slide, path)
+    assert certified["frames_pixel"] == 12
+
+
 def test_level_without_any_data_is_refused(tmp_path):
     everywhere = tuple((0, tile) for tile in range(12))
     slide = build_generic(tmp_path, codec="lzw", missing=everywhere, **SMALL)

@@ -59,7 +59,8 @@ def check_samples(level: Level, raster: Raster) -> None:
     allowed = (_WHITE_IS_ZERO, _BLACK_IS_ZERO) if level.samples_per_pixel == 1 else (_RGB,)
     if level.photometric_interpretation not in allowed:
         raise UnsupportedSlideError(
-            "its samples are neither RGB nor grey (tag 262 PhotometricInterpretation)"
+            f"its {raster.codec} samples (compression {level.compression}) are neither RGB nor "
+            "grey (tag 262 PhotometricInterpretation)"
         )
     if level.bits_per_sample not in (8, 16):
         raise UnsupportedSlideError("its samples have neither 8 nor 16 bits (tag 258)")

@@ -49,6 +49,7 @@ def test_convert_as_json_names_what_was_written(slide, tmp_path):
         "copied": 34,
         "stitched": 0,
         "retiled": 0,
+        "pixel": 0,
         "blank": 0,
         "truncated": 0,
     }
@@ -64,6 +65,25 @@ def test_inspect_tells_levels_routes_and_what_is_given_away(slide):
     assert re.search(r"\d+ person +dropped", done.stdout)
     for identifier in slide.identifiers:
         assert identifier not in done.stdout
+
+
+def test_tiles_that_must_be_decoded_are_refused_with_the_option_and_converted_with_it(tmp_path):
+    slide = build_generic(tmp_path, codec="lzw", size=(200, 150), levels=1)
+    inspected = run("inspect", slide.path)
+    assert re.search(r"LZW +refuse +-", inspected.stdout)
+    assert inspected.stdout.count("hint: --allow-pixel") == 1
+    described = json.loads(run("inspect", slide.path, "--json").stdout)
+    assert "--allow-pixel" in described["levels"][0]["hint"]
+    refused = run("convert", slide.path, "-o", tmp_path / "out")
+    assert refused.returncode == 1
+    assert "level 0: it has LZW tiles (compression 5)" in refused.stderr
+    assert "hint: --allow-pixel" in refused.stderr
+    assert not (tmp_path / "out").exists()
+    allowed = run("inspect", slide.path, "--allow-pixel")
+    assert re.search(r"LZW +pixel +YBR_RCT", allowed.stdout)
+    done = run("convert", slide.path, "-o", tmp_path / "out", "--allow-pixel")
+    assert done.returncode == 0
+    assert "decoded and stored with a lossless codec: 4" in done.stderr
 
 
 def test_inspect_as_json_holds_places_and_no_values(slide):

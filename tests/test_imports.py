@@ -20,7 +20,10 @@ MAY_IMPORT = {
     "dicom": {"model", "errors", "dicom"},
     "colour": {"_core", "model", "errors"},
     "blank": {"_core", "model", "errors"},
-    "routes": {"_core", "model", "errors", "colour"},
+    "decoders": set(),
+    "samples": {"model", "errors", "limits", "decoders"},
+    "pixels": {"_core", "model", "errors", "limits", "decoders", "samples"},
+    "routes": {"_core", "model", "errors", "colour", "samples"},
     # To look for a slide's texts it is opened; what wrote the files, and by which rules, is not
     # known here.
     "verification": {"_core", "errors", "model", "routes", "slide", "verification"},
@@ -28,7 +31,7 @@ MAY_IMPORT = {
     "commit": {"errors"},
     "sample": {"errors", "sample"},
     "slide": {"_core", "colour", "deid", "errors", "formats", "model", "routes", "tiff"},
-    "frames": {"_core", "blank", "errors", "model", "routes", "slide"},
+    "frames": {"_core", "blank", "errors", "model", "pixels", "routes", "slide"},
     "conversion": {
         *("_core", "audit", "colour", "commit", "deid", "dicom", "errors", "frames", "model"),
         *("routes", "slide", "verification"),

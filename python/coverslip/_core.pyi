@@ -61,6 +61,9 @@ class Source:
     def read(self, offset: int, byte_count: int) -> bytes:
         """Return bytes of the file; not for the copy path."""
 
+    def check_unchanged(self) -> None:
+        """Raise `SourceError` if the file is not what it was when it was opened."""
+
 @final
 class TileIndex:
     """The tiles of one level, every one inside the file and apart from ``private``.

@@ -25,10 +25,10 @@ _RISKS = {
     Profile.CARE: "The files name the patient: nothing of the operator's was taken out. ",
 }
 RESIDUAL_RISK = (
-    "Label, overview and thumbnail pictures are not written under any profile. The tiles are copied"
-    " bit for bit, so whoever holds the original slide can link this copy to it. Pixels were not"
-    " searched for text or bar codes. This certificate states what was done; it makes no legal"
-    " claim."
+    "Label, overview and thumbnail pictures are not written under any profile. Tiles or their"
+    " pixels are kept bit for bit, so whoever holds the original slide can link this copy to it."
+    " Pixels were not searched for text or bar codes. This certificate states what was done; it"
+    " makes no legal claim."
 )
 
 
@@ -52,11 +52,14 @@ class InstanceRecord:
     frames_copied: int
     frames_stitched: int
     frames_retiled: int
+    frames_pixel: int
     frames_blank: int
     frames_truncated: int
     """Copied frames whose tile had no end marker; they are among the copied ones."""
     transfer_syntax_uid: str
     photometric_interpretation: str
+    is_inverted: bool
+    """Whether black and white were exchanged, since zero was white in the source."""
     sha256: str | None
     """Digest of the whole file, in hexadecimal; ``None`` if it was not read back."""
 

@@ -18,7 +18,7 @@ from coverslip.deid.uids import Identity
 from coverslip.dicom import modules, part10, wsm
 from coverslip.dicom.geometry import level_spacing, region_spacing
 from coverslip.errors import at_level
-from coverslip.frames import PlannedFrames, cut_picture, plan_tiles, stored_bytes
+from coverslip.frames import PlannedFrames, cut_picture, plan_tiles, store_pixels, stored_bytes
 from coverslip.model import CleanMetadata, FrameFormat, InstanceSpec, Level, RouteKind, Spacing
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide, open, require_copy, require_spacing
@@ -31,7 +31,7 @@ class Progress:
     """Where a conversion is; numbers only."""
 
     stage: str
-    """``plan`` (tiles), ``cut`` (frames), ``write`` (bytes) or ``verify`` (frames)."""
+    """``plan`` (tiles), ``cut`` or ``decode`` (frames), ``write`` (bytes), ``verify`` (frames)."""
     level: int
     done: int
     total: int
@@ -50,6 +50,8 @@ class FrameCounts:
     """Joined of the restart intervals of a larger picture, their bytes as they are."""
     retiled: int
     """Cut from a larger picture, coefficients as they are."""
+    pixel: int
+    """Decoded and stored with a lossless codec, pixels as they are."""
     blank: int
     truncated: int
     """Copied frames whose tile had no end marker; it was added."""
@@ -95,8 +97,8 @@ class _Planned:
 
     number: int
     level: Level
+    route: Route
     frame_format: FrameFormat
-    route: RouteKind
     frames: PlannedFrames
     spec: InstanceSpec
 
@@ -112,6 +114,7 @@ def convert(
     profile: str = "public",
     mpp_um: float | None = None,
     colour: Samples | None = None,
+    allow_pixel: bool = False,
     policy: Policy | None = None,
     custody: Custody | None = None,
     overwrite: bool = False,
@@ -136,8 +139,11 @@ def convert(
     colour
         What the samples of three-component tiles are, ``RGB`` or ``YBR``, where the slide's own
         signs contradict each other.
+    allow_pixel
+        Whether tiles that cannot be frames as they are, Deflate or LZW for example, may be decoded
+        and stored with a lossless codec; without it such a slide is refused.
     policy
-        All choices in one, in the place of the three above.
+        All choices in one, in the place of the four above.
     custody
         Key, metadata and vault; by default neither key nor metadata.
     overwrite
@@ -162,7 +168,9 @@ def convert(
         Disk, rights; without the source's name.
     """
     if policy is None:
-        policy = Policy(profile=Profile(profile), mpp_um=mpp_um, colour=colour)
+        policy = Policy(
+            profile=Profile(profile), mpp_um=mpp_um, colour=colour, allow_pixel=allow_pixel
+        )
     slide, source, out = open(path), Path(fspath(path)), Path(fspath(out_dir))
     require_spacing(slide.description, policy)
     with (custody or Custody()).of(slide.description, source, out, policy) as charge:
@@ -199,7 +207,7 @@ def convert_opened(
         given=None if charge is None else charge.given,
     )
     clean = scrubbed.clean
-    routes = slide.routes(colour=policy.colour)
+    routes = slide.routes(colour=policy.colour, allow_pixel=policy.allow_pixel)
     for number, route in enumerate(routes):
         require_copy(number, route)
     # Tiles are planned first: a level that cannot be copied is found before a byte is written.
@@ -220,7 +228,7 @@ def convert_opened(
             frames = plans.get(number)
             if frames is None:
                 spool = stage.spool(number)
-                frames = _cut(slide, number, route, spool, on_progress, prove=verify)
+                frames = _make(slide, number, route, spool, on_progress, prove=verify)
             item = _planned(slide, number, route, frames, spacing, clean)
             planned.append(item)
             written.append(_write(item, clean, folders, on_progress, verify=verify))
@@ -257,7 +265,7 @@ def _plan_tiles(
         return plan_tiles(slide, level, route, _report(on_progress, "plan", number, total))
 
 
-def _cut(
+def _make(
     slide: OpenedSlide,
     number: int,
     route: Route,
@@ -266,10 +274,16 @@ def _cut(
     *,
     prove: bool,
 ) -> PlannedFrames:
+    """Make the frames of a level that are not its tiles as they are."""
     level = slide.levels[number]
-    on_frames = _report(on_progress, "cut", number, level.tiles.across * level.tiles.down)
-    _require_room(spool.parent, stored_bytes(level))
+    total = level.tiles.across * level.tiles.down
     with at_level(number):
+        if level.raster is not None:
+            _require_room(spool.parent, int(level.raster.byte_counts.sum()))
+            on_frames = _report(on_progress, "decode", number, total)
+            return store_pixels(slide, level, route, spool, prove=prove, on_frames=on_frames)
+        _require_room(spool.parent, stored_bytes(level))
+        on_frames = _report(on_progress, "cut", number, total)
         return cut_picture(slide, level, route, spool, prove=prove, on_frames=on_frames)
 
 
@@ -306,13 +320,15 @@ def _planned(
         imaged_volume_height_mm=base.image_length * spacing.row_mm,
         label_side=slide.description.label_side,
         frame_format=frame_format,
-        compression_ratio=uncompressed / plan.frame_bytes,
+        compression_ratio=(
+            None if frame_format.lossy_method is None else uncompressed / frames.lossy_bytes
+        ),
     )
     return _Planned(
         number=number,
         level=level,
+        route=route,
         frame_format=frame_format,
-        route=route.kind,
         frames=frames,
         spec=spec,
     )
@@ -342,11 +358,12 @@ def _write(
         frames = _report(on_progress, "verify", item.number, item.plan.frame_count)
         with at_level(item.number):
             sha256 = read_back(item.frames.source, item.plan, path, on_progress=frames).sha256
-    made = {kind: item.plan.copied if item.route is kind else 0 for kind in RouteKind}
+    kind, made = item.route.kind, item.plan.copied
     counts = FrameCounts(
-        copied=made[RouteKind.COPY],
-        stitched=made[RouteKind.STITCH],
-        retiled=made[RouteKind.RETILE],
+        copied=made if kind is RouteKind.COPY else 0,
+        stitched=made if kind is RouteKind.STITCH else 0,
+        retiled=made if kind is RouteKind.RETILE else 0,
+        pixel=made if kind is RouteKind.PIXEL else 0,
         blank=item.plan.blank,
         truncated=item.plan.truncated,
     )
@@ -419,10 +436,12 @@ def _certificate(
             frames_copied=instance.frames.copied,
             frames_stitched=instance.frames.stitched,
             frames_retiled=instance.frames.retiled,
+            frames_pixel=instance.frames.pixel,
             frames_blank=instance.frames.blank,
             frames_truncated=instance.frames.truncated,
             transfer_syntax_uid=item.frame_format.transfer_syntax_uid,
             photometric_interpretation=item.frame_format.photometric_interpretation,
+            is_inverted=item.route.is_inverted,
             sha256=instance.sha256,
         )
         for item, instance in zip(planned, written, strict=True)
@@ -443,6 +462,7 @@ def _total(counts: list[FrameCounts]) -> FrameCounts:
         copied=sum(count.copied for count in counts),
         stitched=sum(count.stitched for count in counts),
         retiled=sum(count.retiled for count in counts),
+        pixel=sum(count.pixel for count in counts),
         blank=sum(count.blank for count in counts),
         truncated=sum(count.truncated for count in counts),
     )

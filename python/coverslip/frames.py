@@ -1,4 +1,4 @@
-"""Plans the frames of a level: from its tiles as they are, or from frames that are cut first."""
+"""Plans the frames of a level: from its tiles as they are, or from frames that are made first."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from coverslip import _core, blank
+from coverslip import _core, blank, pixels
 from coverslip.errors import SourceError
 from coverslip.model import Level, Picture, Strips, TileIndex
 from coverslip.routes import Route, core_picture
@@ -24,7 +24,14 @@ class PlannedFrames:
     source: _core.Source
     plan: _core.FramePlan
     spool: Path | None = None
-    """A file of frames that were cut, to be removed when the instance is there."""
+    """A file of frames that were made, to be removed when the instance is there."""
+    source_bytes: int | None = None
+    """What the tiles took in the slide, if the frames hold them otherwise."""
+
+    @property
+    def lossy_bytes(self) -> int:
+        """What was left after a loss of information, if there was one."""
+        return self.plan.frame_bytes if self.source_bytes is None else self.source_bytes
 
 
 def stored_bytes(level: Level) -> int:
@@ -108,6 +115,29 @@ def _whole_picture(
         joined.unlink()
 
 
+def store_pixels(
+    slide: OpenedSlide,
+    level: Level,
+    route: Route,
+    spool: Path,
+    *,
+    prove: bool,
+    on_frames: OnCount | None,
+) -> PlannedFrames:
+    """Decode the tiles of a level into frames in ``spool``, prove them, and plan them.
+
+    Raises
+    ------
+    VerificationError
+        If a frame does not decode to the pixels of its tile.
+    """
+    private = slide.description.private_ranges
+    stored = pixels.store(slide.source, level, private, spool, prove=prove, on_frames=on_frames)
+    source = _core.Source(spool)
+    plan = _plan(source, level, stored.tiles, _NOTHING_PRIVATE, route, None, stored.blank)
+    return PlannedFrames(source=source, plan=plan, spool=spool, source_bytes=stored.source_bytes)
+
+
 def _plan(
     source: _core.Source,
     level: Level,
@@ -115,6 +145,7 @@ def _plan(
     private: np.ndarray[tuple[int, int], np.dtype[np.uint64]],
     route: Route,
     on_tiles: OnCount | None,
+    blank_frame: bytes | None = None,
 ) -> _core.FramePlan:
     index = _core.TileIndex(source, tiles.offsets, tiles.byte_counts, private)
     columns, rows = level.tile_width, level.tile_length
@@ -134,7 +165,7 @@ def _plan(
         columns=columns,
         rows=rows,
         set_mct=route.set_mct,
-        blank=_blank(source, level, route) if route.needs_blank else None,
+        blank=_blank(source, level, route) if route.needs_blank else blank_frame,
         on_progress=on_tiles,
     )
 

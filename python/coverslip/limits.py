@@ -32,5 +32,12 @@ class Limits:
     """Tiles and strips of all directories together, 16 bytes each; a slide of 20 GB has about a
     million."""
 
+    decoded_bytes: int = 512 << 20
+    """Samples that are decoded at a time: a strip, the rows that make a row of frames, or all
+    tiles in flight. 1024 rows of 170,000 pixels in RGB."""
+    lzma_bytes: int = 128 << 20
+    """Memory of an LZMA decoder, which takes as much as the stream asks for; the strongest usual
+    setting asks for 65 MB."""
+
 
 LIMITS = Limits()

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -214,6 +215,31 @@ class Strips:
     """Height in pixels of each but the last."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raster:
+    """Tiles or strips that cannot be frames as they are: their samples must be decoded.
+
+    Nothing here is checked against the file yet: the core and `coverslip.samples` do.
+    """
+
+    codec: str
+    """Name of the compression, ``Deflate`` for example."""
+    offsets: Uint64Array = field(repr=False)
+    byte_counts: Uint64Array = field(repr=False)
+    """Row by row; where colours are apart, all pieces of one before those of the next."""
+    width: int
+    """Of a tile, or of the picture if it is stored in strips."""
+    length: int
+    """The last strip may have fewer rows."""
+    is_tiled: bool
+    is_planar: bool
+    """Whether each colour has pieces of its own (TIFF tag 284)."""
+    predictor: int
+    """TIFF tag 317."""
+    byte_order: Literal["<", ">"]
+    """Of samples with more than 8 bits."""
+
+
 class Role(StrEnum):
     """What a picture of a slide shows, in the words of DICOM (PS3.3 C.8.12.4.1.1)."""
 
@@ -254,6 +280,8 @@ class Level:
     """Spacing that the source gives for this very level, if it can be trusted."""
     picture: Picture | Strips | None = None
     """Set if the level is not tiled; its tiles are then those it can be cut into, without data."""
+    raster: Raster | None = None
+    """Set if its tiles must be decoded; in strips, its tiles are those it can be cut into."""
     surplus: npt.NDArray[np.uint64] | None = field(default=None, repr=False)
     """Shape (n, 2): offset and byte count of tiles that hold padding only, and become no frame."""
     region: int = 0
@@ -261,11 +289,16 @@ class Level:
     are_colour_tags_sure: bool = True
     """Whether tags 259 and 262 say what the samples are, as far as the writer can be trusted."""
 
+    @property
+    def has_tiles(self) -> bool:
+        """Whether its frames are tiles, and not cut out of something larger."""
+        return self.picture is None and (self.raster is None or self.raster.is_tiled)
+
     def stored_ranges(self) -> npt.NDArray[np.uint64]:
         """Return offset and byte count of all streams of the level in the file, shape (n, 2)."""
         if isinstance(self.picture, Picture):
             return np.array([[self.picture.offset, self.picture.byte_count]], np.uint64)
-        held = self.tiles if self.picture is None else self.picture
+        held = self.raster or self.picture or self.tiles
         ranges = np.stack([held.offsets, held.byte_counts], axis=1)
         return ranges if self.surplus is None else np.concatenate([ranges, self.surplus])
 
@@ -316,6 +349,7 @@ class RouteKind(StrEnum):
     COPY = "copy"
     STITCH = "stitch"
     RETILE = "retile"
+    PIXEL = "pixel"
     REFUSE = "refuse"
 
 
@@ -328,7 +362,7 @@ class FrameFormat:
     samples_per_pixel: int
     bits_allocated: int
     lossy_method: str | None
-    """Defined term of (0028,2114), ``None`` if the data were never compressed with loss."""
+    """Term of (0028,2114), ``None`` if the data were never compressed with loss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -351,7 +385,7 @@ class InstanceSpec:
     label_side: LabelSide
     frame_format: FrameFormat
     compression_ratio: float | None
-    """Uncompressed bytes to stored frame bytes; ``None`` where nothing was lost."""
+    """Uncompressed bytes to those after the last loss; ``None`` where nothing was lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,11 @@ import numpy.typing as npt
 
 from coverslip import _core, colour
 from coverslip.errors import CoverslipError, UnsupportedSlideError
-from coverslip.model import FrameFormat, Level, Picture, RouteKind, Strips
+from coverslip.model import FrameFormat, Level, Picture, Raster, RouteKind, Strips
+from coverslip.samples import check_samples, is_inverted, lossy_method
 
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
 JPEG_2000 = "1.2.840.10008.1.2.4.91"
 _SAMPLE_SIZE = 12
 """Tiles that are looked at before a route is chosen; the plan looks at all of them."""
@@ -33,6 +35,7 @@ class Route:
     frame_format: FrameFormat | None = None
     jpeg_colour: Literal["RGB", "YBR", "GREY"] | None = None
     set_mct: bool = False
+    is_inverted: bool = False
     needs_blank: bool = False
     notes: tuple[str, ...] = ()
     error: CoverslipError | None = None
@@ -45,6 +48,8 @@ class Route:
             "reason": self.reason,
             "notes": list(self.notes),
         }
+        if self.error is not None and self.error.hint is not None:
+            described["hint"] = self.error.hint
         if self.frame_format is not None:
             described["transfer_syntax_uid"] = self.frame_format.transfer_syntax_uid
             described["photometric_interpretation"] = self.frame_format.photometric_interpretation
@@ -57,6 +62,7 @@ def decide(
     private_ranges: npt.NDArray[np.uint64],
     *,
     declared_colour: colour.Samples | None = None,
+    allow_pixel: bool = False,
 ) -> Route:
     """Return the route of a level from a sample of its tiles.
 
@@ -70,8 +76,12 @@ def decide(
         Shape (n, 2): offset and byte count of what no frame may touch.
     declared_colour
         What the user says the samples of three-component tiles are, ``RGB`` or ``YBR``.
+    allow_pixel
+        Whether tiles that cannot be frames as they are may be decoded and stored without loss.
     """
     try:
+        if level.raster is not None:
+            return _pixel_route(level, level.raster, declared_colour, allow_pixel=allow_pixel)
         if isinstance(level.picture, Picture):
             picture = core_picture(level, level.picture, private_ranges)
             whole = _PictureSample(source, level, level.picture)
@@ -90,6 +100,7 @@ def decide(
         return _jpeg2000_route(facts, sample, declared_colour)
     except CoverslipError as error:
         codec = "JPEG 2000" if level.compression in _J2K_COMPRESSIONS else "JPEG"
+        codec = level.raster.codec if level.raster is not None else codec
         return Route(kind=RouteKind.REFUSE, codec=codec, reason=str(error), error=error)
 
 
@@ -275,6 +286,54 @@ def _stitched(route: Route) -> Route:
         route,
         kind=RouteKind.STITCH,
         reason="the level is one baseline JPEG; its restart intervals are joined into frames",
+    )
+
+
+def _pixel_route(
+    level: Level,
+    raster: Raster,
+    declared_colour: colour.Samples | None,
+    *,
+    allow_pixel: bool,
+) -> Route:
+    """Return the route of a level that must be decoded."""
+    check_samples(level, raster)
+    if declared_colour == "YBR" and level.samples_per_pixel == 3:
+        raise _refuse(f"its tiles are {raster.codec}, whose samples are taken as RGB only")
+    if not raster.byte_counts.any():
+        raise _refuse("the level has no tile with data")
+    stored = "tiles" if raster.is_tiled else "strips"
+    if not allow_pixel:
+        raise _refuse(
+            f"it has {raster.codec} {stored} (compression {level.compression}), which cannot be "
+            "frames as they are",
+            hint="--allow-pixel, in Python allow_pixel=True, decodes them once and stores their "
+            "pixels with a lossless codec",
+        )
+    notes = []
+    if is_inverted(level):
+        notes.append("white was zero (tag 262): black and white were exchanged in every pixel")
+    method = lossy_method(level)
+    if method is not None:
+        notes.append(
+            f"{raster.codec} may have lost something before: declared as lossy with the term "
+            f"{method}, which older validators do not know"
+        )
+    return Route(
+        kind=RouteKind.PIXEL,
+        codec=raster.codec,
+        reason=f"the {stored} are decoded once; their pixels become lossless JPEG 2000",
+        frame_format=FrameFormat(
+            transfer_syntax_uid=JPEG_2000_LOSSLESS,
+            photometric_interpretation=(
+                "YBR_RCT" if level.samples_per_pixel == 3 else "MONOCHROME2"
+            ),
+            samples_per_pixel=level.samples_per_pixel,
+            bits_allocated=level.bits_per_sample,
+            lossy_method=method,
+        ),
+        is_inverted=is_inverted(level),
+        notes=tuple(notes),
     )
 
 

@@ -53,11 +53,14 @@ class OpenedSlide:
         """Return what may be written of the slide's metadata under a policy."""
         return scrub(self.description, policy, RandomIdentity(), package_version=_core.__version__)
 
-    def routes(self, *, colour: Samples | None = None) -> tuple[Route, ...]:
+    def routes(
+        self, *, colour: Samples | None = None, allow_pixel: bool = False
+    ) -> tuple[Route, ...]:
         """Return what would happen to each level; reads only a sample of its tiles."""
         private = self.description.private_ranges
         return tuple(
-            decide(self.source, level, private, declared_colour=colour) for level in self.levels
+            decide(self.source, level, private, declared_colour=colour, allow_pixel=allow_pixel)
+            for level in self.levels
         )
 
 

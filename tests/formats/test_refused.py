@@ -20,15 +20,34 @@ def test_picture_of_a_vsi_is_refused_with_where_its_tiles_are(tmp_path):
 
 @pytest.mark.parametrize(
     ("compression", "name"),
-    [(1, "uncompressed"), (5, "LZW"), (6, "old-style JPEG"), (8, "Deflate"), (32946, "Deflate"),
-     (32773, "PackBits"), (34887, "LERC"), (34925, "LZMA"), (50000, "ZSTD"), (50001, "WebP"),
-     (50002, "JPEG XL"), (34934, "JPEG XR"), (22610, "JPEG XR"), (4711, "an unknown codec")],
-)  # fmt: skip
+    [(6, "old-style JPEG"), (34887, "LERC"), (34892, "lossy DNG JPEG"), (4711, "an unknown codec")],
+)
 def test_codec_that_no_frame_can_have_is_refused_by_name(compression, name, tmp_path):
     path = tmp_path / "slide.tif"
     tiff.write_tiff(path, [Directory(tags(100, 100, compression=tiff.short(compression)))])
     with pytest.raises(coverslip.UnsupportedSlideError, match=rf"{name} tiles .*{compression}"):
         coverslip.open(path)
+
+
+@pytest.mark.parametrize(
+    ("compression", "name"),
+    [(1, "uncompressed"), (5, "LZW"), (8, "Deflate"), (32946, "Deflate"), (32773, "PackBits"),
+     (34925, "LZMA"), (34926, "ZSTD"), (50000, "ZSTD"), (34927, "WebP"), (50001, "WebP"),
+     (50002, "JPEG XL"), (52546, "JPEG XL"), (34934, "JPEG XR"), (22610, "JPEG XR")],
+)  # fmt: skip
+def test_codec_that_must_be_decoded_is_refused_with_the_option_that_allows_it(
+    compression, name, tmp_path
+):
+    path = tmp_path / "slide.tif"
+    described = tags(100, 100, compression=tiff.short(compression)) | {262: tiff.short(2)}
+    tiff.write_tiff(path, [Directory(described, [b"x"] * 4)])
+    (route,) = coverslip.open(path).routes()
+    assert route.kind == "refuse"
+    assert route.codec == name
+    assert f"{name} tiles (compression {compression})" in route.reason
+    assert "--allow-pixel" in route.error.hint
+    (allowed,) = coverslip.open(path).routes(allow_pixel=True)
+    assert allowed.kind == "pixel"
 
 
 def test_formats_are_asked_from_the_most_specific_to_the_generic_one():
@@ -45,7 +64,6 @@ def test_formats_are_asked_from_the_most_specific_to_the_generic_one():
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("generic-tiff/boxes.tiff", "Deflate"),
         ("generic-tiff/ojpeg-tile.tif", "old-style JPEG"),
         ("vsi/vsi-ets-test-jpg2k.vsi", "Olympus VSI"),
     ],

@@ -37,6 +37,12 @@ BUILDERS = {
     "generic-bigtiff": lambda folder: build_generic(
         folder, 4, size=(200, 150), tile=64, bigtiff=True, big_endian=True
     ),
+    "generic-planar": lambda folder: build_generic(
+        folder, 5, size=(200, 150), tile=64, codec="none", planar=True
+    ),
+    "generic-strips": lambda folder: build_generic(
+        folder, 6, size=(200, 150), codec="none", rows_per_strip=64, levels=1
+    ),
 }
 
 
@@ -102,7 +108,7 @@ def test_mutated_slide_is_refused_or_right(original, tmp_path, seed):
     path.write_bytes(mutated(original, seed))
     out = tmp_path / f"out-{seed}"
     try:
-        result = coverslip.convert(path, out, mpp_um=0.5)
+        result = coverslip.convert(path, out, mpp_um=0.5, allow_pixel=True)
     except (coverslip.CoverslipError, OSError) as error:
         text = "".join(traceback.format_exception(error))
         assert not [identifier for identifier in original.texts if identifier in text]
@@ -110,7 +116,8 @@ def test_mutated_slide_is_refused_or_right(original, tmp_path, seed):
         return
     for instance in result.instances:
         frames = readers.frames_of(instance.path)
-        assert len(frames) == instance.frames.copied + instance.frames.blank
+        counts = instance.frames
+        assert len(frames) == counts.copied + counts.pixel + counts.blank
         data_out = instance.path.read_bytes()
         assert not [text for text in original.texts if text.encode() in data_out]
 
@@ -121,7 +128,7 @@ def test_mutations_do_reach_both_ends(original, tmp_path):
         path = tmp_path / "x.tif"
         path.write_bytes(mutated(original, seed))
         try:
-            coverslip.convert(path, tmp_path / str(seed), mpp_um=0.5)
+            coverslip.convert(path, tmp_path / str(seed), mpp_um=0.5, allow_pixel=True)
         except (coverslip.CoverslipError, OSError):
             outcomes.add("refused")
         else:

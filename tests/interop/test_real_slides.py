@@ -21,12 +21,15 @@ CASES = {
     "aperio-jpeg2000": "aperio/tcga-cr-7395-01a-01-ts1.svs",
     "generic-jp2": "generic-tiff/CMU-1-Small-Region.jp2.tiff",
     "generic-jpeg": "generic-tiff/CMU-1-Small-Region.jpeg.tiff",
+    "generic-deflate": "generic-tiff/boxes.tiff",
     "generic-rgb-ids": "generic-tiff/tiled-jpeg-rgb-u8.tif",
     "hamamatsu": "hamamatsu/test3-DAPI-2-(387).ndpi",
     "ome-ndpi": "ome-tiff/OS-1-detail.ome.tif",
     "ome-vsi": "ome-tiff/OS-2-vsi.ome.tif",
     "ome-grid": "ome-tiff/XYC-bfconvert-JPEG.ome.tiff",
 }
+DECODED = {"generic-deflate"}
+"""Cases whose tiles cannot be frames as they are."""
 REFUSED = {
     "generic-tiff/boxes.tiff": "Deflate",
     "generic-tiff/ojpeg-tile.tif": "old-style JPEG",
@@ -51,7 +54,8 @@ class Converted:
 def converted(request, tmp_path_factory):
     source = SLIDES / CASES[request.param]
     out = tmp_path_factory.mktemp("out")
-    return Converted(source, coverslip.convert(source, out, mpp_um=0.5))
+    allow_pixel = request.param in DECODED
+    return Converted(source, coverslip.convert(source, out, mpp_um=0.5, allow_pixel=allow_pixel))
 
 
 def levels_of(source):
@@ -94,7 +98,7 @@ def test_entropy_coded_bytes_of_every_frame_are_those_of_its_tile(converted):
     pages = list(levels_of(converted.source))
     assert len(pages) == len(converted.instances)
     for page, path in zip(pages, converted.instances, strict=True):
-        if is_picture(page):
+        if is_picture(page) or converted.result.frames.pixel:
             continue
         frames = readers.frames_of(path)
         assert len(frames) == len(page.dataoffsets)
@@ -152,6 +156,15 @@ def assert_same_picture(pixels, expected, *, frames_of, most=None):
     assert difference.max() <= (most or allowed_most)
 
 
+def test_pixels_that_were_decoded_once_are_exactly_those_of_the_source(converted):
+    if not converted.result.frames.pixel:
+        pytest.skip("the tiles are frames")
+    for page, path in zip(levels_of(converted.source), converted.instances, strict=True):
+        frames = readers.by_pydicom(path, "pylibjpeg")
+        pixels = readers.mosaic(frames, page.imagewidth, page.imagelength)
+        assert np.array_equal(pixels, picture_of(converted.source, page))
+
+
 def test_openslide_and_wsidicom_show_the_same_pixels(converted):
     by_openslide = readers.by_openslide(converted.folder)
     by_wsidicom = readers.by_wsidicom(converted.folder)
@@ -173,10 +186,8 @@ def test_highdicom_shows_the_same_pixels(converted):
 @pytest.mark.tools
 def test_dcmtk_decodes_every_jpeg_frame_without_a_word(converted, tool, tmp_path):
     for page, path in zip(levels_of(converted.source), converted.instances, strict=True):
-        if (
-            pydicom.dcmread(path, stop_before_pixels=True).LossyImageCompressionMethod
-            != "ISO_10918_1"
-        ):
+        dataset = pydicom.dcmread(path, stop_before_pixels=True)
+        if dataset.get("LossyImageCompressionMethod") != "ISO_10918_1":
             pytest.skip("Debian's DCMTK has no JPEG 2000")
         frames = readers.by_dcmtk(path, tool("dcmdjpeg"), tmp_path)
         pixels = readers.mosaic(frames, page.imagewidth, page.imagelength)
@@ -196,7 +207,7 @@ def test_certificate_is_valid_and_counts_every_frame(converted):
 
     certificate = json.loads(converted.result.certificate_path.read_text())
     jsonschema.validate(certificate, certificate_schema())
-    for kind in ("copied", "stitched", "retiled"):
+    for kind in ("copied", "stitched", "retiled", "pixel"):
         counted = sum(instance[f"frames_{kind}"] for instance in certificate["instances"])
         assert counted == getattr(converted.result.frames, kind)
     assert certificate["checks"]["read_back"] == "passed"
@@ -205,7 +216,7 @@ def test_certificate_is_valid_and_counts_every_frame(converted):
 @pytest.mark.parametrize(("name", "reason"), REFUSED.items())
 def test_what_cannot_be_copied_is_refused_by_name(name, reason, tmp_path):
     with pytest.raises(coverslip.CoverslipError, match=reason):
-        coverslip.convert(SLIDES / name, tmp_path / "out")
+        coverslip.convert(SLIDES / name, tmp_path / "out", mpp_um=0.5)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -59,6 +59,33 @@ FORMATS: dict[str, Builder] = {
     "ndpi-without-high-words": partial(build_ndpi, high_words=False),
     "ndpi-beyond-4-gb": partial(build_ndpi, shift=5 << 30),
     "ndpi-fluorescence": partial(build_ndpi, fluorescence=True),
+    "generic-lzw": partial(build_generic, codec="lzw", predictor=2),
+    "generic-lzw-planar": partial(build_generic, codec="lzw", predictor=2, planar=True),
+    "generic-deflate": partial(build_generic, codec="deflate", missing=((0, 2), (2, 1))),
+    "generic-deflate-predictor": partial(build_generic, codec="deflate_32946", predictor=2),
+    "generic-packbits": partial(build_generic, codec="packbits", big_endian=True),
+    "generic-zstd-planar": partial(build_generic, codec="zstd", planar=True, missing=((0, 3),)),
+    "generic-uncompressed": partial(build_generic, codec="none", bigtiff=True),
+    "generic-webp": partial(build_generic, codec="webp", missing=((1, 0),)),
+    "generic-jpeg-xr": partial(build_generic, codec="jpegxr"),
+    "generic-jpeg-xl": partial(build_generic, codec="jpegxl", subifds=True),
+    "generic-deflate-grey-16": partial(build_generic, codec="deflate", grey=True, bits=16),
+    "generic-lzma-grey-16-big-endian": partial(
+        build_generic,
+        codec="lzma",
+        grey=True,
+        bits=16,
+        big_endian=True,
+        predictor=2,
+        missing=((0, 1),),
+    ),
+    "generic-white-is-zero": partial(build_generic, codec="deflate", grey=True, white_is_zero=True),
+    "generic-lzw-strips": partial(
+        build_generic, codec="lzw", rows_per_strip=37, predictor=2, size=(1300, 1100)
+    ),
+    "generic-uncompressed-one-strip": partial(
+        build_generic, codec="none", rows_per_strip=1 << 20, planar=True, size=(1100, 1050)
+    ),
     "generic-j2k-grey": partial(build_generic, codec="j2k_grey", missing=((0, 3),)),
     "ome-subifds": partial(build_ome, tag_262=2, missing=((0, 3),)),
     "ome-series-jfif": partial(

@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.synth import identifiers as ids
-from tests.synth import tiff
+from tests.synth import raster, tiff
 from tests.synth.slide import (
     J2K_KINDS,
     SynthSlide,
@@ -33,25 +33,25 @@ def build_generic(
     tile: int = 128,
     style: dict[str, object] | None = None,
     strip_rows: int | None = None,
+    more: dict[int, tiff.Value] | None = None,
+    **storage: object,
 ) -> SynthSlide:
     """Write a pyramid with factor 2, its levels in the chain or in SubIFDs of the base.
 
-    With ``strip_rows`` the levels are JPEG strips of that height.
+    With ``strip_rows`` the levels are JPEG strips of that height. ``more`` are tags that every
+    directory gets, instead of its own. ``storage`` holds what `raster.Storage` takes, for codecs
+    that cannot be frames.
     """
     secret = ids.of(seed)
-    build = build_levels if strip_rows is None else partial(build_striped, strip_rows=strip_rows)
-    built = build(
-        codec,
-        secret,
-        size=size,
-        tile=tile,
-        levels=levels,
-        factor=2,
-        seed=11,
-        missing=missing,
-        boxed=boxed,
-        style=style,
-    )
+    shape = {"size": size, "tile": tile, "levels": levels, "factor": 2, "seed": 11}
+    stored = None
+    if codec in raster.CODECS:
+        stored = raster.Storage(codec=codec, big_endian=big_endian, **storage)
+        built = raster.build_levels(stored, missing=missing, **shape)
+    else:
+        striped = partial(build_striped, strip_rows=strip_rows)
+        build = build_levels if strip_rows is None else striped
+        built = build(codec, secret, missing=missing, boxed=boxed, style=style, **shape)
     is_jpeg2000 = codec in J2K_KINDS
     directories = []
     for number, level in enumerate(built):
@@ -72,6 +72,14 @@ def build_generic(
             tags |= {322: tiff.short(level.tile), 323: tiff.short(level.tile)}
         else:
             tags[278] = tiff.long(strip_rows)
+        if stored is not None:
+            tags |= raster.tags(stored) | {
+                269: tiff.ascii_(secret.word()),
+                315: tiff.ascii_(secret.name()),
+                316: tiff.ascii_(secret.word()),
+            }
+            if stored.rows_per_strip is not None:
+                del tags[322], tags[323]
         if mpp:
             per_cm = 20000 >> number
             tags |= {
@@ -81,7 +89,8 @@ def build_generic(
             }
         if level.jpeg_tables is not None:
             tags[347] = tiff.undefined(level.jpeg_tables)
-        is_tiled = strip_rows is None
+        tags |= more or {}
+        is_tiled = strip_rows is None and (stored is None or stored.rows_per_strip is None)
         directories.append(tiff.Directory(tags, pieces=level.pieces, tiled=is_tiled))
     if subifds:
         directories[0].children = directories[1:]
@@ -102,4 +111,6 @@ def build_generic(
         mpp_um=0.5 if mpp else None,
         is_jpeg2000=is_jpeg2000,
         is_ycc422_jpeg2000=codec == "j2k_33003_422",
+        is_decoded=stored is not None,
+        lossy_term=None if stored is None else raster.LOSSY_TERMS.get(codec),
     )

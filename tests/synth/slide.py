@@ -41,6 +41,10 @@ class SynthSlide:
     """What the slide says of its spacing, ``None`` if it does not tell."""
     is_jpeg2000: bool = False
     is_ycc422_jpeg2000: bool = False
+    is_decoded: bool = False
+    """Whether its tiles cannot be frames as they are."""
+    lossy_term: str | None = None
+    """What its instances name as lossy method that older validators do not know."""
 
 
 JPEG_STYLES: dict[str, jpeg.Style] = {

@@ -56,10 +56,12 @@ def arguments():
             frames_copied=3,
             frames_stitched=0,
             frames_retiled=0,
+            frames_pixel=0,
             frames_blank=1,
             frames_truncated=0,
             transfer_syntax_uid=JPEGBaseline8Bit,
             photometric_interpretation="RGB",
+            is_inverted=False,
             sha256="0" * 64,
         )
         for uid in result.clean.sop_instance_uids

@@ -280,7 +280,7 @@ def test_digest_is_that_of_the_policy_alone():
     assert (
         Policy().digest()
         == hashlib.sha256(
-            b'{"accession":"empty","colour":null,"dates":"drop","keep":[],"link":"none",'
-            b'"mpp_um":null,"profile":"public","project":"","year":"drop"}'
+            b'{"accession":"empty","allow_pixel":false,"colour":null,"dates":"drop","keep":[],'
+            b'"link":"none","mpp_um":null,"profile":"public","project":"","year":"drop"}'
         ).hexdigest()
     )

@@ -37,6 +37,15 @@ ColourOption = Annotated[
     typer.Option(help="What the samples are, where the slide's own signs contradict each other."),
 ]
 
+PixelOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-pixel",
+        help="Decode tiles that cannot be frames as they are (LZW, Deflate, WebP ...) and store "
+        "their pixels with a lossless codec; without it such a slide is refused.",
+    ),
+]
+
 
 def _print_version(*, wanted: bool) -> None:
     if wanted:
@@ -118,6 +127,7 @@ def convert(
         bool,
         typer.Option("--overwrite", help="Replace the slide in OUT when the new one is complete."),
     ] = False,
+    allow_pixel: PixelOption = False,
     verify: Annotated[
         bool, typer.Option(help="Read every file back, compare it, and look for the slide's texts.")
     ] = True,
@@ -141,6 +151,7 @@ def convert(
         "year": year,
         "mpp_um": mpp,
         "colour": _samples(colour),
+        "allow_pixel": allow_pixel or None,
     }
     command.run(
         slide,
@@ -173,11 +184,17 @@ def key_new(
 
 
 @app.command()
-def inspect(slide: SlideArgument, *, colour: ColourOption = None, json: JsonOption = False) -> None:
+def inspect(
+    slide: SlideArgument,
+    *,
+    colour: ColourOption = None,
+    allow_pixel: PixelOption = False,
+    json: JsonOption = False,
+) -> None:
     """Show format, levels, what would happen to each, and where identifiers are."""
     from coverslip.cli import inspect as command
 
-    command.run(slide, colour=_samples(colour), as_json=json)
+    command.run(slide, colour=_samples(colour), allow_pixel=allow_pixel, as_json=json)
 
 
 @app.command()

@@ -69,9 +69,9 @@ def run(
 
 def _report(result: Result, out: Path, unused: int) -> None:
     frames = result.frames
+    total = sum((frames.copied, frames.stitched, frames.retiled, frames.pixel, frames.blank))
     lines = [
-        f"wrote {len(result.instances)} instances with "
-        f"{sum((frames.copied, frames.stitched, frames.retiled, frames.blank))} frames, "
+        f"wrote {len(result.instances)} instances with {total} frames, "
         f"{sum(i.byte_count for i in result.instances) / 1e6:.1f} MB",
         f"  copied untouched: {frames.copied}",
     ]
@@ -79,6 +79,8 @@ def _report(result: Result, out: Path, unused: int) -> None:
         lines.append(f"  stitched of restart intervals, bytes untouched: {frames.stitched}")
     if frames.retiled:
         lines.append(f"  cut from larger pictures, coefficients untouched: {frames.retiled}")
+    if frames.pixel:
+        lines.append(f"  decoded and stored with a lossless codec: {frames.pixel}")
     if frames.blank:
         lines.append(f"  blank, because the slide has no tile there: {frames.blank}")
     if frames.truncated:

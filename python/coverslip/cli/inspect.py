@@ -11,10 +11,10 @@ from coverslip.routes import Route
 from coverslip.slide import OpenedSlide, open
 
 
-def run(path: Path, *, colour: Samples | None, as_json: bool) -> None:
+def run(path: Path, *, colour: Samples | None, allow_pixel: bool, as_json: bool) -> None:
     """Show what a slide is and what would become of it."""
     slide = open(path)
-    routes = slide.routes(colour=colour)
+    routes = slide.routes(colour=colour, allow_pixel=allow_pixel)
     described = describe(slide, routes)
     if as_json:
         sys.stdout.write(json.dumps(described, indent=2) + "\n")
@@ -56,7 +56,7 @@ def describe(slide: OpenedSlide, routes: tuple[Route, ...]) -> dict[str, object]
 
 
 def _missing(level: Level) -> int:
-    return 0 if level.picture is not None else int((level.tiles.byte_counts == 0).sum())
+    return int((level.tiles.byte_counts == 0).sum()) if level.has_tiles else 0
 
 
 def _microns(spacing: Spacing | None) -> list[float] | None:
@@ -85,6 +85,8 @@ def _text(slide: OpenedSlide, routes: tuple[Route, ...]) -> str:
             lines.append(f"       of region {level.region}, in series {level.region + 1}")
         lines.extend(f"       note: {note}" for note in route.notes)
     lines.extend(f"note: {note}" for note in slide.description.notes)
+    hints = [route.error.hint for route in routes if route.error is not None]
+    lines.extend(f"hint: {hint}" for hint in dict.fromkeys(hints) if hint is not None)
     lines += ["", "what the slide gives away, and what becomes of it in profile public:"]
     counts = Counter((f.kind, f.fate) for f in slide.findings)
     lines.extend(

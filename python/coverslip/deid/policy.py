@@ -85,6 +85,9 @@ class Policy:
     colour
         What the samples of three-component tiles are, given by the operator; ``None`` takes what
         the slide's signs and its picture say.
+    allow_pixel
+        Whether tiles that cannot be frames as they are may be decoded, and their pixels stored with
+        a lossless codec.
 
     Raises
     ------
@@ -102,6 +105,7 @@ class Policy:
     project: str = ""
     mpp_um: float | None = None
     colour: Literal["RGB", "YBR"] | None = None
+    allow_pixel: bool = False
 
     def __post_init__(self) -> None:
         profile = Profile(self.profile)

@@ -15,6 +15,7 @@ from coverslip.tiff import Directory, Tiff
 
 _REDUCED, _MASK = 1, 4
 """Bits of tag 254 NewSubfileType."""
+_NOT_TILED = "the picture is in strips, as photographs are: see for yourself that it shows no label"
 
 
 class GenericTiff:
@@ -27,7 +28,11 @@ class GenericTiff:
         return any(min(size_of(directory)) > 0 for directory in tiff.directories)
 
     def read(self, tiff: Tiff) -> Slide:
-        """Return the slide: the largest tiled picture, and those that are it reduced."""
+        """Return the slide: the largest picture, and those that are it reduced.
+
+        Pictures in strips count only where none is tiled: beside a pyramid they are something
+        else, most often a label.
+        """
         pictures = [d for d in tiff.directories if min(size_of(d)) > 0]
         shown = [d for d in pictures if not _is_mask(d)]
         # Beside tiles, strips are a label or an overview; alone they are the slide.
@@ -36,6 +41,7 @@ class GenericTiff:
             raise UnsupportedSlideError("the TIFF holds masks only")
         base = max(candidates, key=lambda d: size_of(d)[0] * size_of(d)[1])
         chosen = with_reduced(base, candidates)
+        notes = () if base.is_tiled else (_NOT_TILED,)
         levels = tuple(to_level(directory) for directory in chosen)
         rest = [d for d in pictures if d not in chosen and not _is_mask(d)]
         return Slide(
@@ -48,7 +54,7 @@ class GenericTiff:
             objective_power=None,
             label_side=LabelSide.RIGHT,
             private_ranges=private_ranges(tiff, levels),
-            notes=tuple(f"{d.place} is no level of the pyramid: not written" for d in rest),
+            notes=notes + tuple(f"{d.place} is no level of the pyramid: not written" for d in rest),
         )
 
 

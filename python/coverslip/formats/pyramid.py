@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coverslip.errors import LimitError, SourceError, UnsupportedSlideError
+from coverslip.formats.raster import is_decoded, piece_ranges, raster_level
 from coverslip.limits import LIMITS
 from coverslip.model import (
     AssociatedImage,
@@ -27,9 +28,7 @@ from coverslip.tiff.tags import (
     JPEG_TABLES,
     STRIP_BYTE_COUNTS,
     STRIP_OFFSETS,
-    TILE_BYTE_COUNTS,
     TILE_LENGTH,
-    TILE_OFFSETS,
     TILE_WIDTH,
 )
 
@@ -50,25 +49,7 @@ _MPP_UM = (0.05, 20.0)
 """What a microscope can mean; 72 dpi, the value nobody set, is 353 micrometres."""
 
 COPIED = {7: "JPEG", 33003: "JPEG 2000", 33004: "JPEG 2000", 33005: "JPEG 2000", 34712: "JPEG 2000"}
-REFUSED = {
-    1: "uncompressed",
-    5: "LZW",
-    6: "old-style JPEG",
-    8: "Deflate",
-    22610: "JPEG XR",
-    32773: "PackBits",
-    32946: "Deflate",
-    34887: "LERC",
-    34892: "lossy DNG JPEG",
-    34925: "LZMA",
-    34926: "ZSTD",
-    34927: "WebP",
-    34934: "JPEG XR",
-    50000: "ZSTD",
-    50001: "WebP",
-    50002: "JPEG XL",
-    52546: "JPEG XL",
-}
+REFUSED = {6: "old-style JPEG", 34887: "LERC", 34892: "lossy DNG JPEG"}
 
 
 def size_of(directory: Directory) -> tuple[int, int]:
@@ -119,7 +100,7 @@ def microscope_spacing(row_mm: float, column_mm: float) -> Spacing | None:
 
 
 def to_level(directory: Directory) -> Level:
-    """Return a directory as a level, tiled or in JPEG strips.
+    """Return a directory as a level, tiled or in strips.
 
     Raises
     ------
@@ -128,9 +109,11 @@ def to_level(directory: Directory) -> Level:
     SourceError
         If its numbers make no sense.
     """
+    _check_structure(directory)
+    if is_decoded(directory):
+        return raster_level(directory, resolution(directory))
     if not directory.is_tiled:
         return picture_level(directory)
-    _check_structure(directory)
     width, length = size_of(directory)
     tile_width, tile_length = directory.integer(TILE_WIDTH, 0), directory.integer(TILE_LENGTH, 0)
     if min(width, length, tile_width, tile_length) < 1:
@@ -228,12 +211,12 @@ def _check_structure(directory: Directory) -> None:
         raise UnsupportedSlideError(f"{directory.place} {why}")
 
     compression = directory.integer(_COMPRESSION, 1)
-    if compression not in COPIED:
+    if compression not in COPIED and not is_decoded(directory):
         name = REFUSED.get(compression, "an unknown codec")
         refuse(f"has {name} tiles (compression {compression}), which are not copied yet")
     if directory.integer(_ORIENTATION, 1) != 1:
         refuse("is stored turned or mirrored (tag 274 Orientation is not 1)")
-    if directory.integer(_PLANAR, 1) != 1:
+    if directory.integer(_PLANAR, 1) != 1 and not is_decoded(directory):
         refuse("stores its colours apart (tag 284 PlanarConfiguration is not 1)")
     if directory.integer(_IMAGE_DEPTH, 1) != 1 or directory.integer(_TILE_DEPTH, 1) != 1:
         refuse("is a volume (tag 32997 ImageDepth is not 1)")
@@ -250,33 +233,8 @@ def _check_structure(directory: Directory) -> None:
 
 
 def _tile_index(directory: Directory, across: int, down: int) -> TileIndex:
-    """Return offsets and byte counts for the whole grid; missing tiles are 0 and 0.
-
-    Surplus entries are ignored, and a deficit means missing tiles.
-    """
-    offsets = directory.array(TILE_OFFSETS)
-    counts = directory.array(TILE_BYTE_COUNTS)
-    if offsets is None:
-        offsets = directory.array(STRIP_OFFSETS)
-    if counts is None:
-        counts = directory.array(STRIP_BYTE_COUNTS)
-    if offsets is None or counts is None:
-        raise SourceError(f"{directory.place} has no tile offsets or no byte counts")
-    tiles = across * down
-    if len(offsets) < tiles and tiles > 4 * len(offsets) + 4096:
-        raise SourceError(
-            f"{directory.place} needs {tiles} tiles and has offsets for {len(offsets)}"
-        )
-    grid = np.zeros((2, tiles), np.uint64)
-    present = min(len(offsets), len(counts), tiles)
-    grid[0, :present], grid[1, :present] = offsets[:present], counts[:present]
-    grid[:, (grid[0] == 0) | (grid[1] == 0)] = 0
-    return TileIndex(
-        offsets=np.ascontiguousarray(grid[0]),
-        byte_counts=np.ascontiguousarray(grid[1]),
-        across=across,
-        down=down,
-    )
+    offsets, byte_counts = piece_ranges(directory, across * down)
+    return TileIndex(offsets=offsets, byte_counts=byte_counts, across=across, down=down)
 
 
 def resolution(directory: Directory) -> Spacing | None:

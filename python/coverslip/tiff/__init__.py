@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 
@@ -39,6 +39,11 @@ class Tiff:
         self._file = file
         self.layout = detect_layout(file, status.st_size)
         self.directories = tuple(self._walk())
+
+    @property
+    def byte_order(self) -> Literal["<", ">"]:
+        """Byte order of the file, as `struct` writes it."""
+        return self.layout.order
 
     def dtype(self, field_type: int) -> np.dtype[np.generic]:
         """Return the array type of a TIFF field type in this file's byte order."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,10 @@ class Values(Protocol):
     def dtype(self, field_type: int) -> np.dtype[np.generic]:
         """Return the array type of a TIFF field type in the file's byte order."""
 
+    @property
+    def byte_order(self) -> Literal["<", ">"]:
+        """Return the file's byte order, as `struct` writes it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -89,6 +93,11 @@ class Directory:
     def is_tiled(self) -> bool:
         """Whether the picture is stored in tiles rather than strips."""
         return TILE_WIDTH in self._entries
+
+    @property
+    def byte_order(self) -> Literal["<", ">"]:
+        """Byte order of the file, which is that of samples wider than a byte."""
+        return self._file.byte_order
 
     def __contains__(self, tag: int) -> bool:
         return tag in self._entries

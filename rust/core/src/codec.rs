@@ -218,13 +218,25 @@ impl Codec {
             Self::Jpeg(recipe) => {
                 tile.parse_start(|start| blank::jpeg_frame(recipe, &jpeg::parse_header(start)?))?
             }
-            Self::Jpeg2000 { blank, .. } => blank.clone().unwrap_or_default(),
+            Self::Jpeg2000 { recipe, blank } => match blank {
+                Some(blank) => clean_codestream(recipe, blank)?,
+                None => Vec::new(),
+            },
         };
         if frame.len() % 2 == 1 {
             frame.push(0);
         }
         Ok(frame)
     }
+}
+
+/// A whole codestream without the comments of its encoder.
+fn clean_codestream(recipe: &jp2k::Recipe, codestream: &[u8]) -> Result<Vec<u8>, StreamError> {
+    let parsed = jp2k::parse_header(codestream)?;
+    let mut clean = recipe.frame_header(&parsed)?;
+    let body = usize::try_from(parsed.first_tile_part).unwrap_or(usize::MAX);
+    clean.extend_from_slice(codestream.get(body..).unwrap_or_default());
+    Ok(clean)
 }
 
 fn split_jpeg(recipe: &jpeg::Recipe, tile: &mut TileReader<'_>) -> Result<Split, Fault> {

@@ -50,6 +50,10 @@ impl Source {
             .map_err(into_py_err)?;
         Ok(buffer)
     }
+
+    fn check_unchanged(&self) -> PyResult<()> {
+        self.0.check_unchanged().map_err(into_py_err)
+    }
 }
 
 /// The tiles of one level, checked against the file.

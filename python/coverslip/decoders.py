@@ -1,0 +1,224 @@
+"""Runs the decoders of hostile data in processes of their own.
+
+Changed streams make some decoders read and write where they must not: those of LZW and JPEG XR in
+imagecodecs crash. A process that dies takes nothing with it. Run as a program, this file is such a
+process: it reads requests from its input, writes what it decoded to its output, and ends at the
+first that it cannot decode.
+"""
+
+import contextlib
+import lzma
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO
+
+import numpy as np
+
+_WEBP, _JPEG_XL, _JPEG_XR, _LZMA = {34927, 50001}, {50002, 52546}, {22610, 34934}, 34925
+_REQUEST = struct.Struct("<QIIIIIQQ")
+_ANSWER = struct.Struct("<Q")
+_HAS_NO_DECODER = (1 << 64) - 1
+"""Answer for a codec that this build of imagecodecs has not."""
+_SECONDS = 60
+"""After which a process gives up on a stream."""
+_MEMORY = 8 << 30
+"""Address space of a process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What has to come out of a stream."""
+
+    compression: int
+    """TIFF tag 259."""
+    shape: tuple[int, ...]
+    """Rows, columns, and samples if there is more than one."""
+    sample_bytes: int
+    most: int
+    """Bytes after which a codec of bytes is stopped; a picture must have its shape."""
+    lzma_bytes: int
+    """Memory that LZMA may take."""
+
+    def pack(self, byte_count: int) -> bytes:
+        """Return the request for a stream of so many bytes."""
+        rows, columns, samples = (*self.shape, 0)[:3]
+        return _REQUEST.pack(
+            *(byte_count, self.compression, rows, columns, samples),
+            *(self.sample_bytes, self.most, self.lzma_bytes),
+        )
+
+    @classmethod
+    def unpack(cls, request: bytes) -> tuple[int, "Wanted"]:
+        """Return the bytes of the stream, and what is wanted of it."""
+        byte_count, compression, rows, columns, samples, size, most, memory = _REQUEST.unpack(
+            request
+        )
+        return byte_count, cls(
+            compression=compression,
+            shape=(rows, columns, samples) if samples else (rows, columns),
+            sample_bytes=size,
+            most=most,
+            lzma_bytes=memory,
+        )
+
+
+class Decoders:
+    """Processes that wait for streams: as many as there are threads that ask at the same time."""
+
+    def __init__(self) -> None:
+        self._idle: list[subprocess.Popen[bytes]] = []
+
+    def decode(self, data: bytes, wanted: Wanted) -> bytes:
+        """Return what a stream holds: no more than ``wanted.most`` bytes.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be decoded.
+        ImportError
+            If there is no decoder for it.
+        """
+        try:
+            process = self._idle.pop()
+        except IndexError:
+            process = _start()
+        try:
+            decoded = _ask(process, data, wanted)
+        except BaseException:
+            _end(process)
+            raise
+        self._idle.append(process)
+        return decoded
+
+    def close(self) -> None:
+        """End the processes."""
+        while self._idle:
+            _end(self._idle.pop())
+
+
+def _start() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 (this interpreter and this very file)
+        # Without this folder on its path, and in a session of its own, where no Ctrl-C arrives.
+        [sys.executable, "-P", __file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.communicate()
+
+
+def _ask(process: subprocess.Popen[bytes], data: bytes, wanted: Wanted) -> bytes:
+    requests, answers = process.stdin, process.stdout
+    if requests is None or answers is None:
+        raise AssertionError("the process has no pipes")
+    with contextlib.suppress(BrokenPipeError):
+        requests.write(wanted.pack(len(data)))
+        requests.write(data)
+        requests.flush()
+    (byte_count,) = _ANSWER.unpack(_exactly(answers, _ANSWER.size))
+    if byte_count == _HAS_NO_DECODER:
+        raise ImportError("no decoder")
+    if byte_count > wanted.most:
+        raise ValueError("more than was wanted")
+    return _exactly(answers, byte_count)
+
+
+def _exactly(file: IO[bytes], byte_count: int) -> bytes:
+    data = file.read(byte_count)
+    if len(data) != byte_count:
+        raise ValueError("the process ended")
+    return data
+
+
+def _serve() -> None:
+    """Decode whatever comes, until there is no more or something cannot be decoded."""
+    import resource
+    import signal
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    while request := requests.read(_REQUEST.size):
+        byte_count, wanted = Wanted.unpack(request)
+        data = requests.read(byte_count)
+        signal.alarm(_SECONDS)
+        try:
+            decoded = decode(data, wanted)
+        except ImportError:
+            answers.write(_ANSWER.pack(_HAS_NO_DECODER))
+        else:
+            answers.write(_ANSWER.pack(len(decoded)))
+            answers.write(decoded)
+        signal.alarm(0)
+        answers.flush()
+
+
+def decode(data: bytes, wanted: Wanted) -> bytes:
+    """Return what a stream holds; in a process of its own only."""
+    import imagecodecs
+
+    if wanted.compression == _LZMA:
+        decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, wanted.lzma_bytes)
+        return decoder.decompress(data, wanted.most)
+    if wanted.compression in _WEBP | _JPEG_XL | _JPEG_XR:
+        return _picture(data, wanted)
+    unpackers: dict[int, Callable[..., bytes | bytearray]] = {
+        5: imagecodecs.lzw_decode,
+        8: imagecodecs.zlib_decode,
+        32773: imagecodecs.packbits_decode,
+        32946: imagecodecs.zlib_decode,
+        34926: imagecodecs.zstd_decode,
+        50000: imagecodecs.zstd_decode,
+    }
+    return bytes(unpackers[wanted.compression](data, out=wanted.most))
+
+
+def _picture(data: bytes, wanted: Wanted) -> bytes:
+    """Return the samples of a picture; its decoder refuses to fill an array of another shape."""
+    import imagecodecs
+
+    out = np.empty(wanted.shape, np.uint8 if wanted.sample_bytes == 1 else np.uint16)
+    if wanted.compression in _WEBP:
+        imagecodecs.webp_decode(data, out=out)
+    elif wanted.compression in _JPEG_XL:
+        imagecodecs.jpegxl_decode(data, numthreads=1, out=out)
+    else:
+        _check_jpeg_xr(data)
+        imagecodecs.jpegxr_decode(data, out=out)
+    return out.tobytes()
+
+
+def _check_jpeg_xr(data: bytes) -> None:
+    """Raise for a JPEG XR file that was cut off: its decoder fills what is missing with grey.
+
+    The container is a TIFF of one directory (T.832 Annex A); these tags say where the picture is.
+
+    Raises
+    ------
+    ValueError
+        If the picture does not end before the data do.
+    """
+    at = int.from_bytes(data[4:8], "little")
+    count = int.from_bytes(data[at : at + 2], "little")
+    table = data[at + 2 : at + 2 + 12 * count]
+    values = {
+        int.from_bytes(table[entry : entry + 2], "little"): int.from_bytes(
+            table[entry + 8 : entry + 12], "little"
+        )
+        for entry in range(0, len(table), 12)
+    }
+    if values[0xBCC0] + values[0xBCC1] > len(data):
+        raise ValueError("the picture is cut off")
+
+
+if __name__ == "__main__":
+    _serve()

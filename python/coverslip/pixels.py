@@ -1,0 +1,298 @@
+"""Decodes the tiles of a level once, and stores their pixels as lossless JPEG 2000.
+
+That codec was chosen since every reader that matters takes it; `benches/record` has the figures.
+"""
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from coverslip import _core
+from coverslip.decoders import Decoders
+from coverslip.errors import LimitError, SourceError, VerificationError
+from coverslip.limits import LIMITS
+from coverslip.model import Level, Raster, TileIndex
+from coverslip.samples import Samples, decode, is_inverted
+
+_T = TypeVar("_T")
+_TELL_EVERY_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """Frames of a level that stand in a file of their own."""
+
+    tiles: TileIndex
+    """Where they lie in it; a missing tile has byte count 0."""
+    blank: bytes = field(repr=False)
+    """The frame that stands for a missing tile."""
+    source_bytes: int
+    """What the tiles take in the slide."""
+
+
+def store(
+    source: _core.Source,
+    level: Level,
+    private_ranges: npt.NDArray[np.uint64],
+    spool: Path,
+    *,
+    prove: bool,
+    on_frames: Callable[[int], object] | None,
+) -> Stored:
+    """Decode a level and write its frames, lossless JPEG 2000 codestreams, into a new file.
+
+    All cores work on it. Ctrl-C ends it when the frames that are in work are done.
+
+    Parameters
+    ----------
+    source
+        The slide.
+    level
+        A level with a raster, which `coverslip.samples.check_samples` has found fit.
+    private_ranges
+        Shape (n, 2): offset and byte count of what no frame may touch.
+    spool
+        The file.
+    prove
+        Whether to decode each frame again and compare it with what was decoded from the slide.
+    on_frames
+        Called about ten times a second with how many frames are written.
+
+    Raises
+    ------
+    SourceError
+        If a tile is not what the tags say, or the slide changes meanwhile.
+    LimitError
+        If more would have to be decoded at a time than the limits allow.
+    VerificationError
+        If a frame does not decode to the pixels it was made of.
+    """
+    raster = level.raster
+    if raster is None:
+        raise AssertionError("the level need not be decoded")
+    _core.TileIndex(source, raster.offsets, raster.byte_counts, private_ranges)
+    frames = len(level.tiles.offsets)
+    offsets, byte_counts = np.zeros(frames, np.uint64), np.zeros(frames, np.uint64)
+    tell, at = _Teller(on_frames), 0
+    with (
+        closing(Decoders()) as decoders,
+        _Cores() as cores,
+        spool.open("xb") as file,
+    ):
+        reader = _Reader(source, level, raster, cores, decoders)
+        jobs = (partial(_frame, number, read, prove=prove) for number, read in reader.frames())
+        with closing(cores.in_order(jobs, _in_flight(level))) as encoded:
+            for number, frame in enumerate(encoded):
+                offsets[number], byte_counts[number] = at, len(frame)
+                at += file.write(frame)
+                tell(number + 1)
+    source.check_unchanged()
+    tiles = TileIndex(
+        offsets=offsets, byte_counts=byte_counts, across=level.tiles.across, down=level.tiles.down
+    )
+    return Stored(
+        tiles=tiles,
+        blank=_encode(_white(level, level.tile_length, level.tile_width)),
+        source_bytes=int(raster.byte_counts.sum()),
+    )
+
+
+def _frame(number: int, read: Callable[[], Samples | None], *, prove: bool) -> bytes:
+    """Return the codestream of one frame, empty if the slide has no tile there."""
+    samples = read()
+    if samples is None:
+        return b""
+    frame = _encode(samples)
+    if prove and not np.array_equal(_decode(frame), samples):
+        raise VerificationError(f"frame {number} does not decode to the pixels it was made of")
+    return frame
+
+
+def _encode(samples: Samples) -> bytes:
+    import imagecodecs
+
+    encoded = imagecodecs.jpeg2k_encode(
+        np.ascontiguousarray(samples),
+        level=0,
+        codecformat="j2k",
+        reversible=True,
+        mct=samples.ndim == 3,
+        numthreads=1,
+    )
+    return bytes(encoded)
+
+
+def _decode(frame: bytes) -> Samples:
+    import imagecodecs
+
+    decoded: Samples = imagecodecs.jpeg2k_decode(frame, numthreads=1)
+    return decoded
+
+
+def _white(level: Level, rows: int, columns: int) -> Samples:
+    shape = (rows, columns) if level.samples_per_pixel == 1 else (rows, columns, 3)
+    white = (1 << level.bits_per_sample) - 1
+    return np.full(shape, white, np.uint8 if level.bits_per_sample == 8 else np.uint16)
+
+
+def _sample_bytes(level: Level, rows: int, columns: int) -> int:
+    return rows * columns * level.samples_per_pixel * level.bits_per_sample // 8
+
+
+def _in_flight(level: Level) -> int:
+    """Return how many frames may be in work: enough for all cores, if the memory allows."""
+    frame = _sample_bytes(level, level.tile_length, level.tile_width)
+    return max(1, min(2 * _core_count(), LIMITS.decoded_bytes // frame))
+
+
+def _core_count() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Teller:
+    """Tells how many frames are done, about ten times a second."""
+
+    def __init__(self, on_frames: Callable[[int], object] | None) -> None:
+        self._on_frames = on_frames
+        self._due = 0.0
+
+    def __call__(self, count: int) -> None:
+        if self._on_frames is not None and time.monotonic() >= self._due:
+            self._on_frames(count)
+            self._due = time.monotonic() + _TELL_EVERY_S
+
+
+class _Cores:
+    """Threads on all cores: codecs release the GIL."""
+
+    def __enter__(self) -> "_Cores":
+        self._pool = ThreadPoolExecutor(_core_count())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def in_order(self, jobs: Iterable[Callable[[], _T]], most: int) -> Generator[_T, None, None]:
+        """Yield what each job returns, in order, with no more than ``most`` of them begun."""
+        begun: deque[Future[_T]] = deque()
+        try:
+            for job in jobs:
+                if len(begun) >= most:
+                    yield begun.popleft().result()
+                begun.append(self._pool.submit(job))
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            for future in begun:
+                future.cancel()
+
+
+class _Reader:
+    """Reads and decodes the pieces of a level."""
+
+    def __init__(
+        self,
+        source: _core.Source,
+        level: Level,
+        raster: Raster,
+        cores: _Cores,
+        decoders: Decoders,
+    ) -> None:
+        self.source = source
+        self.level = level
+        self.raster = raster
+        self.cores = cores
+        self.decoders = decoders
+        self.kept: dict[int, Samples] = {}
+
+    def frames(self) -> Iterator[tuple[int, Callable[[], Samples | None]]]:
+        """Yield number and reader of each frame, row by row; strips are decoded on the way."""
+        if self.raster.is_tiled:
+            for tile in range(len(self.level.tiles.offsets)):
+                yield tile, partial(self._tile, tile)
+            return
+        side = self.level.tile_width
+        for row in range(self.level.tiles.down):
+            band = self._band(row)
+            for column in range(self.level.tiles.across):
+                number = row * self.level.tiles.across + column
+                part = band[:, column * side : (column + 1) * side]
+                yield number, partial(_same, part)
+
+    def _piece(self, piece: int, rows: int) -> Samples:
+        offset, byte_count = int(self.raster.offsets[piece]), int(self.raster.byte_counts[piece])
+        data = self.source.read(offset, byte_count)
+        samples = decode(self.level, self.raster, data, piece, rows, self.decoders)
+        return np.invert(samples) if is_inverted(self.level) else samples
+
+    def _tile(self, tile: int) -> Samples | None:
+        """Return a tile, ``None`` if it is missing."""
+        pieces = self._planes(tile, len(self.level.tiles.offsets))
+        present = [bool(self.raster.byte_counts[piece]) for piece in pieces]
+        if not any(present):
+            return None
+        if not all(present):
+            raise SourceError(f"tile {tile} lacks one of its colours")
+        return _together([self._piece(piece, self.raster.length) for piece in pieces])
+
+    def _planes(self, piece: int, count: int) -> list[int]:
+        """Return the numbers of a piece, of ``count``, in all planes."""
+        planes = self.level.samples_per_pixel if self.raster.is_planar else 1
+        return [piece + plane * count for plane in range(planes)]
+
+    def _strip(self, strip: int) -> Samples:
+        count = -(-self.level.image_length // self.raster.length)
+        pieces = self._planes(strip, count)
+        if not all(self.raster.byte_counts[piece] for piece in pieces):
+            raise SourceError(f"strip {strip} has no data")
+        rows = min(self.raster.length, self.level.image_length - strip * self.raster.length)
+        return _together([self._piece(piece, rows) for piece in pieces])
+
+    def _band(self, row: int) -> Samples:
+        """Return the rows of pixels that a row of frames takes, white where the picture ends."""
+        level, length = self.level, self.raster.length
+        columns = level.tiles.across * level.tile_width
+        if _sample_bytes(level, level.tile_length, columns) > LIMITS.decoded_bytes:
+            raise LimitError(
+                f"{level.tile_length} rows of {columns} pixels are more than the limit "
+                f"decoded_bytes = {LIMITS.decoded_bytes}"
+            )
+        top = row * level.tile_length
+        bottom = min(top + level.tile_length, level.image_length)
+        band = _white(level, level.tile_length, columns)
+        for strip, samples in self._strips(range(top // length, -(-bottom // length))):
+            first = strip * length
+            begin, end = max(first, top), min(first + len(samples), bottom)
+            rows = samples[begin - first : end - first]
+            band[begin - top : end - top, : level.image_width] = rows
+        return band
+
+    def _strips(self, strips: range) -> Iterator[tuple[int, Samples]]:
+        """Yield strips; the last one is kept, since the next row of frames may begin in it."""
+        jobs = (
+            partial(_same, self.kept[strip]) if strip in self.kept else partial(self._strip, strip)
+            for strip in strips
+        )
+        with closing(self.cores.in_order(jobs, 2 * _core_count())) as decoded:
+            for strip, samples in zip(strips, decoded, strict=True):
+                self.kept = {strip: samples}
+                yield strip, samples
+
+
+def _same(samples: Samples) -> Samples:
+    return samples
+
+
+def _together(planes: list[Samples]) -> Samples:
+    """Return planes as one array of pixels."""
+    return planes[0] if len(planes) == 1 else np.stack(planes, axis=-1)

@@ -1,0 +1,150 @@
+"""Takes the samples out of a tile or strip that cannot be a frame as it is.
+
+What is decoded is hostile. Each decoder is told how much may come out of it before it begins, and
+whatever it raises becomes an error of ours, without its message.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from coverslip.decoders import Decoders, Wanted
+from coverslip.errors import CoverslipError, LimitError, SourceError, UnsupportedSlideError
+from coverslip.limits import LIMITS
+from coverslip.model import Level, Raster
+
+Samples = npt.NDArray[np.uint8 | np.uint16]
+
+_UNCOMPRESSED = 1
+_NO_PREDICTOR, _HORIZONTAL = 1, 2
+_PREDICTED = {5, 8, 32946, 34925, 34926, 50000}
+"""Codecs with which tag 317 means something; on others readers disagree about it."""
+_LOSSY = {
+    22610: "ISO_29199_2",
+    34927: "RFC_9649",
+    34934: "ISO_29199_2",
+    50001: "RFC_9649",
+    50002: "ISO_18181_1",
+    52546: "ISO_18181_1",
+}
+"""Terms of (0028,2114). DICOM defines that of JPEG XL only (PS3.3 C.7.6.1.1.5); the others are
+named after their standards in the same way, since a defined one would be wrong."""
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
+
+
+def lossy_method(level: Level) -> str | None:
+    """Return the term of (0028,2114) for a codec that may have lost something.
+
+    All of these can also store without loss, but whether one did cannot be told from its stream.
+    """
+    return _LOSSY.get(level.compression)
+
+
+def is_inverted(level: Level) -> bool:
+    """Tell whether white is zero: black and white are then exchanged."""
+    return level.photometric_interpretation == _WHITE_IS_ZERO
+
+
+def check_samples(level: Level, raster: Raster) -> None:
+    """Raise if the samples of a level cannot become those of a frame, whatever its data are.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        For a depth, colour or predictor that is not understood or has no place in the IOD.
+    LimitError
+        If a tile or strip is larger than what is decoded at a time.
+    """
+    allowed = (_WHITE_IS_ZERO, _BLACK_IS_ZERO) if level.samples_per_pixel == 1 else (_RGB,)
+    if level.photometric_interpretation not in allowed:
+        raise UnsupportedSlideError(
+            f"its {raster.codec} samples (compression {level.compression}) are neither RGB nor "
+            "grey (tag 262 PhotometricInterpretation)"
+        )
+    if level.bits_per_sample not in (8, 16):
+        raise UnsupportedSlideError("its samples have neither 8 nor 16 bits (tag 258)")
+    if level.bits_per_sample == 16 and level.samples_per_pixel != 1:
+        raise UnsupportedSlideError("colour samples of 16 bits have no place in this IOD")
+    if raster.predictor not in (_NO_PREDICTOR, _HORIZONTAL):
+        raise UnsupportedSlideError("its predictor is not that of integers (tag 317)")
+    if raster.predictor != _NO_PREDICTOR and level.compression not in _PREDICTED:
+        raise UnsupportedSlideError(f"its tiles are {raster.codec}, which has no predictor")
+    size = raster.width * raster.length * level.samples_per_pixel * level.bits_per_sample // 8
+    if size > LIMITS.decoded_bytes:
+        raise LimitError(
+            f"a tile or strip has {size} bytes when decoded, more than the limit "
+            f"decoded_bytes = {LIMITS.decoded_bytes}"
+        )
+
+
+def decode(
+    level: Level, raster: Raster, data: bytes, piece: int, rows: int, decoders: Decoders
+) -> Samples:
+    """Return what a tile or strip holds, in the byte order of this machine.
+
+    The shape is (rows, columns, samples), or (rows, columns) where there is one sample.
+
+    Parameters
+    ----------
+    level
+        The level it belongs to; see `check_samples`.
+    raster
+        How the pieces of the level are stored.
+    data
+        The bytes of the piece.
+    piece
+        Its number, for messages.
+    rows
+        How many rows it must have; the last strip may have more, which are dropped.
+    decoders
+        Who decodes it.
+
+    Raises
+    ------
+    SourceError
+        If that is not what comes out of it.
+    """
+    kind = "tile" if raster.is_tiled else "strip"
+    samples = 1 if raster.is_planar else level.samples_per_pixel
+    shape = (rows, raster.width) if samples == 1 else (rows, raster.width, samples)
+    dtype = np.dtype(np.uint8 if level.bits_per_sample == 8 else np.uint16)
+    whole = raster.length * raster.width * samples * dtype.itemsize
+    wanted = Wanted(
+        compression=level.compression,
+        shape=shape,
+        sample_bytes=dtype.itemsize,
+        most=whole + 1,
+        lzma_bytes=LIMITS.lzma_bytes,
+    )
+    try:
+        if level.compression != _UNCOMPRESSED:
+            data = decoders.decode(data, wanted)
+        order = "=" if level.compression in _LOSSY else raster.byte_order
+        decoded = _shaped(data, shape, dtype.newbyteorder(order), whole)
+        if raster.predictor == _HORIZONTAL:
+            decoded = np.cumsum(decoded, axis=1, dtype=dtype)
+        return decoded.astype(dtype, copy=False)
+    except ImportError:
+        failed: CoverslipError = UnsupportedSlideError(
+            f"the imagecodecs that is installed cannot decode {raster.codec}"
+        )
+    except MemoryError:
+        failed = LimitError(f"{kind} {piece} cannot be decoded in the memory at hand")
+    except ValueError:
+        failed = SourceError(f"{kind} {piece} does not hold {raster.codec} of its size")
+    raise failed
+
+
+def _shaped(data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any], whole: int) -> Samples:
+    """Return unpacked bytes as an array of as many rows as are wanted.
+
+    Raises
+    ------
+    ValueError
+        If they are neither those rows nor a whole piece.
+    """
+    byte_count = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    if len(data) not in (byte_count, whole):
+        raise ValueError("too few or too many bytes")
+    return np.frombuffer(data, dtype, count=byte_count // dtype.itemsize).reshape(shape)

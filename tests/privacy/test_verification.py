@@ -125,9 +125,13 @@ def test_text_that_nobody_looks_for_is_found_by_the_structure(site, copied):
 @pytest.mark.parametrize("name", FORMATS)
 def test_clean_output_gives_no_alarm(name, tmp_path):
     slide = FORMATS[name](tmp_path)
-    coverslip.convert(slide.path, tmp_path / "out")
+    coverslip.convert(slide.path, tmp_path / "out", allow_pixel=slide.is_decoded)
     report = coverslip.verify(tmp_path / "out", slide.path)
     assert [str(survivor) for survivor in report.found] == []
+    if slide.is_decoded:
+        # There are no bytes to compare decoded tiles with, and it says so.
+        assert report.exit_status == 4
+        return
     assert report.unchecked == ()
     assert report.exit_status == 0
     missing = sum(entropy is None for level in slide.levels for entropy in level.entropy)

@@ -1,7 +1,11 @@
 """Writes small valid inputs for each fuzz target under seeds/."""
 
+import io
 import struct
 from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 SEEDS = Path(__file__).parent / "seeds"
 
@@ -54,6 +58,25 @@ def level(kind: int, shared: bytes, tiles: list[bytes]) -> bytes:
     return bytes([kind, len(tiles), len(shared)]) + ranges + shared + data
 
 
+def pictures() -> None:
+    """Write pictures of another encoder: with and without restart intervals, stitched ones too."""
+    random = np.random.default_rng(1)
+    looks = [
+        (100, 70, {"subsampling": "4:4:4"}),
+        (100, 70, {"subsampling": "4:2:0", "restart_marker_rows": 1}),
+        (128, 64, {"subsampling": "4:4:4", "restart_marker_blocks": 8}),
+        (90, 50, {"subsampling": "4:2:2", "optimize": True, "restart_marker_blocks": 3}),
+    ]
+    (SEEDS / "retile").mkdir(parents=True, exist_ok=True)
+    for number, (width, length, look) in enumerate(looks):
+        noise = random.integers(0, 60, (length, width, 3)) + np.arange(width)[None, :, None]
+        out = io.BytesIO()
+        picture = Image.fromarray(noise.clip(0, 255).astype(np.uint8))
+        picture.save(out, "JPEG", quality=50, **look)
+        seed = struct.pack("<HH", width, length) + out.getvalue()
+        (SEEDS / "retile" / str(number)).write_bytes(seed)
+
+
 COMMENT = segment(0xFE, b"comment") + segment(0xE1, b"Exif\xff\xc0\xff\xda\xff\xd9")
 SEED_INPUTS = {
     "jpeg_header": [
@@ -83,3 +106,4 @@ for target, inputs in SEED_INPUTS.items():
     folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(inputs):
         (folder / f"{number}").write_bytes(seed)
+pictures()

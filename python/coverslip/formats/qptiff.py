@@ -8,7 +8,6 @@ from coverslip.errors import CoverslipError, UnsupportedSlideError
 from coverslip.formats.pyramid import (
     SAMPLES_PER_PIXEL,
     associated_image,
-    is_like,
     private_ranges,
     raw_metadata,
     size_of,
@@ -156,10 +155,7 @@ def _associated(
             continue
         said = types.get(directory.number, "")
         role = _ROLES.get(said)
-        if said == _REDUCED and not directory.is_tiled and is_like(levels[0], directory):
-            role = Role.THUMBNAIL
-            notes.append(f"{directory.place} is a level in strips: not written")
-        elif role is None:
+        if role is None:
             notes.append(f"{directory.place} is no level of the pyramid: not written")
         found.append(associated_image(directory, role or Role.LABEL))
     return tuple(found), tuple(notes)

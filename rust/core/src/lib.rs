@@ -10,6 +10,9 @@
 //! 2. [`write_instance`] carries the plan out in one sequential write.
 //! 3. [`verify_instance`] reads the file again and compares it with the source.
 //!
+//! A level that is no tiles becomes them first: [`stitch_strips`] joins JPEG strips to one picture,
+//! [`retile`] cuts a picture into frames, and [`prove_retiled`] compares the two.
+//!
 //! [`scan`] looks at finished files for what must not be in them, and uses nothing of the above.
 
 #![forbid(unsafe_code)]
@@ -27,7 +30,7 @@ pub mod plan;
 pub mod retile;
 pub mod scan;
 pub mod source;
-pub mod stitch;
+pub mod strips;
 pub mod tables;
 pub mod tiles;
 pub mod verify;
@@ -43,7 +46,7 @@ pub use plan::plan_frames;
 pub use retile::{Picture, inspect_picture, prove_retiled, retile};
 pub use scan::{Scanner, check_instance};
 pub use source::Source;
-pub use stitch::{Strips, stitch_strips};
+pub use strips::{Strips, stitch_strips};
 pub use tiles::{ByteRange, TileIndex};
 pub use verify::{VerifyReport, verify_instance};
 pub use watch::Watch;

@@ -21,7 +21,7 @@ from tests.hostile import pool
 from tests.hostile.judge import judge
 from tests.hostile.mutate import Mutated, mutation_of
 from tests.synth import FORMATS
-from tests.synth.scn import FINER, TWO, Roi
+from tests.synth.scn import Roi
 
 SMALL: dict[str, dict[str, object]] = {
     "build_svs": {"size": (200, 150), "tile": 64},
@@ -131,7 +131,7 @@ def run(
     runs: int, seed: int, processes: int, names: list[str] | None = None
 ) -> Iterator[pool.Outcome]:
     """Yield what became of each mutation."""
-    shm = Path("/dev/shm")
+    shm = Path("/dev/shm")  # noqa: S108 (a folder in memory; the name in it is a new one)
     with tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None) as name:
         found = originals(Path(name), names)
         # Forked last: nothing is prepared twice.

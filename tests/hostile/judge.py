@@ -109,9 +109,7 @@ def _tiles(structure: Structure, table: Table, frames: int, across: int) -> list
     return tiles
 
 
-def _compare_tiles(
-    structure: Structure, table: Table, frames: list[bytes], across: int
-) -> None:
+def _compare_tiles(structure: Structure, table: Table, frames: list[bytes], across: int) -> None:
     for number, tile in enumerate(_tiles(structure, table, len(frames), across)):
         if tile and entropy_of(tile) != entropy_of(frames[number]):
             raise WrongResult(f"frame {number} does not hold the bytes of its tile")
@@ -144,19 +142,17 @@ def _jpeg_entropy(stream: bytes) -> bytes:
     begin = at
     while (at := stream.find(b"\xff", at)) >= 0 and at + 1 < len(stream):
         if stream[at + 1] != 0xFF and stream[at + 1] and not 0xD0 <= stream[at + 1] <= 0xD7:
-            return stream[begin:at]
+            return stream[begin:at].rstrip(b"\xff")  # fill bytes, or half a marker
         at += 1 if stream[at + 1] == 0xFF else 2
-    return stream[begin:]
+    return stream[begin:].rstrip(b"\xff")
 
 
-def _compare_samples(
-    structure: Structure, table: Table, frames: list[bytes], across: int
-) -> None:
+def _compare_samples(structure: Structure, table: Table, frames: list[bytes], across: int) -> None:
     """Compare decoded frames with tiles that need no codec of others, or zlib's."""
     import imagecodecs
 
     samples, bits = structure.first(table, 277, 1), structure.first(table, 258, 1)
-    if 322 not in table or structure.first(table, 284, 1) != 1 and samples > 1:
+    if 322 not in table or (structure.first(table, 284, 1) != 1 and samples > 1):
         return
     if structure.first(table, 317, 1) != 1 or structure.first(table, 262) == 0:
         return

@@ -39,7 +39,7 @@ class Draft:
     """Where the slide is cut off."""
 
     def put(self, at: int, data: bytes) -> None:
-        if 0 <= at and at + len(data) <= self.structure.size:
+        if at >= 0 and at + len(data) <= self.structure.size:
             self.patches.append((at, data))
 
     def append(self, data: bytes) -> int:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -128,15 +128,10 @@ def jobs(found: list[Original], runs: int, seed: int) -> Iterator[tuple[str, int
 
 
 def run(
-    runs: int, seed: int, processes: int, names: list[str] | None = None
+    found: list[Original], folder: Path, runs: int, seed: int, processes: int
 ) -> Iterator[pool.Outcome]:
-    """Yield what became of each mutation."""
-    shm = Path("/dev/shm")  # noqa: S108 (a folder in memory; the name in it is a new one)
-    with tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None) as name:
-        found = originals(Path(name), names)
-        # Forked last: nothing is prepared twice.
-        work = partial(worker, found, Path(name))
-        yield from pool.run(work, jobs(found, runs, seed), processes)
+    """Yield what became of each mutation; the processes work in ``folder``."""
+    return pool.run(partial(worker, found, folder), jobs(found, runs, seed), processes)
 
 
 def main() -> int:
@@ -146,8 +141,18 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--only", action="append", help="a slide's name, may be given again")
     options = parser.parse_args()
+    shm = Path("/dev/shm")  # noqa: S108 (a folder in memory; the name in it is a new one)
+    with tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None) as name:
+        found = originals(Path(name), options.only)
+        return report(
+            run(found, Path(name), options.runs, options.seed, options.processes), options.seed
+        )
+
+
+def report(outcomes: Iterable[pool.Outcome], first_seed: int) -> int:
+    """Print what is wrong at once, and a summary; return 1 if anything was."""
     begin, ends, slides, slowest, wrong = time.monotonic(), Counter(), Counter(), 0.0, 0
-    for outcome in run(options.runs, options.seed, options.processes, options.only):
+    for outcome in outcomes:
         name, seed = outcome.job
         kind = "WRONG" if outcome.answer.startswith("WRONG") else outcome.answer
         ends[kind] += 1
@@ -159,7 +164,7 @@ def main() -> int:
         if ends.total() % 1000 == 0:
             print(_summary(ends, begin, slowest), file=sys.stderr, flush=True)
     print(_summary(ends, begin, slowest))
-    print(f"from seed {options.seed}: " + ", ".join(f"{n} {c}" for n, c in sorted(slides.items())))
+    print(f"from seed {first_seed}: " + ", ".join(f"{n} {c}" for n, c in sorted(slides.items())))
     return 1 if wrong else 0
 
 

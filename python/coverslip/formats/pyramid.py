@@ -247,15 +247,28 @@ def resolution(directory: Directory) -> Spacing | None:
 
 
 def private_ranges(tiff: Tiff, levels: Iterable[Level]) -> npt.NDArray[np.uint64]:
-    """Return offset and byte count of everything that no frame may touch, shape (n, 2)."""
+    """Return offset and byte count of everything that no frame may touch, shape (n, 2).
+
+    That is the file's header, its directories, their values, and all pictures that are no level.
+    A picture without a length is private up to whatever is known to begin behind it.
+    """
+    levels = tuple(levels)
     level_ifds = {level.ifd for level in levels}
-    ranges = [np.zeros((0, 2), np.uint64)]
+    ranges = [np.array([(0, tiff.layout.header_size)], np.uint64)]
     for directory in tiff.directories:
-        values = list(directory.value_ranges())
+        values = [directory.table, *directory.value_ranges()]
         ranges.append(np.array(values, np.uint64).reshape(-1, 2))
-        if directory.number not in level_ifds:
-            ranges.append(directory.picture_ranges())
-    return np.concatenate(ranges)
+        ranges.append(directory.picture_ranges(is_level=directory.number in level_ifds))
+    private = np.concatenate(ranges)
+    is_open = (private[:, 1] == 0) & (private[:, 0] > 0)
+    if is_open.any():
+        of_levels = [level.stored_ranges()[:, 0] for level in levels]
+        end = np.array([tiff.byte_count], np.uint64)
+        starts = np.unique(np.concatenate([private[:, 0], *of_levels, end]))
+        behind = np.searchsorted(starts, private[is_open, 0], side="right")
+        following = starts[np.minimum(behind, len(starts) - 1)]
+        private[is_open, 1] = np.maximum(following, private[is_open, 0]) - private[is_open, 0]
+    return private
 
 
 def raw_metadata(

@@ -101,8 +101,10 @@ impl Pixels {
 
 fn pixels(stream: &[u8]) -> Option<Pixels> {
     let mut decoder = Decoder::new(Cursor::new(stream));
-    // Which colours the samples mean is told by other markers in a frame.
-    decoder.set_color_transform(ColorTransform::None);
+    // Samples as they are: which colours they mean is told by other markers in a frame.
+    if decoder.read_info().is_ok() && decoder.info()?.pixel_format == PixelFormat::RGB24 {
+        decoder.set_color_transform(ColorTransform::RGB);
+    }
     let data = decoder.decode().ok()?;
     let info = decoder.info()?;
     let bytes = match info.pixel_format {

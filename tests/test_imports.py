@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "dicom": {"model", "errors", "dicom"},
     "colour": {"_core", "model", "errors"},
     "blank": {"_core", "model", "errors"},
-    "decoders": set(),
+    "guard": {"errors"},
+    "decoders": {"guard"},
     "samples": {"model", "errors", "limits", "decoders"},
     "pixels": {"_core", "model", "errors", "limits", "decoders", "samples"},
     "routes": {"_core", "model", "errors", "colour", "samples"},
@@ -31,7 +32,7 @@ MAY_IMPORT = {
     "commit": {"errors"},
     "sample": {"errors", "sample"},
     "slide": {"_core", "colour", "deid", "errors", "formats", "model", "routes", "tiff"},
-    "frames": {"_core", "blank", "errors", "model", "pixels", "routes", "slide"},
+    "frames": {"_core", "blank", "errors", "limits", "model", "pixels", "routes", "slide"},
     "conversion": {
         *("_core", "audit", "colour", "commit", "deid", "dicom", "errors", "frames", "model"),
         *("routes", "slide", "verification"),

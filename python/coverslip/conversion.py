@@ -18,7 +18,15 @@ from coverslip.deid.uids import Identity
 from coverslip.dicom import modules, part10, wsm
 from coverslip.dicom.geometry import level_spacing, region_spacing
 from coverslip.errors import at_level
-from coverslip.frames import PlannedFrames, cut_picture, plan_tiles, store_pixels, stored_bytes
+from coverslip.frames import (
+    PlannedFrames,
+    cut_picture,
+    most_output_bytes,
+    plan_tiles,
+    require_output,
+    store_pixels,
+    stored_bytes,
+)
 from coverslip.model import CleanMetadata, FrameFormat, InstanceSpec, Level, RouteKind, Spacing
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide, open, require_copy, require_spacing
@@ -216,19 +224,24 @@ def convert_opened(
         for number, route in enumerate(routes)
         if route.kind is RouteKind.COPY
     }
+    frame_bytes = sum(frames.plan.frame_bytes for frames in plans.values())
+    require_output(slide, frame_bytes + sum(stored_bytes(level) for level in slide.levels))
     name = f"{clean.slide_pseudonym}.certificate.json"
     entries = (*(region.series_instance_uid for region in clean.regions), name)
     with staging(out, clean.study_instance_uid, entries, overwrite=overwrite) as stage:
         folders = [stage.study / region.series_instance_uid for region in clean.regions]
         for folder in folders:
             folder.mkdir()
-        _require_room(out, sum(frames.plan.frame_bytes for frames in plans.values()))
+        _require_room(out, frame_bytes)
         planned, written = [], []
         for number, route in enumerate(routes):
             frames = plans.get(number)
             if frames is None:
                 spool = stage.spool(number)
-                frames = _make(slide, number, route, spool, on_progress, prove=verify)
+                left = most_output_bytes(slide) - frame_bytes
+                frames = _make(slide, number, route, spool, on_progress, most=left, prove=verify)
+                frame_bytes += frames.plan.frame_bytes
+                require_output(slide, frame_bytes)
             item = _planned(slide, number, route, frames, spacing, clean)
             planned.append(item)
             written.append(_write(item, clean, folders, on_progress, verify=verify))
@@ -272,17 +285,19 @@ def _make(
     spool: Path,
     on_progress: OnProgress | None,
     *,
+    most: int,
     prove: bool,
 ) -> PlannedFrames:
-    """Make the frames of a level that are not its tiles as they are."""
+    """Make the frames of a level that are not its tiles as they are, at most so many bytes."""
     level = slide.levels[number]
     total = level.tiles.across * level.tiles.down
     with at_level(number):
-        if level.raster is not None:
-            _require_room(spool.parent, int(level.raster.byte_counts.sum()))
-            on_frames = _report(on_progress, "decode", number, total)
-            return store_pixels(slide, level, route, spool, prove=prove, on_frames=on_frames)
         _require_room(spool.parent, stored_bytes(level))
+        if level.raster is not None:
+            on_frames = _report(on_progress, "decode", number, total)
+            return store_pixels(
+                slide, level, route, spool, most=most, prove=prove, on_frames=on_frames
+            )
         on_frames = _report(on_progress, "cut", number, total)
         return cut_picture(slide, level, route, spool, prove=prove, on_frames=on_frames)
 

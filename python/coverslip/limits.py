@@ -32,12 +32,26 @@ class Limits:
     """Tiles and strips of all directories together, 16 bytes each; a slide of 20 GB has about a
     million."""
 
+    level_pixels: int = 1 << 38
+    """Pixels of one level, some 500,000 x 500,000: a whole glass at 100x has a third of it."""
+    output_bytes: int = 1 << 30
+    """Frames of one slide together, whatever it has: many tiles may share the same bytes, and a
+    missing one becomes a blank frame. Larger slides may write more, see `output_growth`."""
+    output_growth: int = 64
+    """Frames of one slide together, for each of its own bytes: pixels of lossy WebP take some
+    thirty times as much without loss."""
+
     decoded_bytes: int = 512 << 20
     """Samples that are decoded at a time: a strip, the rows that make a row of frames, or all
     tiles in flight. 1024 rows of 170,000 pixels in RGB."""
     lzma_bytes: int = 128 << 20
     """Memory of an LZMA decoder, which takes as much as the stream asks for; the strongest usual
     setting asks for 65 MB."""
+    decoder_memory_bytes: int = 8 << 30
+    """Address space of a process that decodes: a strip of `decoded_bytes` takes several times as
+    much on its way, and libraries reserve more than they use."""
+    decoder_seconds: int = 60
+    """For one tile or strip of `decoded_bytes` at most."""
 
 
 LIMITS = Limits()

@@ -230,6 +230,12 @@ def _check_structure(directory: Directory) -> None:
         refuse("has samples of different depths (tag 258 BitsPerSample)")
     if directory.integer(SAMPLES_PER_PIXEL, 1) not in (1, 3):
         refuse("has neither one nor three samples a pixel (tag 277)")
+    width, length = size_of(directory)
+    if width * length > LIMITS.level_pixels:
+        raise LimitError(
+            f"{directory.place} has {width}x{length} pixels, more than the limit "
+            f"level_pixels = {LIMITS.level_pixels}"
+        )
 
 
 def _tile_index(directory: Directory, across: int, down: int) -> TileIndex:

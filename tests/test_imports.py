@@ -39,7 +39,7 @@ MAY_IMPORT = {
     },
     "cli": {
         *("conversion", "deid", "slide", "sample", "errors", "model", "routes", "colour"),
-        *("_core", "cli", "verification"),
+        *("_core", "cli", "verification", "limits"),
     },
     "__init__": {"_core", "conversion", "deid", "errors", "slide", "verification"},
     "__main__": {"cli"},

@@ -1,11 +1,14 @@
 """Every cap on what a TIFF may ask of the Python side; the core has its own in ``limits.rs``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Caps on untrusted input, each with its reason. An error names the field."""
+    """Caps on untrusted input, each with its reason.
+
+    An error names the field, and ``coverslip --limit NAME=NUMBER`` changes it.
+    """
 
     directories: int = 4096
     """A slide has some tens; z-stacks and channels some hundreds."""
@@ -55,3 +58,11 @@ class Limits:
 
 
 LIMITS = Limits()
+
+
+def set_limit(name: str, value: int) -> bool:
+    """Set a limit for this process, before its first slide; return whether there is one."""
+    if name not in {field.name for field in fields(LIMITS)}:
+        return False
+    object.__setattr__(LIMITS, name, value)  # in place: every room holds this one
+    return True

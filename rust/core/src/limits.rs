@@ -57,6 +57,22 @@ impl Limits {
 }
 
 impl Limits {
+    /// Sets a cap on what a slide may ask for, by its name; returns whether there is one.
+    pub fn set(&mut self, name: &str, value: u64) -> bool {
+        let field = match name {
+            "tile_header_bytes" => &mut self.tile_header_bytes,
+            "tile_bytes" => &mut self.tile_bytes,
+            "tile_pixels" => &mut self.tile_pixels,
+            "picture_bytes" => &mut self.picture_bytes,
+            "tile_parts" => &mut self.tile_parts,
+            _ => return false,
+        };
+        *field = value;
+        true
+    }
+}
+
+impl Limits {
     /// Checks that a list of terms is not longer than may be, nor any of them.
     pub(crate) fn check_terms(&self, terms: &[Term]) -> Result<(), Error> {
         let exceeded = |what, name, limit| Error::Limit {

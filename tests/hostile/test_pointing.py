@@ -7,7 +7,7 @@ import pytest
 
 import coverslip
 from tests.hostile.structure import CODES, SIZES, parse
-from tests.synth import FORMATS
+from tests.synth import FORMATS, build_svs
 
 OFFSETS, COUNTS = {324: 325, 273: 279}, (325, 279)
 
@@ -82,3 +82,26 @@ def refuse(path, structure, tile, patches, tmp_path):
             for at, data in before:
                 file.seek(at)
                 file.write(data)
+
+
+@pytest.mark.parametrize("inside", [0, 100])
+@pytest.mark.parametrize("tag", [325, 65001])
+def test_label_whose_length_no_tag_tells_is_no_level(inside, tag, tmp_path):
+    """Its byte counts are missing, or stand under a tag that nobody knows."""
+    slide = build_svs(tmp_path, 1, size=(200, 150), tile=64, levels=1)
+    with slide.path.open("rb") as file:
+        structure = parse(file, slide.path.stat().st_size)
+        base, label = structure.tables[0], structure.tables[-2]
+        assert structure.first(label, 259) != 7
+        counts = label[279]
+        at = structure.first(label, 273) + inside
+        patches = [(base[324], at)]
+        content = bytearray(slide.path.read_bytes())
+        if tag == 325:
+            struct.pack_into("<I", content, counts.value_at, 0)
+        else:
+            struct.pack_into("<H", content, counts.at, tag)
+        slide.path.write_bytes(content)
+        refuse(slide.path, structure, 0, patches, tmp_path)
+    private = coverslip.open(slide.path).description.private_ranges
+    assert any(begin <= at < begin + count for begin, count in private.tolist())

@@ -45,7 +45,13 @@ def test_output_is_a_study_of_one_series_with_its_certificate(slide, tmp_path):
 def test_convert_as_json_names_what_was_written(slide, tmp_path):
     done = run("convert", slide.path, "-o", tmp_path / "out", "--json", "--no-verify")
     described = json.loads(done.stdout)
-    assert described["frames"] == {"copied": 34, "retiled": 0, "blank": 0, "truncated": 0}
+    assert described["frames"] == {
+        "copied": 34,
+        "retiled": 0,
+        "blank": 0,
+        "truncated": 0,
+        "masked": 0,
+    }
     assert described["instances"][0]["sha256"] is None
     assert described["certificate"]["checks"]["read_back"] == "not_run"
 

@@ -9,28 +9,22 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from coverslip.deid.policy import Policy
-from coverslip.model import CleanMetadata, Fate, Finding, ItemKind
+from coverslip.model import CheckResult as CheckResult
+from coverslip.model import CleanMetadata, Fate, Finding, ItemKind, PixelChecks
 
 SCHEMA_VERSION = 1
 
-RESIDUAL_RISK = (
+_LINKABLE = (
     "The tiles are copied bit for bit, so whoever holds the original slide can link this copy to"
-    " it. Pixels were not searched for text or bar codes. This certificate states what was done;"
-    " it makes no legal claim."
+    " it."
 )
-
-
-class CheckResult(StrEnum):
-    """Whether a check ran. One that fails leaves no output and no certificate."""
-
-    PASSED = "passed"
-    NOT_RUN = "not_run"
+_SEARCHED = {"bar_codes": "bar codes", "pixel_text": "text"}
+_CLAIM = "This certificate states what was done; it makes no legal claim."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +44,8 @@ class InstanceRecord:
     photometric_interpretation: str
     sha256: str | None
     """Digest of the whole file, in hexadecimal; ``None`` if it was not read back."""
+    frames_masked: int = 0
+    """Decoded, masked, and stored without loss."""
 
 
 def certificate(
@@ -60,6 +56,7 @@ def certificate(
     findings: Sequence[Finding],
     instances: Sequence[InstanceRecord],
     read_back: CheckResult,
+    pixels: PixelChecks | None = None,
 ) -> dict[str, Any]:
     """Return the certificate of one slide, valid against `certificate_schema`.
 
@@ -80,13 +77,22 @@ def certificate(
         What was written, base level first.
     read_back
         Whether the written frames were compared with the tiles again.
+    pixels
+        What searching the pixels came to; ``None`` if they were not searched.
     """
+    pixels = PixelChecks() if pixels is None else pixels
+    checks = {"pixel_text": str(pixels.text), "bar_codes": str(pixels.bar_codes)}
     return {
         "schema_version": SCHEMA_VERSION,
         "package": {"name": "coverslip", "version": package_version},
         "policy": {
             "profile": str(policy.profile),
-            "options": {"colour": policy.colour, "mpp_um": policy.mpp_um},
+            "options": {
+                "colour": policy.colour,
+                "mpp_um": policy.mpp_um,
+                "overview": policy.overview,
+                "pixels_attested": policy.pixels_attested,
+            },
             "sha256": policy.digest(),
         },
         "deidentification_codes": list(clean.deidentification_codes),
@@ -102,13 +108,23 @@ def certificate(
         "instances": [
             {**asdict(record), "image_type": list(record.image_type)} for record in instances
         ],
-        "checks": {
-            "pixel_text": str(CheckResult.NOT_RUN),
-            "bar_codes": str(CheckResult.NOT_RUN),
-            "read_back": str(read_back),
-        },
-        "residual_risk": RESIDUAL_RISK,
+        "checks": {**checks, "read_back": str(read_back)},
+        "residual_risk": _residual_risk(checks),
     }
+
+
+def _residual_risk(checks: dict[str, str]) -> str:
+    """Return what cannot be excluded after the searches of the pixels that ran."""
+    sentences = [_LINKABLE]
+    for result, sentence in (
+        (CheckResult.PASSED, "The lowest level was searched for {}, larger ones were not."),
+        (CheckResult.ATTESTED, "For {} in the pixels somebody vouches by name."),
+        (CheckResult.NOT_RUN, "The pixels of levels were not searched for {}."),
+    ):
+        what = [name for check, name in _SEARCHED.items() if checks[check] == result]
+        if what:
+            sentences.append(sentence.format(" and ".join(what)))
+    return " ".join((*sentences, _CLAIM))
 
 
 def _counts(findings: Iterable[Finding]) -> list[dict[str, object]]:

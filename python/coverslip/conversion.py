@@ -11,6 +11,7 @@ from pathlib import Path
 from coverslip import _core, audit
 from coverslip.colour import Samples
 from coverslip.commit import staging
+from coverslip.deid.policy import Overview as Overview
 from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.scrub import Scrubbed, scrub
 from coverslip.deid.uids import Identity, RandomIdentity
@@ -18,7 +19,17 @@ from coverslip.dicom import modules, part10, wsm
 from coverslip.dicom.geometry import level_spacing
 from coverslip.errors import at_level
 from coverslip.frames import PlannedFrames, cut_picture, plan_tiles
-from coverslip.model import CleanMetadata, FrameFormat, InstanceSpec, Level, RouteKind, Spacing
+from coverslip.model import (
+    CleanMetadata,
+    FrameFormat,
+    InstanceSpec,
+    PixelChecks,
+    Role,
+    RouteKind,
+    Spacing,
+)
+from coverslip.overview import overview_spec, store_overview
+from coverslip.pixels import MaskedOverview, examine
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide, open, require_copy, require_spacing
 from coverslip.verify.frames import read_back
@@ -49,6 +60,8 @@ class FrameCounts:
     blank: int
     truncated: int
     """Copied frames whose tile had no end marker; it was added."""
+    masked: int = 0
+    """An overview: decoded, its label painted over, stored without loss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +70,8 @@ class InstanceResult:
 
     path: Path
     sop_instance_uid: str
-    level: int
+    level: int | None
+    """``None`` if it holds no level but the overview."""
     byte_count: int
     frames: FrameCounts
     sha256: str | None
@@ -87,10 +101,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Planned:
-    """One level, ready to be written."""
+    """One level, or the overview, ready to be written."""
 
     number: int
-    level: Level
+    """Of the level; the overview's is behind the last."""
     frame_format: FrameFormat
     frames: PlannedFrames
     spec: InstanceSpec
@@ -107,6 +121,8 @@ def convert(
     profile: str = "public",
     mpp_um: float | None = None,
     colour: Samples | None = None,
+    overview: Overview = "drop",
+    pixels_attested: str | None = None,
     verify: bool = True,
     on_progress: OnProgress | None = None,
 ) -> Result:
@@ -127,6 +143,12 @@ def convert(
     colour
         What the samples of three-component tiles are, ``RGB`` or ``YBR``, where the slide's own
         signs contradict each other.
+    overview
+        ``mask`` to write the picture of the whole glass too, its label painted over; it is left
+        out where that cannot be done beyond doubt, and `Result.notes` says why.
+    pixels_attested
+        Who vouches that the pixels show nothing that identifies, whatever the search for bar
+        codes and text says; the name goes into the certificate.
     verify
         Whether to read every file back and compare it with the source.
     on_progress
@@ -140,12 +162,20 @@ def convert(
         If the slide is damaged, or exceeds a limit.
     PolicyError
         If the pixel spacing is unknown, or the profile is not available.
+    QuarantineError
+        If the lowest level shows a bar code or text, and nobody vouches for it.
     VerificationError
         If what was written is not what was planned.
     OSError
         Disk, rights; without the source's name.
     """
-    policy = Policy(profile=Profile(profile), mpp_um=mpp_um, colour=colour)
+    policy = Policy(
+        profile=Profile(profile),
+        mpp_um=mpp_um,
+        colour=colour,
+        overview=overview,
+        pixels_attested=pixels_attested,
+    )
     slide = open(path)
     return convert_opened(
         slide,
@@ -168,10 +198,17 @@ def convert_opened(
 ) -> Result:
     """Convert an opened slide under an identity; see `convert`."""
     spacing = require_spacing(slide.description, policy)
-    scrubbed = scrub(slide.description, policy, identity, package_version=_core.__version__)
     routes = slide.routes(colour=policy.colour)
     for number, route in enumerate(routes):
         require_copy(number, route)
+    examined = examine(slide, routes, policy)
+    scrubbed = scrub(
+        slide.description,
+        policy,
+        identity,
+        package_version=_core.__version__,
+        pixels=examined.checks,
+    )
     # Tiles are planned first: a level that cannot be copied is found before a byte is written.
     plans = {
         number: _plan_tiles(slide, number, route, on_progress)
@@ -193,8 +230,16 @@ def convert_opened(
             written.append(_write(item, scrubbed.clean, series, on_progress, verify=verify))
             if frames.spool is not None:
                 frames.spool.unlink()
-        notes = _notes(slide, routes, planned)
-        certificate = _certificate(scrubbed, policy, planned, written, verify=verify)
+        if examined.overview is not None:
+            spool = stage.spool(len(routes))
+            item = _planned_overview(slide, examined.overview, scrubbed.clean, spool)
+            planned.append(item)
+            written.append(_write(item, scrubbed.clean, series, on_progress, verify=verify))
+            spool.unlink()
+        notes = (*_notes(slide, routes, planned), *examined.notes)
+        certificate = _certificate(
+            scrubbed, policy, planned, written, examined.checks, verify=verify
+        )
         name = f"{scrubbed.clean.container_identifier}.certificate.json"
         audit.write_certificate(stage.study / name, certificate)
         study = stage.commit()
@@ -266,7 +311,17 @@ def _planned(
         frame_format=frame_format,
         compression_ratio=uncompressed / plan.frame_bytes,
     )
-    return _Planned(number=number, level=level, frame_format=frame_format, frames=frames, spec=spec)
+    return _Planned(number=number, frame_format=frame_format, frames=frames, spec=spec)
+
+
+def _planned_overview(
+    slide: OpenedSlide, masked: MaskedOverview, clean: CleanMetadata, spool: Path
+) -> _Planned:
+    """Fix what the instance of the overview will be, and encode its frame."""
+    number = len(slide.levels)
+    spec = overview_spec(masked, clean, slide.description.label_side, number + 1)
+    frames = store_overview(masked, spool)
+    return _Planned(number=number, frame_format=spec.frame_format, frames=frames, spec=spec)
 
 
 def _write(
@@ -292,17 +347,19 @@ def _write(
         frames = _report(on_progress, "verify", item.number, item.plan.frame_count)
         with at_level(item.number):
             sha256 = read_back(item.frames.source, item.plan, path, on_progress=frames).sha256
-    is_cut = item.frames.spool is not None
+    is_level = item.spec.role is Role.VOLUME
+    is_cut = item.frames.spool is not None and is_level
     counts = FrameCounts(
-        copied=0 if is_cut else item.plan.copied,
+        copied=item.plan.copied if is_level and not is_cut else 0,
         retiled=item.plan.copied if is_cut else 0,
         blank=item.plan.blank,
         truncated=item.plan.truncated,
+        masked=0 if is_level else item.plan.copied,
     )
     return InstanceResult(
         path=path,
         sop_instance_uid=item.spec.sop_instance_uid,
-        level=item.number,
+        level=item.number if is_level else None,
         byte_count=report.byte_count,
         frames=counts,
         sha256=sha256,
@@ -354,13 +411,14 @@ def _certificate(
     policy: Policy,
     planned: list[_Planned],
     written: list[InstanceResult],
+    pixels: PixelChecks,
     *,
     verify: bool,
 ) -> dict[str, object]:
     records = [
         audit.InstanceRecord(
             sop_instance_uid=instance.sop_instance_uid,
-            image_type=tuple(modules.image_type(is_base=item.spec.is_base)),
+            image_type=tuple(modules.image_type(is_base=item.spec.is_base, role=item.spec.role)),
             total_pixel_matrix_columns=item.spec.total_pixel_matrix_columns,
             total_pixel_matrix_rows=item.spec.total_pixel_matrix_rows,
             frames_copied=instance.frames.copied,
@@ -370,6 +428,7 @@ def _certificate(
             transfer_syntax_uid=item.frame_format.transfer_syntax_uid,
             photometric_interpretation=item.frame_format.photometric_interpretation,
             sha256=instance.sha256,
+            frames_masked=instance.frames.masked,
         )
         for item, instance in zip(planned, written, strict=True)
     ]
@@ -380,6 +439,7 @@ def _certificate(
         findings=scrubbed.findings,
         instances=records,
         read_back=audit.CheckResult.PASSED if verify else audit.CheckResult.NOT_RUN,
+        pixels=pixels,
     )
 
 
@@ -389,4 +449,5 @@ def _total(counts: list[FrameCounts]) -> FrameCounts:
         retiled=sum(count.retiled for count in counts),
         blank=sum(count.blank for count in counts),
         truncated=sum(count.truncated for count in counts),
+        masked=sum(count.masked for count in counts),
     )

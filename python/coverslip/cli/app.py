@@ -23,6 +23,13 @@ class Colour(StrEnum):
     YCBCR = "ycbcr"
 
 
+class Overview(StrEnum):
+    """What becomes of the picture of the whole glass."""
+
+    DROP = "drop"
+    MASK = "mask"
+
+
 class SampleCompression(StrEnum):
     """Codec of the sample's tiles."""
 
@@ -74,13 +81,32 @@ def convert(
         float | None, typer.Option(metavar="UM", help="Micrometres per pixel of the base level.")
     ] = None,
     colour: ColourOption = None,
+    overview: Annotated[
+        Overview,
+        typer.Option(
+            help="mask writes the picture of the whole glass too, its label painted over; where "
+            "that is not sure beyond doubt, it is left out and a note says why."
+        ),
+    ] = Overview.DROP,
+    pixels_attested: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHO",
+            help="Who looked at the slide and vouches that its pixels show nothing that "
+            "identifies; lets a bar code that was found pass. The name goes into the certificate.",
+        ),
+    ] = None,
     verify: Annotated[
         bool, typer.Option(help="Read every file back and compare it with the slide.")
     ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Convert a slide. Nothing that identifies goes out; levels only, no label, no overview."""
+    """Convert a slide. Nothing that identifies goes out: levels, no label.
+
+    The lowest level is searched for bar codes, and for text where the extra "ocr" is installed; a
+    slide that shows any is not written and the exit status is 3.
+    """
     from coverslip.cli import convert as command
 
     command.run(
@@ -89,6 +115,8 @@ def convert(
         profile=profile,
         mpp_um=mpp,
         colour=_samples(colour),
+        overview=overview.value,
+        pixels_attested=pixels_attested,
         verify=verify,
         show_progress=not quiet,
         as_json=json,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from coverslip.colour import Samples
-from coverslip.conversion import OnProgress, Progress, Result, convert
+from coverslip.conversion import OnProgress, Overview, Progress, Result, convert
 
 
 def run(
@@ -17,6 +17,8 @@ def run(
     profile: str,
     mpp_um: float | None,
     colour: Samples | None,
+    overview: Overview,
+    pixels_attested: str | None,
     verify: bool,
     show_progress: bool,
     as_json: bool,
@@ -29,6 +31,8 @@ def run(
             profile=profile,
             mpp_um=mpp_um,
             colour=colour,
+            overview=overview,
+            pixels_attested=pixels_attested,
             verify=verify,
             on_progress=on_progress,
         )
@@ -42,7 +46,7 @@ def _report(result: Result, out: Path) -> None:
     frames = result.frames
     lines = [
         f"wrote {len(result.instances)} instances with "
-        f"{frames.copied + frames.retiled + frames.blank} frames, "
+        f"{frames.copied + frames.retiled + frames.blank + frames.masked} frames, "
         f"{sum(i.byte_count for i in result.instances) / 1e6:.1f} MB",
         f"  copied untouched: {frames.copied}",
     ]
@@ -50,6 +54,8 @@ def _report(result: Result, out: Path) -> None:
         lines.append(f"  cut from larger pictures, coefficients untouched: {frames.retiled}")
     if frames.blank:
         lines.append(f"  blank, because the slide has no tile there: {frames.blank}")
+    if frames.masked:
+        lines.append(f"  overview, its label painted over: {frames.masked}")
     if frames.truncated:
         lines.append(f"  with an end marker added: {frames.truncated}")
     verified = all(instance.sha256 is not None for instance in result.instances)

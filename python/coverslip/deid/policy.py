@@ -4,9 +4,12 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 
 from coverslip.errors import PolicyError
+
+Overview = Literal["drop", "mask"]
+_WHO_LENGTH = 64
 
 
 class Profile(StrEnum):
@@ -50,16 +53,25 @@ class Policy:
     colour
         What the samples of three-component tiles are, given by the operator; ``None`` takes what
         the slide's signs and its picture say.
+    overview
+        What becomes of the picture of the whole glass: ``drop``, or ``mask`` to write it without
+        its label where that is beyond doubt.
+    pixels_attested
+        Who vouches that the pixels show nothing that identifies; the name goes into the
+        certificate. ``None`` if nobody does.
 
     Raises
     ------
     PolicyError
-        If the profile is not available, or the pixel spacing is not a positive, finite number.
+        If the profile is not available, the pixel spacing is not a positive, finite number, or
+        an option has a value that it does not have.
     """
 
     profile: Profile = Profile.PUBLIC
     mpp_um: float | None = None
     colour: Literal["RGB", "YBR"] | None = None
+    overview: Overview = "drop"
+    pixels_attested: str | None = None
 
     def __post_init__(self) -> None:
         if self.profile != Profile.PUBLIC:
@@ -69,6 +81,16 @@ class Policy:
             )
         if self.mpp_um is not None and not 0 < self.mpp_um < float("inf"):
             raise PolicyError("MPP must be positive and finite")
+        if self.overview not in get_args(Overview):
+            raise PolicyError(
+                "there is no such choice for the overview",
+                hint=f"choose one of {', '.join(get_args(Overview))}",
+            )
+        who = self.pixels_attested
+        if who is not None and not (who.isprintable() and 0 < len(who.strip()) <= _WHO_LENGTH):
+            raise PolicyError(
+                f"who attests must be named in 1 to {_WHO_LENGTH} printable characters"
+            )
 
     def digest(self) -> str:
         """Return the SHA-256 of the effective policy as canonical JSON, in hexadecimal."""

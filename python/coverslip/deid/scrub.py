@@ -13,7 +13,16 @@ from coverslip.deid.icc import rebuild_profile, srgb_profile
 from coverslip.deid.policy import Policy
 from coverslip.deid.uids import Identity, PseudonymKind
 from coverslip.errors import PolicyError
-from coverslip.model import CleanMetadata, Fate, Finding, ItemKind, Slide, SourceText
+from coverslip.model import (
+    CheckResult,
+    CleanMetadata,
+    Fate,
+    Finding,
+    ItemKind,
+    PixelChecks,
+    Slide,
+    SourceText,
+)
 
 UNKNOWN = "Unknown"
 MAX_OBJECTIVE_POWER = 200
@@ -24,11 +33,12 @@ DUMMY_DATE = "19000101"
 DUMMY_TIME = "000000"
 
 CODES = ("113100", "113105")
-"""Basic Profile and Clean Descriptors: what was really done.
+"""Basic Profile and Clean Descriptors: what is always done.
 
-Clean Pixel Data (113101) is not claimed: no search for text or bar codes in the pixels runs yet.
 Clean Structured Content (113104) is not claimed: no content items are written that could be clean.
 """
+CLEAN_PIXEL_DATA = "113101"
+"""Claimed where the pixels were searched, see `_claims_clean_pixels`."""
 
 _LEICA = "Leica Biosystems"
 _APERIO = "Aperio"
@@ -132,7 +142,14 @@ class Scrubbed:
     findings: tuple[Finding, ...]
 
 
-def scrub(slide: Slide, policy: Policy, identity: Identity, *, package_version: str) -> Scrubbed:
+def scrub(
+    slide: Slide,
+    policy: Policy,
+    identity: Identity,
+    *,
+    package_version: str,
+    pixels: PixelChecks | None = None,
+) -> Scrubbed:
     """Return what may be written about a slide, and a fate for all that may identify it.
 
     Parameters
@@ -145,6 +162,8 @@ def scrub(slide: Slide, policy: Policy, identity: Identity, *, package_version: 
         Where pseudonyms and UIDs come from.
     package_version
         Version of coverslip, as its distribution tells.
+    pixels
+        What searching the pixels came to; ``None`` if they were not searched.
 
     Raises
     ------
@@ -157,6 +176,8 @@ def scrub(slide: Slide, policy: Policy, identity: Identity, *, package_version: 
     source_profile = slide.metadata.icc_profile
     rebuilt = rebuild_profile(source_profile) if source_profile is not None else None
     patient_id = identity.pseudonym(PseudonymKind.PATIENT)
+    pixels = PixelChecks() if pixels is None else pixels
+    codes = (CODES[0], CLEAN_PIXEL_DATA, *CODES[1:]) if _claims_clean_pixels(pixels) else CODES
     clean = CleanMetadata(
         patient_id=patient_id,
         patient_name=f"{patient_id}^",
@@ -169,6 +190,7 @@ def scrub(slide: Slide, policy: Policy, identity: Identity, *, package_version: 
         dimension_organization_uid=identity.uid(),
         specimen_uid=identity.uid(),
         sop_instance_uids=tuple(identity.uid() for _ in slide.levels),
+        overview_sop_instance_uid=identity.uid(),
         study_date=DUMMY_DATE,
         study_time=DUMMY_TIME,
         content_date=DUMMY_DATE,
@@ -182,19 +204,33 @@ def scrub(slide: Slide, policy: Policy, identity: Identity, *, package_version: 
         fluorescence_nm=_wave_length(slide.fluorescence_nm),
         icc_profile=srgb_profile() if rebuilt is None else rebuilt,
         icc_is_synthetic=rebuilt is None,
+        srgb_profile=srgb_profile(),
         patient_identity_removed=True,
         deidentification_method=(
             f"coverslip {package_version} profile={policy.profile}",
             f"policy sha256:{policy.digest()[:16]}",
         ),
-        deidentification_codes=CODES,
+        deidentification_codes=codes,
         longitudinal_temporal_information_modified="REMOVED",
     )
-    findings = (*_findings(slide, model), *_icc_findings(source_profile, rebuilt))
+    findings = (*_findings(slide, model, pixels), *_icc_findings(source_profile, rebuilt))
     return Scrubbed(clean=clean, findings=findings)
 
 
-def _findings(slide: Slide, model: str) -> Iterator[Finding]:
+def _claims_clean_pixels(pixels: PixelChecks) -> bool:
+    """Tell whether Clean Pixel Data may be claimed.
+
+    No label goes out, and bar codes were looked for in the lowest level. Where an overview goes
+    out as well, its text must have been looked for by reading it, or a person vouches.
+    """
+    if CheckResult.ATTESTED in (pixels.bar_codes, pixels.text):
+        return True
+    if pixels.bar_codes is not CheckResult.PASSED:
+        return False
+    return pixels.masked_ifd is None or pixels.text is CheckResult.PASSED
+
+
+def _findings(slide: Slide, model: str, pixels: PixelChecks) -> Iterator[Finding]:
     yield Finding(
         place="file name",
         key=None,
@@ -211,11 +247,13 @@ def _findings(slide: Slide, model: str) -> Iterator[Finding]:
             place=item.place, key=item.key, kind=item.kind, fate=fate, attribute=attribute
         )
     for image in slide.associated_images:
+        is_masked = image.ifd == pixels.masked_ifd
         yield Finding(
             place=f"IFD {image.ifd} {image.role}",
             key=None,
             kind=ItemKind.PICTURE,
-            fate=Fate.DROPPED,
+            fate=Fate.MASKED if is_masked else Fate.DROPPED,
+            attribute="PixelData" if is_masked else None,
         )
 
 

@@ -17,7 +17,7 @@ def build(clean: CleanMetadata, spec: InstanceSpec) -> Dataset:
     clean
         What may be written about the slide.
     spec
-        What this level adds: numbers, and how the frames are encoded.
+        What this level or overview adds: numbers, and how the frames are encoded.
 
     Raises
     ------
@@ -34,20 +34,20 @@ def build(clean: CleanMetadata, spec: InstanceSpec) -> Dataset:
     modules.frame_of_reference(ds, clean)
     modules.enhanced_general_equipment(ds, clean)
     modules.sop_common(ds, clean, spec)
-    modules.multi_resolution_pyramid(ds, clean)
+    modules.multi_resolution_pyramid(ds, clean, spec)
     modules.acquisition_context(ds)
     modules.image_pixel(ds, spec)
     modules.whole_slide_microscopy_image(ds, clean, spec)
     modules.optical_path(ds, clean, spec)
     modules.specimen(ds, clean)
     modules.multi_frame_functional_groups(ds, clean, spec)
-    modules.multi_frame_dimension(ds, clean)
+    modules.multi_frame_dimension(ds, clean, spec)
     enforce(ds)
     return ds
 
 
 def _check(clean: CleanMetadata, spec: InstanceSpec) -> None:
-    if spec.sop_instance_uid not in clean.sop_instance_uids:
+    if spec.sop_instance_uid not in (*clean.sop_instance_uids, clean.overview_sop_instance_uid):
         raise ValueError("the SOP Instance UID is not one of the slide's")
     if not (0 < spec.rows <= MAX_FRAME_SIZE and 0 < spec.columns <= MAX_FRAME_SIZE):
         raise ValueError("a frame has between 1 and 65535 rows and columns")

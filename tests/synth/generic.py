@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from tests.synth import identifiers as ids
 from tests.synth import tiff
 from tests.synth.slide import J2K_KINDS, SynthSlide, build_levels, photometric, samples
@@ -24,6 +26,7 @@ def build_generic(
     size: tuple[int, int] = (610, 450),
     tile: int = 128,
     style: dict[str, object] | None = None,
+    picture: np.ndarray | None = None,
 ) -> SynthSlide:
     """Write a pyramid with factor 2, its levels in the chain or in SubIFDs of the base."""
     secret = ids.of(seed)
@@ -38,6 +41,7 @@ def build_generic(
         missing=missing,
         boxed=boxed,
         style=style,
+        picture=picture,
     )
     is_jpeg2000 = codec in J2K_KINDS
     directories = []

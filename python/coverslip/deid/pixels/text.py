@@ -25,7 +25,9 @@ _INK = (0.15, 0.75)
 _LETTERS = 4
 """As many make a line."""
 _LIKE_HEIGHT = 1.6
-_LARGEST_GAP = 1.2
+_SIDE_BY_SIDE = 0.6
+"""Least share of its height that a letter has beside its neighbour."""
+_LARGEST_GAP, _OVERLAP = 1.2, 0.2
 """Between letters, in heights."""
 _UNEVEN = 0.11
 """Most that a ground may differ from its median, as a share of the ink's contrast; tissue and
@@ -79,40 +81,41 @@ def _is_letter(boxes: _Boxes, areas: npt.NDArray[np.int64], least: int) -> npt.N
 
 def _chains(letters: _Boxes) -> list[list[int]]:
     """Return the letters that stand behind one another, as positions from left to right."""
-    order = np.argsort(letters[:, 0], kind="stable")
-    open_chains: list[list[int]] = []
-    done: list[list[int]] = []
-    for letter in order:
-        left = letters[letter, 0]
-        still_open = []
-        best: list[int] | None = None
-        for chain in open_chains:
-            last = letters[chain[-1]]
-            if left - last[2] > _LARGEST_GAP * _LETTER_HEIGHTS[1]:
-                done.append(chain)
-                continue
-            still_open.append(chain)
-            if _follows(last, letters[letter]) and (best is None or last[2] > letters[best[-1], 2]):
-                best = chain
-        open_chains = still_open
-        if best is None:
-            open_chains.append([int(letter)])
-        else:
-            best.append(int(letter))
-    return [chain for chain in (*done, *open_chains) if len(chain) >= _LETTERS]
+    if len(letters) < _LETTERS:
+        return []
+    follows = _follows(letters)
+    # Of the letters in front of one the nearest counts, and each has one behind it at most.
+    nearest = np.where(follows, letters[:, 2, np.newaxis], -1).argmax(axis=0)
+    behind: dict[int, int] = {}
+    for letter in np.argsort(-letters[:, 0], kind="stable"):
+        if follows[nearest[letter], letter]:
+            behind[int(nearest[letter])] = int(letter)
+    chains = []
+    for first in set(behind) - set(behind.values()):
+        chain = [first]
+        while chain[-1] in behind:
+            chain.append(behind[chain[-1]])
+        if len(chain) >= _LETTERS:
+            chains.append(chain)
+    return chains
 
 
-def _follows(last: npt.NDArray[np.int64], letter: npt.NDArray[np.int64]) -> bool:
-    """Tell whether a letter may be the next of a line."""
-    height, last_height = letter[3] - letter[1], last[3] - last[1]
-    larger, smaller = max(height, last_height), min(height, last_height)
-    overlap = min(letter[3], last[3]) - max(letter[1], last[1])
-    gap = letter[0] - last[2]
-    return bool(
-        larger <= _LIKE_HEIGHT * smaller
-        and overlap >= 0.6 * smaller
-        and -0.2 * smaller <= gap <= _LARGEST_GAP * larger
+def _follows(letters: _Boxes) -> npt.NDArray[np.bool_]:
+    """Return whether the letter of a column may be the next of a line after that of a row."""
+    left, top, right, bottom = letters.T.astype(np.float32)
+    height = bottom - top
+    larger = np.maximum(height[:, np.newaxis], height)
+    smaller = np.minimum(height[:, np.newaxis], height)
+    overlap = np.minimum(bottom[:, np.newaxis], bottom) - np.maximum(top[:, np.newaxis], top)
+    gap = left - right[:, np.newaxis]
+    verdict: npt.NDArray[np.bool_] = (
+        (left[:, np.newaxis] < left)
+        & (larger <= _LIKE_HEIGHT * smaller)
+        & (overlap >= _SIDE_BY_SIDE * smaller)
+        & (gap >= -_OVERLAP * smaller)
+        & (gap <= _LARGEST_GAP * larger)
     )
+    return verdict
 
 
 def _around(letters: _Boxes) -> Box:

@@ -132,6 +132,7 @@ def test_certificate_says_what_was_done(masked):
     assert {"kind": "picture", "fate": "masked", "count": 1} in (
         certificate["findings"]["by_kind_and_fate"]
     )
+    assert "joined-up handwriting" in certificate["residual_risk"]
     assert certificate["checks"]["bar_codes"] == "passed"
     if certificate["checks"]["pixel_text"] == "not_run":
         assert "113101" not in certificate["deidentification_codes"]

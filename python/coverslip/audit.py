@@ -24,6 +24,10 @@ _LINKABLE = (
     " it."
 )
 _SEARCHED = {"bar_codes": "bar codes", "pixel_text": "text"}
+_MASKED = (
+    "The overview was masked and searched for bar codes and for the shapes of printed text;"
+    " joined-up handwriting on the glass may have been missed."
+)
 _CLAIM = "This certificate states what was done; it makes no legal claim."
 
 
@@ -109,11 +113,11 @@ def certificate(
             {**asdict(record), "image_type": list(record.image_type)} for record in instances
         ],
         "checks": {**checks, "read_back": str(read_back)},
-        "residual_risk": _residual_risk(checks),
+        "residual_risk": _residual_risk(checks, has_overview=pixels.masked_ifd is not None),
     }
 
 
-def _residual_risk(checks: dict[str, str]) -> str:
+def _residual_risk(checks: dict[str, str], *, has_overview: bool) -> str:
     """Return what cannot be excluded after the searches of the pixels that ran."""
     sentences = [_LINKABLE]
     for result, sentence in (
@@ -124,6 +128,8 @@ def _residual_risk(checks: dict[str, str]) -> str:
         what = [name for check, name in _SEARCHED.items() if checks[check] == result]
         if what:
             sentences.append(sentence.format(" and ".join(what)))
+    if has_overview:
+        sentences.append(_MASKED)
     return " ".join((*sentences, _CLAIM))
 
 

@@ -53,7 +53,7 @@ def examine(slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy) -> Ex
     codes = None if lowest is None else len(bar_codes(lowest))
     texts = None
     if lowest is not None and ocr.is_installed():
-        texts = len(ocr.written_boxes(np.stack([lowest] * 3, axis=2)))
+        texts = _count_texts(lowest)
     checks = PixelChecks(
         bar_codes=_judge("bar codes", codes, policy, notes),
         text=_judge("pieces of text", texts, policy, notes),
@@ -80,6 +80,12 @@ def _lowest_level(slide: OpenedSlide, route: Route, notes: list[str]) -> Grey | 
         return None
     factor = int(np.ceil(np.sqrt(grey.size / _SEARCHED_PIXELS)))
     return reduced(grey, factor)
+
+
+def _count_texts(picture: Grey) -> int:
+    rgb = np.stack([picture] * 3, axis=2)
+    turned = (np.ascontiguousarray(np.rot90(rgb, quarters)) for quarters in range(4))
+    return sum(len(ocr.written_boxes(way)) for way in turned)
 
 
 def _judge(what: str, count: int | None, policy: Policy, notes: list[str]) -> CheckResult:

@@ -107,6 +107,13 @@ def test_levels_are_shown_as_before(masked):
     assert [level.shape for level in shown] == [level.rgb.shape for level in masked.slide.levels]
 
 
+def test_assumed_spacing_is_told(masked):
+    dataset = pydicom.dcmread(masked.path)
+    measures = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert float(measures.PixelSpacing[0]) == 75 / 1200
+    assert any("spacing is assumed" in note for note in masked.result.notes)
+
+
 def test_instance_says_what_it_is(masked):
     dataset = pydicom.dcmread(masked.path)
     levels = [pydicom.dcmread(i.path) for i in masked.result.instances[:-1]]

@@ -127,4 +127,5 @@ def _masked_overview(slide: OpenedSlide, notes: list[str]) -> MaskedOverview | N
     except CoverslipError as error:
         notes.append(f"the overview was dropped: {error}")
         return None
+    notes.append("the overview's pixel spacing is assumed: its longer side shows 75 mm of glass")
     return MaskedOverview(image=image, picture=picture)

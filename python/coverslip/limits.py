@@ -34,6 +34,11 @@ class Limits:
     tiles: int = 50_000_000
     """Tiles and strips of all directories together, 16 bytes each; a slide of 20 GB has about a
     million."""
+    overview_pixels: int = 6 << 20
+    """An overview that is to be masked is decoded and searched many times; cameras take one or
+    two million."""
+    searched_pixels: int = 32 << 20
+    """Of the lowest level, which is decoded and searched: some 0.3 seconds."""
 
     level_pixels: int = 1 << 38
     """Pixels of one level, some 500,000 x 500,000: a whole glass at 100x has a third of it."""

@@ -85,23 +85,19 @@ def refuse(path, structure, tile, patches, tmp_path):
 
 
 @pytest.mark.parametrize("inside", [0, 100])
-@pytest.mark.parametrize("tag", [325, 65001])
-def test_label_whose_length_no_tag_tells_is_no_level(inside, tag, tmp_path):
-    """Its byte counts are missing, or stand under a tag that nobody knows."""
+def test_picture_whose_length_no_tag_tells_is_no_level(inside, tmp_path):
     slide = build_svs(tmp_path, 1, size=(200, 150), tile=64, levels=1)
     with slide.path.open("rb") as file:
         structure = parse(file, slide.path.stat().st_size)
-        base, pictures = structure.tables[0], structure.tables[1:]
-        label = next(table for table in pictures if 273 in table and 279 in table)
-        counts = label[279]
-        at = structure.first(label, 273) + inside
-        patches = [(base[324], at)]
-        content = bytearray(slide.path.read_bytes())
-        if tag == 325:
-            struct.pack_into("<I", content, counts.value_at, 0)
-        else:
-            struct.pack_into("<H", content, counts.at, tag)
-        slide.path.write_bytes(content)
-        refuse(slide.path, structure, 0, patches, tmp_path)
+    label = next(table for table in structure.tables[1:] if 273 in table and 279 in table)
+    content = bytearray(slide.path.read_bytes())
+    struct.pack_into("<H", content, label[279].at, 65001)
+    slide.path.write_bytes(content)
+    assert coverslip.convert(slide.path, tmp_path / "out").frames.copied == 12
+    at = structure.first(label, 273) + inside
+    struct.pack_into("<I", content, structure.tables[0][324].value_at, at)
+    slide.path.write_bytes(content)
     private = coverslip.open(slide.path).description.private_ranges
     assert any(begin <= at < begin + count for begin, count in private.tolist())
+    with pytest.raises(coverslip.SourceError, match="not a level"):
+        coverslip.convert(slide.path, tmp_path / "other")

@@ -232,13 +232,11 @@ class Directory:
             offsets, counts = self.array(offsets_tag), self.array(counts_tag)
             if offsets is None:
                 continue
-            if counts is None or not counts.any():
-                counts = np.zeros(0, np.uint64)
+            known = 0 if counts is None else min(len(offsets), len(counts))
             pairs = np.zeros((len(offsets), 2), np.uint64)
             pairs[:, 0] = offsets
-            shared = min(len(offsets), len(counts))
-            pairs[:shared, 1] = counts[:shared]
-            is_missing = np.arange(len(offsets)) < shared
-            is_missing &= pairs[:, 1] == 0
+            if counts is not None:
+                pairs[:known, 1] = counts[:known]
+            is_missing = (np.arange(len(offsets)) < known) & (pairs[:, 1] == 0)
             ranges.append(pairs[~is_missing])
         return np.concatenate(ranges)

@@ -89,12 +89,12 @@ def test_picture_whose_length_no_tag_tells_is_no_level(inside, tmp_path):
     slide = build_svs(tmp_path, 1, size=(200, 150), tile=64, levels=1)
     with slide.path.open("rb") as file:
         structure = parse(file, slide.path.stat().st_size)
-    label = next(table for table in structure.tables[1:] if 273 in table and 279 in table)
+        label = next(table for table in structure.tables[1:] if 273 in table and 279 in table)
+        at = structure.first(label, 273) + inside
     content = bytearray(slide.path.read_bytes())
     struct.pack_into("<H", content, label[279].at, 65001)
     slide.path.write_bytes(content)
     assert coverslip.convert(slide.path, tmp_path / "out").frames.copied == 12
-    at = structure.first(label, 273) + inside
     struct.pack_into("<I", content, structure.tables[0][324].value_at, at)
     slide.path.write_bytes(content)
     private = coverslip.open(slide.path).description.private_ranges

@@ -225,13 +225,12 @@ class Directory:
         beside its tiles or strips: the thumbnail of a camera, strips of a picture in tiles.
         """
         stored = [pair for pair in _PICTURES if pair[0] in self._entries]
-        if is_level:
-            stored = stored[1:]
+        used = self.array(stored.pop(0)[0]) if is_level and stored else None
         ranges = [np.zeros((0, 2), np.uint64)]
         for offsets_tag, counts_tag in stored:
             offsets, counts = self.array(offsets_tag), self.array(counts_tag)
-            if offsets is None:
-                continue
+            if offsets is None or np.array_equal(offsets, used if used is not None else ()):
+                continue  # the same tiles under the names of strips
             known = 0 if counts is None else min(len(offsets), len(counts))
             pairs = np.zeros((len(offsets), 2), np.uint64)
             pairs[:, 0] = offsets

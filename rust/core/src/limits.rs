@@ -114,3 +114,21 @@ impl Default for Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_set_by_the_name_that_its_error_tells() {
+        let mut limits = Limits::default();
+        assert!(limits.set("tile_header_bytes", 5));
+        let error = limits.next_header_read(5).unwrap_err();
+        assert!(
+            error.to_string().contains("tile_header_bytes = 5"),
+            "{error}"
+        );
+        assert!(!limits.set("terms", 1));
+        assert!(!limits.set("", 1));
+    }
+}

@@ -101,7 +101,8 @@ def worker(found: list[Original], folder: Path, number: int) -> Callable[[tuple[
         secrets = [text.encode() for text in original.identifiers]
         mutation = mutation_of(copies[name], secrets, name, seed)
         with Mutated(copies[name], mutation) as path:
-            return judge(path, own / "out", original.identifiers, deep=seed % 16 == 0)
+            choices = {"deep": seed % 16 == 0, "overview": seed % 8 == 1}
+            return judge(path, own / "out", original.identifiers, **choices)
 
     return attempt
 

@@ -22,7 +22,9 @@ class WrongResult(AssertionError):
     """A conversion ended as none may end; the message holds no value of a slide."""
 
 
-def judge(path: Path, out: Path, secrets: Sequence[str], *, deep: bool) -> str:
+def judge(
+    path: Path, out: Path, secrets: Sequence[str], *, deep: bool, overview: bool = False
+) -> str:
     """Convert a slide, and return what became of it.
 
     Parameters
@@ -33,6 +35,8 @@ def judge(path: Path, out: Path, secrets: Sequence[str], *, deep: bool) -> str:
         Identifiers that must not get out.
     deep
         Whether to look for them in every encoding, which takes longer.
+    overview
+        Whether to write the picture of the glass, masked.
 
     Raises
     ------
@@ -41,7 +45,13 @@ def judge(path: Path, out: Path, secrets: Sequence[str], *, deep: bool) -> str:
     """
     try:
         try:
-            result = coverslip.convert(path, out, mpp_um=0.5, allow_pixel=True)
+            result = coverslip.convert(
+                path,
+                out,
+                mpp_um=0.5,
+                allow_pixel=True,
+                overview="mask" if overview else "drop",
+            )
         except coverslip.CoverslipError as error:
             _check_refusal(error, out, secrets)
             return f"{REFUSED} {type(error).__name__}"
@@ -81,6 +91,8 @@ def _check_fidelity(path: Path, result: coverslip.Result) -> None:
         structure = parse(file, path.stat().st_size)
         for instance in result.instances:
             counts, frames = instance.frames, frames_of(instance.path)
+            if counts.masked:
+                continue  # nothing of the slide is in it as it was
             made = counts.copied + counts.stitched + counts.retiled + counts.pixel + counts.blank
             dataset = pydicom.dcmread(instance.path, stop_before_pixels=True)
             across = -(-dataset.TotalPixelMatrixColumns // dataset.Columns)

@@ -1,5 +1,6 @@
 """Converts a hostile slide and judges what came of it: a typed error, or a right result."""
 
+import re
 import shutil
 import traceback
 import zlib
@@ -79,8 +80,14 @@ def _check_privacy(
     data = [path.read_bytes() for path in files]
     data.append("\n".join([*map(str, files), *result.notes]).encode())
     for secret in secrets:
-        forms = encodings_of(secret) if deep else (secret.encode(),)
-        if any(form in content for form in forms for content in data):
+        if secret.isdigit():
+            # Random UIDs hold every number of eight digits sooner or later: it must stand alone.
+            alone = re.compile(rb"(?<!\d)" + secret.encode() + rb"(?!\d)")
+            is_found = any(alone.search(content) for content in data)
+        else:
+            forms = encodings_of(secret) if deep else (secret.encode(),)
+            is_found = any(form in content for form in forms for content in data)
+        if is_found:
             raise WrongResult("an identifier is in the output")
 
 

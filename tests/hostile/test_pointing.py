@@ -49,7 +49,7 @@ def test_level_that_points_at_no_level_is_refused(name, originals, tmp_path):
         tables = [structure.tables[number] for number in levels]
         found = list(victims(structure, tables))
         pictures = [victim for victim in found if victim[0] == "picture"]
-        chosen = chance.choices(found, k=3) + chance.choices(pictures, k=3 if pictures else 0)
+        chosen = chance.choices(found, k=2) + chance.choices(pictures, k=2 if pictures else 0)
         for _, at, size in chosen:
             table = chance.choice(tables)
             tag = 324 if 324 in table else 273

@@ -45,7 +45,7 @@ MAY_IMPORT = {
         *("instances", "model", "routes", "search", "slide", "verification"),
     },
     "archive": {
-        *("_core", "archive", "commit", "conversion", "deid", "errors"),
+        *("_core", "archive", "commit", "conversion", "deid", "errors", "guard", "limits"),
     },
     "cli": {
         *("archive", "conversion", "deid", "instances", "slide", "sample", "errors", "model"),

@@ -66,7 +66,7 @@ def limited(*, cpu_seconds: float) -> Iterator[None]:
             with _cpu_limit(cpu_seconds):
                 yield
     except MemoryError:
-        failed = LimitError("the slide needs more memory than this process may have")
+        failed = LimitError("the slide needs more memory than the limit memory_bytes leaves")
     else:
         return
     raise failed

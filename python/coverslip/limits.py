@@ -60,9 +60,17 @@ class Limits:
     much on its way, and libraries reserve more than they use."""
     decoder_seconds: int = 60
     """For one tile or strip of `decoded_bytes` at most."""
+    memory_bytes: int = 32 << 30
+    """Address space of a process that converts slides of an archive: the largest index of tiles
+    takes some gigabytes, and libraries reserve more than they use."""
+    cpu_seconds: int = 6 * 3600
+    """Of all cores together, for one slide of an archive: far more than copying takes, whatever the
+    slide; decoding the largest may need more."""
 
 
 LIMITS = Limits()
+CHANGED: dict[str, int] = {}
+"""What the operator changed, those of the core as well: other processes have to be told."""
 
 
 def set_limit(name: str, value: int) -> bool:

@@ -40,7 +40,7 @@ def test_slide_that_exceeds_a_limit_fails_alone(tmp_path):
     assert done.returncode == 0, done.stderr
     first, second, third = done.stdout.splitlines()
     assert first == "OSError [Errno 27] File too large"
-    assert second == "LimitError the slide needs more memory than this process may have"
+    assert second == "LimitError the slide needs more memory than the limit memory_bytes leaves"
     assert int(third) == 4
     assert len(list((tmp_path / "out").iterdir())) == 1
 
@@ -85,3 +85,15 @@ def test_process_that_decodes_has_the_limits_that_it_is_given(monkeypatch, tmp_p
     with pytest.raises(ValueError, match="ended"):
         decoders.decode(b"x", wanted)
     assert (tmp_path / "args").read_text() == f"{1 << 30} 7"
+
+
+def test_workers_of_an_archive_have_limits_and_know_which_were_changed(monkeypatch):
+    from coverslip import limits
+    from coverslip.archive.workers import process_pool
+
+    monkeypatch.setitem(limits.CHANGED, "memory_bytes", 5 << 30)
+    with process_pool(1) as pool:
+        soft, hard = pool.submit(guard.resource.getrlimit, guard.resource.RLIMIT_AS).result()
+        core = pool.submit(guard.resource.getrlimit, guard.resource.RLIMIT_CORE).result()
+    assert soft == hard == 5 << 30
+    assert core == (0, 0)

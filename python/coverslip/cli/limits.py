@@ -23,3 +23,4 @@ def apply(given: list[str]) -> None:
         name, value = match[1], int(match[2])
         if not (limits.set_limit(name, value) or _core.set_limit(name, value)):
             raise PolicyError("there is no limit of this name", hint="an error names its limit")
+        limits.CHANGED[name] = value

@@ -131,10 +131,10 @@ def write(rows: list[Row], described: dict[str, str], slide_bytes: int, report: 
     """Print the report, and write it with its figures and chart where it is wanted."""
     lines = [f"- {name}: {value}" for name, value in described.items()]
     text = "\n".join([*lines, "", markdown(rows, slide_bytes), "", LEGEND])
-    print(text)
+    sys.stdout.write(text)
     if report is None:
         return
-    report.with_suffix(".md").write_text(f"# Beside `cp` and other converters\n\n{text}\n")
+    report.with_suffix(".md").write_text(f"# Beside `cp` and other converters\n\n{text}")
     figures = {"machine": described, "slide_bytes": slide_bytes}
     figures["rows"] = [row.to_dict() for row in rows]
     report.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
@@ -142,7 +142,7 @@ def write(rows: list[Row], described: dict[str, str], slide_bytes: int, report: 
 
 
 def say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{text}")
 
 
 if __name__ == "__main__":

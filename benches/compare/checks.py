@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
-import pydicom
-from pydicom.pixels import iter_pixels
+from pydicom.pixels import convert_color_space
 
 from benches.compare.instances import Instance, instances_in, is_encapsulated
-from benches.compare.slides import Source, SourceLevel
+from benches.compare.slides import Pixels, Source, SourceLevel
 
 SAMPLES_A_LEVEL = 6
+VALIDATOR_TIMEOUT_S = 60
+"""It takes the square of the number of frames where each frame is described by itself."""
 WRONG_COLOURS = 8.0
 """Mean difference of samples from which on a picture is wrong; decoders differ by less than 2."""
 
@@ -40,6 +42,8 @@ class Checked:
     identifiers_left: int | None
     identifiers_planted: int
     validator_errors: int | None
+    validator_unfinished: int
+    """Files that the validator did not come to an end with; their errors are not all counted."""
     tells_name: bool
     """Whether a file is named after the slide."""
     byte_count: int
@@ -59,6 +63,7 @@ def check(out: Path, source: Source) -> Checked:
     is_tiled = all(level.offsets for level in source.levels)
     differences = [d for pair in there for d in colour_differences(source, *pair)]
     files = [path for path in out.rglob("*") if path.is_file()]
+    validated = _validated(instances)
     return Checked(
         levels=len(there),
         levels_wanted=len(pairs),
@@ -66,9 +71,10 @@ def check(out: Path, source: Source) -> Checked:
         frames_wanted=sum(len(level.offsets) for level in source.levels),
         colour_difference=float(np.mean(differences)) if differences else None,
         pictures=tuple(sorted({i.image_type for i in instances} - {"VOLUME"})),
-        identifiers_left=_left(files, out, source.identifiers) if source.identifiers else None,
+        identifiers_left=left_in(files, out, source.identifiers) if source.identifiers else None,
         identifiers_planted=len(source.identifiers),
-        validator_errors=_validator_errors(instances),
+        validator_errors=None if validated is None else validated[0],
+        validator_unfinished=0 if validated is None else validated[1],
         tells_name=any(source.path.stem in path.name for path in files),
         byte_count=sum(path.stat().st_size for path in files),
     )
@@ -123,28 +129,48 @@ def colour_differences(source: Source, level: SourceLevel, instance: Instance) -
         and (place // across + 1) * rows <= level.length
     ]
     chosen = whole[len(whole) // (2 * SAMPLES_A_LEVEL) :: max(1, len(whole) // SAMPLES_A_LEVEL)]
-    indices = [number for number, _, _ in chosen[:SAMPLES_A_LEVEL]]
-    pictures = iter_pixels(instance.path, indices=indices)
-    for (_, x, y), shown in zip(chosen, pictures, strict=False):
+    chosen = chosen[:SAMPLES_A_LEVEL]
+    frames = instance.frames_at({number for number, _, _ in chosen})
+    for number, x, y in chosen:
+        shown = pixels_of(frames.get(number, b""), instance.photometric_interpretation)
         wanted = source.pixels(level, x, y, (columns, rows))
-        if wanted is not None:
+        if shown is not None and wanted is not None:
             yield float(np.abs(shown.astype(int) - wanted.astype(int)).mean())
 
 
-def _validator_errors(instances: list[Instance]) -> int | None:
+def pixels_of(frame: bytes, photometric_interpretation: str) -> Pixels | None:
+    """Return a frame as RGB, taking its samples for what the header says and nothing else."""
+    is_ycc = photometric_interpretation.startswith("YBR_FULL")
+    if frame.startswith(b"\xff\xd8"):
+        colours = "YCBCR" if is_ycc else "RGB"
+        return imagecodecs.jpeg8_decode(frame, colorspace=colours, outcolorspace="RGB")
+    if not frame.startswith(b"\xff\x4f"):
+        return None
+    samples = imagecodecs.jpeg2k_decode(frame)
+    return convert_color_space(samples, "YBR_FULL", "RGB") if is_ycc else samples
+
+
+def _validated(instances: list[Instance]) -> tuple[int, int] | None:
+    """Return how many errors dciodvfy found, and for how many files it took too long."""
     program = shutil.which("dciodvfy")
     if program is None:
         return None
-    errors = 0
+    errors = unfinished = 0
     for instance in instances:
         command = [program, "-new", instance.path]
-        done = subprocess.run(command, capture_output=True, check=False)
-        said = (done.stdout + done.stderr).decode("latin-1")
-        errors += sum(line.startswith("Error") for line in said.splitlines())
-    return errors
+        try:
+            done = subprocess.run(
+                command, capture_output=True, check=False, timeout=VALIDATOR_TIMEOUT_S
+            )
+            said = done.stdout + done.stderr
+        except subprocess.TimeoutExpired as expired:
+            unfinished += 1
+            said = (expired.stdout or b"") + (expired.stderr or b"")
+        errors += sum(line.startswith(b"Error") for line in said.splitlines())
+    return errors, unfinished
 
 
-def _left(files: list[Path], out: Path, identifiers: tuple[str, ...]) -> int:
+def left_in(files: list[Path], out: Path, identifiers: tuple[str, ...]) -> int:
     """Count the identifiers that are in a file or its name, in any of the usual spellings."""
     forms = {form: text for text in identifiers for form in spellings_of(text)}
     names = "\n".join(str(path.relative_to(out)) for path in files).encode()
@@ -192,8 +218,3 @@ def _as_dicom(text: str) -> str:
     is_day = len(text) == 10 and text[4] == text[7] == "-"
     is_time = len(text) == 8 and text[2] == text[5] == ":"
     return text.replace("-", "").replace(":", "") if is_day or is_time else text
-
-
-def versions() -> str:
-    """Return the versions of what checks."""
-    return f"pydicom {pydicom.__version__}"

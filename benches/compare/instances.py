@@ -3,6 +3,7 @@
 import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import pydicom
@@ -42,6 +43,11 @@ class Instance:
         return int(self.dataset.get("Columns") or 0), int(self.dataset.get("Rows") or 0)
 
     @property
+    def photometric_interpretation(self) -> str:
+        """Return what the header says that samples are."""
+        return str(self.dataset.get("PhotometricInterpretation") or "")
+
+    @property
     def frame_count(self) -> int:
         """Return the number of frames that the header tells."""
         return int(self.dataset.get("NumberOfFrames") or 1)
@@ -72,6 +78,12 @@ class Instance:
                 length = int.from_bytes(data[at + 4 : at + 8], "little")
                 yield data[at + 8 : at + 8 + length]
                 at += 8 + length
+
+    def frames_at(self, numbers: set[int]) -> dict[int, bytes]:
+        """Return some frames by their number."""
+        last = max(numbers, default=-1) + 1
+        frames = enumerate(islice(self.frames(), last))
+        return {number: frame for number, frame in frames if number in numbers}
 
 
 def instances_in(folder: Path) -> list[Instance]:

@@ -97,13 +97,14 @@ def _worth(checked: Checked | None) -> list[str]:
         colours = f"{'right' if checked.has_right_colours else 'WRONG'} ({difference:.1f})"
     left = checked.identifiers_left
     errors = checked.validator_errors
+    bound = ", not all files done" if checked.validator_unfinished else ""
     return [
         f"{checked.levels} of {checked.levels_wanted}",
         "not tiled" if kept is None else f"{kept} of {checked.frames_wanted}",
         colours,
         ", ".join(checked.pictures).lower() or "none",
         "not known" if left is None else f"{left} of {checked.identifiers_planted}",
-        "not checked" if errors is None else str(errors),
+        "not checked" if errors is None else f"{errors}{bound}",
         "yes" if checked.tells_name else "no",
     ]
 
@@ -123,12 +124,12 @@ def _absent(rows: list[Row]) -> str:
 
 LEGEND = """\
 Frames kept: frames whose entropy-coded bytes equal those of the slide's tile in their place.
-Colours: sample frames decoded by pydicom as their headers say, beside OpenSlide's reading of the \
-slide; in parentheses the mean difference of samples, from 0 to 255.
+Colours: sample frames, decoded by libjpeg-turbo or OpenJPEG as their headers say, beside what
+OpenSlide reads of the slide; in parentheses the mean difference of samples, from 0 to 255.
 Identifiers left: of those that `coverslip sample` plants, found in any file or file name.
 Validator errors: lines of `dciodvfy -new` that begin with Error, over all files.
 Times: smallest / median; ratios are to `cp` in the same round.
 Peak MB: resident memory of the whole process tree; in the running interpreter, what comes on top.
-Read and written: bytes of system calls beside the slide's and the output's size; what is read \
-through a mapping of the file is not counted.\
+Read and written: bytes of system calls beside the slide's and the output's size; what is read
+through a mapping of the file is not counted.
 """

@@ -142,7 +142,7 @@ def write(rows: list[Row], described: dict[str, str], slide_bytes: int, report: 
 
 
 def say(text: str) -> None:
-    sys.stderr.write(f"{text}")
+    sys.stderr.write(f"{text}\n")
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def _copies(slide: Path) -> Iterator[Contender]:
 
 def _ours(slide: Path, timeout_s: float) -> Iterator[Contender]:
     def within(*, verify: bool) -> Run:
-        return lambda out, state: _in_process(slide, out, state, verify=verify)
+        return lambda out, state: in_process(slide, out, state, verify=verify)
 
     def command(*, verify: bool) -> Run:
         return lambda out, _: of_command(
@@ -65,7 +65,8 @@ def _ours(slide: Path, timeout_s: float) -> Iterator[Contender]:
     yield Contender(row=Row(name="coverslip command"), run=command(verify=True))
 
 
-def _in_process(slide: Path, out: Path, state: str, *, verify: bool) -> Cost:
+def in_process(slide: Path, out: Path, state: str, *, verify: bool) -> Cost:
+    """Convert in an interpreter of its own that has converted before; see `inside`."""
     command = [sys.executable, "-m", "benches.compare.inside", str(slide), str(out)]
     command += ["--verify"] * verify + ["--cold"] * (state == COLD)
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)

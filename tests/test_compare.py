@@ -125,5 +125,7 @@ def test_memory_and_bytes_of_children_are_counted():
 def test_failure_is_told_by_its_exit_status_only():
     with pytest.raises(measure.RunFailedError, match=r"^exit status 3$"):
         measure.of_command(["sh", "-c", "echo secret >&2; exit 3"])
+    with pytest.raises(measure.RunFailedError, match=r"^not done after 1 s$"):
+        measure.of_command(["sleep", "60"], timeout_s=1)
     with pytest.raises(measure.RunFailedError, match=r"^signal 9$"):
-        measure.of_command(["sleep", "60"], timeout_s=0.2)
+        measure.of_command(["sh", "-c", "kill -9 $$"])

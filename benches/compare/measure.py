@@ -129,6 +129,8 @@ def _run(command: list[str], timeout_s: float) -> dict[str, object]:
     io = io_of(process.pid)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
+    if wall >= timeout_s:
+        return {"failed": f"not done after {timeout_s:.0f} s"}
     if process.returncode != 0:
         what = "signal" if process.returncode < 0 else "exit status"
         return {"failed": f"{what} {abs(process.returncode)}"}

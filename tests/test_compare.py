@@ -107,9 +107,9 @@ def test_identifiers_are_found_in_every_spelling(slide, copied):
     planted = copied / "planted"
     for form in spellings[:: len(spellings) // 40]:
         planted.write_bytes(b"\x00\xff" + form + b"\xff\x00")
-        assert checks.left_in([planted], copied, source.identifiers) == 1
+        assert checks.left_in([planted], copied, source.identifiers)
     planted.write_bytes(b"".join(text.encode() for text in source.identifiers))
-    assert checks.left_in([planted], copied, source.identifiers) == len(source.identifiers)
+    assert checks.left_in([planted], copied, source.identifiers) == set(source.identifiers)
 
 
 def test_memory_and_bytes_of_children_are_counted():

@@ -11,17 +11,19 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from coverslip.conversion import FrameCounts, InstanceResult, Progress, Result, convert
+    from coverslip.conversion import Result, convert
     from coverslip.deid.custody import Custody
     from coverslip.deid.policy import Policy
     from coverslip.errors import (
         CoverslipError,
         LimitError,
         PolicyError,
+        QuarantineError,
         SourceError,
         UnsupportedSlideError,
         VerificationError,
     )
+    from coverslip.instances import FrameCounts, InstanceResult, Progress
     from coverslip.slide import OpenedSlide, open
     from coverslip.verification.check import verify
     from coverslip.verification.report import Survivor, VerifyReport
@@ -29,13 +31,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "CoverslipError": "errors",
     "Custody": "deid.custody",
-    "FrameCounts": "conversion",
-    "InstanceResult": "conversion",
+    "FrameCounts": "instances",
+    "InstanceResult": "instances",
     "LimitError": "errors",
     "OpenedSlide": "slide",
     "Policy": "deid.policy",
     "PolicyError": "errors",
-    "Progress": "conversion",
+    "Progress": "instances",
+    "QuarantineError": "errors",
     "Result": "conversion",
     "SourceError": "errors",
     "Survivor": "verification.report",
@@ -57,6 +60,7 @@ __all__ = [
     "Policy",
     "PolicyError",
     "Progress",
+    "QuarantineError",
     "Result",
     "SourceError",
     "Survivor",

@@ -17,6 +17,8 @@ Word = TypeVar("Word", bound=StrEnum)
 
 __all__ = ["Dates", "Keep", "Link", "Policy", "Profile", "read_policy"]
 
+_WHO_LENGTH = 64
+
 
 class Dates(StrEnum):
     """What becomes of the dates that the operator gives."""
@@ -88,12 +90,21 @@ class Policy:
     allow_pixel
         Whether tiles that cannot be frames as they are may be decoded, and their pixels stored with
         a lossless codec.
+    label
+        What becomes of the label: ``drop``; ``substitute`` to write a drawn one that shows the
+        Container Identifier; ``keep``, the default under `care` and only there.
+    overview
+        What becomes of the picture of the whole glass: ``drop``; ``mask`` to write it without its
+        label where that is beyond doubt; ``keep``, the default under `care` and only there.
+    pixels_attested
+        Who vouches that the pixels show nothing that identifies; the name goes into the
+        certificate. ``None`` if nobody does.
 
     Raises
     ------
     PolicyError
-        If an option does not fit the profile, or the pixel spacing is not a positive, finite
-        number.
+        If an option does not fit the profile, has a value that it does not have, or the pixel
+        spacing is not a positive, finite number.
     """
 
     profile: Profile = Profile.PUBLIC
@@ -106,11 +117,17 @@ class Policy:
     mpp_um: float | None = None
     colour: Literal["RGB", "YBR"] | None = None
     allow_pixel: bool = False
+    label: Literal["drop", "substitute", "keep"] | None = None
+    overview: Literal["drop", "mask", "keep"] | None = None
+    pixels_attested: str | None = None
 
     def __post_init__(self) -> None:
         profile = Profile(self.profile)
         self._set("profile", profile)
         self._set("dates", _word(Dates, "dates", self.dates) or _DEFAULT_DATES[profile])
+        pictures = "keep" if profile is Profile.CARE else "drop"
+        self._set("label", pictures if self.label is None else self.label)
+        self._set("overview", pictures if self.overview is None else self.overview)
         self._set("link", _word(Link, "link", self.link) or _DEFAULT_LINK[profile])
         if not isinstance(self.keep, frozenset | set | list | tuple):
             raise PolicyError("keep is a list of words")
@@ -118,6 +135,7 @@ class Policy:
         self._check_words()
         self._check_profile()
         self._check_number()
+        self._check_attestation()
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -127,6 +145,8 @@ class Policy:
             ("accession", ("empty", "pseudonym")),
             ("year", ("drop", "keep")),
             ("colour", ("RGB", "YBR", None)),
+            ("label", ("drop", "substitute", "keep")),
+            ("overview", ("drop", "mask", "keep")),
         ):
             if getattr(self, name) not in words:
                 raise PolicyError(f"there is no such choice for {name}")
@@ -143,6 +163,8 @@ class Policy:
             raise PolicyError(f"the profile {self.profile} has no keep")
         if not is_research and self.accession != "empty":
             raise PolicyError(f"the profile {self.profile} has no pseudonym for the accession")
+        if self.profile is not Profile.CARE and "keep" in (self.label, self.overview):
+            raise PolicyError(f"the profile {self.profile} keeps no label and no overview as it is")
         if self.profile is not Profile.PUBLIC and self.year != "drop":
             raise PolicyError(f"the profile {self.profile} has no choice of the year")
         if self.profile is Profile.PUBLIC and self.link is not Link.NONE:
@@ -156,6 +178,16 @@ class Policy:
             raise PolicyError("MPP must be a number")
         if not 0 < mpp_um < float("inf"):
             raise PolicyError("MPP must be positive and finite")
+
+    def _check_attestation(self) -> None:
+        who = self.pixels_attested
+        if who is None:
+            return
+        is_name = isinstance(who, str) and who.isprintable() and len(who.strip()) > 0
+        if not is_name or len(who) > _WHO_LENGTH:
+            raise PolicyError(
+                f"who attests must be named in 1 to {_WHO_LENGTH} printable characters"
+            )
 
     def options(self) -> dict[str, Any]:
         """Return the effective choices without the profile, fit for JSON."""

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from benches.compare import checks, measure
+from benches.compare import chart, checks, measure
 from benches.compare.slides import Source
+from benches.compare.tables import Row
 
 import coverslip
 from coverslip.sample import write_sample
@@ -39,7 +40,6 @@ def base_of(folder):
 
 
 def test_report_holds_a_row_for_each_way_and_each_missing_converter(slide, tmp_path):
-    pytest.importorskip("matplotlib")
     report = tmp_path / "report"
     command = [sys.executable, "-m", "benches.compare", slide, "--rounds", "1", "--no-cold"]
     command += ["--report", report, "--program", "wsidicomizer=/nowhere/wsidicomizer"]
@@ -56,8 +56,24 @@ def test_report_holds_a_row_for_each_way_and_each_missing_converter(slide, tmp_p
     assert cost["written_mb"] == pytest.approx(checked["byte_count"] / 1e6, rel=0.1)
     assert rows["cp"]["costs"]["warm"][0]["read_mb"] >= slide.stat().st_size / 1e6
     assert "not installed" in report.with_suffix(".md").read_text()
-    assert "coverslip command" in report.with_suffix(".svg").read_text()
+    assert report.with_suffix(".svg").exists() == chart.can_draw()
     assert str(slide) not in done.stdout + done.stderr
+
+
+def test_chart_names_what_is_wrong_with_an_output(tmp_path):
+    pytest.importorskip("matplotlib")
+    cost = measure.Cost(wall_s=1, cpu_s=1, peak_mb=1, read_mb=1, written_mb=1, disk_read_mb=0)
+    checked = checks.Checked(
+        levels=1, levels_wanted=2, frames_kept=1, frames_wanted=1, colour_difference=40.0,
+        pictures=(), identifiers_left=3, identifiers_planted=11, validator_errors=1,
+        validator_unfinished=0, tells_name=False, byte_count=1,
+    )  # fmt: skip
+    rows = [Row(name=name, costs={"warm": [cost], "cold": []}) for name in ("cp", "other")]
+    rows[1].checked = checked
+    chart.draw(rows, tmp_path / "chart.svg", "title")
+    drawn = (tmp_path / "chart.svg").read_text()
+    for flaw in ("wrong colours", "3 identifiers left", "invalid", "levels missing"):
+        assert flaw in drawn
 
 
 def test_right_output_is_found_to_be_right(slide, output):

@@ -138,6 +138,9 @@ def write(rows: list[Row], described: dict[str, str], slide_bytes: int, report: 
     figures = {"machine": described, "slide_bytes": slide_bytes}
     figures["rows"] = [row.to_dict() for row in rows]
     report.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
+    if not chart.can_draw():
+        say("no chart: it takes matplotlib, pip install '.[bench]'")
+        return
     chart.draw(rows, report.with_suffix(".svg"), f"{described['slide']}: {described['processor']}")
 
 

@@ -1,10 +1,16 @@
 """Draws wall times beside ``cp`` as bars."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from benches.compare.tables import COLD, WARM, Row, ratios, spread_of
 
 COLOURS = {WARM: "#2a6f97", COLD: "#a9d6e5"}
+
+
+def can_draw() -> bool:
+    """Return whether matplotlib is there; it comes with the extra ``bench``."""
+    return find_spec("matplotlib") is not None
 
 
 def draw(rows: list[Row], path: Path, title: str) -> None:

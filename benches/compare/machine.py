@@ -7,6 +7,8 @@ from pathlib import Path
 
 import coverslip
 
+HERE = Path(__file__).parent
+
 
 def described(folder: Path) -> dict[str, str]:
     """Return what a record needs to be read later."""
@@ -17,6 +19,7 @@ def described(folder: Path) -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()}",
         "cp": _first_line(["cp", "--version"]).rpartition(" ")[2],
         "coverslip": f"{coverslip.__version__}, Python {platform.python_version()}",
+        "commit": _first_line(["git", "-C", str(HERE), "describe", "--always", "--dirty"]),
         "load average at the start": load(),
     }
 

@@ -52,7 +52,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("slide", type=Path, nargs="?")
     parser.add_argument("--sample", default="250MB", help="size of the slide if none is given")
     parser.add_argument("--compression", default="jpeg", choices=["jpeg", "jpeg2000"])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="0 checks only")
     parser.add_argument("--work", type=Path, help="where to write; has to hold 3 copies")
     parser.add_argument("--report", type=Path, help="write NAME.md, NAME.json and NAME.svg")
     parser.add_argument("--program", action="append", default=[], metavar="NAME=PATH")
@@ -138,6 +138,8 @@ def write(rows: list[Row], described: dict[str, str], slide_bytes: int, report: 
     figures = {"machine": described, "slide_bytes": slide_bytes}
     figures["rows"] = [row.to_dict() for row in rows]
     report.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
+    if not rows[0].costs[WARM]:
+        return
     if not chart.can_draw():
         say("no chart: it takes matplotlib, pip install '.[bench]'")
         return

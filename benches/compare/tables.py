@@ -78,6 +78,8 @@ def _cells(row: Row, floor: Row, states: list[str], slide_bytes: int) -> list[st
             _shown(spread_of(ratios(row, floor, state, lambda cost: cost.cpu_s))),
         ]
     costs = [cost for state in states for cost in row.costs[state]]
+    if not costs:  # no rounds: only the checks were wanted
+        return [*cells, "", "", ""]
     written = row.checked.byte_count if row.checked else slide_bytes
     read = statistics.median(cost.read_mb for cost in costs) * 1e6 / slide_bytes
     wrote = statistics.median(cost.written_mb for cost in costs) * 1e6 / written

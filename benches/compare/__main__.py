@@ -22,7 +22,7 @@ from benches.compare.contenders import Contender, contenders
 from benches.compare.converters import CONVERTERS
 from benches.compare.measure import RunFailedError
 from benches.compare.slides import Source
-from benches.compare.tables import COLD, LEGEND, WARM, Row, markdown
+from benches.compare.tables import COLD, LEGEND, WARM, Row, beside_others, markdown
 
 UNITS = {"MB": 10**6, "GB": 10**9}
 
@@ -130,7 +130,7 @@ def clean(out: Path) -> None:
 def write(rows: list[Row], described: dict[str, str], slide_bytes: int, report: Path | None):
     """Print the report, and write it with its figures and chart where it is wanted."""
     lines = [f"- {name}: {value}" for name, value in described.items()]
-    text = "\n".join([*lines, "", markdown(rows, slide_bytes), "", LEGEND])
+    text = "\n".join([*lines, "", markdown(rows, slide_bytes), "", LEGEND, beside_others(rows)])
     sys.stdout.write(text)
     if report is None:
         return

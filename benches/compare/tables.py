@@ -124,6 +124,26 @@ def _absent(rows: list[Row]) -> str:
     return "\n\nNot installed here:\n\n" + "\n".join(lines) if lines else ""
 
 
+def beside_others(rows: list[Row]) -> str:
+    """Return how much longer other converters took than coverslip, each beside each."""
+    ran = [row for row in rows if row.costs[WARM] and row.checked is not None]
+    ours = [row for row in ran if row.name.startswith("coverslip")]
+    others = [row for row in ran if row not in ours]
+    if not ours or not others:
+        return ""
+    heads = ["times as long as", *(f"{row.name}: {s}" for row in others for s in (WARM, COLD))]
+    lines = [heads, ["---"] * len(heads)]
+    for row in ours:
+        lines.append([row.name])
+        for other in others:
+            lines[-1] += [
+                _shown(spread_of(ratios(other, row, state, lambda cost: cost.wall_s)))
+                for state in (WARM, COLD)
+            ]
+    table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    return f"{table}\n\nOther converters beside coverslip in the same round, smallest / median.\n"
+
+
 LEGEND = """\
 Frames kept: frames whose entropy-coded bytes equal those of the slide's tile in their place.
 Colours: sample frames, decoded by libjpeg-turbo or OpenJPEG as their headers say, beside what

@@ -68,7 +68,9 @@ def arguments() -> argparse.Namespace:
     options.states = [WARM] if options.no_cold or not caches.how_cold() else [WARM, COLD]
     # Neither the slide's name nor where programs lie belongs in a record.
     made = f"--sample {options.sample} --compression {options.compression}"
-    options.shown = f"{'SLIDE' if options.slide else made} --rounds {options.rounds}"
+    chosen = "".join(f" --only '{name}'" for name in options.only or ())
+    options.shown = f"{'SLIDE' if options.slide else made} --rounds {options.rounds}{chosen}"
+    options.shown += f" --timeout {options.timeout:.0f}"
     return options
 
 

@@ -224,6 +224,32 @@ def verify(
 
 
 @app.command()
+def report(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The output folder.")],
+    *,
+    page: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="The page; report.html by default."),
+    ] = None,
+    vault: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="VAULT",
+            help="Show originals too; the page goes into this vault and must not be shared.",
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page.")] = False,
+) -> None:
+    """Write one HTML page: what was converted, what was found, what remains, what was not checked.
+
+    It is made of the certificates in OUT, holds small pictures, and needs no network.
+    """
+    from coverslip.cli import report as command
+
+    command.run(out, page=page, vault=vault, overwrite=overwrite)
+
+
+@app.command()
 def sample(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The SVS file to write.")],
     *,

@@ -52,6 +52,26 @@ class SealedAudit:
     """Kind, what the operator gave, what stands for it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFinding:
+    """One row of the vault; printing it shows no original."""
+
+    place: str
+    kind: str
+    text: str | None = field(repr=False)
+    """``None`` where what was found is no text."""
+    fate: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptSlide:
+    """What a vault holds of one slide; printing it shows no original."""
+
+    slide_pseudonym: str
+    source_path: str = field(repr=False)
+    findings: tuple[KeptFinding, ...] = field(repr=False)
+
+
 class Vault:
     """An open vault; made by `open_vault`."""
 
@@ -105,6 +125,38 @@ def _row(sealed: SealedFinding) -> tuple[str | None, ...]:
     if sealed.text is not None:
         text = sealed.text.reveal().encode("utf-8", "backslashreplace").decode()
     return (finding.place, finding.key, finding.kind, text, finding.fate, finding.attribute)
+
+
+def read_vault(folder: Path) -> tuple[KeptSlide, ...]:
+    """Return what a vault holds of each slide; of one that was sealed twice, the later.
+
+    Raises
+    ------
+    PolicyError
+        If there is no vault in the folder, or it cannot be read.
+    """
+    path = folder / FILE_NAME
+    if not path.is_file():
+        raise PolicyError("there is no vault in this folder", hint="see --vault of convert")
+    with _told(), closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+        slides = db.execute("SELECT slide_pseudonym, source_path, id FROM slide ORDER BY id")
+        latest = {pseudonym: (source, number) for pseudonym, source, number in slides}
+        return tuple(
+            KeptSlide(
+                slide_pseudonym=pseudonym,
+                source_path=source,
+                findings=tuple(_kept(db, number)),
+            )
+            for pseudonym, (source, number) in latest.items()
+        )
+
+
+def _kept(connection: sqlite3.Connection, slide: int) -> Iterator[KeptFinding]:
+    rows = connection.execute(
+        "SELECT place, kind, value, fate FROM finding WHERE slide = ? ORDER BY rowid", (slide,)
+    )
+    for place, kind, value, fate in rows:
+        yield KeptFinding(place=place, kind=kind, text=value, fate=fate)
 
 
 def vault_beside(out: Path) -> Path:

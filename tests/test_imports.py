@@ -34,13 +34,16 @@ MAY_IMPORT = {
     "sample": {"errors", "sample"},
     "slide": {"_core", "colour", "deid", "errors", "formats", "model", "routes", "tiff"},
     "frames": {"_core", "blank", "errors", "model", "pixels", "routes", "slide"},
+    "pictures": {"_core", "colour", "decoders", "errors", "limits", "model"},
+    "search": {"deid", "errors", "model", "pictures", "routes", "slide"},
+    "overview": {"_core", "frames", "model", "search"},
     "conversion": {
         *("_core", "audit", "colour", "commit", "deid", "dicom", "errors", "frames", "model"),
-        *("routes", "slide", "verification"),
+        *("overview", "routes", "search", "slide", "verification"),
     },
     "cli": {
         *("conversion", "deid", "slide", "sample", "errors", "model", "routes", "colour"),
-        *("_core", "cli", "report", "verification"),
+        *("_core", "cli", "limits", "pictures", "report", "verification"),
     },
     "__init__": {"_core", "conversion", "deid", "errors", "slide", "verification"},
     "__main__": {"cli"},

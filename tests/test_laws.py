@@ -21,6 +21,13 @@ from tests.privacy.search import encodings_of, places_of, survivors
 from tests.synth import FORMATS
 
 
+NOT_SEARCHED = {
+    *("generic-lzw-planar", "generic-zstd-planar", "generic-uncompressed-one-strip"),
+    *("generic-deflate-grey-16", "generic-lzma-grey-16-big-endian"),
+}
+"""Their colours are apart, or their samples have 16 bits."""
+
+
 class Case:
     def __init__(self, slide, result, captured):
         self.slide = slide
@@ -102,6 +109,13 @@ def test_every_frame_that_was_decoded_holds_exactly_the_pixels_of_the_slide(case
         frames = readers.by_pydicom(path, plugin)
         assert len(frames) == len(level.entropy)
         assert np.array_equal(readers.mosaic(frames, level.width, level.length), level.rgb)
+
+
+def test_lowest_level_is_searched_for_bar_codes(request, case):
+    checks = json.loads(case.result.certificate_path.read_text())["checks"]
+    is_read = request.node.callspec.params["case"] not in NOT_SEARCHED
+    assert checks["bar_codes"] == ("passed" if is_read else "not_run")
+    assert any("not searched for bar codes" in note for note in case.result.notes) != is_read
 
 
 def test_missing_tiles_and_only_those_are_counted_as_blank(case):

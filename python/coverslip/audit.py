@@ -10,13 +10,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from coverslip.deid.policy import Policy, Profile
-from coverslip.model import CleanMetadata, Fate, Finding, ItemKind
+from coverslip.model import CheckResult as CheckResult
+from coverslip.model import CleanMetadata, Fate, Finding, ItemKind, PixelChecks
 
 SCHEMA_VERSION = 1
 
@@ -31,19 +31,16 @@ _RISKS = {
     Profile.RESEARCH: "Pseudonyms can be resolved by whoever holds the key or the vault. ",
     Profile.CARE: "The files name the patient: nothing of the operator's was taken out. ",
 }
-RESIDUAL_RISK = (
-    "Label, overview and thumbnail pictures are not written under any profile. Tiles or their"
-    " pixels are kept bit for bit, so whoever holds the original slide can link this copy to it."
-    " Pixels were not searched for text or bar codes. This certificate states what was done; it"
-    " makes no legal claim."
+_LINKABLE = (
+    "Label and thumbnail pictures are not written under any profile. Tiles or their pixels are"
+    " kept bit for bit, so whoever holds the original slide can link this copy to it."
 )
-
-
-class CheckResult(StrEnum):
-    """Whether a check ran. One that fails leaves no output and no certificate."""
-
-    PASSED = "passed"
-    NOT_RUN = "not_run"
+_SEARCHED = {"bar_codes": "bar codes", "pixel_text": "text"}
+_MASKED = (
+    "The overview was masked and searched for bar codes and for the shapes of printed text;"
+    " joined-up handwriting on the glass may have been missed."
+)
+_CLAIM = "This certificate states what was done; it makes no legal claim."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +66,8 @@ class InstanceRecord:
     """Whether black and white were exchanged, since zero was white in the source."""
     sha256: str | None
     """Digest of the whole file, in hexadecimal; ``None`` if it was not read back."""
+    frames_masked: int = 0
+    """Decoded, masked, and stored without loss."""
 
 
 def certificate(
@@ -80,6 +79,7 @@ def certificate(
     instances: Sequence[InstanceRecord],
     read_back: CheckResult,
     key_id: str | None = None,
+    pixels: PixelChecks | None = None,
 ) -> dict[str, Any]:
     """Return the certificate of one slide, valid against `certificate_schema`.
 
@@ -102,7 +102,11 @@ def certificate(
         Whether the written frames were compared with the tiles again.
     key_id
         Tells which key the pseudonyms were derived from, if any.
+    pixels
+        What searching the pixels came to; ``None`` if they were not searched.
     """
+    pixels = PixelChecks() if pixels is None else pixels
+    checks = {"pixel_text": str(pixels.text), "bar_codes": str(pixels.bar_codes)}
     return {
         "schema_version": SCHEMA_VERSION,
         "package": {"name": "coverslip", "version": package_version},
@@ -126,13 +130,26 @@ def certificate(
         "instances": [
             {**asdict(record), "image_type": list(record.image_type)} for record in instances
         ],
-        "checks": {
-            "pixel_text": str(CheckResult.NOT_RUN),
-            "bar_codes": str(CheckResult.NOT_RUN),
-            "read_back": str(read_back),
-        },
-        "residual_risk": _RISKS[policy.profile] + RESIDUAL_RISK,
+        "checks": {**checks, "read_back": str(read_back)},
+        "residual_risk": _RISKS[policy.profile]
+        + _residual_risk(checks, has_overview=pixels.masked_ifd is not None),
     }
+
+
+def _residual_risk(checks: dict[str, str], *, has_overview: bool) -> str:
+    """Return what cannot be excluded after the searches of the pixels that ran."""
+    sentences = [_LINKABLE]
+    for result, sentence in (
+        (CheckResult.PASSED, "The lowest level was searched for {}, larger ones were not."),
+        (CheckResult.ATTESTED, "For {} in the pixels somebody vouches by name."),
+        (CheckResult.NOT_RUN, "The pixels of levels were not searched for {}."),
+    ):
+        what = [name for check, name in _SEARCHED.items() if checks[check] == result]
+        if what:
+            sentences.append(sentence.format(" and ".join(what)))
+    if has_overview:
+        sentences.append(_MASKED)
+    return " ".join((*sentences, _CLAIM))
 
 
 def _counts(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from os import PathLike, fspath
 from pathlib import Path
+from typing import Literal
 
 from coverslip import _core, audit
 from coverslip.colour import Samples
@@ -19,8 +20,17 @@ from coverslip.dicom import modules, part10, wsm
 from coverslip.dicom.geometry import level_spacing, region_spacing
 from coverslip.errors import at_level
 from coverslip.frames import PlannedFrames, cut_picture, plan_tiles, store_pixels, stored_bytes
-from coverslip.model import CleanMetadata, FrameFormat, InstanceSpec, Level, RouteKind, Spacing
+from coverslip.model import (
+    CleanMetadata,
+    FrameFormat,
+    InstanceSpec,
+    PixelChecks,
+    RouteKind,
+    Spacing,
+)
+from coverslip.overview import overview_spec, store_overview
 from coverslip.routes import Route
+from coverslip.search import MaskedOverview, examine
 from coverslip.slide import OpenedSlide, open, require_copy, require_spacing
 from coverslip.verification.check import require_clean
 from coverslip.verification.frames import read_back
@@ -55,6 +65,8 @@ class FrameCounts:
     blank: int
     truncated: int
     """Copied frames whose tile had no end marker; it was added."""
+    masked: int = 0
+    """An overview: decoded, its label painted over, stored without loss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +75,8 @@ class InstanceResult:
 
     path: Path
     sop_instance_uid: str
-    level: int
+    level: int | None
+    """``None`` if it holds no level but the overview."""
     byte_count: int
     frames: FrameCounts
     sha256: str | None
@@ -93,11 +106,12 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Planned:
-    """One level, ready to be written."""
+    """One level, or the overview, ready to be written."""
 
     number: int
-    level: Level
-    route: Route
+    """Of the level; the overview's is behind the last."""
+    route: Route | None
+    """``None`` for an overview."""
     frame_format: FrameFormat
     frames: PlannedFrames
     spec: InstanceSpec
@@ -115,6 +129,8 @@ def convert(
     mpp_um: float | None = None,
     colour: Samples | None = None,
     allow_pixel: bool = False,
+    overview: Literal["drop", "mask"] = "drop",
+    pixels_attested: str | None = None,
     policy: Policy | None = None,
     custody: Custody | None = None,
     overwrite: bool = False,
@@ -142,8 +158,14 @@ def convert(
     allow_pixel
         Whether tiles that cannot be frames as they are, Deflate or LZW for example, may be decoded
         and stored with a lossless codec; without it such a slide is refused.
+    overview
+        ``mask`` to write the picture of the whole glass too, its label painted over; it is left
+        out where that cannot be done beyond doubt, and `Result.notes` says why.
+    pixels_attested
+        Who vouches that the pixels show nothing that identifies, whatever the search for bar
+        codes and text says; the name goes into the certificate.
     policy
-        All choices in one, in the place of the four above.
+        All choices in one, in the place of the six above.
     custody
         Key, metadata and vault; by default neither key nor metadata.
     overwrite
@@ -162,6 +184,8 @@ def convert(
         If the slide is damaged, or exceeds a limit.
     PolicyError
         If the pixel spacing is unknown, or the policy cannot be carried out.
+    QuarantineError
+        If the lowest level shows a bar code or text, and nobody vouches for it; not under `care`.
     VerificationError
         If what was written is not what was planned.
     OSError
@@ -169,7 +193,12 @@ def convert(
     """
     if policy is None:
         policy = Policy(
-            profile=Profile(profile), mpp_um=mpp_um, colour=colour, allow_pixel=allow_pixel
+            profile=Profile(profile),
+            mpp_um=mpp_um,
+            colour=colour,
+            allow_pixel=allow_pixel,
+            overview=overview,
+            pixels_attested=pixels_attested,
         )
     slide, source, out = open(path), Path(fspath(path)), Path(fspath(out_dir))
     require_spacing(slide.description, policy)
@@ -199,17 +228,19 @@ def convert_opened(
 ) -> Result:
     """Convert an opened slide under an identity; see `convert`."""
     spacing = require_spacing(slide.description, policy)
+    routes = slide.routes(colour=policy.colour, allow_pixel=policy.allow_pixel)
+    for number, route in enumerate(routes):
+        require_copy(number, route)
+    examined = examine(slide, routes, policy)
     scrubbed = scrub(
         slide.description,
         policy,
         identity,
         package_version=_core.__version__,
         given=None if charge is None else charge.given,
+        pixels=examined.checks,
     )
     clean = scrubbed.clean
-    routes = slide.routes(colour=policy.colour, allow_pixel=policy.allow_pixel)
-    for number, route in enumerate(routes):
-        require_copy(number, route)
     # Tiles are planned first: a level that cannot be copied is found before a byte is written.
     plans = {
         number: _plan_tiles(slide, number, route, on_progress)
@@ -234,12 +265,18 @@ def convert_opened(
             written.append(_write(item, clean, folders, on_progress, verify=verify))
             if frames.spool is not None:
                 frames.spool.unlink()
-        notes = _notes(slide, routes, planned)
+        if examined.overview is not None:
+            item = _planned_overview(slide, examined.overview, clean, stage.spool(len(routes)))
+            planned.append(item)
+            written.append(_write(item, clean, folders, on_progress, verify=verify))
+        notes = (*_notes(slide, routes, planned), *examined.notes)
         key_id = charge.key.key_id if charge is not None and charge.key is not None else None
-        certificate = _certificate(scrubbed, policy, planned, written, key_id, verify=verify)
+        certificate = _certificate(
+            scrubbed, policy, planned, written, key_id, examined.checks, verify=verify
+        )
         audit.write_certificate(stage.study / name, certificate)
         if verify and policy.profile is not Profile.CARE:
-            require_clean(stage.study, slide, [text.reveal() for text in clean.given.values()])
+            require_clean(stage.study, slide, _released(clean, policy))
         if charge is not None:
             charge.seal(scrubbed)
         study = stage.commit()
@@ -326,10 +363,24 @@ def _planned(
     )
     return _Planned(
         number=number,
-        level=level,
         route=route,
         frame_format=frame_format,
         frames=frames,
+        spec=spec,
+    )
+
+
+def _planned_overview(
+    slide: OpenedSlide, masked: MaskedOverview, clean: CleanMetadata, spool: Path
+) -> _Planned:
+    """Fix what the instance of the overview will be, and encode its frame."""
+    number = len(slide.levels)
+    spec = overview_spec(masked, clean, slide.description.label_side, number + 1)
+    return _Planned(
+        number=number,
+        route=None,
+        frame_format=spec.frame_format,
+        frames=store_overview(masked, spool),
         spec=spec,
     )
 
@@ -358,7 +409,7 @@ def _write(
         frames = _report(on_progress, "verify", item.number, item.plan.frame_count)
         with at_level(item.number):
             sha256 = read_back(item.frames.source, item.plan, path, on_progress=frames).sha256
-    kind, made = item.route.kind, item.plan.copied
+    kind, made = None if item.route is None else item.route.kind, item.plan.copied
     counts = FrameCounts(
         copied=made if kind is RouteKind.COPY else 0,
         stitched=made if kind is RouteKind.STITCH else 0,
@@ -366,11 +417,12 @@ def _write(
         pixel=made if kind is RouteKind.PIXEL else 0,
         blank=item.plan.blank,
         truncated=item.plan.truncated,
+        masked=made if kind is None else 0,
     )
     return InstanceResult(
         path=path,
         sop_instance_uid=item.spec.sop_instance_uid,
-        level=item.number,
+        level=None if item.route is None else item.number,
         byte_count=report.byte_count,
         frames=counts,
         sha256=sha256,
@@ -400,6 +452,12 @@ def _require_room(out: Path, byte_count: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def _released(clean: CleanMetadata, policy: Policy) -> list[str]:
+    """Return the texts of the operator's that go out on purpose."""
+    given = [text.reveal() for text in clean.given.values()]
+    return given if policy.pixels_attested is None else [*given, policy.pixels_attested]
+
+
 def _notes(
     slide: OpenedSlide, routes: tuple[Route, ...], planned: list[_Planned]
 ) -> tuple[str, ...]:
@@ -423,6 +481,7 @@ def _certificate(
     planned: list[_Planned],
     written: list[InstanceResult],
     key_id: str | None,
+    pixels: PixelChecks,
     *,
     verify: bool,
 ) -> dict[str, object]:
@@ -430,7 +489,7 @@ def _certificate(
         audit.InstanceRecord(
             sop_instance_uid=instance.sop_instance_uid,
             series_number=item.spec.region + 1,
-            image_type=tuple(modules.image_type(is_base=item.spec.is_base)),
+            image_type=tuple(modules.image_type(is_base=item.spec.is_base, role=item.spec.role)),
             total_pixel_matrix_columns=item.spec.total_pixel_matrix_columns,
             total_pixel_matrix_rows=item.spec.total_pixel_matrix_rows,
             frames_copied=instance.frames.copied,
@@ -441,8 +500,9 @@ def _certificate(
             frames_truncated=instance.frames.truncated,
             transfer_syntax_uid=item.frame_format.transfer_syntax_uid,
             photometric_interpretation=item.frame_format.photometric_interpretation,
-            is_inverted=item.route.is_inverted,
+            is_inverted=item.route is not None and item.route.is_inverted,
             sha256=instance.sha256,
+            frames_masked=instance.frames.masked,
         )
         for item, instance in zip(planned, written, strict=True)
     ]
@@ -454,6 +514,7 @@ def _certificate(
         instances=records,
         key_id=key_id,
         read_back=audit.CheckResult.PASSED if verify else audit.CheckResult.NOT_RUN,
+        pixels=pixels,
     )
 
 
@@ -465,4 +526,5 @@ def _total(counts: list[FrameCounts]) -> FrameCounts:
         pixel=sum(count.pixel for count in counts),
         blank=sum(count.blank for count in counts),
         truncated=sum(count.truncated for count in counts),
+        masked=sum(count.masked for count in counts),
     )

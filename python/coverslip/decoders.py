@@ -18,6 +18,9 @@ from typing import IO
 import numpy as np
 
 _WEBP, _JPEG_XL, _JPEG_XR, _LZMA = {34927, 50001}, {50002, 52546}, {22610, 34934}, 34925
+_UNPACKED = {5, 8, 32773, 32946, 34926, 50000}
+DECODED = frozenset({_LZMA} | _WEBP | _JPEG_XL | _JPEG_XR | _UNPACKED)
+"""Values of tag 259 that can be asked for."""
 _REQUEST = struct.Struct("<QIIIIIQQ")
 _ANSWER = struct.Struct("<Q")
 _HAS_NO_DECODER = (1 << 64) - 1

@@ -40,6 +40,10 @@ class PolicyError(CoverslipError, ValueError):
     """The policy forbids this output, or asks for what is not possible."""
 
 
+class QuarantineError(CoverslipError, ValueError):
+    """The pixels show what may identify: a person has to look at the slide."""
+
+
 class VerificationError(CoverslipError, RuntimeError):
     """What was written is not what was planned: a defect of coverslip or of the disk."""
 

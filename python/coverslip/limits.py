@@ -31,6 +31,11 @@ class Limits:
     tiles: int = 50_000_000
     """Tiles and strips of all directories together, 16 bytes each; a slide of 20 GB has about a
     million."""
+    overview_pixels: int = 6 << 20
+    """An overview that is to be masked is decoded and searched many times; cameras take one or
+    two million."""
+    searched_pixels: int = 32 << 20
+    """Of the lowest level, which is decoded and searched: some 0.3 seconds."""
 
     decoded_bytes: int = 512 << 20
     """Samples that are decoded at a time: a strip, the rows that make a row of frames, or all

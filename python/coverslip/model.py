@@ -312,6 +312,27 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPixels:
+    """How and where a picture is stored that may be decoded as a whole; samples of 8 bits."""
+
+    image_width: int
+    image_length: int
+    tile_width: int
+    tile_length: int
+    is_tiled: bool
+    """Tiles are padded to their size; strips, as wide as the picture, end where it ends."""
+    samples_per_pixel: int
+    compression: int
+    """TIFF tag 259."""
+    photometric_interpretation: int
+    """TIFF tag 262."""
+    tiles: TileIndex
+    predictor: int = 1
+    """TIFF tag 317."""
+    jpeg_tables: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AssociatedImage:
     """A picture that is not a level. Whatever is not recognised is a LABEL."""
 
@@ -319,6 +340,8 @@ class AssociatedImage:
     role: Role
     image_width: int
     image_length: int
+    pixels: StoredPixels | None = None
+    """``None`` if the picture is not to be decoded, or cannot be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -367,7 +390,7 @@ class FrameFormat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceSpec:
-    """One level on its way into an instance: numbers only."""
+    """One level, or an overview, on its way into an instance: numbers only."""
 
     sop_instance_uid: str
     region: int = 0
@@ -386,6 +409,7 @@ class InstanceSpec:
     frame_format: FrameFormat
     compression_ratio: float | None
     """Uncompressed bytes to those after the last loss; ``None`` where nothing was lost."""
+    role: Role = Role.VOLUME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -416,6 +440,7 @@ class CleanMetadata:
     regions: tuple[CleanRegion, ...]
     sop_instance_uids: tuple[str, ...]
     """One for each level, in the order of the slide's."""
+    overview_sop_instance_uid: str
     study_date: str
     study_time: str
     content_date: str
@@ -430,6 +455,8 @@ class CleanMetadata:
     icc_profile: bytes = field(repr=False)
     icc_is_synthetic: bool
     """True if the source had no profile and sRGB was assumed."""
+    srgb_profile: bytes = field(repr=False)
+    """For an overview: the profile of the source is that of another camera."""
     patient_identity_removed: bool
     deidentification_method: tuple[str, ...]
     deidentification_codes: tuple[str, ...]
@@ -446,7 +473,28 @@ class Fate(StrEnum):
     DROPPED = "dropped"
     REPLACED = "replaced"
     CLEANED = "cleaned"
+    MASKED = "masked"
     KEPT = "kept"
+
+
+class CheckResult(StrEnum):
+    """Whether a check ran. One that fails leaves no output and no certificate."""
+
+    PASSED = "passed"
+    ATTESTED = "attested"
+    """It found something, and a person vouches that this identifies nobody."""
+    NOT_RUN = "not_run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelChecks:
+    """What searching the pixels that go out came to."""
+
+    bar_codes: CheckResult = CheckResult.NOT_RUN
+    text: CheckResult = CheckResult.NOT_RUN
+    """``PASSED`` only if text was looked for by reading it."""
+    masked_ifd: int | None = None
+    """Directory of the overview that goes out masked, if one does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ class OpenedSlide:
 
     @property
     def associated_images(self) -> tuple[AssociatedImage, ...]:
-        """Label, overview and thumbnail; none of them is written."""
+        """Label, overview and thumbnail; of these only a masked overview can be written."""
         return self.description.associated_images
 
     @property

@@ -3,6 +3,8 @@
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from tests.synth import identifiers as ids
 from tests.synth import raster, tiff
 from tests.synth.slide import (
@@ -34,6 +36,7 @@ def build_generic(
     style: dict[str, object] | None = None,
     strip_rows: int | None = None,
     more: dict[int, tiff.Value] | None = None,
+    picture: np.ndarray | None = None,
     **storage: object,
 ) -> SynthSlide:
     """Write a pyramid with factor 2, its levels in the chain or in SubIFDs of the base.
@@ -50,7 +53,8 @@ def build_generic(
         built = raster.build_levels(stored, missing=missing, **shape)
     else:
         striped = partial(build_striped, strip_rows=strip_rows)
-        build = build_levels if strip_rows is None else striped
+        tiled = partial(build_levels, picture=picture)
+        build = tiled if strip_rows is None else striped
         built = build(codec, secret, missing=missing, boxed=boxed, style=style, **shape)
     is_jpeg2000 = codec in J2K_KINDS
     directories = []

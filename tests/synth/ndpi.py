@@ -50,6 +50,7 @@ def build_ndpi(
     focal_planes: tuple[int, ...] = (0,),
     fluorescence: bool = False,
     suffix: str = ".ndpi",
+    overview: np.ndarray | None = None,
     **quirks: object,
 ) -> SynthSlide:
     """Write an NDPI file whose every place for text holds an invented identifier."""
@@ -82,8 +83,9 @@ def build_ndpi(
             if starts:
                 tags[65426] = tiff.long(*starts)
             directories.append(tiff.Directory(tags, pieces=[stream], tiled=False))
-    macro = _jpeg(tissue(300, 100, 5), Quirks(restart=None), secret, is_small=False)
-    directories.append(_picture(secret, quirk, -1.0, (300, 100), macro))
+    glass = tissue(300, 100, 5) if overview is None else overview
+    macro = _jpeg(glass, Quirks(restart=None), secret, is_small=False)
+    directories.append(_picture(secret, quirk, -1.0, glass.shape[1::-1], macro))
     directories.append(_picture(secret, quirk, -2.0, (60, 20), bytes(60 * 20), compression=1))
     path = folder / f"{secret.word()}-{secret.number()}{suffix}"
     writer = _NdpiWriter(quirk, gap=secret.word().encode())

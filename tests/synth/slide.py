@@ -92,9 +92,10 @@ def build_levels(
     boxed: bool = False,
     style: dict[str, object] | None = None,
     tile_length: int | None = None,
+    picture: np.ndarray | None = None,
 ) -> list[SynthLevel]:
     """Return the levels of a pyramid; ``missing`` lists level and tile number."""
-    base = tissue(*size, seed)
+    base = tissue(*size, seed) if picture is None else picture
     built = []
     for number in range(levels):
         picture = base if number == 0 else halved(base, factor**number)

@@ -31,6 +31,7 @@ def build_svs(
     size: tuple[int, int] = (700, 520),
     tile: int = 128,
     style: dict[str, object] | None = None,
+    overview: np.ndarray | None = None,
 ) -> SynthSlide:
     """Write an SVS whose every place for text holds an invented identifier."""
     secret = ids.of(seed)
@@ -69,7 +70,7 @@ def build_svs(
         secret, (150, 112), f"Aperio v1\n700x520 -> 150x112 - |User = {secret.word()}"
     )
     directories.insert(1, thumbnail)
-    directories += _associated(secret, gt450=gt450)
+    directories += _associated(secret, gt450=gt450, overview=overview)
     path = folder / f"{secret.word()}-{secret.number()}.svs"
     gap = secret.word().encode()
     tail = secret.word().encode("utf-16-le")
@@ -141,16 +142,22 @@ def _profile(secret) -> bytes:
     return bytes(profile)
 
 
-def _strips(secret, size: tuple[int, int], text: str, subfile_type: int = 0) -> tiff.Directory:
+def _strips(
+    secret,
+    size: tuple[int, int],
+    text: str,
+    subfile_type: int = 0,
+    picture: np.ndarray | None = None,
+) -> tiff.Directory:
     """Return a picture in JPEG strips of 16 rows, with shared tables, as Aperio's are."""
-    width, length = size
-    random = np.random.default_rng(3)
+    if picture is None:
+        width, length = size
+        random = np.random.default_rng(3)
+        picture = random.integers(0, 255, (length // 16 * 16, width, 3)).astype(np.uint8)
+    length, width = picture.shape[:2]
     style = jpeg.Style(samples="rgb", before_tables=jpeg.comment(secret.word()))
-    strips = [
-        jpeg.encode(random.integers(0, 255, (16, width, 3)).astype(np.uint8), style)
-        for _ in range(length // 16)
-    ]
-    tags = _tags(secret, text, width, length // 16 * 16, "jpeg_rgb") | {
+    strips = [jpeg.encode(picture[row : row + 16], style) for row in range(0, length, 16)]
+    tags = _tags(secret, text, width, length, "jpeg_rgb") | {
         254: tiff.long(subfile_type),
         259: tiff.short(7),
         278: tiff.short(16),
@@ -159,9 +166,12 @@ def _strips(secret, size: tuple[int, int], text: str, subfile_type: int = 0) -> 
     return tiff.Directory(tags, pieces=[strip.data for strip in strips], tiled=False)
 
 
-def _associated(secret, *, gt450: bool) -> list[tiff.Directory]:
+def _associated(secret, *, gt450: bool, overview: np.ndarray | None) -> list[tiff.Directory]:
     if gt450:
-        return [_strips(secret, (112, 112), ""), _strips(secret, (320, 112), "")]
+        return [
+            _strips(secret, (112, 112), ""),
+            _strips(secret, (320, 112), "", picture=overview),
+        ]
     label = f"Aperio v1\nlabel 112x112|Barcode = {secret.number()}"
     macro = f"Aperio v1\nmacro 320x112|Barcode = {secret.number()}"
-    return [_strips(secret, (112, 112), label, 1), _strips(secret, (320, 112), macro, 9)]
+    return [_strips(secret, (112, 112), label, 1), _strips(secret, (320, 112), macro, 9, overview)]

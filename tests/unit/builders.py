@@ -18,6 +18,7 @@ from coverslip.model import (
     LabelSide,
     Level,
     RawMetadata,
+    Role,
     Slide,
     SourceText,
     Spacing,
@@ -152,6 +153,27 @@ def instance_spec(
         label_side=label_side,
         frame_format=frame_format,
         compression_ratio=None if frame_format.lossy_method is None else 18.4217,
+    )
+
+
+def overview_spec(clean: CleanMetadata, *, label_side: LabelSide = LabelSide.LEFT) -> InstanceSpec:
+    spacing = Spacing.from_mpp_um(75000 / TILE)
+    return InstanceSpec(
+        sop_instance_uid=clean.overview_sop_instance_uid,
+        instance_number=3,
+        is_base=False,
+        total_pixel_matrix_columns=TILE,
+        total_pixel_matrix_rows=TILE,
+        columns=TILE,
+        rows=TILE,
+        frame_count=1,
+        spacing=spacing,
+        imaged_volume_width_mm=75.0,
+        imaged_volume_height_mm=75.0,
+        label_side=label_side,
+        frame_format=dataclasses.replace(FORMATS["j2k-rct"], lossy_method="ISO_10918_1"),
+        compression_ratio=12.5,
+        role=Role.OVERVIEW,
     )
 
 

@@ -71,7 +71,7 @@ def test_each_name_of_the_device_vocabulary_may_be_written():
 def test_codes_that_may_be_written_are_those_that_are_claimed():
     allowed = rules()["DeidentificationMethodCodeSequence.CodeValue"].values
 
-    assert allowed[Profile.PUBLIC] == set(scrub.CODES)
+    assert allowed[Profile.PUBLIC] == {*scrub.CODES, scrub.CLEAN_PIXEL_DATA}
     assert allowed[Profile.RESEARCH] == set(modules.CODE_MEANINGS)
     assert Profile.CARE not in allowed
 

@@ -20,6 +20,7 @@ from coverslip.model import (
     AssociatedImage,
     Fate,
     ItemKind,
+    PixelChecks,
     RawMetadata,
     Role,
     SourceItem,
@@ -80,7 +81,7 @@ def test_schema_is_one():
     jsonschema.Draft202012Validator.check_schema(certificate_schema())
 
 
-@pytest.mark.parametrize("read_back", CheckResult)
+@pytest.mark.parametrize("read_back", [CheckResult.PASSED, CheckResult.NOT_RUN])
 def test_certificate_is_valid(arguments, read_back):
     document = certificate(**arguments | {"read_back": read_back})
 
@@ -157,6 +158,26 @@ def test_certificate_says_what_was_not_checked(arguments):
 
 def test_spacing_given_by_the_operator_is_recorded(arguments):
     assert certificate(**arguments)["policy"]["options"]["mpp_um"] == 0.25
+
+
+def test_searches_of_the_pixels_are_told_as_they_came_out(arguments):
+    pixels = PixelChecks(bar_codes=CheckResult.PASSED, text=CheckResult.ATTESTED)
+
+    document = certificate(**arguments | {"pixels": pixels})
+
+    jsonschema.Draft202012Validator(certificate_schema()).validate(document)
+    assert document["checks"]["bar_codes"] == "passed"
+    assert document["checks"]["pixel_text"] == "attested"
+    assert "searched for bar codes," in document["residual_risk"]
+    assert "For text in the pixels somebody vouches" in document["residual_risk"]
+
+
+def test_name_of_who_attests_is_recorded(arguments):
+    policy = Policy(pixels_attested="Dr B. Osterholtzer")
+
+    options = certificate(**arguments | {"policy": policy})["policy"]["options"]
+
+    assert options["pixels_attested"] == "Dr B. Osterholtzer"
 
 
 def test_symbolic_link_is_not_followed(arguments, tmp_path):

@@ -15,9 +15,11 @@ from coverslip.deid.uids import RandomIdentity
 from coverslip.errors import PolicyError
 from coverslip.model import (
     AssociatedImage,
+    CheckResult,
     Fate,
     ItemKind,
     LabelSide,
+    PixelChecks,
     RawMetadata,
     Region,
     Role,
@@ -196,7 +198,7 @@ def test_no_two_identifiers_are_the_same_and_no_two_runs_share_one():
 
     first, second = (identifiers(scrubbed(slide(levels=3)).clean) for _ in range(2))
 
-    assert len(first) == 6 + 2 + 3 + 1
+    assert len(first) == 7 + 2 + 3 + 1
     assert len({*first, *second}) == 2 * len(first)
 
 
@@ -277,10 +279,64 @@ def test_impossible_spacing_is_refused(mpp_um):
 def test_digest_is_that_of_the_policy_alone():
     assert Policy().digest() == Policy(profile=Profile("anonymised")).digest()
     assert Policy().digest() != Policy(mpp_um=0.25).digest()
-    assert (
-        Policy().digest()
-        == hashlib.sha256(
-            b'{"accession":"empty","allow_pixel":false,"colour":null,"dates":"drop","keep":[],'
-            b'"link":"none","mpp_um":null,"profile":"public","project":"","year":"drop"}'
-        ).hexdigest()
+    canonical = (
+        b'{"accession":"empty","allow_pixel":false,"colour":null,"dates":"drop","keep":[],'
+        b'"link":"none","mpp_um":null,"overview":"drop","pixels_attested":null,'
+        b'"profile":"public","project":"","year":"drop"}'
     )
+    assert Policy().digest() == hashlib.sha256(canonical).hexdigest()
+
+
+@pytest.mark.parametrize("who", ["", "  ", "Dr\nDoe", "x" * 65])
+def test_attestation_without_a_name_is_refused(who):
+    with pytest.raises(PolicyError, match="named in 1 to 64"):
+        Policy(pixels_attested=who)
+
+
+def test_choice_for_the_overview_that_is_not_there_is_refused():
+    with pytest.raises(PolicyError, match="no such choice"):
+        Policy(overview="keep")  # type: ignore[arg-type]
+
+
+_PASSED, _ATTESTED, _NOT_RUN = CheckResult.PASSED, CheckResult.ATTESTED, CheckResult.NOT_RUN
+
+
+@pytest.mark.parametrize(
+    ("bar_codes", "text", "masked_ifd", "is_claimed"),
+    [
+        (_PASSED, _NOT_RUN, None, True),
+        (_PASSED, _PASSED, None, True),
+        (_PASSED, _PASSED, 3, True),
+        (_PASSED, _NOT_RUN, 3, False),
+        (_NOT_RUN, _NOT_RUN, None, False),
+        (_NOT_RUN, _PASSED, None, False),
+        (_ATTESTED, _ATTESTED, 3, True),
+    ],
+)
+def test_clean_pixels_are_claimed_only_where_they_were_searched(
+    bar_codes, text, masked_ifd, is_claimed
+):
+    pixels = PixelChecks(bar_codes=bar_codes, text=text, masked_ifd=masked_ifd)
+
+    result = scrub(slide(), Policy(), RandomIdentity(), package_version="0.1.0", pixels=pixels)
+
+    assert ("113101" in result.clean.deidentification_codes) == is_claimed
+
+
+def test_masked_overview_has_a_fate_of_its_own():
+    images = tuple(
+        AssociatedImage(ifd=ifd, role=role, image_width=10, image_length=10)
+        for ifd, role in ((2, Role.LABEL), (3, Role.OVERVIEW))
+    )
+    source = slide(associated_images=images)
+
+    result = scrub(
+        source,
+        Policy(),
+        RandomIdentity(),
+        package_version="0.1.0",
+        pixels=PixelChecks(masked_ifd=3),
+    )
+
+    fates = {f.place: f.fate for f in result.findings if f.kind is ItemKind.PICTURE}
+    assert fates == {"IFD 2 LABEL": Fate.DROPPED, "IFD 3 OVERVIEW": Fate.MASKED}

@@ -7,13 +7,13 @@ import highdicom
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import JPEGBaseline8Bit
+from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit
 
 from coverslip.deid.icc import srgb_profile
 from coverslip.dicom import modules, part10, wsm
 from coverslip.dicom.allowlist import rules
 from coverslip.errors import PolicyError
-from coverslip.model import OperatorText, Profile, RawMetadata
+from coverslip.model import LabelSide, OperatorText, Profile, RawMetadata
 from tests.interop import readers
 from tests.unit.builders import (
     COLOUR,
@@ -21,7 +21,10 @@ from tests.unit.builders import (
     GREY,
     clean_metadata,
     complete_instance,
+    encoded_tile,
+    group_7fe0,
     instance_spec,
+    overview_spec,
 )
 
 
@@ -111,8 +114,64 @@ def test_each_attribute_of_the_table_is_written_for_some_image():
         ds = wsm.build(clean, instance_spec(clean, frame_format))
         for element in ds.iterall():
             written.add(element.keyword)
+    clean = clean_metadata()
+    for element in wsm.build(clean, overview_spec(clean)).iterall():
+        written.add(element.keyword)
 
     assert {path.rpartition(".")[2] for path in rules()} == written
+
+
+LABEL_IN_OVERVIEW = (
+    "Error - </SpecimenLabelInImage(0048,0010)[1]> - required to be YES for OVERVIEW or LABEL "
+    "image = <NO>"
+)
+"""The validator does not know an overview whose label is painted over; it is not in the picture."""
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize("label_side", LabelSide)
+def test_validator_says_of_an_overview_only_that_it_should_show_a_label(label_side, tmp_path, tool):
+    clean = clean_metadata()
+    spec = overview_spec(clean, label_side=label_side)
+    header = part10.encode(wsm.build(clean, spec), JPEG2000Lossless)
+    path = tmp_path / "overview.dcm"
+    path.write_bytes(header + group_7fe0([encoded_tile("j2k-rct")]))
+
+    assert readers.dciodvfy(path, tool("dciodvfy")) == [LABEL_IN_OVERVIEW]
+
+
+def test_overview_says_that_its_label_is_gone():
+    clean = clean_metadata(fluorescence_nm=455.0)
+
+    ds = wsm.build(clean, overview_spec(clean))
+
+    assert ds.ImageType == ["DERIVED", "PRIMARY", "OVERVIEW", "NONE"]
+    assert ds.SpecimenLabelInImage == ds.BurnedInAnnotation == "NO"
+    assert (ds.LossyImageCompression, ds.LossyImageCompressionMethod) == ("01", "ISO_10918_1")
+    assert not {"PyramidUID", "ImagedVolumeWidth", "DimensionOrganizationType"} & set(ds.dir())
+    (path,) = ds.OpticalPathSequence
+    assert path.IlluminationTypeCodeSequence[0].CodeValue == "111744"
+    assert path.ColorSpace == "SRGB"
+    assert "ObjectiveLensPower" not in path
+
+
+def test_overview_begins_at_the_end_of_the_glass():
+    clean = clean_metadata()
+
+    corners = {}
+    for side in LabelSide:
+        spec = overview_spec(clean, label_side=side)
+        (origin,) = wsm.build(clean, spec).TotalPixelMatrixOriginSequence
+        x, y = origin.XOffsetInSlideCoordinateSystem, origin.YOffsetInSlideCoordinateSystem
+        corners[side] = round(float(x)), round(float(y))
+
+    half = round(75 / 64 / 2)
+    assert corners == {
+        LabelSide.LEFT: (25 - half, 75 - half),
+        LabelSide.RIGHT: (half, half),
+        LabelSide.TOP: (half, 75 - half),
+        LabelSide.BOTTOM: (25 - half, half),
+    }
 
 
 def test_same_input_gives_the_same_header():

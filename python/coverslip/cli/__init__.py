@@ -8,10 +8,11 @@ import sys
 import traceback
 from typing import NoReturn
 
-from coverslip.errors import CoverslipError
+from coverslip.errors import CoverslipError, QuarantineError
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+EXIT_QUARANTINED = 3
 EXIT_INTERRUPTED = 130
 """What a shell expects of a program that ended on Ctrl-C: 128 + SIGINT."""
 
@@ -34,6 +35,9 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         _say("stopped; nothing was left half-written")
         status = EXIT_INTERRUPTED
+    except QuarantineError as error:
+        say_error(error)
+        status = EXIT_QUARANTINED
     except Exception as error:  # noqa: BLE001 (a traceback would show source values)
         say_error(error)
         status = EXIT_FAILED

@@ -23,6 +23,13 @@ class Colour(StrEnum):
     YCBCR = "ycbcr"
 
 
+class Overview(StrEnum):
+    """What becomes of the picture of the whole glass."""
+
+    DROP = "drop"
+    MASK = "mask"
+
+
 class SampleCompression(StrEnum):
     """Codec of the sample's tiles."""
 
@@ -128,16 +135,33 @@ def convert(
         typer.Option("--overwrite", help="Replace the slide in OUT when the new one is complete."),
     ] = False,
     allow_pixel: PixelOption = False,
+    overview: Annotated[
+        Overview | None,
+        typer.Option(
+            help="mask writes the picture of the whole glass too, its label painted over; where "
+            "that is not sure beyond doubt, it is left out and a note says why."
+        ),
+    ] = None,
+    pixels_attested: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHO",
+            help="Who looked at the slide and vouches that its pixels show nothing that "
+            "identifies; lets a bar code that was found pass. The name goes into the certificate.",
+        ),
+    ] = None,
     verify: Annotated[
         bool, typer.Option(help="Read every file back, compare it, and look for the slide's texts.")
     ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Convert a slide; levels only, no label, no overview.
+    """Convert a slide; levels, no label.
 
     Nothing of the slide's own texts goes out, whatever the profile. The profile public writes
     nothing that identifies; research pseudonyms; care what your metadata says of the patient.
+    Under public and research the lowest level is searched for bar codes, and for text where the
+    extra "ocr" is installed; a slide that shows any is not written and the exit status is 3.
     """
     from coverslip.cli import convert as command
 
@@ -152,6 +176,8 @@ def convert(
         "mpp_um": mpp,
         "colour": _samples(colour),
         "allow_pixel": allow_pixel or None,
+        "overview": None if overview is None else overview.value,
+        "pixels_attested": pixels_attested,
     }
     command.run(
         slide,

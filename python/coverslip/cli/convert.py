@@ -69,7 +69,8 @@ def run(
 
 def _report(result: Result, out: Path, unused: int) -> None:
     frames = result.frames
-    total = sum((frames.copied, frames.stitched, frames.retiled, frames.pixel, frames.blank))
+    counts = frames.copied, frames.stitched, frames.retiled, frames.pixel, frames.blank
+    total = sum((*counts, frames.masked))
     lines = [
         f"wrote {len(result.instances)} instances with {total} frames, "
         f"{sum(i.byte_count for i in result.instances) / 1e6:.1f} MB",
@@ -83,6 +84,8 @@ def _report(result: Result, out: Path, unused: int) -> None:
         lines.append(f"  decoded and stored with a lossless codec: {frames.pixel}")
     if frames.blank:
         lines.append(f"  blank, because the slide has no tile there: {frames.blank}")
+    if frames.masked:
+        lines.append(f"  overview, its label painted over: {frames.masked}")
     if frames.truncated:
         lines.append(f"  with an end marker added: {frames.truncated}")
     verified = all(instance.sha256 is not None for instance in result.instances)

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from coverslip.colour import Samples
-from coverslip.model import Level, Spacing
+from coverslip.model import AssociatedImage, Level, Role, Spacing
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide, open
 
@@ -44,7 +44,7 @@ def describe(slide: OpenedSlide, routes: tuple[Route, ...]) -> dict[str, object]
             for number, (level, route) in enumerate(zip(slide.levels, routes, strict=True))
         ],
         "associated_images": [
-            {"ifd": image.ifd, "role": str(image.role), "fate": "not written"}
+            {"ifd": image.ifd, "role": str(image.role), "fate": _fate(image)}
             for image in slide.associated_images
         ],
         "findings": [
@@ -53,6 +53,10 @@ def describe(slide: OpenedSlide, routes: tuple[Route, ...]) -> dict[str, object]
         ],
         "notes": list(slide.description.notes),
     }
+
+
+def _fate(image: AssociatedImage) -> str:
+    return "only if masked" if image.role is Role.OVERVIEW else "not written"
 
 
 def _missing(level: Level) -> int:

@@ -1,14 +1,20 @@
 """``coverslip report``."""
 
 import sys
+from io import BytesIO
 from pathlib import Path
 
 from coverslip.deid.vault import read_vault
 from coverslip.errors import CoverslipError, PolicyError
-from coverslip.report.collect import Original, collect
+from coverslip.limits import LIMITS
+from coverslip.model import Role
+from coverslip.pictures import rgb_of
+from coverslip.report.collect import Collected, Original, collect
 from coverslip.report.page import write_report
+from coverslip.slide import open
 
 _NAME = "report.html"
+_OVERVIEW_EDGE = 320
 
 
 def run(out: Path, *, page: Path | None, vault: Path | None, overwrite: bool) -> None:
@@ -22,7 +28,7 @@ def run(out: Path, *, page: Path | None, vault: Path | None, overwrite: bool) ->
     if path.exists() and not overwrite:
         raise CoverslipError("the page exists", hint="replace it with --overwrite")
     collected = collect(out)
-    originals = None if vault is None else _originals(vault)
+    originals = None if vault is None else _originals(vault, collected)
     byte_count = write_report(collected, path, originals=originals, overwrite=overwrite)
     sys.stderr.write(
         f"wrote a page of {byte_count / 1e6:.1f} MB about {len(collected.slides)} slides\n"
@@ -32,11 +38,40 @@ def run(out: Path, *, page: Path | None, vault: Path | None, overwrite: bool) ->
     sys.stdout.write(f"{path}\n")
 
 
-def _originals(vault: Path) -> dict[str, Original]:
-    return {
-        slide.slide_pseudonym: Original(
-            source_path=slide.source_path,
-            findings=tuple((row.place, row.kind, row.text, row.fate) for row in slide.findings),
-        )
-        for slide in read_vault(vault)
+def _originals(vault: Path, collected: Collected) -> dict[str, Original]:
+    """Return what the vault holds of the slides that are reported, by pseudonym."""
+    kept = {slide.slide_pseudonym: slide for slide in read_vault(vault)}
+    masked = {
+        slide.pseudonym
+        for slide in collected.slides[: LIMITS.report_pictures]
+        if any(instance.role == "OVERVIEW" for instance in slide.instances)
     }
+    return {
+        pseudonym: Original(
+            source_path=kept[pseudonym].source_path,
+            findings=tuple(
+                (row.place, row.kind, row.text, row.fate) for row in kept[pseudonym].findings
+            ),
+            overview=_overview(Path(kept[pseudonym].source_path)) if pseudonym in masked else None,
+        )
+        for pseudonym in (slide.pseudonym for slide in collected.slides)
+        if pseudonym in kept
+    }
+
+
+def _overview(path: Path) -> bytes | None:
+    """Return the overview of a slide as a small JPEG, ``None`` if the slide is not there."""
+    from PIL import Image
+
+    try:
+        slide = open(path)
+        (image,) = (one for one in slide.associated_images if one.role is Role.OVERVIEW)
+        if image.pixels is None:
+            return None
+        picture = Image.fromarray(rgb_of(slide.source, image.pixels))
+    except (CoverslipError, OSError, ValueError):
+        return None
+    picture.thumbnail((_OVERVIEW_EDGE, _OVERVIEW_EDGE))
+    file = BytesIO()
+    picture.save(file, "JPEG", quality=70)
+    return file.getvalue()

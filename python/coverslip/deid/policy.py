@@ -17,6 +17,8 @@ Word = TypeVar("Word", bound=StrEnum)
 
 __all__ = ["Dates", "Keep", "Link", "Policy", "Profile", "read_policy"]
 
+_WHO_LENGTH = 64
+
 
 class Dates(StrEnum):
     """What becomes of the dates that the operator gives."""
@@ -88,12 +90,18 @@ class Policy:
     allow_pixel
         Whether tiles that cannot be frames as they are may be decoded, and their pixels stored with
         a lossless codec.
+    overview
+        What becomes of the picture of the whole glass: ``drop``, or ``mask`` to write it without
+        its label where that is beyond doubt.
+    pixels_attested
+        Who vouches that the pixels show nothing that identifies; the name goes into the
+        certificate. ``None`` if nobody does.
 
     Raises
     ------
     PolicyError
-        If an option does not fit the profile, or the pixel spacing is not a positive, finite
-        number.
+        If an option does not fit the profile, has a value that it does not have, or the pixel
+        spacing is not a positive, finite number.
     """
 
     profile: Profile = Profile.PUBLIC
@@ -106,6 +114,8 @@ class Policy:
     mpp_um: float | None = None
     colour: Literal["RGB", "YBR"] | None = None
     allow_pixel: bool = False
+    overview: Literal["drop", "mask"] = "drop"
+    pixels_attested: str | None = None
 
     def __post_init__(self) -> None:
         profile = Profile(self.profile)
@@ -118,6 +128,7 @@ class Policy:
         self._check_words()
         self._check_profile()
         self._check_number()
+        self._check_attestation()
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -127,6 +138,7 @@ class Policy:
             ("accession", ("empty", "pseudonym")),
             ("year", ("drop", "keep")),
             ("colour", ("RGB", "YBR", None)),
+            ("overview", ("drop", "mask")),
         ):
             if getattr(self, name) not in words:
                 raise PolicyError(f"there is no such choice for {name}")
@@ -156,6 +168,16 @@ class Policy:
             raise PolicyError("MPP must be a number")
         if not 0 < mpp_um < float("inf"):
             raise PolicyError("MPP must be positive and finite")
+
+    def _check_attestation(self) -> None:
+        who = self.pixels_attested
+        if who is None:
+            return
+        is_name = isinstance(who, str) and who.isprintable() and len(who.strip()) > 0
+        if not is_name or len(who) > _WHO_LENGTH:
+            raise PolicyError(
+                f"who attests must be named in 1 to {_WHO_LENGTH} printable characters"
+            )
 
     def options(self) -> dict[str, Any]:
         """Return the effective choices without the profile, fit for JSON."""

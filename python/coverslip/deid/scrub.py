@@ -16,12 +16,14 @@ from coverslip.deid.release import claims, release, temporal_information
 from coverslip.deid.uids import Identity, PseudonymKind, UidPurpose
 from coverslip.errors import PolicyError, VerificationError
 from coverslip.model import (
+    CheckResult,
     CleanMetadata,
     CleanRegion,
     Fate,
     Finding,
     ItemKind,
     OperatorText,
+    PixelChecks,
     Region,
     SealedFinding,
     Slide,
@@ -41,9 +43,10 @@ DUMMY_TIME = "000000"
 CODES = ("113100", "113105")
 """Basic Profile and Clean Descriptors: what is done whatever the options of a profile are.
 
-Clean Pixel Data (113101) is not claimed: no search for text or bar codes in the pixels runs yet.
 Clean Structured Content (113104) is not claimed: no content items are written that could be clean.
 """
+CLEAN_PIXEL_DATA = "113101"
+"""Claimed where the pixels were searched, see `_claims_clean_pixels`."""
 
 _LEICA = "Leica Biosystems"
 _APERIO = "Aperio"
@@ -160,6 +163,7 @@ def scrub(
     *,
     package_version: str,
     given: Given | None = None,
+    pixels: PixelChecks | None = None,
 ) -> Scrubbed:
     """Return what may be written about a slide, and a fate for all that may identify it.
 
@@ -175,6 +179,8 @@ def scrub(
         Version of coverslip, as its distribution tells.
     given
         What the operator knows of the slide.
+    pixels
+        What searching the pixels came to; ``None`` if they were not searched.
 
     Raises
     ------
@@ -187,18 +193,35 @@ def scrub(
         raise PolicyError("the package version is not a version")
     source_profile = slide.metadata.icc_profile
     rebuilt = rebuild_profile(source_profile) if source_profile is not None else None
+    pixels = pixels or PixelChecks()
     clean = _clean(slide, policy, identity, package_version, given or Given())
     clean = replace(
         clean,
         icc_profile=srgb_profile() if rebuilt is None else rebuilt,
         icc_is_synthetic=rebuilt is None,
     )
+    if clean.patient_identity_removed and _claims_clean_pixels(pixels):
+        codes = tuple(sorted((*clean.deidentification_codes, CLEAN_PIXEL_DATA)))
+        clean = replace(clean, deidentification_codes=codes)
     sealed = (
-        *_findings(slide, clean.manufacturer_model_name),
+        *_findings(slide, clean.manufacturer_model_name, pixels),
         *_icc_findings(source_profile, rebuilt),
     )
     _require_fates(slide, sealed)
     return Scrubbed(clean=clean, sealed=sealed)
+
+
+def _claims_clean_pixels(pixels: PixelChecks) -> bool:
+    """Tell whether Clean Pixel Data may be claimed.
+
+    No label goes out, and bar codes were looked for in the lowest level. Where an overview goes
+    out as well, its text must have been looked for by reading it, or a person vouches.
+    """
+    if CheckResult.ATTESTED in (pixels.bar_codes, pixels.text):
+        return True
+    if pixels.bar_codes is not CheckResult.PASSED:
+        return False
+    return pixels.masked_ifd is None or pixels.text is CheckResult.PASSED
 
 
 def _clean(
@@ -228,6 +251,7 @@ def _clean(
         sop_instance_uids=tuple(
             identity.uid(UidPurpose.INSTANCE, number) for number in range(len(slide.levels))
         ),
+        overview_sop_instance_uid=identity.uid(UidPurpose.INSTANCE, len(slide.levels)),
         study_date=_text(released, "StudyDate", DUMMY_DATE),
         study_time=DUMMY_TIME,
         content_date=_text(released, "ContentDate", DUMMY_DATE),
@@ -241,6 +265,7 @@ def _clean(
         fluorescence_nm=_wave_length(slide.fluorescence_nm),
         icc_profile=b"",
         icc_is_synthetic=True,
+        srgb_profile=srgb_profile(),
         patient_identity_removed=not is_identified,
         deidentification_method=(
             f"coverslip {package_version} profile={policy.profile}",
@@ -308,7 +333,7 @@ def _require_fates(slide: Slide, sealed: tuple[SealedFinding, ...]) -> None:
         raise VerificationError(f"{found} findings have {len(sealed)} fates")
 
 
-def _findings(slide: Slide, model: str) -> Iterator[SealedFinding]:
+def _findings(slide: Slide, model: str, pixels: PixelChecks) -> Iterator[SealedFinding]:
     name = Finding(
         place="file name",
         key=None,
@@ -328,11 +353,13 @@ def _findings(slide: Slide, model: str) -> Iterator[SealedFinding]:
         )
         yield SealedFinding(finding=finding, text=item.text)
     for image in slide.associated_images:
+        is_masked = image.ifd == pixels.masked_ifd
         finding = Finding(
             place=f"IFD {image.ifd} {image.role}",
             key=None,
             kind=ItemKind.PICTURE,
-            fate=Fate.DROPPED,
+            fate=Fate.MASKED if is_masked else Fate.DROPPED,
+            attribute="PixelData" if is_masked else None,
         )
         yield SealedFinding(finding=finding, text=None)
 

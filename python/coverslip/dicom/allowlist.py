@@ -174,7 +174,7 @@ def _has_right_type(vr: str, value: object) -> bool:
     """Return whether a value is what its representation says: text cannot pass for a number."""
     if vr == "OB":
         return isinstance(value, bytes)
-    if vr in ("US", "UL", "FL"):
+    if vr in ("US", "UL", "SL", "FL", "AT"):
         return isinstance(value, int | float)
     if vr in ("DS", "IS"):
         return isinstance(value, DSfloat | IS) and len(str(value)) <= MAX_DS_LEN

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from coverslip.model import LabelSide, Level, Spacing
+from coverslip.model import LabelSide, Level, Role, Spacing
 
 INTEGER_DOWNSAMPLE_TOLERANCE_PX = 1.5
 """Vendors round a reduced level's size up, down, or to whole blocks."""
@@ -27,12 +27,17 @@ class Placement:
     """X and Y of the picture's outer corner at its first pixel."""
 
 
+_TISSUE_END_MM, _GLASS_END_MM = 50.0, 75.0
+"""Largest Y of the tissue's area, and of the glass with its label."""
+
 _PLACEMENTS = {
     LabelSide.LEFT: Placement(
-        row_direction=(0, -1), column_direction=(-1, 0), corner_mm=(25.0, 50.0)
+        row_direction=(0, -1), column_direction=(-1, 0), corner_mm=(25.0, _TISSUE_END_MM)
     ),
     LabelSide.RIGHT: Placement(row_direction=(0, 1), column_direction=(1, 0), corner_mm=(0.0, 0.0)),
-    LabelSide.TOP: Placement(row_direction=(1, 0), column_direction=(0, -1), corner_mm=(0.0, 50.0)),
+    LabelSide.TOP: Placement(
+        row_direction=(1, 0), column_direction=(0, -1), corner_mm=(0.0, _TISSUE_END_MM)
+    ),
     LabelSide.BOTTOM: Placement(
         row_direction=(-1, 0), column_direction=(0, 1), corner_mm=(25.0, 0.0)
     ),
@@ -49,11 +54,16 @@ def image_orientation(label_side: LabelSide) -> tuple[int, int, int, int, int, i
 
 
 def origin_mm(
-    label_side: LabelSide, spacing: Spacing, corner_mm: tuple[float, float] | None = None
+    label_side: LabelSide,
+    spacing: Spacing,
+    corner_mm: tuple[float, float] | None = None,
+    role: Role = Role.VOLUME,
 ) -> tuple[float, float]:
     """Return X and Y of the centre of the first pixel, in millimetres.
 
-    All levels share the outer corner; the centre of the first pixel moves with the spacing.
+    All levels share the outer corner; the centre of the first pixel moves with the spacing. An
+    overview shows the glass to its end: where rows or columns run down from the label, it begins
+    there.
 
     Parameters
     ----------
@@ -63,9 +73,13 @@ def origin_mm(
         Of the level.
     corner_mm
         X and Y of the outer corner, ``None`` for the default of the side.
+    role
+        ``VOLUME`` for a level, ``OVERVIEW``.
     """
     placement = _PLACEMENTS[label_side]
     corners = corner_mm or placement.corner_mm
+    if role is Role.OVERVIEW and corners[1] == _TISSUE_END_MM:
+        corners = corners[0], _GLASS_END_MM
     row, column = placement.row_direction, placement.column_direction
     x_mm, y_mm = (
         corner + spacing.column_mm / 2 * along_row + spacing.row_mm / 2 * along_column

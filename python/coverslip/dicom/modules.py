@@ -4,17 +4,19 @@ A function gets only what its module says and adds to the data set; what is abse
 on purpose. `coverslip.dicom.allowlist` has the last word.
 """
 
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from coverslip.dicom.geometry import image_orientation, origin_mm
-from coverslip.model import CleanMetadata, InstanceSpec
+from coverslip.model import CleanMetadata, InstanceSpec, Role
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.77.1.6"
 PACKAGE = "coverslip"
 
 CODE_MEANINGS = {
     "113100": "Basic Application Confidentiality Profile",
+    "113101": "Clean Pixel Data Option",
     "113105": "Clean Descriptors Option",
     "113106": "Retain Longitudinal Temporal Information Full Dates Option",
     "113107": "Retain Longitudinal Temporal Information Modified Dates Option",
@@ -28,6 +30,8 @@ SLICE_THICKNESS_MM = "0.001"
 """Must be there; the depth of field is not known."""
 
 IMAGED_VOLUME_DEPTH_UM = 1.0  # may not be 0
+OPTICAL_PATH = "1"
+DIMENSIONS = ("RowPositionInTotalImagePixelMatrix", "ColumnPositionInTotalImagePixelMatrix")
 
 
 def decimal_string(value: float) -> str:
@@ -44,8 +48,10 @@ def code(value: str, scheme: str, meaning: str) -> Sequence:
     return Sequence([item])
 
 
-def image_type(*, is_base: bool) -> list[str]:
+def image_type(*, is_base: bool, role: Role = Role.VOLUME) -> list[str]:
     """Return Image Type, which is Frame Type too (PS3.3 C.8.12.4.1.1)."""
+    if role is Role.OVERVIEW:
+        return ["DERIVED", "PRIMARY", "OVERVIEW", "NONE"]
     if is_base:
         return ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
     return ["DERIVED", "PRIMARY", "VOLUME", "RESAMPLED"]
@@ -125,8 +131,9 @@ def sop_common(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
 
 
 def multi_resolution_pyramid(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
-    """Add the Multi-Resolution Pyramid module (PS3.3 C.7.11.1)."""
-    ds.PyramidUID = clean.regions[spec.region].pyramid_uid
+    """Add the Multi-Resolution Pyramid module (PS3.3 C.7.11.1), which an overview does not have."""
+    if spec.role is Role.VOLUME:
+        ds.PyramidUID = clean.regions[spec.region].pyramid_uid
 
 
 def acquisition_context(ds: Dataset) -> None:
@@ -151,7 +158,7 @@ def image_pixel(ds: Dataset, spec: InstanceSpec) -> None:
 
 def whole_slide_microscopy_image(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
     """Add the Whole Slide Microscopy Image module (PS3.3 C.8.12.4)."""
-    ds.ImageType = image_type(is_base=spec.is_base)
+    ds.ImageType = image_type(is_base=spec.is_base, role=spec.role)
     ds.AcquisitionDateTime = clean.acquisition_date_time
     ds.VolumetricProperties = "VOLUME"
     ds.BurnedInAnnotation = "NO"
@@ -163,13 +170,14 @@ def whole_slide_microscopy_image(ds: Dataset, clean: CleanMetadata, spec: Instan
     ds.SpecimenLabelInImage = "NO"
     ds.FocusMethod = "AUTO"
     ds.ExtendedDepthOfField = "NO"
-    ds.ImagedVolumeWidth = spec.imaged_volume_width_mm
-    ds.ImagedVolumeHeight = spec.imaged_volume_height_mm
-    ds.ImagedVolumeDepth = IMAGED_VOLUME_DEPTH_UM
+    if spec.role is Role.VOLUME:
+        ds.ImagedVolumeWidth = spec.imaged_volume_width_mm
+        ds.ImagedVolumeHeight = spec.imaged_volume_height_mm
+        ds.ImagedVolumeDepth = IMAGED_VOLUME_DEPTH_UM
+        ds.TotalPixelMatrixFocalPlanes = 1
     ds.TotalPixelMatrixColumns = spec.total_pixel_matrix_columns
     ds.TotalPixelMatrixRows = spec.total_pixel_matrix_rows
-    ds.TotalPixelMatrixFocalPlanes = 1
-    x_mm, y_mm = origin_mm(spec.label_side, spec.spacing, clean.regions[spec.region].corner_mm)
+    x_mm, y_mm = _origin_mm(clean, spec)
     origin = Dataset()
     origin.XOffsetInSlideCoordinateSystem = decimal_string(x_mm)
     origin.YOffsetInSlideCoordinateSystem = decimal_string(y_mm)
@@ -193,23 +201,28 @@ def _lossy_image_compression(ds: Dataset, spec: InstanceSpec) -> None:
 
 
 def optical_path(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
-    """Add the Optical Path module (PS3.3 C.8.12.5): one."""
+    """Add the Optical Path module (PS3.3 C.8.12.5): one.
+
+    An overview is taken by another camera, in plain light.
+    """
     path = Dataset()
-    path.OpticalPathIdentifier = "1"
-    if clean.fluorescence_nm is None:
+    path.OpticalPathIdentifier = OPTICAL_PATH
+    is_volume = spec.role is Role.VOLUME
+    if clean.fluorescence_nm is None or not is_volume:
         path.IlluminationTypeCodeSequence = code("111744", "DCM", "Brightfield illumination")
         path.IlluminationColorCodeSequence = code("414298005", "SCT", "Full Spectrum")
     else:
         path.IlluminationTypeCodeSequence = code("111743", "DCM", "Epifluorescence illumination")
         path.IlluminationWaveLength = clean.fluorescence_nm
     if spec.frame_format.samples_per_pixel > 1:
-        path.ICCProfile = clean.icc_profile
-        if clean.icc_is_synthetic:
+        path.ICCProfile = clean.icc_profile if is_volume else clean.srgb_profile
+        if clean.icc_is_synthetic or not is_volume:
             path.ColorSpace = "SRGB"
-    if clean.objective_power is not None:
+    if clean.objective_power is not None and is_volume:
         path.ObjectiveLensPower = decimal_string(clean.objective_power)
     ds.OpticalPathSequence = Sequence([path])
-    ds.NumberOfOpticalPaths = 1
+    if is_volume:
+        ds.NumberOfOpticalPaths = 1
 
 
 def specimen(ds: Dataset, clean: CleanMetadata) -> None:
@@ -226,9 +239,10 @@ def specimen(ds: Dataset, clean: CleanMetadata) -> None:
 
 
 def multi_frame_functional_groups(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
-    """Add the Multi-frame Functional Groups module (PS3.3 C.7.6.16), shared groups only.
+    """Add the Multi-frame Functional Groups module (PS3.3 C.7.6.16).
 
-    TILED_FULL says by order what per-frame groups would repeat for each of a million frames.
+    TILED_FULL says by order what per-frame groups would repeat for each of a million frames; the
+    one frame of an overview has them.
     """
     ds.InstanceNumber = spec.instance_number
     ds.ContentDate = clean.content_date
@@ -241,11 +255,38 @@ def multi_frame_functional_groups(ds: Dataset, clean: CleanMetadata, spec: Insta
     ]
     measures.SliceThickness = SLICE_THICKNESS_MM
     frame_type = Dataset()
-    frame_type.FrameType = image_type(is_base=spec.is_base)
+    frame_type.FrameType = image_type(is_base=spec.is_base, role=spec.role)
     groups = Dataset()
     groups.PixelMeasuresSequence = Sequence([measures])
     groups.WholeSlideMicroscopyImageFrameTypeSequence = Sequence([frame_type])
+    if spec.role is not Role.VOLUME:
+        path = Dataset()
+        path.OpticalPathIdentifier = OPTICAL_PATH
+        groups.OpticalPathIdentificationSequence = Sequence([path])
+        ds.PerFrameFunctionalGroupsSequence = Sequence([_only_frame(clean, spec)])
     ds.SharedFunctionalGroupsSequence = Sequence([groups])
+
+
+def _origin_mm(clean: CleanMetadata, spec: InstanceSpec) -> tuple[float, float]:
+    corner_mm = clean.regions[spec.region].corner_mm if spec.role is Role.VOLUME else None
+    return origin_mm(spec.label_side, spec.spacing, corner_mm, spec.role)
+
+
+def _only_frame(clean: CleanMetadata, spec: InstanceSpec) -> Dataset:
+    """Return the groups of a frame that is the whole picture (PS3.3 C.7.6.16.2.2, C.8.12.6.1)."""
+    x_mm, y_mm = _origin_mm(clean, spec)
+    content = Dataset()
+    content.DimensionIndexValues = [1, 1]
+    position = Dataset()
+    position.ColumnPositionInTotalImagePixelMatrix = 1
+    position.RowPositionInTotalImagePixelMatrix = 1
+    position.XOffsetInSlideCoordinateSystem = decimal_string(x_mm)
+    position.YOffsetInSlideCoordinateSystem = decimal_string(y_mm)
+    position.ZOffsetInSlideCoordinateSystem = "0"
+    groups = Dataset()
+    groups.FrameContentSequence = Sequence([content])
+    groups.PlanePositionSlideSequence = Sequence([position])
+    return groups
 
 
 def multi_frame_dimension(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
@@ -254,4 +295,14 @@ def multi_frame_dimension(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec)
     region = clean.regions[spec.region]
     organization.DimensionOrganizationUID = region.dimension_organization_uid
     ds.DimensionOrganizationSequence = Sequence([organization])
-    ds.DimensionOrganizationType = "TILED_FULL"
+    if spec.role is Role.VOLUME:
+        ds.DimensionOrganizationType = "TILED_FULL"
+        return
+    indices = []
+    for keyword in DIMENSIONS:
+        index = Dataset()
+        index.DimensionIndexPointer = tag_for_keyword(keyword)
+        index.FunctionalGroupPointer = tag_for_keyword("PlanePositionSlideSequence")
+        index.DimensionOrganizationUID = region.dimension_organization_uid
+        indices.append(index)
+    ds.DimensionIndexSequence = Sequence(indices)

@@ -17,7 +17,7 @@ def build(clean: CleanMetadata, spec: InstanceSpec) -> Dataset:
     clean
         What may be written about the slide.
     spec
-        What this level adds: numbers, and how the frames are encoded.
+        What this level or overview adds: numbers, and how the frames are encoded.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def permit(clean: CleanMetadata) -> Permit:
 
 
 def _check(clean: CleanMetadata, spec: InstanceSpec) -> None:
-    if spec.sop_instance_uid not in clean.sop_instance_uids:
+    if spec.sop_instance_uid not in (*clean.sop_instance_uids, clean.overview_sop_instance_uid):
         raise ValueError("the SOP Instance UID is not one of the slide's")
     if not (0 < spec.rows <= MAX_FRAME_SIZE and 0 < spec.columns <= MAX_FRAME_SIZE):
         raise ValueError("a frame has between 1 and 65535 rows and columns")

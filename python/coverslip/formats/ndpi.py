@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from coverslip.errors import UnsupportedSlideError
 from coverslip.formats.pyramid import (
+    associated_image,
     has_shape_of,
     picture_level,
     private_ranges,
@@ -123,9 +124,8 @@ def _starts(directory: Directory) -> Uint64Array | None:
 
 
 def _associated(directory: Directory) -> AssociatedImage:
-    width, length = size_of(directory)
     role = Role.OVERVIEW if _lens(directory) == _MACRO else Role.LABEL
-    return AssociatedImage(ifd=directory.number, role=role, image_width=width, image_length=length)
+    return associated_image(directory, role)
 
 
 def _device(base: Directory) -> SourceText:

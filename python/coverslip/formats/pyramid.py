@@ -18,6 +18,7 @@ from coverslip.model import (
     SourceItem,
     SourceText,
     Spacing,
+    StoredPixels,
     Strips,
     TileIndex,
     Uint64Array,
@@ -36,11 +37,12 @@ NEW_SUBFILE_TYPE, IMAGE_WIDTH, IMAGE_LENGTH = 254, 256, 257
 BITS_PER_SAMPLE, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 258, 259, 262, 266
 _ORIENTATION, SAMPLES_PER_PIXEL, _PLANAR = 274, 277, 284
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
+_ROWS_PER_STRIP, _PREDICTOR = 278, 317
 _EXTRA_SAMPLES, _SAMPLE_FORMAT, _IMAGE_DEPTH, _TILE_DEPTH = 338, 339, 32997, 32998
 _MAX_FRAME_SIDE = 65535
 """Rows and Columns are 16-bit unsigned in DICOM."""
 _ASPECT_TOLERANCE = 0.02
-_JPEG, _ROWS_PER_STRIP = 7, 278
+_JPEG = 7
 _CUT_FRAME = 1024
 """Side of the frames that a picture is cut into, the same on all levels: readers ask for that."""
 _UNIT_MM = {2: 25.4, 3: 10.0}
@@ -84,12 +86,6 @@ def with_reduced(base: Directory, others: Iterable[Directory]) -> list[Directory
         if is_smaller and is_like(base, directory):
             levels.append(directory)
     return levels
-
-
-def associated_image(directory: Directory, role: Role) -> AssociatedImage:
-    """Return a directory as a picture that is no level."""
-    width, length = size_of(directory)
-    return AssociatedImage(ifd=directory.number, role=role, image_width=width, image_length=length)
 
 
 def microscope_spacing(row_mm: float, column_mm: float) -> Spacing | None:
@@ -203,6 +199,57 @@ def _stored_picture(
         return Picture(offset=int(offsets[0]), byte_count=int(counts[0]), starts=starts)
     return Strips(
         offsets=offsets[:strips], byte_counts=counts[:strips], rows_per_strip=rows_per_strip
+    )
+
+
+def associated_image(directory: Directory, role: Role) -> AssociatedImage:
+    """Return a directory as a picture that is not a level; only an OVERVIEW can be decoded."""
+    width, length = size_of(directory)
+    return AssociatedImage(
+        ifd=directory.number,
+        role=role,
+        image_width=width,
+        image_length=length,
+        pixels=_stored_pixels(directory) if role is Role.OVERVIEW else None,
+    )
+
+
+def _stored_pixels(directory: Directory) -> StoredPixels | None:
+    """Return where the pixels of a directory are; ``None`` if they are damaged or unusual.
+
+    A slide is never refused for one of its small pictures.
+    """
+    width, length = size_of(directory)
+    if directory.is_tiled:
+        tile = directory.integer(TILE_WIDTH, 0), directory.integer(TILE_LENGTH, 0)
+    else:
+        tile = width, min(directory.integer(_ROWS_PER_STRIP, length), length)
+    is_plain = (
+        min(width, length, *tile) > 0
+        and directory.integer(_ORIENTATION, 1) == 1
+        and directory.integer(_PLANAR, 1) == 1
+        and directory.integer(_FILL_ORDER, 1) == 1
+        and set(directory.integers(BITS_PER_SAMPLE)) == {8}
+        and not directory.integers(_EXTRA_SAMPLES)
+    )
+    if not is_plain or max(width, length) > _MAX_FRAME_SIDE:
+        return None
+    try:
+        tiles = _tile_index(directory, -(-width // tile[0]), -(-length // tile[1]))
+    except (SourceError, LimitError):
+        return None
+    return StoredPixels(
+        image_width=width,
+        image_length=length,
+        tile_width=tile[0],
+        tile_length=tile[1],
+        is_tiled=directory.is_tiled,
+        samples_per_pixel=directory.integer(SAMPLES_PER_PIXEL, 1),
+        compression=directory.integer(_COMPRESSION, 1),
+        photometric_interpretation=directory.integer(_PHOTOMETRIC, -1),
+        predictor=directory.integer(_PREDICTOR, 1),
+        tiles=tiles,
+        jpeg_tables=directory.raw(JPEG_TABLES),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from coverslip.errors import UnsupportedSlideError
 from coverslip.formats.pyramid import (
     NEW_SUBFILE_TYPE,
+    associated_image,
     has_shape_of,
     is_like,
     private_ranges,
@@ -227,10 +228,7 @@ def _classify(
             role = Role.THUMBNAIL
         elif role is None:
             role, note = _role_by_shape(directory, is_last=directory.number in last)
-        width, length = size_of(directory)
-        images.append(
-            AssociatedImage(ifd=directory.number, role=role, image_width=width, image_length=length)
-        )
+        images.append(associated_image(directory, role))
         if note is not None:
             notes.append(f"{directory.place}: {note}")
     return tuple(images), tuple(notes)

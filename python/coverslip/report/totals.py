@@ -23,12 +23,12 @@ FATE_MEANINGS = {
     "kept": "it was written, because an option said so",
 }
 CHECKS = {
-    "pixel_text": "Text in the pixels",
-    "bar_codes": "Bar codes in the pixels",
+    "pixel_text": "Text in the lowest level",
+    "bar_codes": "Bar codes in the lowest level",
     "read_back": "Frames compared with the slide after they were written",
 }
 RESULTS = {
-    "passed": "checked, nothing found",
+    "passed": "searched, nothing found",
     "attested": "a person vouches for it",
     "not_run": "not checked",
 }

@@ -1,0 +1,1 @@
+"""Searches pictures for bar codes and text, and hides the label of an overview."""

@@ -1,0 +1,93 @@
+"""Makes an instance of an overview whose label is masked."""
+
+from pathlib import Path
+
+import numpy as np
+
+from coverslip import _core
+from coverslip.frames import PlannedFrames
+from coverslip.model import (
+    CleanMetadata,
+    FrameFormat,
+    InstanceSpec,
+    LabelSide,
+    Role,
+    Spacing,
+    StoredPixels,
+)
+from coverslip.search import MaskedOverview
+
+JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
+GLASS_MM = 75.0
+_JPEG, _JPEG_2000 = 7, (33003, 33004, 33005, 34712)
+
+
+def store_overview(overview: MaskedOverview, spool: Path) -> PlannedFrames:
+    """Encode an overview without loss into a new file ``spool``, and plan its only frame."""
+    import imagecodecs
+
+    rows, columns, _ = overview.picture.shape
+    encoded = imagecodecs.jpeg2k_encode(
+        overview.picture, level=0, codecformat="j2k", reversible=True, mct=True
+    )
+    with spool.open("xb") as file:
+        file.write(encoded)
+    source = _core.Source(spool)
+    index = _core.TileIndex(
+        source,
+        np.zeros(1, np.uint64),
+        np.array([len(encoded)], np.uint64),
+        np.zeros((0, 2), np.uint64),
+    )
+    plan = _core.plan_jpeg2000(source, index, columns=columns, rows=rows, set_mct=False)
+    return PlannedFrames(source=source, plan=plan, spool=spool)
+
+
+def overview_spec(
+    overview: MaskedOverview, clean: CleanMetadata, label_side: LabelSide, instance_number: int
+) -> InstanceSpec:
+    """Return what the instance of an overview will be.
+
+    No vendor tells the spacing of its overviews well, so it is assumed that the longer side of
+    the picture is the glass, 75 mm.
+    """
+    rows, columns, _ = overview.picture.shape
+    spacing_mm = GLASS_MM / max(rows, columns)
+    method, ratio = _loss(overview.image.pixels)
+    return InstanceSpec(
+        sop_instance_uid=clean.overview_sop_instance_uid,
+        instance_number=instance_number,
+        is_base=False,
+        total_pixel_matrix_columns=columns,
+        total_pixel_matrix_rows=rows,
+        columns=columns,
+        rows=rows,
+        frame_count=1,
+        spacing=Spacing(row_mm=spacing_mm, column_mm=spacing_mm),
+        imaged_volume_width_mm=columns * spacing_mm,
+        imaged_volume_height_mm=rows * spacing_mm,
+        label_side=label_side,
+        frame_format=FrameFormat(
+            transfer_syntax_uid=JPEG_2000_LOSSLESS,
+            photometric_interpretation="YBR_RCT",
+            samples_per_pixel=3,
+            bits_allocated=8,
+            lossy_method=method,
+        ),
+        compression_ratio=ratio,
+        role=Role.OVERVIEW,
+    )
+
+
+def _loss(stored: StoredPixels | None) -> tuple[str | None, float | None]:
+    """Return method and ratio of the loss that the pixels suffered before they were masked."""
+    if stored is None:
+        raise AssertionError("an overview that was masked was stored somewhere")
+    if stored.compression == _JPEG:
+        method = "ISO_10918_1"
+    elif stored.compression in _JPEG_2000:
+        method = "ISO_15444_1"
+    else:
+        return None, None
+    uncompressed = stored.image_width * stored.image_length * stored.samples_per_pixel
+    return method, uncompressed / int(stored.tiles.byte_counts.sum())

@@ -1,0 +1,152 @@
+"""Looks at the pixels that go out: the lowest level, and an overview that is to be masked."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from coverslip.deid.pixels import ocr
+from coverslip.deid.pixels.barcodes import bar_codes
+from coverslip.deid.pixels.mask import mask_label
+from coverslip.deid.pixels.priors import prior_of
+from coverslip.deid.pixels.shapes import Grey, Rgb, reduced
+from coverslip.deid.policy import Policy, Profile
+from coverslip.errors import CoverslipError, QuarantineError
+from coverslip.model import AssociatedImage, CheckResult, PixelChecks, Role
+from coverslip.pictures import luminance_of, rgb_of
+from coverslip.routes import Route
+from coverslip.slide import OpenedSlide
+
+_SEARCHED_PIXELS = 4 << 20
+"""A larger level is reduced: what is legible in it still is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskedOverview:
+    """An overview that may go out, and where it came from."""
+
+    image: AssociatedImage
+    picture: Rgb = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What looking at a slide's pixels came to."""
+
+    checks: PixelChecks
+    overview: MaskedOverview | None
+    notes: tuple[str, ...]
+
+
+def examine(slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy) -> Examined:
+    """Search the lowest level of each region, and mask the overview if the policy wants it.
+
+    Bar codes are always looked for, text where the extra ``ocr`` is installed; under the profile
+    `care` neither is. An overview that cannot be decoded, or masked beyond doubt, is dropped with
+    a note.
+
+    Raises
+    ------
+    QuarantineError
+        If a lowest level shows a bar code or text, and nobody vouches for it.
+    """
+    notes: list[str] = []
+    checks = PixelChecks()
+    if policy.profile is not Profile.CARE:
+        checks = _searched(slide, routes, policy, notes)
+    overview = _masked_overview(slide, notes) if policy.overview == "mask" else None
+    if overview is not None:
+        checks = replace(checks, masked_ifd=overview.image.ifd)
+    return Examined(checks=checks, overview=overview, notes=tuple(notes))
+
+
+def _searched(
+    slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy, notes: list[str]
+) -> PixelChecks:
+    """Search the lowest level of each region; one that cannot be decoded leaves it not run."""
+    codes, texts, is_complete = 0, 0, True
+    for number in _lowest_levels(slide):
+        picture = _luminance(slide, number, routes[number], notes)
+        if picture is None:
+            is_complete = False
+            continue
+        codes += len(bar_codes(picture))
+        texts += _count_texts(picture) if ocr.is_installed() else 0
+    has_read = is_complete and ocr.is_installed()
+    return PixelChecks(
+        bar_codes=_judge("bar codes", codes, policy, notes, is_complete=is_complete),
+        text=_judge("pieces of text", texts, policy, notes, is_complete=has_read),
+    )
+
+
+def _lowest_levels(slide: OpenedSlide) -> list[int]:
+    """Return the number of the smallest level of each region."""
+    last = {level.region: number for number, level in enumerate(slide.levels)}
+    return sorted(last.values())
+
+
+def _luminance(slide: OpenedSlide, number: int, route: Route, notes: list[str]) -> Grey | None:
+    """Return a level in grey at a size to be searched, ``None`` if it cannot be decoded.
+
+    Its tiles are decoded, not its frames: those hold the same pixels, and nothing has been
+    written yet for a slide that is stopped here.
+    """
+    if route.frame_format is None:  # `require_copy` has raised by then
+        raise AssertionError(route.reason)
+    try:
+        grey = luminance_of(slide.source, slide.levels[number], route.frame_format)
+    except CoverslipError as error:
+        notes.append(f"level {number} was not searched for bar codes: {error}")
+        return None
+    factor = int(np.ceil(np.sqrt(grey.size / _SEARCHED_PIXELS)))
+    return reduced(grey, factor)
+
+
+def _count_texts(picture: Grey) -> int:
+    rgb = np.stack([picture] * 3, axis=2)
+    turned = (np.ascontiguousarray(np.rot90(rgb, quarters)) for quarters in range(4))
+    return sum(len(ocr.written_boxes(way)) for way in turned)
+
+
+def _judge(
+    what: str, count: int, policy: Policy, notes: list[str], *, is_complete: bool
+) -> CheckResult:
+    """Return the result of a search that found so many, and saw all it should or did not.
+
+    Raises
+    ------
+    QuarantineError
+        If it found something that nobody vouches for.
+    """
+    if count == 0 and is_complete:
+        return CheckResult.PASSED
+    shown = f"the lowest level shows what looks like {what} ({count})"
+    if policy.pixels_attested is not None:
+        if count:
+            notes.append(f"{shown}; somebody vouches that they identify nobody")
+        return CheckResult.ATTESTED
+    if count == 0:
+        return CheckResult.NOT_RUN
+    raise QuarantineError(
+        shown,
+        hint="look at the slide; if they identify nobody, say who vouches for that with "
+        "--pixels-attested WHO",
+    )
+
+
+def _masked_overview(slide: OpenedSlide, notes: list[str]) -> MaskedOverview | None:
+    """Return the slide's overview without its label, ``None`` in any doubt."""
+    overviews = [image for image in slide.associated_images if image.role is Role.OVERVIEW]
+    if len(overviews) != 1:
+        notes.append(f"no overview was written: the slide has {len(overviews)} of them")
+        return None
+    (image,) = overviews
+    if image.pixels is None:
+        notes.append("the overview was dropped: it is damaged, or stored in an unusual way")
+        return None
+    try:
+        picture = mask_label(rgb_of(slide.source, image.pixels), prior_of(slide.format))
+    except CoverslipError as error:
+        notes.append(f"the overview was dropped: {error}")
+        return None
+    notes.append("the overview's pixel spacing is assumed: its longer side shows 75 mm of glass")
+    return MaskedOverview(image=image, picture=picture)

@@ -1,0 +1,268 @@
+"""Overviews with their label painted over, through the whole program and back."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pydicom
+import pytest
+import zxingcpp
+from PIL import Image
+
+import coverslip
+from coverslip.audit import certificate_schema
+from coverslip.deid.pixels.mask import PAINT
+from coverslip.model import LabelSide
+from tests.conftest import SLIDES
+from tests.interop import readers
+from tests.privacy.search import places_of, survivors
+from tests.synth import build_generic, build_ndpi, build_svs
+from tests.synth.overview import draw_overview
+from tests.synth.texture import tissue
+
+GLASS = draw_overview(5, noise=1.0)
+BUILDERS = {
+    "svs": lambda folder: build_svs(folder, overview=GLASS.picture),
+    "svs-gt450": lambda folder: build_svs(
+        folder, overview=GLASS.picture, gt450=True, codec="jpeg_ycbcr422", bigtiff=True
+    ),
+    "ndpi": lambda folder: build_ndpi(folder, overview=GLASS.picture),
+}
+LABEL_IN_OVERVIEW = (
+    "Error - </SpecimenLabelInImage(0048,0010)[1]> - required to be YES for OVERVIEW or LABEL "
+    "image = <NO>"
+)
+"""The validator does not know an overview whose label is painted over."""
+
+
+class Masked:
+    def __init__(self, slide, result):
+        self.slide = slide
+        self.result = result
+        self.path = result.instances[-1].path
+        self.pixels = readers.by_pydicom(self.path, "pylibjpeg")[0]
+
+
+@pytest.fixture(scope="module", params=BUILDERS)
+def masked(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("slide")
+    slide = BUILDERS[request.param](folder)
+    return Masked(slide, coverslip.convert(slide.path, folder / "out", overview="mask"))
+
+
+def test_no_pixel_of_the_label_is_in_it(masked):
+    assert (masked.pixels[GLASS.label] == PAINT).all()
+
+
+def test_tissue_is_as_it_was(masked):
+    difference = masked.pixels[GLASS.tissue].astype(int) - GLASS.picture[GLASS.tissue]
+    kept = np.abs(difference).max(axis=1) < 60  # the source is JPEG
+    assert kept.mean() >= 0.95
+    assert np.abs(difference).mean() < 6
+
+
+def test_bar_code_reader_finds_one_before_and_none_after(masked):
+    assert zxingcpp.read_barcodes(GLASS.picture)
+    assert zxingcpp.read_barcodes(masked.pixels) == []
+
+
+def test_other_decoder_shows_the_same(masked):
+    assert np.array_equal(readers.by_pydicom(masked.path, "gdcm")[0], masked.pixels)
+
+
+def test_openslide_shows_it_as_its_macro(masked):
+    import openslide
+
+    with openslide.OpenSlide(masked.result.instances[0].path) as slide:
+        assert set(slide.associated_images) == {"macro"}
+        shown = np.asarray(slide.associated_images["macro"].convert("RGB"))
+    assert np.array_equal(shown, masked.pixels)
+
+
+def test_wsidicom_shows_it_as_its_overview(masked):
+    import wsidicom
+
+    with wsidicom.WsiDicom.open(masked.path.parent) as slide:
+        shown = np.asarray(slide.read_overview().convert("RGB"))
+    assert np.array_equal(shown, masked.pixels)
+
+
+def test_highdicom_reads_it(masked):
+    import highdicom
+
+    image = highdicom.imread(masked.path)
+    assert np.array_equal(image.get_frame(1, apply_icc_profile=False), masked.pixels)
+
+
+@pytest.mark.tools
+def test_validator_asks_for_the_label_and_for_nothing_else(masked, tool):
+    for instance in masked.result.instances[:-1]:
+        assert readers.dciodvfy(instance.path, tool("dciodvfy")) == []
+    assert readers.dciodvfy(masked.path, tool("dciodvfy")) == [LABEL_IN_OVERVIEW]
+
+
+def test_levels_are_shown_as_before(masked):
+    shown = readers.by_openslide(masked.path.parent)
+    assert [level.shape for level in shown] == [level.rgb.shape for level in masked.slide.levels]
+
+
+def test_assumed_spacing_is_told(masked):
+    dataset = pydicom.dcmread(masked.path)
+    measures = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert float(measures.PixelSpacing[0]) == 75 / 1200
+    assert any("spacing is assumed" in note for note in masked.result.notes)
+
+
+def test_instance_says_what_it_is(masked):
+    dataset = pydicom.dcmread(masked.path)
+    levels = [pydicom.dcmread(i.path) for i in masked.result.instances[:-1]]
+    assert dataset.ImageType == ["DERIVED", "PRIMARY", "OVERVIEW", "NONE"]
+    assert dataset.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.4.90"
+    assert dataset.PhotometricInterpretation == "YBR_RCT"
+    assert (dataset.LossyImageCompression, dataset.LossyImageCompressionMethod) == (
+        "01",
+        "ISO_10918_1",
+    )
+    assert dataset.SOPInstanceUID not in {level.SOPInstanceUID for level in levels}
+    assert dataset.FrameOfReferenceUID == levels[0].FrameOfReferenceUID
+    assert dataset.InstanceNumber == len(levels) + 1
+
+
+def test_certificate_says_what_was_done(masked):
+    import jsonschema
+
+    certificate = json.loads(masked.result.certificate_path.read_text())
+    jsonschema.validate(certificate, certificate_schema())
+    assert certificate["instances"][-1]["frames_masked"] == 1
+    assert certificate["policy"]["options"]["overview"] == "mask"
+    assert {"kind": "picture", "fate": "masked", "count": 1} in (
+        certificate["findings"]["by_kind_and_fate"]
+    )
+    assert "joined-up handwriting" in certificate["residual_risk"]
+    assert certificate["checks"]["bar_codes"] == "passed"
+    if certificate["checks"]["pixel_text"] == "not_run":
+        assert "113101" not in certificate["deidentification_codes"]
+
+
+def test_no_identifier_of_the_slide_is_in_any_byte(masked):
+    identifiers = [text for text in (*masked.slide.identifiers, *GLASS.texts) if len(text) >= 5]
+    assert survivors(identifiers, places_of(masked.result.study_path)) == set()
+
+
+def dropped(slide, folder, *reason):
+    """Convert a slide whose overview is in doubt, and check that the levels alone were written."""
+    result = coverslip.convert(slide.path, folder / "out", overview="mask")
+    assert [i.level for i in result.instances] == list(range(len(slide.levels)))
+    assert result.frames.masked == 0
+    fates = result.certificate["findings"]["by_kind_and_fate"]
+    assert not any(row["fate"] == "masked" for row in fates)
+    for word in reason:
+        assert any(word in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("picture", "reason"),
+    [
+        (draw_overview(2, on_tissue="S24-11872").picture, "away from the label"),
+        (draw_overview(3, code_on_tissue=True).picture, "away from the label"),
+        (tissue(1200, 400, 3), "cannot be measured"),
+        (tissue(600, 500, 3), "not the shape of a glass"),
+        (draw_overview(4, side=LabelSide.TOP).picture, "lies otherwise"),
+        (None, "away from the label"),
+    ],
+    ids=["text", "bar code", "no edge", "square", "upright", "noise"],
+)
+def test_overview_in_doubt_is_dropped_and_the_slide_is_not(picture, reason, tmp_path):
+    slide = build_svs(tmp_path, overview=picture)
+    dropped(slide, tmp_path, "the overview was dropped" if picture is None else reason)
+
+
+def test_slide_without_an_overview_says_so(tmp_path):
+    dropped(build_generic(tmp_path), tmp_path, "the slide has 0 of them")
+
+
+def test_overview_is_not_written_unless_asked_for(tmp_path):
+    slide = build_svs(tmp_path, overview=GLASS.picture)
+    result = coverslip.convert(slide.path, tmp_path / "out")
+    assert len(result.instances) == len(slide.levels)
+    assert "113101" in result.certificate["deidentification_codes"]
+
+
+def with_bar_code(width, length):
+    import zxingcpp
+
+    code = zxingcpp.create_barcode("S24-11872", zxingcpp.BarcodeFormat.DataMatrix)
+    picture = Image.fromarray(tissue(width, length, 8))
+    drawn = Image.fromarray(np.asarray(code.to_image(scale=16))).convert("RGB")
+    picture.paste(drawn, (40, 60))
+    return np.asarray(picture)
+
+
+@pytest.fixture(scope="module", params=["jpeg_ycbcr420", "jpeg_grey", "j2k_33005", "j2k_rgb"])
+def quarantined(request, tmp_path_factory):
+    picture = with_bar_code(610, 450)
+    folder = tmp_path_factory.mktemp("slide")
+    return build_generic(folder, codec=request.param, levels=2, picture=picture)
+
+
+def test_bar_code_in_the_lowest_level_stops_the_slide(quarantined, tmp_path):
+    with pytest.raises(coverslip.QuarantineError, match="bar codes") as raised:
+        coverslip.convert(quarantined.path, tmp_path / "out")
+    assert "--pixels-attested" in raised.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bar_code_that_somebody_vouches_for_passes(quarantined, tmp_path):
+    result = coverslip.convert(quarantined.path, tmp_path, pixels_attested="B. Osterholtzer")
+    assert result.certificate["checks"]["bar_codes"] == "attested"
+    assert result.certificate["policy"]["options"]["pixels_attested"] == "B. Osterholtzer"
+    assert any("vouches" in note for note in result.notes)
+
+
+def test_command_line_quarantines_with_status_3(quarantined, tmp_path):
+    command = [sys.executable, "-m", "coverslip", "convert", quarantined.path, "-o", tmp_path / "o"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "--pixels-attested" in done.stderr
+    assert "11872" not in done.stderr + done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lowest_level_that_is_one_jpeg_is_searched(tmp_path, monkeypatch):
+    from coverslip import search
+
+    seen = []
+    monkeypatch.setattr(search, "bar_codes", lambda grey: seen.append(grey) or [])
+    slide = build_ndpi(tmp_path)
+    coverslip.convert(slide.path, tmp_path / "out")
+    (grey,) = seen
+    assert grey.shape == slide.levels[-1].rgb.shape[:2]
+    weights = np.array([0.299, 0.587, 0.114])
+    assert np.abs(grey - slide.levels[-1].rgb @ weights).mean() < 3
+
+
+def test_level_that_is_too_large_to_be_searched_is_told_and_claims_nothing(tmp_path, monkeypatch):
+    from coverslip import pictures
+    from coverslip.limits import Limits
+
+    monkeypatch.setattr(pictures, "LIMITS", Limits(searched_pixels=1000))
+    slide = build_svs(tmp_path)
+    result = coverslip.convert(slide.path, tmp_path / "out")
+    assert result.certificate["checks"]["bar_codes"] == "not_run"
+    assert "113101" not in result.certificate["deidentification_codes"]
+    assert any("not searched for bar codes" in note for note in result.notes)
+
+
+@pytest.mark.slides
+@pytest.mark.parametrize(
+    ("name", "label_share"),
+    [("hamamatsu/test3-DAPI-2-(387).ndpi", 0.25), ("aperio/CMU-1-Small-Region.svs", 0.22)],
+)
+def test_real_overview_shows_no_label(name, label_share, tmp_path):
+    result = coverslip.convert(SLIDES / name, tmp_path, mpp_um=0.5, overview="mask")
+    assert result.frames.masked == 1
+    pixels = readers.by_pydicom(result.instances[-1].path, "pylibjpeg")[0]
+    label = pixels[:, : int(label_share * pixels.shape[1])]
+    assert (label == PAINT).all()
+    assert zxingcpp.read_barcodes(pixels) == []

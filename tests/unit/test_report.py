@@ -9,6 +9,7 @@ import sqlite3
 from html.parser import HTMLParser
 from io import BytesIO
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -26,6 +27,7 @@ from coverslip.report.page import render, write_report
 from coverslip.report.pictures import PictureMaker
 from coverslip.tiff.tags import TEXT_TAGS
 from tests.synth import build_ndpi, build_svs
+from tests.synth.overview import draw_overview
 from tests.test_cli import run
 from tests.unit.outputs import certificate_of, multiply, write
 
@@ -436,3 +438,27 @@ def test_words_cover_what_certificates_may_say():
     assert set(totals.FATES) == set(totals.FATE_MEANINGS)
     assert set(checks) <= set(totals.CHECKS)
     assert {result for check in checks.values() for result in check["enum"]} <= set(totals.RESULTS)
+
+
+def test_overview_is_shown_before_and_after_only_on_the_page_of_the_vault(tmp_path):
+    slide = build_svs(tmp_path, overview=draw_overview(5, noise=1.0).picture)
+    out = tmp_path / "out"
+    coverslip.convert(slide.path, out, profile="research", overview="mask")
+
+    shared, sealed = tmp_path / "page.html", tmp_path / "out.vault" / "report.html"
+    assert run("report", out, "-o", shared).returncode == 0
+    assert run("report", out, "--vault", sealed.parent).returncode == 0
+
+    pictures = [PICTURES.findall(path.read_text()) for path in (shared, sealed)]
+    assert [len(found) for found in pictures] == [2, 3]
+    after, before = pictures[0][1], (set(pictures[1]) - set(pictures[0])).pop()
+    assert sum(map(len, pictures[0])) <= 20_000
+    assert np.abs(pixels_of(before) - pixels_of(after)).max() > 100
+    slide.path.unlink()
+    assert run("report", out, "--vault", sealed.parent, "--overwrite").returncode == 0
+    assert len(PICTURES.findall(sealed.read_text())) == 2
+
+
+def pixels_of(encoded):
+    picture = Image.open(BytesIO(base64.b64decode(encoded)))
+    return np.asarray(picture.resize((300, 100))).astype(int)

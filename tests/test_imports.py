@@ -43,7 +43,7 @@ MAY_IMPORT = {
     },
     "cli": {
         *("conversion", "deid", "slide", "sample", "errors", "model", "routes", "colour"),
-        *("_core", "cli", "limits", "pictures", "report", "verification"),
+        *("_core", "audit", "cli", "limits", "pictures", "report", "verification"),
     },
     "__init__": {"_core", "conversion", "deid", "errors", "slide", "verification"},
     "__main__": {"cli"},

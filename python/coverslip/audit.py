@@ -124,7 +124,7 @@ def certificate(
         "findings": {
             "count": len(findings),
             "by_kind_and_fate": _counts("kind", (str(f.kind) for f in findings), findings),
-            "by_place_and_fate": _counts("place", map(_place, findings), findings),
+            "by_place_and_fate": _counts("place", map(place_class, findings), findings),
             **_keys(findings),
         },
         "instances": [
@@ -164,7 +164,7 @@ def _counts(
     ]
 
 
-def _place(finding: Finding) -> str:
+def place_class(finding: Finding) -> str:
     """Return the place without the number of its directory, as one of the schema's words.
 
     A format of another package may name a place as it likes, so what is not listed is not told.

@@ -215,12 +215,25 @@ def inspect(
     *,
     colour: ColourOption = None,
     allow_pixel: PixelOption = False,
+    show_values: Annotated[
+        bool,
+        typer.Option("--show-values", help="Show the texts themselves: whoever sees them knows."),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show format, levels, what would happen to each, and where identifiers are."""
+    """Show format, levels, what would happen to each, and what the slide gives away.
+
+    Kinds and places are told, values only with --show-values; and which profile is for whom.
+    """
     from coverslip.cli import inspect as command
 
-    command.run(slide, colour=_samples(colour), allow_pixel=allow_pixel, as_json=json)
+    command.run(
+        slide,
+        colour=_samples(colour),
+        allow_pixel=allow_pixel,
+        show_values=show_values,
+        as_json=json,
+    )
 
 
 @app.command()

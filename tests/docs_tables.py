@@ -30,7 +30,7 @@ _VOCABULARIES = {
     "OME-TIFF": ome._VOCABULARY.kinds,
     "QPTIFF": qptiff._VOCABULARY.kinds,
     "Argos": argos._VOCABULARY.kinds,
-    "Huron, Motic, Mikroscan, Grundium, Trestle": keyed._KINDS,
+    "Huron, Motic, Mikroscan, Trestle": keyed._KINDS,
 }
 _CODES = "DeidentificationMethodCodeSequence"
 _CHOICES = {

@@ -52,6 +52,10 @@ PixelOption = Annotated[
         "their pixels with a lossless codec; without it such a slide is refused.",
     ),
 ]
+IdentityOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The age identity that opens an encrypted vault."),
+]
 
 
 def _print_version(*, wanted: bool) -> None:
@@ -103,6 +107,13 @@ def convert(
         Path | None,
         typer.Option(
             metavar="DIR", help="Keep originals here; OUT.vault for research and care by default."
+        ),
+    ] = None,
+    vault_recipient: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AGE1...",
+            help="Encrypt the vault to this age recipient; only its identity opens it again.",
         ),
     ] = None,
     project: Annotated[
@@ -183,7 +194,7 @@ def convert(
         slide,
         out,
         policy=command.policy_from(policy, choices),
-        custody=command.custody_from(key, metadata, vault),
+        custody=command.custody_from(key, metadata, vault, vault_recipient),
         show=command.Show(progress=not quiet, as_json=json),
         overwrite=overwrite,
         verify=verify,
@@ -277,6 +288,7 @@ def report(
             help="Show originals too; the page goes into this vault and must not be shared.",
         ),
     ] = None,
+    identity: IdentityOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page.")] = False,
 ) -> None:
     """Write one HTML page: what was converted, what was found, what remains, what was not checked.
@@ -285,7 +297,31 @@ def report(
     """
     from coverslip.cli import report as command
 
-    command.run(out, page=page, vault=vault, overwrite=overwrite)
+    command.run(out, page=page, vault=vault, identity=identity, overwrite=overwrite)
+
+
+vault_app = typer.Typer(no_args_is_help=True, help="Vaults, which hold originals.")
+app.add_typer(vault_app, name="vault")
+
+
+@vault_app.callback()
+def vault_options() -> None:
+    """Vaults, which hold originals."""
+
+
+@vault_app.command("open")
+def vault_open(
+    vault: Annotated[Path, typer.Argument(metavar="VAULT", help="The vault's folder.")],
+    *,
+    file: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="The new file, for you only.")
+    ],
+    identity: IdentityOption = None,
+) -> None:
+    """Write what an encrypted vault holds, a line of JSON for each slide."""
+    from coverslip.cli import vault as command
+
+    command.open_to(vault, file, identity)
 
 
 @app.command()

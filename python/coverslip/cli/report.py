@@ -4,6 +4,7 @@ import sys
 from io import BytesIO
 from pathlib import Path
 
+from coverslip.deid.sealing import read_identities
 from coverslip.deid.vault import read_vault
 from coverslip.errors import CoverslipError, PolicyError
 from coverslip.limits import LIMITS
@@ -17,7 +18,14 @@ _NAME = "report.html"
 _OVERVIEW_EDGE = 320
 
 
-def run(out: Path, *, page: Path | None, vault: Path | None, overwrite: bool) -> None:
+def run(
+    out: Path,
+    *,
+    page: Path | None,
+    vault: Path | None,
+    identity: Path | None,
+    overwrite: bool,
+) -> None:
     """Write the page about an output and say where it is."""
     path = page or (Path(_NAME) if vault is None else vault / _NAME)
     if vault is not None and path.resolve().is_relative_to(out.resolve()):
@@ -28,7 +36,8 @@ def run(out: Path, *, page: Path | None, vault: Path | None, overwrite: bool) ->
     if path.exists() and not overwrite:
         raise CoverslipError("the page exists", hint="replace it with --overwrite")
     collected = collect(out)
-    originals = None if vault is None else _originals(vault, collected)
+    identities = () if identity is None else read_identities(identity)
+    originals = None if vault is None else _originals(vault, identities, collected)
     byte_count = write_report(collected, path, originals=originals, overwrite=overwrite)
     sys.stderr.write(
         f"wrote a page of {byte_count / 1e6:.1f} MB about {len(collected.slides)} slides\n"
@@ -38,9 +47,11 @@ def run(out: Path, *, page: Path | None, vault: Path | None, overwrite: bool) ->
     sys.stdout.write(f"{path}\n")
 
 
-def _originals(vault: Path, collected: Collected) -> dict[str, Original]:
+def _originals(
+    vault: Path, identities: tuple[str, ...], collected: Collected
+) -> dict[str, Original]:
     """Return what the vault holds of the slides that are reported, by pseudonym."""
-    kept = {slide.slide_pseudonym: slide for slide in read_vault(vault)}
+    kept = {slide.slide_pseudonym: slide for slide in read_vault(vault, identities)}
     masked = {
         slide.pseudonym
         for slide in collected.slides[: LIMITS.report_pictures]

@@ -39,7 +39,8 @@ _CHOICES = {
     "link": list(Link),
     "accession": ["empty", "pseudonym"],
     "year": ["drop", "keep"],
-    "overview": ["drop", "mask"],
+    "label": ["drop", "substitute", "keep"],
+    "overview": ["drop", "mask", "keep"],
 }
 
 

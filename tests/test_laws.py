@@ -20,7 +20,6 @@ from tests.interop.validator import validator_findings
 from tests.privacy.search import encodings_of, places_of, survivors
 from tests.synth import FORMATS
 
-
 NOT_SEARCHED = {
     *("generic-lzw-planar", "generic-zstd-planar", "generic-uncompressed-one-strip"),
     *("generic-deflate-grey-16", "generic-lzma-grey-16-big-endian"),

@@ -134,7 +134,7 @@ def test_certificate_says_what_was_done(masked):
 
     certificate = json.loads(masked.result.certificate_path.read_text())
     jsonschema.validate(certificate, certificate_schema())
-    assert certificate["instances"][-1]["frames_masked"] == 1
+    assert certificate["instances"][-1]["frames_picture"] == 1
     assert certificate["policy"]["options"]["overview"] == "mask"
     assert {"kind": "picture", "fate": "masked", "count": 1} in (
         certificate["findings"]["by_kind_and_fate"]
@@ -154,7 +154,7 @@ def dropped(slide, folder, *reason):
     """Convert a slide whose overview is in doubt, and check that the levels alone were written."""
     result = coverslip.convert(slide.path, folder / "out", overview="mask")
     assert [i.level for i in result.instances] == list(range(len(slide.levels)))
-    assert result.frames.masked == 0
+    assert result.frames.picture == 0
     fates = result.certificate["findings"]["by_kind_and_fate"]
     assert not any(row["fate"] == "masked" for row in fates)
     for word in reason:
@@ -261,7 +261,7 @@ def test_level_that_is_too_large_to_be_searched_is_told_and_claims_nothing(tmp_p
 )
 def test_real_overview_shows_no_label(name, label_share, tmp_path):
     result = coverslip.convert(SLIDES / name, tmp_path, mpp_um=0.5, overview="mask")
-    assert result.frames.masked == 1
+    assert result.frames.picture == 1
     pixels = readers.by_pydicom(result.instances[-1].path, "pylibjpeg")[0]
     label = pixels[:, : int(label_share * pixels.shape[1])]
     assert (label == PAINT).all()

@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from coverslip.conversion import FrameCounts, InstanceResult, Progress, Result, convert
+    from coverslip.conversion import Result, convert
     from coverslip.deid.custody import Custody
     from coverslip.deid.policy import Policy
     from coverslip.errors import (
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         UnsupportedSlideError,
         VerificationError,
     )
+    from coverslip.instances import FrameCounts, InstanceResult, Progress
     from coverslip.slide import OpenedSlide, open
     from coverslip.verification.check import verify
     from coverslip.verification.report import Survivor, VerifyReport
@@ -30,13 +31,13 @@ if TYPE_CHECKING:
 _HOMES = {
     "CoverslipError": "errors",
     "Custody": "deid.custody",
-    "FrameCounts": "conversion",
-    "InstanceResult": "conversion",
+    "FrameCounts": "instances",
+    "InstanceResult": "instances",
     "LimitError": "errors",
     "OpenedSlide": "slide",
     "Policy": "deid.policy",
     "PolicyError": "errors",
-    "Progress": "conversion",
+    "Progress": "instances",
     "QuarantineError": "errors",
     "Result": "conversion",
     "SourceError": "errors",

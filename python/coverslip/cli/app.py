@@ -23,11 +23,20 @@ class Colour(StrEnum):
     YCBCR = "ycbcr"
 
 
+class Label(StrEnum):
+    """What becomes of the label."""
+
+    DROP = "drop"
+    SUBSTITUTE = "substitute"
+    KEEP = "keep"
+
+
 class Overview(StrEnum):
     """What becomes of the picture of the whole glass."""
 
     DROP = "drop"
     MASK = "mask"
+    KEEP = "keep"
 
 
 class SampleCompression(StrEnum):
@@ -146,11 +155,19 @@ def convert(
         typer.Option("--overwrite", help="Replace the slide in OUT when the new one is complete."),
     ] = False,
     allow_pixel: PixelOption = False,
+    label: Annotated[
+        Label | None,
+        typer.Option(
+            help="substitute writes a drawn label that shows the Container Identifier; keep, under "
+            "care only and its default, writes the slide's own."
+        ),
+    ] = None,
     overview: Annotated[
         Overview | None,
         typer.Option(
             help="mask writes the picture of the whole glass too, its label painted over; where "
-            "that is not sure beyond doubt, it is left out and a note says why."
+            "that is not sure beyond doubt, it is left out and a note says why. keep, under care "
+            "only and its default, writes it as it is."
         ),
     ] = None,
     pixels_attested: Annotated[
@@ -167,7 +184,7 @@ def convert(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Convert a slide; levels, no label.
+    """Convert a slide; levels, and pictures beside them if asked.
 
     Nothing of the slide's own texts goes out, whatever the profile. The profile public writes
     nothing that identifies; research pseudonyms; care what your metadata says of the patient.
@@ -187,6 +204,7 @@ def convert(
         "mpp_um": mpp,
         "colour": _samples(colour),
         "allow_pixel": allow_pixel or None,
+        "label": None if label is None else label.value,
         "overview": None if overview is None else overview.value,
         "pixels_attested": pixels_attested,
     }

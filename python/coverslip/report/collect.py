@@ -50,7 +50,7 @@ class Instance:
 
     path: Path = field(repr=False)
     role: str
-    """Third value of Image Type: ``VOLUME`` or ``OVERVIEW``."""
+    """Third value of Image Type: ``VOLUME``, ``LABEL`` or ``OVERVIEW``."""
     series: int
     """Which of the certificate's series holds it, from 1."""
     record: dict[str, Any]

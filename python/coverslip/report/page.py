@@ -25,9 +25,9 @@ from coverslip.report.collect import (
 from coverslip.report.pictures import PictureMaker
 
 _TEMPLATE, _STYLE = "report.html", "report.css"
-_VOLUME_SHARE = 0.7
-"""Of the bytes of a slide's pictures, where it has an overview too."""
-_EDGE, _OVERVIEW_EDGE = 360, 320
+_SHARES = {"VOLUME": 0.6, "OVERVIEW": 0.25, "LABEL": 0.15}
+"""Of the bytes that the pictures of one slide may have."""
+_EDGE = 360
 
 
 def write_report(
@@ -103,7 +103,7 @@ def render(
         totals=totals.totals_of(collected, failures),
         slides=shown,
         unlisted=len(collected.slides) - len(shown),
-        pictures=_pictures(shown, originals or {}),
+        pictures=_pictures(shown, originals),
         most_pictures=LIMITS.report_pictures,
         failures=failures,
         unreadable=collected.unreadable,
@@ -113,9 +113,9 @@ def render(
 
 
 def _pictures(
-    slides: Sequence[ReportedSlide], originals: dict[str, Original]
+    slides: Sequence[ReportedSlide], originals: dict[str, Original] | None
 ) -> list[dict[str, Any]]:
-    """Return the pictures of the first slides: lowest levels, and overviews that were written."""
+    """Return the pictures of the first slides: lowest levels, and labels and overviews if any."""
     pictures: list[dict[str, Any]] = []
     with PictureMaker() as maker:
         for number, slide in enumerate(slides, start=1):
@@ -123,17 +123,16 @@ def _pictures(
             if len(pictures) + len(chosen) > LIMITS.report_pictures:
                 break
             for instance in chosen:
-                is_overview = instance.role == "OVERVIEW"
-                original = originals.get(slide.pseudonym) if is_overview else None
-                before = original.overview if original is not None else None
+                is_hidden = originals is None and _is_as_scanned(slide, instance)
                 pictures.append(
                     {
                         "number": number,
-                        "is_overview": is_overview,
+                        "role": instance.role,
                         "columns": instance.columns,
                         "rows": instance.rows,
-                        "jpeg": _jpeg(maker, instance, _share(instance, len(chosen))),
-                        "before": None if before is None else base64.b64encode(before).decode(),
+                        "is_hidden": is_hidden,
+                        "jpeg": None if is_hidden else _jpeg(maker, instance),
+                        "before": _before(slide, instance, originals or {}),
                     }
                 )
     return pictures
@@ -143,17 +142,28 @@ def _chosen(slide: ReportedSlide) -> list[Instance]:
     """Return the lowest level of the first series, and whatever is no level."""
     levels = [i for i in slide.instances if i.role == "VOLUME" and i.series == 1]
     lowest = sorted(levels, key=lambda level: level.columns * level.rows)[:1]
-    return lowest + [i for i in slide.instances if i.role != "VOLUME"][:1]
+    others = {i.role: i for i in slide.instances if i.role != "VOLUME"}
+    return [*lowest, *others.values()]
 
 
-def _share(instance: Instance, count: int) -> int:
-    if count == 1:
-        return LIMITS.picture_bytes
-    share = _VOLUME_SHARE if instance.role == "VOLUME" else 1 - _VOLUME_SHARE
-    return int(LIMITS.picture_bytes * share)
+def _is_as_scanned(slide: ReportedSlide, instance: Instance) -> bool:
+    """Tell whether a picture may show who the patient is, as files of `care` do."""
+    options = slide.certificate["policy"]["options"]
+    is_kept = options.get(instance.role.lower()) == "keep"
+    is_original = instance.record["image_type"][0] == "ORIGINAL"
+    return instance.role != "VOLUME" and (is_kept or is_original)
 
 
-def _jpeg(maker: PictureMaker, instance: Instance, most_bytes: int) -> str | None:
+def _before(slide: ReportedSlide, instance: Instance, originals: dict[str, Original]) -> str | None:
+    """Return the overview before it was masked, where the page has originals."""
+    original = originals.get(slide.pseudonym)
+    is_masked = instance.role == "OVERVIEW" and not _is_as_scanned(slide, instance)
+    if original is None or original.overview is None or not is_masked:
+        return None
+    return base64.b64encode(original.overview).decode("ascii")
+
+
+def _jpeg(maker: PictureMaker, instance: Instance) -> str | None:
     """Return a small JPEG in Base64, or ``None`` if there is none to be had."""
     if instance.byte_count is None or instance.byte_count > LIMITS.pictured_bytes:
         return None
@@ -164,7 +174,7 @@ def _jpeg(maker: PictureMaker, instance: Instance, most_bytes: int) -> str | Non
     jpeg = maker.jpeg_of(
         data,
         most_pixels=LIMITS.pictured_pixels,
-        edge=_EDGE if instance.role == "VOLUME" else _OVERVIEW_EDGE,
-        most_bytes=most_bytes,
+        edge=_EDGE,
+        most_bytes=int(LIMITS.picture_bytes * _SHARES.get(instance.role, 0)),
     )
     return None if jpeg is None else base64.b64encode(jpeg).decode("ascii")

@@ -27,7 +27,7 @@ _MEMORY = 4 << 30
 """Address space of a process."""
 _JPEG = "1.2.840.10008.1.2.4.50"
 _JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
-_QUALITIES = (82, 74, 66, 56, 46, 34, 22)
+_QUALITIES = (82, 70, 58, 46, 34)
 _MOST_FRAMES = 4096
 
 
@@ -192,14 +192,15 @@ def _small(pixels: "Pixels", edge: int, most_bytes: int) -> bytes | None:
     """Return a picture as JPEG, as good as the bytes allow."""
     from PIL import Image
 
-    picture = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0])
-    picture = picture.convert("RGB")
-    picture.thumbnail((edge, edge), Image.Resampling.LANCZOS)
-    for quality in _QUALITIES:
-        file = BytesIO()
-        picture.save(file, "JPEG", quality=quality, optimize=True)
-        if file.tell() <= most_bytes:
-            return file.getvalue()
+    whole = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0]).convert("RGB")
+    for longest in (edge, edge * 2 // 3, edge // 2):
+        picture = whole.copy()
+        picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+        for quality in _QUALITIES:
+            file = BytesIO()
+            picture.save(file, "JPEG", quality=quality, optimize=True)
+            if file.tell() <= most_bytes:
+                return file.getvalue()
     return None
 
 

@@ -55,6 +55,7 @@ PLACES = {
     "ICC profile": "colours of the scanner",
 }
 """What a place is, where its name does not say it."""
+PICTURES = {"VOLUME": "lowest level", "LABEL": "label", "OVERVIEW": "overview"}
 CODES = {
     "113100": "Basic Application Confidentiality Profile",
     "113101": "Clean Pixel Data Option",
@@ -76,8 +77,8 @@ FRAMES = {
     "frames_copied": "copied",
     "frames_stitched": "stitched",
     "frames_retiled": "cut",
-    "frames_pixel": "stored without loss",
-    "frames_masked": "masked",
+    "frames_pixel": "decoded and stored without loss",
+    "frames_picture": "as one picture",
     "frames_blank": "blank",
 }
 """What frames are; truncated ones are among the copied."""

@@ -16,9 +16,11 @@ from PIL import Image
 import coverslip
 import coverslip.audit
 from coverslip.deid.custody import Custody
+from coverslip.deid.metadata import Given, MetadataTable
 from coverslip.deid.vault import FILE_NAME, read_vault
 from coverslip.errors import LimitError, PolicyError, SourceError
 from coverslip.limits import LIMITS
+from coverslip.model import OperatorText
 from coverslip.report import collect as collecting
 from coverslip.report import page as paging
 from coverslip.report import totals
@@ -462,3 +464,28 @@ def test_overview_is_shown_before_and_after_only_on_the_page_of_the_vault(tmp_pa
 def pixels_of(encoded):
     picture = Image.open(BytesIO(base64.b64decode(encoded)))
     return np.asarray(picture.resize((300, 100))).astype(int)
+
+
+def test_label_and_overview_as_they_were_scanned_are_not_on_the_page(slide, tmp_path):
+    table = MetadataTable(rows={slide.path.name: Given(patient_id=OperatorText("4711"))})
+    out = tmp_path / "out"
+    coverslip.convert(slide.path, out, profile="care", custody=Custody(metadata=table))
+    collected = collect(out)
+    assert {i.role for i in collected.slides[0].instances} == {"VOLUME", "LABEL", "OVERVIEW"}
+
+    page = render(collected)
+
+    assert len(PICTURES.findall(page)) == 1
+    assert words(page).count("it was written as it was scanned, and may name the patient") == 2
+    assert "Files of the profile care name the patient." in words(page)
+    assert len(PICTURES.findall(render(collected, originals={}))) == 3
+
+
+def test_pictures_of_a_slide_with_all_of_them_are_small(tmp_path):
+    slide = build_svs(tmp_path, overview=draw_overview(5, noise=1.0).picture)
+    coverslip.convert(slide.path, tmp_path / "out", overview="mask", label="substitute")
+
+    pictures = PICTURES.findall(render(collect(tmp_path / "out")))
+
+    assert len(pictures) == 3
+    assert sum(map(len, pictures)) <= 20_000

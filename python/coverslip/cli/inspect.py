@@ -16,7 +16,7 @@ from coverslip.slide import OpenedSlide, open
 PURPOSES = {
     Profile.CARE: (
         "those who treat the patient",
-        "names the patient as your table does (--metadata); nothing of the slide's own texts",
+        "names the patient as your table does (--metadata), and shows label and overview",
     ),
     Profile.RESEARCH: (
         "a research project that was approved",

@@ -193,7 +193,7 @@ def _small(pixels: "Pixels", edge: int, most_bytes: int) -> bytes | None:
     from PIL import Image
 
     whole = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0]).convert("RGB")
-    for longest in (edge, edge * 2 // 3, edge // 2):
+    for longest in (edge, edge * 2 // 3, edge // 2, edge // 3, edge // 4):
         picture = whole.copy()
         picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
         for quality in _QUALITIES:

@@ -47,7 +47,7 @@ class Limits:
     report_entries: int = 2_000_000
     """Files and folders of an output that a report walks; a slide has about a dozen."""
     report_slides: int = 2_000
-    """Slides that a page lists, about 5 kB each; the rest is counted only."""
+    """Slides that a page lists, about 6 kB each; the rest is counted only."""
     report_pictures: int = 200
     """Pictures that a page holds."""
     certificate_bytes: int = 1 << 20

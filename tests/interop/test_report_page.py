@@ -12,7 +12,6 @@ import coverslip
 from coverslip.report.collect import Failure, Original, collect
 from coverslip.report.page import render
 from tests.synth import build_svs
-from tests.unit.outputs import multiply
 
 pytestmark = pytest.mark.tools
 WIDTHS = (1280, 400)
@@ -69,7 +68,7 @@ window.addEventListener("load", run);
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory):
+def pages(tmp_path_factory, page_of_500):
     """The pages of one slide and of 500, that of one with all that a page may hold."""
     folder = tmp_path_factory.mktemp("pages")
     out = folder / "out"
@@ -78,11 +77,10 @@ def pages(tmp_path_factory):
     texts = (("ImageDescription", "free text", "long" * 100, "dropped"),)
     original = Original(source_path="/archive/" + "folder/" * 40, findings=texts)
     failures = [Failure(slide=3, state="failed", reason="level 0: " + "tile " * 30, hint="h" * 90)]
-    multiply(out, folder / "many", 500)
     originals = {one.slides[0].pseudonym: original}
     return {
         "one": render(one, failures=failures, originals=originals),
-        "many": render(collect(folder / "many")),
+        "many": page_of_500,
     }
 
 

@@ -162,7 +162,7 @@ def test_failure_is_one_line_a_hint_and_status_1(tmp_path):
     [
         ["convert"],
         ["convert", "DOE-JANE.svs"],
-        ["convert", "DOE-JANE.svs", "-o", "x", "ROE-RICHARD.svs"],
+        ["status", "DOE-JANE", "ROE-RICHARD"],
         ["convert", "DOE-JANE.svs", "-o", "x", "--mpp", "DOE"],
         ["convert", "DOE-JANE.svs", "-o", "x", "--no-such-option"],
         ["no-such-command"],

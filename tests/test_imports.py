@@ -45,11 +45,18 @@ MAY_IMPORT = {
         *("_core", "associated", "audit", "colour", "commit", "deid", "dicom", "instances"),
         *("model", "routes", "search", "slide", "verification"),
     },
-    "cli": {
-        *("conversion", "deid", "instances", "slide", "sample", "errors", "model", "routes"),
-        *("_core", "audit", "cli", "colour", "limits", "pictures", "report", "verification"),
+    "archive": {
+        *("_core", "archive", "commit", "conversion", "deid", "errors"),
     },
-    "__init__": {"_core", "conversion", "deid", "errors", "instances", "slide", "verification"},
+    "cli": {
+        *("archive", "conversion", "deid", "instances", "slide", "sample", "errors", "model"),
+        *("_core", "audit", "cli", "colour", "limits", "pictures", "report", "routes"),
+        "verification",
+    },
+    "__init__": {
+        *("_core", "archive", "conversion", "deid", "errors", "instances", "slide"),
+        "verification",
+    },
     "__main__": {"cli"},
 }
 ONLY_IN = {"tifffile": {"sample"}, "pydicom": {"dicom", "report", "verification"}, "typer": {"cli"}}

@@ -8,7 +8,6 @@ import numpy as np
 import pydicom
 import pytest
 import zxingcpp
-from PIL import Image
 
 import coverslip
 from coverslip.audit import certificate_schema
@@ -18,7 +17,7 @@ from tests.conftest import SLIDES
 from tests.interop import readers
 from tests.privacy.search import places_of, survivors
 from tests.synth import build_generic, build_ndpi, build_svs
-from tests.synth.overview import draw_overview
+from tests.synth.overview import draw_overview, with_bar_code
 from tests.synth.texture import tissue
 
 GLASS = draw_overview(5, noise=1.0)
@@ -187,16 +186,6 @@ def test_overview_is_not_written_unless_asked_for(tmp_path):
     result = coverslip.convert(slide.path, tmp_path / "out")
     assert len(result.instances) == len(slide.levels)
     assert "113101" in result.certificate["deidentification_codes"]
-
-
-def with_bar_code(width, length):
-    import zxingcpp
-
-    code = zxingcpp.create_barcode("S24-11872", zxingcpp.BarcodeFormat.DataMatrix)
-    picture = Image.fromarray(tissue(width, length, 8))
-    drawn = Image.fromarray(np.asarray(code.to_image(scale=16))).convert("RGB")
-    picture.paste(drawn, (40, 60))
-    return np.asarray(picture)
 
 
 @pytest.fixture(scope="module", params=["jpeg_ycbcr420", "jpeg_grey", "j2k_33005", "j2k_rgb"])

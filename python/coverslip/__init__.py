@@ -11,6 +11,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from coverslip.archive.run import convert_many
+    from coverslip.archive.workers import Outcome
     from coverslip.conversion import Result, convert
     from coverslip.deid.custody import Custody
     from coverslip.deid.policy import Policy
@@ -35,6 +37,7 @@ _HOMES = {
     "InstanceResult": "instances",
     "LimitError": "errors",
     "OpenedSlide": "slide",
+    "Outcome": "archive.workers",
     "Policy": "deid.policy",
     "PolicyError": "errors",
     "Progress": "instances",
@@ -46,6 +49,7 @@ _HOMES = {
     "VerificationError": "errors",
     "VerifyReport": "verification.report",
     "convert": "conversion",
+    "convert_many": "archive.run",
     "open": "slide",
     "verify": "verification.check",
 }
@@ -57,6 +61,7 @@ __all__ = [
     "InstanceResult",
     "LimitError",
     "OpenedSlide",
+    "Outcome",
     "Policy",
     "PolicyError",
     "Progress",
@@ -69,6 +74,7 @@ __all__ = [
     "VerifyReport",
     "__version__",
     "convert",
+    "convert_many",
     "open",
     "verify",
 ]

@@ -491,3 +491,19 @@ def test_pictures_of_a_slide_with_all_of_them_are_small(tmp_path):
 
     assert len(pictures) == 3
     assert sum(map(len, pictures)) <= 20_000
+
+
+def test_slides_that_a_run_did_not_convert_are_on_the_page(slide, tmp_path):
+    slides, out = tmp_path / "slides", tmp_path / "out"
+    slides.mkdir()
+    (slides / "good.svs").write_bytes(slide.path.read_bytes())
+    (slides / "QUILLFEATHER.svs").write_bytes(slide.path.read_bytes()[:5000])
+    assert run("convert", slides, "-o", out, "--no-verify", "--quiet").returncode == 1
+
+    report(out, page=tmp_path / "page.html")
+
+    text = words((tmp_path / "page.html").read_text())
+    assert "1 slide was converted" in text
+    assert "1 slide was not converted" in text
+    assert re.search(r"What can be done \d failed \w+", text)
+    assert "QUILLFEATHER" not in text

@@ -4,13 +4,14 @@ import sys
 from io import BytesIO
 from pathlib import Path
 
+from coverslip.archive.ledger import State, read_ledger
 from coverslip.deid.sealing import read_identities
-from coverslip.deid.vault import read_vault
+from coverslip.deid.vault import read_vault, vault_beside
 from coverslip.errors import CoverslipError, PolicyError
 from coverslip.limits import LIMITS
 from coverslip.model import Role
 from coverslip.pictures import rgb_of
-from coverslip.report.collect import Collected, Original, collect
+from coverslip.report.collect import Collected, Failure, Original, collect
 from coverslip.report.page import write_report
 from coverslip.slide import open
 
@@ -38,13 +39,37 @@ def run(
     collected = collect(out)
     identities = () if identity is None else read_identities(identity)
     originals = None if vault is None else _originals(vault, identities, collected)
-    byte_count = write_report(collected, path, originals=originals, overwrite=overwrite)
+    byte_count = write_report(
+        collected,
+        path,
+        failures=_failures(vault or vault_beside(out)),
+        originals=originals,
+        overwrite=overwrite,
+    )
     sys.stderr.write(
         f"wrote a page of {byte_count / 1e6:.1f} MB about {len(collected.slides)} slides\n"
     )
     if collected.unreadable:
         sys.stderr.write(f"note: {len(collected.unreadable)} certificates cannot be used\n")
     sys.stdout.write(f"{path}\n")
+
+
+def _failures(vault: Path) -> list[Failure]:
+    """Return the slides that a run did not convert; none where there is no ledger to be read."""
+    try:
+        records = read_ledger(vault)
+    except (PolicyError, OSError):
+        return []
+    return [
+        Failure(
+            slide=record.number,
+            state=str(record.state),
+            reason=record.reason or "its turn has not come",
+            hint=record.hint,
+        )
+        for record in records
+        if record.state is not State.DONE
+    ]
 
 
 def _originals(

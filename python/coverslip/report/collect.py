@@ -28,7 +28,7 @@ class Failure:
     slide: int
     """Its number in the run, from 1."""
     state: str
-    """``failed`` or ``quarantined``."""
+    """``failed``, ``quarantined``, or where a run was stopped ``waiting``."""
     reason: str
     hint: str | None = None
 

@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "dicom": {"model", "errors", "dicom"},
     "colour": {"_core", "model", "errors"},
     "blank": {"_core", "model", "errors"},
-    "decoders": set(),
+    "guard": {"errors"},
+    "decoders": {"guard"},
     "samples": {"model", "errors", "limits", "decoders"},
     "pixels": {"_core", "model", "errors", "limits", "decoders", "samples"},
     "routes": {"_core", "model", "errors", "colour", "samples"},
@@ -33,7 +34,7 @@ MAY_IMPORT = {
     "commit": {"errors"},
     "sample": {"errors", "sample"},
     "slide": {"_core", "colour", "deid", "errors", "formats", "model", "routes", "tiff"},
-    "frames": {"_core", "blank", "errors", "model", "pixels", "routes", "slide"},
+    "frames": {"_core", "blank", "errors", "limits", "model", "pixels", "routes", "slide"},
     "pictures": {"_core", "colour", "decoders", "errors", "limits", "model"},
     "associated": {"_core", "frames", "model", "pictures"},
     "search": {"associated", "deid", "errors", "model", "pictures", "routes", "slide"},
@@ -42,11 +43,11 @@ MAY_IMPORT = {
         "verification",
     },
     "conversion": {
-        *("_core", "associated", "audit", "colour", "commit", "deid", "dicom", "instances"),
-        *("model", "routes", "search", "slide", "verification"),
+        *("_core", "associated", "audit", "colour", "commit", "deid", "dicom", "frames"),
+        *("instances", "model", "routes", "search", "slide", "verification"),
     },
     "archive": {
-        *("_core", "archive", "commit", "conversion", "deid", "errors"),
+        *("_core", "archive", "commit", "conversion", "deid", "errors", "guard", "limits"),
     },
     "cli": {
         *("archive", "conversion", "deid", "instances", "slide", "sample", "errors", "model"),

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from coverslip import _core, blank, pixels
-from coverslip.errors import SourceError
+from coverslip.errors import LimitError, SourceError
+from coverslip.limits import LIMITS
 from coverslip.model import Level, Picture, Strips, TileIndex
 from coverslip.routes import Route, core_picture
 from coverslip.slide import OpenedSlide
@@ -35,10 +36,36 @@ class PlannedFrames:
 
 
 def stored_bytes(level: Level) -> int:
-    """Return how many bytes the picture of a level takes; about as many do its frames."""
-    if isinstance(level.picture, Strips):
-        return int(level.picture.byte_counts.sum())
-    return level.picture.byte_count if level.picture is not None else 0
+    """Return how many bytes the picture or the raster of a level takes.
+
+    About as many do its frames, if they are cut.
+    """
+    if isinstance(level.picture, Picture):
+        return level.picture.byte_count
+    held = level.picture or level.raster
+    # Claims may add up to more than 64 bits.
+    return 0 if held is None else int(held.byte_counts.sum(dtype=np.float64))
+
+
+def most_output_bytes(slide: OpenedSlide) -> int:
+    """Return how many bytes all frames of a slide together may take."""
+    return max(LIMITS.output_bytes, LIMITS.output_growth * slide.source.stamp[2])
+
+
+def require_output(slide: OpenedSlide, byte_count: int) -> None:
+    """Raise for frames that take too much for what the slide has.
+
+    Raises
+    ------
+    LimitError
+        With the limit's name.
+    """
+    if byte_count > most_output_bytes(slide):
+        raise LimitError(
+            f"the slide has {slide.source.stamp[2]} bytes and its frames would take {byte_count}, "
+            f"more than the limits output_bytes = {LIMITS.output_bytes} and "
+            f"output_growth = {LIMITS.output_growth}"
+        )
 
 
 def plan_tiles(
@@ -121,10 +148,13 @@ def store_pixels(
     route: Route,
     spool: Path,
     *,
+    most: int,
     prove: bool,
     on_frames: OnCount | None,
 ) -> PlannedFrames:
     """Decode the tiles of a level into frames in ``spool``, prove them, and plan them.
+
+    No more than ``most`` bytes of frames are made.
 
     Raises
     ------
@@ -132,7 +162,9 @@ def store_pixels(
         If a frame does not decode to the pixels of its tile.
     """
     private = slide.description.private_ranges
-    stored = pixels.store(slide.source, level, private, spool, prove=prove, on_frames=on_frames)
+    stored = pixels.store(
+        slide.source, level, private, spool, most=most, prove=prove, on_frames=on_frames
+    )
     source = _core.Source(spool)
     plan = _plan(source, level, stored.tiles, _NOTHING_PRIVATE, route, None, stored.blank)
     return PlannedFrames(source=source, plan=plan, spool=spool, source_bytes=stored.source_bytes)

@@ -87,8 +87,19 @@ def options(
             help="Print the version.",
         ),
     ] = False,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=NUMBER",
+            help="Change a limit on what a slide may ask for; an error names it.",
+        ),
+    ] = None,
 ) -> None:
     """Turn whole-slide images into de-identified DICOM without recoding a tile."""
+    if limit:
+        from coverslip.cli import limits
+
+        limits.apply(limit)
 
 
 @app.command()

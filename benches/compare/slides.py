@@ -84,7 +84,7 @@ def _level(number: int, page: tifffile.TiffPage) -> SourceLevel:
 def _codec(page: tifffile.TiffPage) -> str:
     if page.compression == tifffile.COMPRESSION.JPEG:
         return "JPEG"
-    return "JPEG 2000" if "JPEG_2000" in page.compression.name else page.compression.name
+    return "JPEG 2000" if "2000" in page.compression.name else page.compression.name
 
 
 def _planted(text: str) -> tuple[str, ...]:

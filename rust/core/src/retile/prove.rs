@@ -80,7 +80,7 @@ fn used_steps(facts: &jpeg::Facts, tables: &Tables<'_>) -> Vec<Vec<u8>> {
 }
 
 /// A frame that is read back.
-struct Frame {
+pub(crate) struct Frame {
     decoder: BlockDecoder,
     quantisation: Vec<Vec<u8>>,
     bytes: Vec<u8>,
@@ -94,7 +94,7 @@ struct Frame {
 }
 
 impl Frame {
-    fn read(spool: &Source, range: ByteRange, limits: &Limits) -> Result<Self, Error> {
+    pub(crate) fn read(spool: &Source, range: ByteRange, limits: &Limits) -> Result<Self, Error> {
         if range.byte_count > limits.tile_bytes {
             return Err(Error::Limit {
                 what: format!("a frame of {} bytes", range.byte_count),
@@ -122,7 +122,7 @@ impl Frame {
     }
 
     /// Goes on to the next MCU, into the next restart interval if need be.
-    fn begin_mcu(&mut self) -> Result<(), StreamError> {
+    pub(crate) fn begin_mcu(&mut self) -> Result<(), StreamError> {
         if self.left == 0 {
             let start = self
                 .next
@@ -144,8 +144,21 @@ impl Frame {
         Ok(())
     }
 
-    fn block(&mut self, index: usize) -> Result<Coefficients, StreamError> {
+    pub(crate) fn block(&mut self, index: usize) -> Result<Coefficients, StreamError> {
         self.decoder.block(index, &self.bits, &mut self.position)
+    }
+
+    /// The quantisation steps of each component.
+    pub(crate) fn quantisation(&self) -> &[Vec<u8>] {
+        &self.quantisation
+    }
+
+    /// Checks that nothing is left behind the last MCU.
+    pub(crate) fn end(&self) -> Result<(), StreamError> {
+        match self.next {
+            None => Ok(()),
+            Some(_) => Err(malformed("a frame that goes on", 0)),
+        }
     }
 }
 

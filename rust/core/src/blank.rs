@@ -18,7 +18,8 @@ fn white_dc(colour: Colour, position: usize, steps: &[u8]) -> i16 {
         return 0;
     }
     let step = steps.first().copied().map_or(1, i16::from).max(1);
-    WHITE_DC.saturating_add(step.saturating_sub(1)) / step
+    let rounded = WHITE_DC.saturating_add(step.saturating_sub(1));
+    rounded.checked_div(step).unwrap_or(0)
 }
 
 /// Makes a rectangle of MCUs white.

@@ -227,6 +227,15 @@ impl Facts {
     }
 }
 
+/// Counts the components of a stream of any process.
+///
+/// # Errors
+///
+/// [`StreamError`] if it has no readable header.
+pub fn count_components(bytes: &[u8]) -> Result<usize, StreamError> {
+    Ok(parse_start(bytes)?.facts.components.len())
+}
+
 /// What the samples of a frame are, and so how its header must say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {

@@ -46,7 +46,7 @@ pub use frame::FramePlan;
 pub use limits::Limits;
 pub use plan::plan_frames;
 pub use retile::{Picture, inspect_picture, prove_retiled, retile};
-pub use rewrite::{Mosaic, Rewritten, inspect_coded, prove_rewritten, rewrite};
+pub use rewrite::{Mosaic, Rewritten, inspect_coded, prove_rewritten, rewrite, rewrite_stream};
 pub use scan::{Scanner, check_instance};
 pub use source::Source;
 pub use strips::{Strips, stitch_strips};

@@ -17,6 +17,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::codec::{self, Codec, Fault, TileReader};
 use crate::error::{Error, StreamError};
+use crate::jpeg::blocks::Blocks;
 use crate::jpeg::{self, EOI, Facts, Recipe, optimal, parse_start, scans};
 use crate::limits::Limits;
 use crate::retile::{Spool, for_each_group};
@@ -58,6 +59,38 @@ pub fn inspect_coded(
     facts.map_err(|fault| fault.of_tile(tile))
 }
 
+/// Returns a stream as one that any decoder reads, padded to the size of the recipe.
+///
+/// Its entropy-coded bytes stay where they can.
+///
+/// # Errors
+///
+/// [`StreamError`] if its coefficients cannot be read, or are too many for the recipe.
+pub fn rewrite_stream(
+    bytes: &[u8],
+    recipe: &Recipe,
+    limits: &Limits,
+) -> Result<Vec<u8>, StreamError> {
+    let as_it_is = jpeg::parse_header(bytes).and_then(|header| {
+        let body = bytes.get(header.len..).unwrap_or_default();
+        Ok([recipe.frame_header(&header)?.as_slice(), body].concat())
+    });
+    if !matches!(
+        as_it_is,
+        Err(StreamError::Unsupported(_) | StreamError::Size { .. })
+    ) {
+        return as_it_is;
+    }
+    let size = (recipe.columns.into(), recipe.rows.into());
+    let decoded = scans::decode(bytes, &recipe.tables, size, limits)?;
+    let facts = mosaic::frame_facts(&[decoded.facts]).ok_or(StreamError::Incomplete)?;
+    let have = decoded.blocks.mcus;
+    let mut blocks = Blocks::new(&facts, facts.mcus(size.0, size.1), limits.coefficient_bytes)?;
+    blocks.copy((0, 0), &decoded.blocks, (0, 0), have)?;
+    blocks.extend(have.0, have.1);
+    optimal::write_frame(recipe, &facts, &blocks)
+}
+
 /// Writes the frames of a mosaic and appends them to `spool`; `watch` counts frames.
 ///
 /// # Errors
@@ -82,7 +115,7 @@ pub fn rewrite(
         for column in 0..weaver.frames_across() {
             let bytes = match copied(&weaver, (column, row))? {
                 Some(bytes) => bytes,
-                None => match weaver.frame(column, row)? {
+                None => match weaver.frame((column, row), recipe.colour)? {
                     Some(woven) => {
                         rewritten.fetch_add(1, Ordering::Relaxed);
                         let written = optimal::write_frame(recipe, &woven.facts, &woven.blocks);

@@ -278,13 +278,12 @@ impl Decoder {
                 (bin, size) = self.double(bits, Bin::Dc(table, 20), size)?;
             }
             let (low, high) = self.dc_bounds.get(table).copied().unwrap_or((0, 1));
-            let side = if sign { 4 } else { 0 };
             next = if size < (1_i32 << low) >> 1 {
                 0
             } else if size > (1_i32 << high) >> 1 {
-                12 + side
+                if sign { 16 } else { 12 }
             } else {
-                4 + side
+                if sign { 8 } else { 4 }
             };
             difference = self.value(bits, bin.plus(14), size, sign)?;
         }

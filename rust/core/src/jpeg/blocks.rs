@@ -32,6 +32,18 @@ impl Plane {
         self.blocks.get_mut(index)
     }
 
+    /// Where the blocks of an MCU are, in their order.
+    pub(crate) fn places(
+        &self,
+        x: usize,
+        y: usize,
+    ) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let (h, v) = self.factors;
+        let (left, top) = (x.saturating_mul(h), y.saturating_mul(v));
+        let rows = top..top.saturating_add(v);
+        rows.flat_map(move |row| (left..left.saturating_add(h)).map(move |column| (column, row)))
+    }
+
     pub(crate) fn down(&self) -> usize {
         self.blocks.len().checked_div(self.across).unwrap_or(0)
     }
@@ -91,7 +103,7 @@ pub(crate) struct Blocks {
 }
 
 /// Blocks of an MCU that a component has, across and down.
-pub(crate) fn factors(component: &Component, is_single: bool) -> (usize, usize) {
+fn factors(component: Component, is_single: bool) -> (usize, usize) {
     if is_single {
         // A scan of one component is not interleaved (T.81 A.2.2).
         (1, 1)
@@ -113,7 +125,7 @@ impl Blocks {
         let mut left = usize::try_from(most).unwrap_or(usize::MAX);
         let mut planes = Vec::new();
         for component in &facts.components {
-            let factors = factors(component, is_single);
+            let factors = factors(*component, is_single);
             let (width, length) = (
                 across.saturating_mul(factors.0),
                 down.saturating_mul(factors.1),
@@ -179,16 +191,9 @@ impl Blocks {
         for y in 0..self.mcus.1 {
             for x in 0..self.mcus.0 {
                 for (component, plane) in self.planes.iter().enumerate() {
-                    let (h, v) = plane.factors;
-                    for row in 0..v {
-                        for column in 0..h {
-                            let at = (
-                                x.saturating_mul(h).saturating_add(column),
-                                y.saturating_mul(v).saturating_add(row),
-                            );
-                            if let Some(block) = plane.get(at.0, at.1) {
-                                visit(component, block)?;
-                            }
+                    for (column, row) in plane.places(x, y) {
+                        if let Some(block) = plane.get(column, row) {
+                            visit(component, block)?;
                         }
                     }
                 }

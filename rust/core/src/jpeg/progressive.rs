@@ -10,7 +10,7 @@ use crate::error::StreamError;
 
 /// What decodes the blocks of a scan.
 pub(crate) enum Entropy {
-    Huffman(Huffman),
+    Huffman(Box<Huffman>),
     Arithmetic(Box<arithmetic::Decoder>),
 }
 

@@ -298,7 +298,7 @@ impl<'a> Reader<'a> {
             };
             let dc = used(tables.dc, |part| part.dc);
             let ac = used(tables.ac, |part| part.ac);
-            Entropy::Huffman(Huffman::new(dc, ac))
+            Entropy::Huffman(Box::new(Huffman::new(dc, ac)))
         };
         let units = self.units(&scan);
         let interval = match usize::from(self.facts.restart_interval) {
@@ -314,11 +314,9 @@ impl<'a> Reader<'a> {
             entropy.begin(&self.bits, &scan)?;
             let stop = unit.saturating_add(interval).min(end);
             while unit < stop {
-                self.unit(
-                    &scan,
-                    (unit % units.0.max(1), unit / units.0.max(1)),
-                    &mut entropy,
-                )?;
+                let x = unit.checked_rem(units.0).unwrap_or(0);
+                let y = unit.checked_div(units.0).unwrap_or(0);
+                self.unit(&scan, (x, y), &mut entropy)?;
                 unit = unit.saturating_add(1);
             }
             match part.next {
@@ -372,12 +370,8 @@ impl<'a> Reader<'a> {
                 .planes
                 .get_mut(part.component)
                 .ok_or_else(outside)?;
-            let (h, v) = plane.factors;
-            let (left, top) = (x.saturating_mul(h), y.saturating_mul(v));
-            for row in top..top.saturating_add(v) {
-                for column in left..left.saturating_add(h) {
-                    decode(part, plane.get_mut(column, row).ok_or_else(outside)?)?;
-                }
+            for (column, row) in plane.places(x, y) {
+                decode(part, plane.get_mut(column, row).ok_or_else(outside)?)?;
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use crate::error::{Error, StreamError};
 use crate::jpeg::bits::{Bits, is_restart, split_interval};
 use crate::jpeg::coefficients::{BlockDecoder, Coefficients};
 use crate::jpeg::mcu::Position;
-use crate::jpeg::{self, Recipe, Tables, malformed, marker};
+use crate::jpeg::{self, Colour, Recipe, Tables, malformed, marker};
 use crate::limits::Limits;
 use crate::source::Source;
 use crate::tiles::ByteRange;
@@ -81,6 +81,7 @@ fn used_steps(facts: &jpeg::Facts, tables: &Tables<'_>) -> Vec<Vec<u8>> {
 
 /// A frame that is read back.
 pub(crate) struct Frame {
+    colour: Colour,
     decoder: BlockDecoder,
     quantisation: Vec<Vec<u8>>,
     bytes: Vec<u8>,
@@ -110,6 +111,11 @@ impl Frame {
             some => some,
         };
         Ok(Self {
+            colour: match (header.facts.components.len(), header.facts.adobe_transform) {
+                (1, _) => Colour::Grey,
+                (_, Some(0)) => Colour::Rgb,
+                _ => Colour::Ybr,
+            },
             decoder: BlockDecoder::new(&header.facts, &header.tables),
             quantisation: used_steps(&header.facts, &header.tables),
             next: Some(header.len),
@@ -146,6 +152,11 @@ impl Frame {
 
     pub(crate) fn block(&mut self, index: usize) -> Result<Coefficients, StreamError> {
         self.decoder.block(index, &self.bits, &mut self.position)
+    }
+
+    /// What its header says that its samples are.
+    pub(crate) fn colour(&self) -> Colour {
+        self.colour
     }
 
     /// The quantisation steps of each component.

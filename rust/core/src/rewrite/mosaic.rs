@@ -75,12 +75,6 @@ impl<'a> Weaver<'a> {
         let references = Self::references(source, mosaic, per_plane, limits)?;
         let in_first = |error| Error::Tile { tile: 0, error };
         let facts = frame_facts(&references).ok_or(Error::NoTiles)?;
-        let wanted = if recipe.colour == Colour::Grey { 1 } else { 3 };
-        if facts.components.len() != wanted {
-            return Err(in_first(StreamError::Unsupported(
-                "another number of components than declared",
-            )));
-        }
         let unit = facts.mcu_size();
         let step = |tile: u32, overlap: u32| tile.checked_sub(overlap).filter(|&step| step > 0);
         let steps = (
@@ -93,7 +87,7 @@ impl<'a> Weaver<'a> {
         let frame = (u32::from(recipe.columns), u32::from(recipe.rows));
         let is_plain = mosaic.overlap == (0, 0) && frame == mosaic.tile;
         let is_whole = |(x, y): (u32, u32)| x.is_multiple_of(unit.0) && y.is_multiple_of(unit.1);
-        if !is_plain && !(is_whole((right, below)) && is_whole(frame)) {
+        if !(is_plain || is_whole((right, below)) && is_whole(frame)) {
             return Err(in_first(StreamError::Unsupported(
                 "tiles that overlap by no whole MCUs",
             )));
@@ -241,7 +235,13 @@ impl<'a> Weaver<'a> {
     }
 
     /// Puts a frame together; `None` if none of its tiles is there.
-    pub(super) fn frame(&self, column: u32, row: u32) -> Result<Option<Woven>, Error> {
+    ///
+    /// `colour` tells what is white where some of them are missing.
+    pub(super) fn frame(
+        &self,
+        (column, row): (u32, u32),
+        colour: Colour,
+    ) -> Result<Option<Woven>, Error> {
         let in_frame = |error| self.in_frame(column, row, error);
         let most = self.limits.coefficient_bytes;
         let mut blocks = Blocks::new(&self.facts, self.frame, most).map_err(in_frame)?;
@@ -292,7 +292,7 @@ impl<'a> Weaver<'a> {
         for (at, size) in missing {
             present.0 = present.0.max(at.0.saturating_add(size.0));
             present.1 = present.1.max(at.1.saturating_add(size.1));
-            blank::whiten(&mut blocks, self.recipe.colour, at, size);
+            blank::whiten(&mut blocks, colour, at, size);
         }
         blocks.extend(present.0, present.1);
         Ok(Some(Woven {
@@ -321,7 +321,7 @@ impl<'a> Weaver<'a> {
         let mut spans = Vec::new();
         let mut at = start;
         while at < end {
-            let tile = (at / advance).min(last);
+            let tile = at.checked_div(advance).unwrap_or(0).min(last);
             let begin = tile.saturating_mul(advance);
             let stop = if tile == last {
                 end
@@ -341,7 +341,7 @@ impl<'a> Weaver<'a> {
 }
 
 /// What frames are: the components of all planes together, with table selectors of ours.
-fn frame_facts(references: &[Facts]) -> Option<Facts> {
+pub(super) fn frame_facts(references: &[Facts]) -> Option<Facts> {
     let mut facts = references.first()?.clone();
     if references.len() > 1 {
         facts.components = references

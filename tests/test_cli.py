@@ -52,7 +52,7 @@ def test_convert_as_json_names_what_was_written(slide, tmp_path):
         "pixel": 0,
         "blank": 0,
         "truncated": 0,
-        "masked": 0,
+        "picture": 0,
     }
     assert described["instances"][0]["sha256"] is None
     assert described["certificate"]["checks"]["read_back"] == "not_run"
@@ -128,7 +128,7 @@ def test_failure_is_one_line_a_hint_and_status_1(tmp_path):
     [
         ["convert"],
         ["convert", "DOE-JANE.svs"],
-        ["convert", "DOE-JANE.svs", "-o", "x", "ROE-RICHARD.svs"],
+        ["status", "DOE-JANE", "ROE-RICHARD"],
         ["convert", "DOE-JANE.svs", "-o", "x", "--mpp", "DOE"],
         ["convert", "DOE-JANE.svs", "-o", "x", "--no-such-option"],
         ["no-such-command"],

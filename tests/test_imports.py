@@ -34,17 +34,27 @@ MAY_IMPORT = {
     "slide": {"_core", "colour", "deid", "errors", "formats", "model", "routes", "tiff"},
     "frames": {"_core", "blank", "errors", "model", "mosaics", "pixels", "routes", "slide"},
     "pictures": {"_core", "colour", "decoders", "errors", "limits", "model"},
-    "search": {"deid", "errors", "model", "pictures", "routes", "slide"},
-    "overview": {"_core", "frames", "model", "search"},
+    "associated": {"_core", "frames", "model", "pictures"},
+    "search": {"associated", "deid", "errors", "model", "pictures", "routes", "slide"},
+    "instances": {
+        *("_core", "associated", "dicom", "errors", "frames", "model", "routes", "slide"),
+        "verification",
+    },
     "conversion": {
-        *("_core", "audit", "colour", "commit", "deid", "dicom", "errors", "frames", "model"),
-        *("overview", "routes", "search", "slide", "verification"),
+        *("_core", "associated", "audit", "colour", "commit", "deid", "dicom", "instances"),
+        *("model", "routes", "search", "slide", "verification"),
+    },
+    "archive": {
+        *("_core", "archive", "commit", "conversion", "deid", "errors"),
     },
     "cli": {
-        *("conversion", "deid", "slide", "sample", "errors", "model", "routes", "colour"),
-        *("_core", "cli", "verification"),
+        *("archive", "conversion", "deid", "instances", "slide", "sample", "errors", "model"),
+        *("_core", "cli", "colour", "routes", "verification"),
     },
-    "__init__": {"_core", "conversion", "deid", "errors", "slide", "verification"},
+    "__init__": {
+        *("_core", "archive", "conversion", "deid", "errors", "instances", "slide"),
+        "verification",
+    },
     "__main__": {"cli"},
 }
 ONLY_IN = {"tifffile": {"sample"}, "pydicom": {"dicom", "verification"}, "typer": {"cli"}}

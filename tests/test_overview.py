@@ -8,7 +8,6 @@ import numpy as np
 import pydicom
 import pytest
 import zxingcpp
-from PIL import Image
 
 import coverslip
 from coverslip.audit import certificate_schema
@@ -18,7 +17,7 @@ from tests.conftest import SLIDES
 from tests.interop import readers
 from tests.privacy.search import places_of, survivors
 from tests.synth import build_generic, build_ndpi, build_svs
-from tests.synth.overview import draw_overview
+from tests.synth.overview import draw_overview, with_bar_code
 from tests.synth.texture import tissue
 
 GLASS = draw_overview(5, noise=1.0)
@@ -134,7 +133,7 @@ def test_certificate_says_what_was_done(masked):
 
     certificate = json.loads(masked.result.certificate_path.read_text())
     jsonschema.validate(certificate, certificate_schema())
-    assert certificate["instances"][-1]["frames_masked"] == 1
+    assert certificate["instances"][-1]["frames_picture"] == 1
     assert certificate["policy"]["options"]["overview"] == "mask"
     assert {"kind": "picture", "fate": "masked", "count": 1} in (
         certificate["findings"]["by_kind_and_fate"]
@@ -154,7 +153,7 @@ def dropped(slide, folder, *reason):
     """Convert a slide whose overview is in doubt, and check that the levels alone were written."""
     result = coverslip.convert(slide.path, folder / "out", overview="mask")
     assert [i.level for i in result.instances] == list(range(len(slide.levels)))
-    assert result.frames.masked == 0
+    assert result.frames.picture == 0
     fates = result.certificate["findings"]["by_kind_and_fate"]
     assert not any(row["fate"] == "masked" for row in fates)
     for word in reason:
@@ -187,16 +186,6 @@ def test_overview_is_not_written_unless_asked_for(tmp_path):
     result = coverslip.convert(slide.path, tmp_path / "out")
     assert len(result.instances) == len(slide.levels)
     assert "113101" in result.certificate["deidentification_codes"]
-
-
-def with_bar_code(width, length):
-    import zxingcpp
-
-    code = zxingcpp.create_barcode("S24-11872", zxingcpp.BarcodeFormat.DataMatrix)
-    picture = Image.fromarray(tissue(width, length, 8))
-    drawn = Image.fromarray(np.asarray(code.to_image(scale=16))).convert("RGB")
-    picture.paste(drawn, (40, 60))
-    return np.asarray(picture)
 
 
 @pytest.fixture(scope="module", params=["jpeg_ycbcr420", "jpeg_grey", "j2k_33005", "j2k_rgb"])
@@ -261,7 +250,7 @@ def test_level_that_is_too_large_to_be_searched_is_told_and_claims_nothing(tmp_p
 )
 def test_real_overview_shows_no_label(name, label_share, tmp_path):
     result = coverslip.convert(SLIDES / name, tmp_path, mpp_um=0.5, overview="mask")
-    assert result.frames.masked == 1
+    assert result.frames.picture == 1
     pixels = readers.by_pydicom(result.instances[-1].path, "pylibjpeg")[0]
     label = pixels[:, : int(label_share * pixels.shape[1])]
     assert (label == PAINT).all()

@@ -11,7 +11,9 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from coverslip.conversion import FrameCounts, InstanceResult, Progress, Result, convert
+    from coverslip.archive.run import convert_many
+    from coverslip.archive.workers import Outcome
+    from coverslip.conversion import Result, convert
     from coverslip.deid.custody import Custody
     from coverslip.deid.policy import Policy
     from coverslip.errors import (
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
         UnsupportedSlideError,
         VerificationError,
     )
+    from coverslip.instances import FrameCounts, InstanceResult, Progress
     from coverslip.slide import OpenedSlide, open
     from coverslip.verification.check import verify
     from coverslip.verification.report import Survivor, VerifyReport
@@ -30,13 +33,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "CoverslipError": "errors",
     "Custody": "deid.custody",
-    "FrameCounts": "conversion",
-    "InstanceResult": "conversion",
+    "FrameCounts": "instances",
+    "InstanceResult": "instances",
     "LimitError": "errors",
     "OpenedSlide": "slide",
+    "Outcome": "archive.workers",
     "Policy": "deid.policy",
     "PolicyError": "errors",
-    "Progress": "conversion",
+    "Progress": "instances",
     "QuarantineError": "errors",
     "Result": "conversion",
     "SourceError": "errors",
@@ -45,6 +49,7 @@ _HOMES = {
     "VerificationError": "errors",
     "VerifyReport": "verification.report",
     "convert": "conversion",
+    "convert_many": "archive.run",
     "open": "slide",
     "verify": "verification.check",
 }
@@ -56,6 +61,7 @@ __all__ = [
     "InstanceResult",
     "LimitError",
     "OpenedSlide",
+    "Outcome",
     "Policy",
     "PolicyError",
     "Progress",
@@ -68,6 +74,7 @@ __all__ = [
     "VerifyReport",
     "__version__",
     "convert",
+    "convert_many",
     "open",
     "verify",
 ]

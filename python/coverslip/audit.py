@@ -24,9 +24,11 @@ _RISKS = {
     Profile.RESEARCH: "Pseudonyms can be resolved by whoever holds the key or the vault. ",
     Profile.CARE: "The files name the patient: nothing of the operator's was taken out. ",
 }
+_DROPPED = "The slide's own label and thumbnail are not written."
+_KEPT = "Label or overview are written as they were scanned."
 _LINKABLE = (
-    "Label and thumbnail pictures are not written under any profile. Tiles or their pixels are"
-    " kept bit for bit, so whoever holds the original slide can link this copy to it."
+    "Tiles or their pixels are kept bit for bit, so whoever holds the original slide can link this"
+    " copy to it."
 )
 _SEARCHED = {"bar_codes": "bar codes", "pixel_text": "text"}
 _MASKED = (
@@ -59,8 +61,8 @@ class InstanceRecord:
     """Whether black and white were exchanged, since zero was white in the source."""
     sha256: str | None
     """Digest of the whole file, in hexadecimal; ``None`` if it was not read back."""
-    frames_masked: int = 0
-    """Decoded, masked, and stored without loss."""
+    frames_picture: int = 0
+    """A label or overview, stored without loss."""
 
 
 def certificate(
@@ -123,14 +125,13 @@ def certificate(
             {**asdict(record), "image_type": list(record.image_type)} for record in instances
         ],
         "checks": {**checks, "read_back": str(read_back)},
-        "residual_risk": _RISKS[policy.profile]
-        + _residual_risk(checks, has_overview=pixels.masked_ifd is not None),
+        "residual_risk": _RISKS[policy.profile] + _residual_risk(checks, pixels),
     }
 
 
-def _residual_risk(checks: dict[str, str], *, has_overview: bool) -> str:
+def _residual_risk(checks: dict[str, str], pixels: PixelChecks) -> str:
     """Return what cannot be excluded after the searches of the pixels that ran."""
-    sentences = [_LINKABLE]
+    sentences = [_KEPT if pixels.kept_ifds else _DROPPED, _LINKABLE]
     for result, sentence in (
         (CheckResult.PASSED, "The lowest level was searched for {}, larger ones were not."),
         (CheckResult.ATTESTED, "For {} in the pixels somebody vouches by name."),
@@ -139,7 +140,7 @@ def _residual_risk(checks: dict[str, str], *, has_overview: bool) -> str:
         what = [name for check, name in _SEARCHED.items() if checks[check] == result]
         if what:
             sentences.append(sentence.format(" and ".join(what)))
-    if has_overview:
+    if pixels.masked_ifd is not None:
         sentences.append(_MASKED)
     return " ".join((*sentences, _CLAIM))
 

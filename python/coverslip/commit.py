@@ -1,5 +1,6 @@
 """Makes the files of a slide appear all together, or not at all."""
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -8,6 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from coverslip.errors import CoverslipError
+
+PRIVATE = ".coverslip-"
+"""How the names of private folders in the output begin."""
+_LOCK = ".lock"
 
 
 class OutputExistsError(CoverslipError, FileExistsError):
@@ -31,7 +36,8 @@ class Staging:
         overwrite: bool = False,
     ) -> None:
         self._out = out
-        self._private = out / f".coverslip-{secrets.token_hex(8)}"
+        self._private = out / f"{PRIVATE}{secrets.token_hex(8)}"
+        self._lock: int | None = None
         self._final = out / study_instance_uid
         self._entries = entries
         self._overwrite = overwrite
@@ -50,6 +56,7 @@ class Staging:
                 "the output already holds this study",
                 hint="choose another output folder, or replace it with --overwrite",
             )
+        self._lock = _take(_lock_of(self._private))
         self._private.mkdir(mode=0o700)
         self.study.mkdir()
 
@@ -84,7 +91,7 @@ class Staging:
         else:
             self.study.rename(self._final)
         _sync(self._out)
-        shutil.rmtree(self._private, ignore_errors=True)
+        self.discard()
         return self._final
 
     def _join(self) -> None:
@@ -112,7 +119,50 @@ class Staging:
 
     def discard(self) -> None:
         """Remove everything that was not committed."""
+        if self._lock is None:
+            return
         shutil.rmtree(self._private, ignore_errors=True)
+        _lock_of(self._private).unlink(missing_ok=True)
+        os.close(self._lock)
+        self._lock = None
+
+
+def sweep(out: Path) -> None:
+    """Remove the private folders of conversions that were killed.
+
+    Whoever is alive holds a lock of the operating system on a file beside the folder.
+    """
+    for lock in out.glob(f"{PRIVATE}*{_LOCK}"):
+        try:
+            descriptor = _take(lock)
+        except OSError:
+            continue  # its owner is at work, or has just ended
+        shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+        lock.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _lock_of(private: Path) -> Path:
+    return private.with_name(private.name + _LOCK)
+
+
+def _take(lock: Path) -> int:
+    """Return the descriptor of a lock file that nobody else holds.
+
+    Raises
+    ------
+    OSError
+        If somebody does, or removed it meanwhile.
+    """
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.path.samestat(os.fstat(descriptor), lock.lstat()):
+            raise FileNotFoundError
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 @contextmanager

@@ -432,6 +432,8 @@ class InstanceSpec:
     compression_ratio: float | None
     """Uncompressed bytes to those after the last loss; ``None`` where nothing was lost."""
     role: Role = Role.VOLUME
+    is_as_scanned: bool = False
+    """Whether a label or overview shows what the camera saw, the slide's own label with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -462,7 +464,8 @@ class CleanMetadata:
     regions: tuple[CleanRegion, ...]
     sop_instance_uids: tuple[str, ...]
     """One for each level, in the order of the slide's."""
-    overview_sop_instance_uid: str
+    associated_sop_instance_uids: tuple[str, ...]
+    """For a label and an overview, if they go out."""
     study_date: str
     study_time: str
     content_date: str
@@ -517,6 +520,8 @@ class PixelChecks:
     """``PASSED`` only if text was looked for by reading it."""
     masked_ifd: int | None = None
     """Directory of the overview that goes out masked, if one does."""
+    kept_ifds: frozenset[int | None] = frozenset()
+    """Directories of the pictures that go out as they were scanned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,19 @@
-"""Looks at the pixels that go out: the lowest level, and an overview that is to be masked."""
+"""Looks at the pixels that go out: the lowest level, and the pictures beside the levels."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from coverslip.associated import AssociatedPicture
 from coverslip.deid.pixels import ocr
 from coverslip.deid.pixels.barcodes import bar_codes
 from coverslip.deid.pixels.mask import mask_label
 from coverslip.deid.pixels.priors import prior_of
-from coverslip.deid.pixels.shapes import Grey, Rgb, reduced
+from coverslip.deid.pixels.shapes import Grey, reduced
 from coverslip.deid.policy import Policy, Profile
 from coverslip.errors import CoverslipError, QuarantineError
-from coverslip.model import AssociatedImage, CheckResult, PixelChecks, Role
+from coverslip.model import CheckResult, PixelChecks, Role
 from coverslip.pictures import luminance_of, rgb_of
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide
@@ -21,24 +23,17 @@ _SEARCHED_PIXELS = 4 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MaskedOverview:
-    """An overview that may go out, and where it came from."""
-
-    image: AssociatedImage
-    picture: Rgb = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
     """What looking at a slide's pixels came to."""
 
     checks: PixelChecks
-    overview: MaskedOverview | None
+    pictures: tuple[AssociatedPicture, ...]
+    """Those of the slide that go out beside the levels."""
     notes: tuple[str, ...]
 
 
 def examine(slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy) -> Examined:
-    """Search the lowest level of each region, and mask the overview if the policy wants it.
+    """Search the lowest level of each region, and get the pictures that the policy lets out.
 
     Bar codes are always looked for, text where the extra ``ocr`` is installed; under the profile
     `care` neither is. An overview that cannot be decoded, or masked beyond doubt, is dropped with
@@ -53,10 +48,13 @@ def examine(slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy) -> Ex
     checks = PixelChecks()
     if policy.profile is not Profile.CARE:
         checks = _searched(slide, routes, policy, notes)
-    overview = _masked_overview(slide, notes) if policy.overview == "mask" else None
-    if overview is not None:
-        checks = replace(checks, masked_ifd=overview.image.ifd)
-    return Examined(checks=checks, overview=overview, notes=tuple(notes))
+    pictures = tuple(_pictures(slide, policy, notes))
+    checks = replace(
+        checks,
+        masked_ifd=next((p.ifd for p in pictures if not p.is_as_scanned), None),
+        kept_ifds=frozenset(p.ifd for p in pictures if p.is_as_scanned),
+    )
+    return Examined(checks=checks, pictures=pictures, notes=tuple(notes))
 
 
 def _searched(
@@ -133,20 +131,46 @@ def _judge(
     )
 
 
-def _masked_overview(slide: OpenedSlide, notes: list[str]) -> MaskedOverview | None:
-    """Return the slide's overview without its label, ``None`` in any doubt."""
-    overviews = [image for image in slide.associated_images if image.role is Role.OVERVIEW]
-    if len(overviews) != 1:
-        notes.append(f"no overview was written: the slide has {len(overviews)} of them")
-        return None
-    (image,) = overviews
+def _pictures(slide: OpenedSlide, policy: Policy, notes: list[str]) -> Iterator[AssociatedPicture]:
+    """Yield the label and the overview, as far as they go out."""
+    if policy.label == "keep":
+        yield from _picture(slide, Role.LABEL, notes)
+    if policy.overview == "keep":
+        yield from _picture(slide, Role.OVERVIEW, notes)
+    elif policy.overview == "mask":
+        for picture in _picture(slide, Role.OVERVIEW, notes):
+            yield from _masked(slide, picture, notes)
+
+
+def _picture(slide: OpenedSlide, role: Role, notes: list[str]) -> Iterator[AssociatedPicture]:
+    """Yield the picture of a role as it was scanned, if there is exactly one that can be read."""
+    name = role.lower()
+    images = [image for image in slide.associated_images if image.role is role]
+    if len(images) != 1:
+        notes.append(f"no {name} was written: the slide has {len(images)} of them")
+        return
+    (image,) = images
     if image.pixels is None:
-        notes.append("the overview was dropped: it is damaged, or stored in an unusual way")
-        return None
+        notes.append(f"the {name} was dropped: it is damaged, or stored in an unusual way")
+        return
     try:
-        picture = mask_label(rgb_of(slide.source, image.pixels), prior_of(slide.format))
+        picture = rgb_of(slide.source, image.pixels)
     except CoverslipError as error:
-        notes.append(f"the overview was dropped: {error}")
-        return None
-    notes.append("the overview's pixel spacing is assumed: its longer side shows 75 mm of glass")
-    return MaskedOverview(image=image, picture=picture)
+        notes.append(f"the {name} was dropped: {error}")
+        return
+    notes.append(f"the {name}'s pixel spacing is assumed")
+    yield AssociatedPicture(
+        role=role, picture=picture, ifd=image.ifd, stored=image.pixels, is_as_scanned=True
+    )
+
+
+def _masked(
+    slide: OpenedSlide, overview: AssociatedPicture, notes: list[str]
+) -> Iterator[AssociatedPicture]:
+    """Yield an overview without its label, nothing in any doubt."""
+    try:
+        painted = mask_label(overview.picture, prior_of(slide.format))
+    except CoverslipError as error:
+        notes[-1] = f"the overview was dropped: {error}"
+        return
+    yield replace(overview, picture=painted, is_as_scanned=False)

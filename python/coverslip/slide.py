@@ -36,7 +36,7 @@ class OpenedSlide:
 
     @property
     def associated_images(self) -> tuple[AssociatedImage, ...]:
-        """Label, overview and thumbnail; of these only a masked overview can be written."""
+        """Label, overview and thumbnail; what becomes of them is the policy's to say."""
         return self.description.associated_images
 
     @property

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 import coverslip
-from coverslip import conversion
+from coverslip import conversion, instances
 from tests.synth import build_generic, build_svs, jpeg, tiff
 
 
@@ -226,8 +226,8 @@ def test_write_that_fails_half_way_leaves_nothing(tmp_path):
 
 def test_disk_that_cannot_hold_the_frames_is_told_before_writing(tmp_path, monkeypatch):
     slide = build_generic(tmp_path, levels=1)
-    usage = conversion.shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(conversion.shutil, "disk_usage", lambda path: usage)
+    usage = instances.shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(instances.shutil, "disk_usage", lambda path: usage)
     error = refuse(slide, tmp_path, OSError)
     assert error.errno == errno.ENOSPC
 
@@ -239,7 +239,7 @@ def test_whatever_ends_the_second_instance_leaves_nothing_of_the_first(
     problem, tmp_path, monkeypatch
 ):
     slide = build_svs(tmp_path)
-    real, calls = conversion.read_back, []
+    real, calls = instances.read_back, []
 
     def fail_second(*arguments, **options):
         calls.append(arguments)
@@ -247,7 +247,7 @@ def test_whatever_ends_the_second_instance_leaves_nothing_of_the_first(
             raise problem
         return real(*arguments, **options)
 
-    monkeypatch.setattr(conversion, "read_back", fail_second)
+    monkeypatch.setattr(instances, "read_back", fail_second)
     refuse(slide, tmp_path, BaseException)
     assert len(calls) == 2
 

@@ -43,7 +43,7 @@ def convert(slide, tmp_path):
     """Convert a slide, and return its notes and the overview's pixels, ``None`` if dropped."""
     result = coverslip.convert(slide.path, tmp_path / "out", overview="mask")
     assert [i.level for i in result.instances][:2] == [0, 1]
-    if not result.frames.masked:
+    if not result.frames.picture:
         return result.notes, None
     return result.notes, readers.by_pydicom(result.instances[-1].path, "pylibjpeg")[0]
 
@@ -119,5 +119,5 @@ def test_jpeg_of_an_ndpi_macro_that_is_broken_is_dropped(damage, tmp_path):
 
     result = coverslip.convert(slide.path, tmp_path / "out", overview="mask")
 
-    assert result.frames.masked == 0
+    assert result.frames.picture == 0
     assert len(result.instances) == len(slide.levels)

@@ -34,7 +34,7 @@ def test_full_disk_is_told_and_left_as_it_was(small_disk, tmp_path, monkeypatch)
     assert list(small_disk.iterdir()) == []
 
     # The same without the look at the free space before: the disk fills while it is written.
-    monkeypatch.setattr("coverslip.conversion._require_room", lambda out, byte_count: None)
+    monkeypatch.setattr("coverslip.instances.require_room", lambda out, byte_count: None)
     with pytest.raises(OSError, match="No space left on device"):
         coverslip.convert(slide.path, small_disk / "out")
     assert list(small_disk.iterdir()) == []

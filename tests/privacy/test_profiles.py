@@ -135,12 +135,12 @@ def codes_of(dataset):
 @pytest.mark.parametrize(
     ("options", "codes", "temporal"),
     [
-        ({}, ["113100", "113105", "113107"], "MODIFIED"),
-        ({"dates": "full"}, ["113100", "113105", "113106"], "UNMODIFIED"),
-        ({"dates": "drop"}, ["113100", "113105"], "REMOVED"),
+        ({}, ["113100", "113101", "113105", "113107"], "MODIFIED"),
+        ({"dates": "full"}, ["113100", "113101", "113105", "113106"], "UNMODIFIED"),
+        ({"dates": "drop"}, ["113100", "113101", "113105"], "REMOVED"),
         (
             {"dates": "drop", "keep": ["patient_characteristics", "device", "institution"]},
-            ["113100", "113105", "113108", "113109", "113112"],
+            ["113100", "113101", "113105", "113108", "113109", "113112"],
             "REMOVED",
         ),
     ],
@@ -162,7 +162,7 @@ def test_research_without_dates_does_not_claim_to_have_moved_any(slide, tmp_path
     given = custody(tmp_path, study_date="", acquisition_date="")
     dataset = header(convert(slide, tmp_path / "out", "research", given))
 
-    assert codes_of(dataset) == ["113100", "113105"]
+    assert codes_of(dataset) == ["113100", "113101", "113105"]
     assert dataset.StudyDate == "19000101"
 
 

@@ -104,3 +104,12 @@ def _bar_code(text: str, code: str, scale: int) -> Image.Image:
     if code == "Code128":
         picture = picture.resize((picture.width, 60), Image.Resampling.NEAREST)
     return picture
+
+
+def with_bar_code(width, length):
+    """Return tissue that somebody stuck a bar code on."""
+    code = zxingcpp.create_barcode("S24-11872", zxingcpp.BarcodeFormat.DataMatrix)
+    picture = Image.fromarray(tissue(width, length, 8))
+    drawn = Image.fromarray(np.asarray(code.to_image(scale=16))).convert("RGB")
+    picture.paste(drawn, (40, 60))
+    return np.asarray(picture)

@@ -159,7 +159,7 @@ def instance_spec(
 def overview_spec(clean: CleanMetadata, *, label_side: LabelSide = LabelSide.LEFT) -> InstanceSpec:
     spacing = Spacing.from_mpp_um(75000 / TILE)
     return InstanceSpec(
-        sop_instance_uid=clean.overview_sop_instance_uid,
+        sop_instance_uid=clean.associated_sop_instance_uids[1],
         instance_number=3,
         is_base=False,
         total_pixel_matrix_columns=TILE,

@@ -194,11 +194,12 @@ def test_no_two_identifiers_are_the_same_and_no_two_runs_share_one():
         everywhere = [values, *values["regions"]]
         uids = [uid for part in everywhere for name, uid in part.items() if name.endswith("_uid")]
         names = [value for name, value in values.items() if name.endswith("identifier")]
-        return [*uids, *names, *clean.sop_instance_uids, clean.patient_id]
+        uids += [*clean.sop_instance_uids, *clean.associated_sop_instance_uids]
+        return [*uids, *names, clean.patient_id]
 
     first, second = (identifiers(scrubbed(slide(levels=3)).clean) for _ in range(2))
 
-    assert len(first) == 7 + 2 + 3 + 1
+    assert len(first) == 6 + 2 + 3 + 2 + 1
     assert len({*first, *second}) == 2 * len(first)
 
 
@@ -281,7 +282,7 @@ def test_digest_is_that_of_the_policy_alone():
     assert Policy().digest() != Policy(mpp_um=0.25).digest()
     canonical = (
         b'{"accession":"empty","allow_pixel":false,"colour":null,"dates":"drop","keep":[],'
-        b'"link":"none","mpp_um":null,"overview":"drop","pixels_attested":null,'
+        b'"label":"drop","link":"none","mpp_um":null,"overview":"drop","pixels_attested":null,'
         b'"profile":"public","project":"","year":"drop"}'
     )
     assert Policy().digest() == hashlib.sha256(canonical).hexdigest()
@@ -295,7 +296,7 @@ def test_attestation_without_a_name_is_refused(who):
 
 def test_choice_for_the_overview_that_is_not_there_is_refused():
     with pytest.raises(PolicyError, match="no such choice"):
-        Policy(overview="keep")  # type: ignore[arg-type]
+        Policy(overview="blur")  # type: ignore[arg-type]
 
 
 _PASSED, _ATTESTED, _NOT_RUN = CheckResult.PASSED, CheckResult.ATTESTED, CheckResult.NOT_RUN

@@ -13,7 +13,7 @@ from coverslip.deid.icc import srgb_profile
 from coverslip.dicom import modules, part10, wsm
 from coverslip.dicom.allowlist import rules
 from coverslip.errors import PolicyError
-from coverslip.model import LabelSide, OperatorText, Profile, RawMetadata
+from coverslip.model import LabelSide, OperatorText, Profile, RawMetadata, Role
 from tests.interop import readers
 from tests.unit.builders import (
     COLOUR,
@@ -115,8 +115,9 @@ def test_each_attribute_of_the_table_is_written_for_some_image():
         for element in ds.iterall():
             written.add(element.keyword)
     clean = clean_metadata()
-    for element in wsm.build(clean, overview_spec(clean)).iterall():
-        written.add(element.keyword)
+    overview = overview_spec(clean)
+    for spec in (overview, dataclasses.replace(overview, role=Role.LABEL)):
+        written |= {element.keyword for element in wsm.build(clean, spec).iterall()}
 
     assert {path.rpartition(".")[2] for path in rules()} == written
 

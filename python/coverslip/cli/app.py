@@ -23,11 +23,20 @@ class Colour(StrEnum):
     YCBCR = "ycbcr"
 
 
+class Label(StrEnum):
+    """What becomes of the label."""
+
+    DROP = "drop"
+    SUBSTITUTE = "substitute"
+    KEEP = "keep"
+
+
 class Overview(StrEnum):
     """What becomes of the picture of the whole glass."""
 
     DROP = "drop"
     MASK = "mask"
+    KEEP = "keep"
 
 
 class SampleCompression(StrEnum):
@@ -80,9 +89,17 @@ def options(
 
 @app.command()
 def convert(
-    slide: SlideArgument,
+    slides: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SLIDE|DIR|LIST...",
+            help="A slide; or several, folders to search, lists (.txt) with one path a line.",
+        ),
+    ],
     *,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Folder for the study.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="OUT", help="Folder for the studies.")
+    ],
     profile: Annotated[
         str | None,
         typer.Option(help="Who gets the output: public (the default), research or care."),
@@ -135,11 +152,19 @@ def convert(
         typer.Option("--overwrite", help="Replace the slide in OUT when the new one is complete."),
     ] = False,
     allow_pixel: PixelOption = False,
+    label: Annotated[
+        Label | None,
+        typer.Option(
+            help="substitute writes a drawn label that shows the Container Identifier; keep, under "
+            "care only and its default, writes the slide's own."
+        ),
+    ] = None,
     overview: Annotated[
         Overview | None,
         typer.Option(
             help="mask writes the picture of the whole glass too, its label painted over; where "
-            "that is not sure beyond doubt, it is left out and a note says why."
+            "that is not sure beyond doubt, it is left out and a note says why. keep, under care "
+            "only and its default, writes it as it is."
         ),
     ] = None,
     pixels_attested: Annotated[
@@ -150,18 +175,43 @@ def convert(
             "identifies; lets a bar code that was found pass. The name goes into the certificate.",
         ),
     ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Of many slides, how many at a time; cores if left."),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Of many slides: the Dask scheduler to work for."),
+    ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Of folders, only what fits one of these."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="PATTERN", help="Of folders, not what fits one.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would become of each slide, and end.")
+    ] = False,
+    show_paths: Annotated[
+        bool,
+        typer.Option("--show-paths", help="Of many slides: show their paths, not only numbers."),
+    ] = False,
     verify: Annotated[
         bool, typer.Option(help="Read every file back, compare it, and look for the slide's texts.")
     ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json: JsonOption = False,
-) -> None:
-    """Convert a slide; levels, no label.
+) -> int:
+    """Convert a slide, or many; levels, and pictures beside them if asked.
 
     Nothing of the slide's own texts goes out, whatever the profile. The profile public writes
     nothing that identifies; research pseudonyms; care what your metadata says of the patient.
     Under public and research the lowest level is searched for bar codes, and for text where the
     extra "ocr" is installed; a slide that shows any is not written and the exit status is 3.
+
+    Of many slides a ledger in the vault, OUT.vault by default, remembers what became of each:
+    running the same command again leaves out what is done and tries the rest.
     """
     from coverslip.cli import convert as command
 
@@ -176,18 +226,55 @@ def convert(
         "mpp_um": mpp,
         "colour": _samples(colour),
         "allow_pixel": allow_pixel or None,
+        "label": None if label is None else label.value,
         "overview": None if overview is None else overview.value,
         "pixels_attested": pixels_attested,
     }
+    effective = command.policy_from(policy, choices)
+    custody = command.custody_from(key, metadata, vault)
+    if len(slides) > 1 or dry_run or not slides[0].is_file() or slides[0].suffix == ".txt":
+        from coverslip.cli import archive
+
+        choice = archive.Choice(
+            include=include or (),
+            exclude=exclude or (),
+            jobs=jobs,
+            scheduler=scheduler,
+            verify=verify,
+            dry_run=dry_run,
+            show_paths=show_paths,
+            show_progress=not quiet,
+            as_json=json,
+        )
+        return archive.run(slides, out, effective, custody, choice)
     command.run(
-        slide,
+        slides[0],
         out,
-        policy=command.policy_from(policy, choices),
-        custody=command.custody_from(key, metadata, vault),
+        policy=effective,
+        custody=custody,
         show=command.Show(progress=not quiet, as_json=json),
         overwrite=overwrite,
         verify=verify,
     )
+    return 0
+
+
+@app.command()
+def status(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The output folder of the run.")],
+    *,
+    vault: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the ledger is; OUT.vault by default.")
+    ] = None,
+    show_paths: Annotated[
+        bool, typer.Option("--show-paths", help="Show the paths of slides, not only numbers.")
+    ] = False,
+    json: JsonOption = False,
+) -> int:
+    """Say what became of the slides of a run; status 1 if any failed, 3 if any is quarantined."""
+    from coverslip.cli import archive
+
+    return archive.status(out, vault, show_paths=show_paths, as_json=json)
 
 
 key_app = typer.Typer(no_args_is_help=True, help="Keys that pseudonyms are derived from.")

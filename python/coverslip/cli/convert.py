@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coverslip.conversion import OnProgress, Progress, Result, convert
+from coverslip.conversion import Result, convert
 from coverslip.deid.custody import Custody
 from coverslip.deid.identity import read_key
 from coverslip.deid.metadata import read_metadata
 from coverslip.deid.policy import Policy, read_policy
+from coverslip.instances import OnProgress, Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ def run(
 def _report(result: Result, out: Path, unused: int) -> None:
     frames = result.frames
     counts = frames.copied, frames.stitched, frames.retiled, frames.pixel, frames.blank
-    total = sum((*counts, frames.masked))
+    total = sum((*counts, frames.picture))
     lines = [
         f"wrote {len(result.instances)} instances with {total} frames, "
         f"{sum(i.byte_count for i in result.instances) / 1e6:.1f} MB",
@@ -84,8 +85,8 @@ def _report(result: Result, out: Path, unused: int) -> None:
         lines.append(f"  decoded and stored with a lossless codec: {frames.pixel}")
     if frames.blank:
         lines.append(f"  blank, because the slide has no tile there: {frames.blank}")
-    if frames.masked:
-        lines.append(f"  overview, its label painted over: {frames.masked}")
+    if frames.picture:
+        lines.append(f"  label or overview, stored with a lossless codec: {frames.picture}")
     if frames.truncated:
         lines.append(f"  with an end marker added: {frames.truncated}")
     verified = all(instance.sha256 is not None for instance in result.instances)

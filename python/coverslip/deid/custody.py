@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from coverslip.deid.identity import Key, LinkedIdentity, Subject, fingerprint
 from coverslip.deid.metadata import Given, MetadataTable
 from coverslip.deid.policy import Link, Policy, Profile
 from coverslip.deid.scrub import Scrubbed
-from coverslip.deid.uids import Identity, PseudonymKind, RandomIdentity
+from coverslip.deid.uids import Identity, PseudonymKind, RandomIdentity, stream_of
 from coverslip.deid.vault import SealedAudit, Vault, open_vault, vault_beside
 from coverslip.errors import PolicyError
 from coverslip.model import Slide
@@ -28,11 +28,15 @@ class Custody:
         What is known of the slides.
     vault
         Folder for the originals; by default ``OUT.vault`` beside the output, under `public` none.
+    seed
+        What random names are made of, so that a conversion that was cut off gives them again;
+        by chance if ``None``.
     """
 
     key: Key | None = None
     metadata: MetadataTable | None = None
     vault: Path | None = None
+    seed: bytes | None = field(default=None, repr=False)
 
     @contextmanager
     def of(self, slide: Slide, path: Path, out: Path, policy: Policy) -> Iterator["Charge"]:
@@ -65,7 +69,7 @@ class Custody:
         self, slide: Slide, given: Given, policy: Policy, vault: Vault | None
     ) -> Identity:
         if policy.link is None or policy.link is Link.NONE:
-            return RandomIdentity()
+            return RandomIdentity() if self.seed is None else RandomIdentity(stream_of(self.seed))
         subject = Subject(
             scan=fingerprint(slide),
             patient=given.patient_id,

@@ -90,9 +90,12 @@ class Policy:
     allow_pixel
         Whether tiles that cannot be frames as they are may be decoded, and their pixels stored with
         a lossless codec.
+    label
+        What becomes of the label: ``drop``; ``substitute`` to write a drawn one that shows the
+        Container Identifier; ``keep``, the default under `care` and only there.
     overview
-        What becomes of the picture of the whole glass: ``drop``, or ``mask`` to write it without
-        its label where that is beyond doubt.
+        What becomes of the picture of the whole glass: ``drop``; ``mask`` to write it without its
+        label where that is beyond doubt; ``keep``, the default under `care` and only there.
     pixels_attested
         Who vouches that the pixels show nothing that identifies; the name goes into the
         certificate. ``None`` if nobody does.
@@ -114,13 +117,17 @@ class Policy:
     mpp_um: float | None = None
     colour: Literal["RGB", "YBR"] | None = None
     allow_pixel: bool = False
-    overview: Literal["drop", "mask"] = "drop"
+    label: Literal["drop", "substitute", "keep"] | None = None
+    overview: Literal["drop", "mask", "keep"] | None = None
     pixels_attested: str | None = None
 
     def __post_init__(self) -> None:
         profile = Profile(self.profile)
         self._set("profile", profile)
         self._set("dates", _word(Dates, "dates", self.dates) or _DEFAULT_DATES[profile])
+        pictures = "keep" if profile is Profile.CARE else "drop"
+        self._set("label", pictures if self.label is None else self.label)
+        self._set("overview", pictures if self.overview is None else self.overview)
         self._set("link", _word(Link, "link", self.link) or _DEFAULT_LINK[profile])
         if not isinstance(self.keep, frozenset | set | list | tuple):
             raise PolicyError("keep is a list of words")
@@ -138,7 +145,8 @@ class Policy:
             ("accession", ("empty", "pseudonym")),
             ("year", ("drop", "keep")),
             ("colour", ("RGB", "YBR", None)),
-            ("overview", ("drop", "mask")),
+            ("label", ("drop", "substitute", "keep")),
+            ("overview", ("drop", "mask", "keep")),
         ):
             if getattr(self, name) not in words:
                 raise PolicyError(f"there is no such choice for {name}")
@@ -155,6 +163,8 @@ class Policy:
             raise PolicyError(f"the profile {self.profile} has no keep")
         if not is_research and self.accession != "empty":
             raise PolicyError(f"the profile {self.profile} has no pseudonym for the accession")
+        if self.profile is not Profile.CARE and "keep" in (self.label, self.overview):
+            raise PolicyError(f"the profile {self.profile} keeps no label and no overview as it is")
         if self.profile is not Profile.PUBLIC and self.year != "drop":
             raise PolicyError(f"the profile {self.profile} has no choice of the year")
         if self.profile is Profile.PUBLIC and self.link is not Link.NONE:

@@ -251,7 +251,9 @@ def _clean(
         sop_instance_uids=tuple(
             identity.uid(UidPurpose.INSTANCE, number) for number in range(len(slide.levels))
         ),
-        overview_sop_instance_uid=identity.uid(UidPurpose.INSTANCE, len(slide.levels)),
+        associated_sop_instance_uids=tuple(
+            identity.uid(UidPurpose.INSTANCE, len(slide.levels) + number) for number in range(2)
+        ),
         study_date=_text(released, "StudyDate", DUMMY_DATE),
         study_time=DUMMY_TIME,
         content_date=_text(released, "ContentDate", DUMMY_DATE),
@@ -353,13 +355,17 @@ def _findings(slide: Slide, model: str, pixels: PixelChecks) -> Iterator[SealedF
         )
         yield SealedFinding(finding=finding, text=item.text)
     for image in slide.associated_images:
-        is_masked = image.ifd == pixels.masked_ifd
+        fate = Fate.DROPPED
+        if image.ifd == pixels.masked_ifd:
+            fate = Fate.MASKED
+        elif image.ifd in pixels.kept_ifds:
+            fate = Fate.KEPT
         finding = Finding(
             place=f"IFD {image.ifd} {image.role}",
             key=None,
             kind=ItemKind.PICTURE,
-            fate=Fate.MASKED if is_masked else Fate.DROPPED,
-            attribute="PixelData" if is_masked else None,
+            fate=fate,
+            attribute=None if fate is Fate.DROPPED else "PixelData",
         )
         yield SealedFinding(finding=finding, text=None)
 

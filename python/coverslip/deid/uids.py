@@ -1,5 +1,6 @@
 """UIDs and pseudonyms."""
 
+import hmac
 import secrets
 import uuid
 from collections.abc import Callable
@@ -81,6 +82,18 @@ class RandomIdentity:
         if self._weeks is None:
             self._weeks = weeks_of(self._random_bytes(8))
         return self._weeks
+
+
+def stream_of(seed: bytes) -> Callable[[int], bytes]:
+    """Return what gives bytes that only the seed tells, the same in the same order."""
+    count = 0
+
+    def draw(byte_count: int) -> bytes:
+        nonlocal count
+        count += 1
+        return hmac.digest(seed, count.to_bytes(8), "sha256")[:byte_count]
+
+    return draw
 
 
 def uid_of(drawn: bytes) -> str:

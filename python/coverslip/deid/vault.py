@@ -113,6 +113,25 @@ def vault_beside(out: Path) -> Path:
     return out.with_name(f"{out.name}.vault")
 
 
+def require_private(folder: Path, out: Path) -> None:
+    """Make the folder of a vault for its owner only, if it does not exist.
+
+    Raises
+    ------
+    PolicyError
+        If it lies in the output or the output in it, or others than the owner may enter it.
+    """
+    folder, out = folder.resolve(), out.resolve()
+    if folder.is_relative_to(out) or out.is_relative_to(folder):
+        raise PolicyError(
+            "the vault and the output may not lie in one another",
+            hint="name another folder with --vault",
+        )
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_mode & 0o077:
+        raise PolicyError("others than its owner may enter the vault", hint="chmod 700 the vault")
+
+
 @contextmanager
 def open_vault(folder: Path, out: Path) -> Iterator[Vault]:
     """Yield the vault in a folder, which is made for its owner only if it does not exist.
@@ -131,15 +150,7 @@ def open_vault(folder: Path, out: Path) -> Iterator[Vault]:
     OSError
         If it cannot be made.
     """
-    folder, out = folder.resolve(), out.resolve()
-    if folder.is_relative_to(out) or out.is_relative_to(folder):
-        raise PolicyError(
-            "the vault and the output may not lie in one another",
-            hint="name another folder with --vault",
-        )
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.stat().st_mode & 0o077:
-        raise PolicyError("others than its owner may enter the vault", hint="chmod 700 the vault")
+    require_private(folder, out)
     path = folder / FILE_NAME
     # SQLite gives its journals the rights of the file, so the file comes first.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))

@@ -129,6 +129,19 @@ def enforce(dataset: Dataset, permit: Permit = PUBLIC) -> None:
         value that the table does not allow; for sealed text of a source.
     """
     _enforce(dataset, permit, parents=())
+    if permit.profile is not Profile.CARE:
+        _enforce_picture(dataset)
+
+
+def _enforce_picture(dataset: Dataset) -> None:
+    """Refuse a label or overview as it was scanned: what shows a label was drawn or changed."""
+    kinds = set(_values(dataset["ImageType"])) if "ImageType" in dataset else set()
+    is_scanned = "ORIGINAL" in kinds and bool(kinds & {"LABEL", "OVERVIEW"})
+    shows_label = dataset.get("SpecimenLabelInImage") == "YES" and "LABEL" not in kinds
+    for keyword, is_refused in (("ImageType", is_scanned), ("SpecimenLabelInImage", shows_label)):
+        if is_refused:
+            tag = dataset[keyword].tag
+            raise PolicyError(f"attribute {tag} has a value that may not be written here")
 
 
 def _enforce(dataset: Dataset, permit: Permit, parents: tuple[str, ...]) -> None:

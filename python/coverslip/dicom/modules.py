@@ -48,11 +48,11 @@ def code(value: str, scheme: str, meaning: str) -> Sequence:
     return Sequence([item])
 
 
-def image_type(*, is_base: bool, role: Role = Role.VOLUME) -> list[str]:
+def image_type(spec: InstanceSpec) -> list[str]:
     """Return Image Type, which is Frame Type too (PS3.3 C.8.12.4.1.1)."""
-    if role is Role.OVERVIEW:
-        return ["DERIVED", "PRIMARY", "OVERVIEW", "NONE"]
-    if is_base:
+    if spec.role is not Role.VOLUME:
+        return ["ORIGINAL" if spec.is_as_scanned else "DERIVED", "PRIMARY", spec.role, "NONE"]
+    if spec.is_base:
         return ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
     return ["DERIVED", "PRIMARY", "VOLUME", "RESAMPLED"]
 
@@ -131,9 +131,16 @@ def sop_common(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
 
 
 def multi_resolution_pyramid(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
-    """Add the Multi-Resolution Pyramid module (PS3.3 C.7.11.1), which an overview does not have."""
+    """Add the Multi-Resolution Pyramid module (PS3.3 C.7.11.1), which only levels have."""
     if spec.role is Role.VOLUME:
         ds.PyramidUID = clean.regions[spec.region].pyramid_uid
+
+
+def slide_label(ds: Dataset, spec: InstanceSpec) -> None:
+    """Add the Slide Label module (PS3.3 C.8.12.8) of a label: its texts are not said."""
+    if spec.role is Role.LABEL:
+        ds.BarcodeValue = ""
+        ds.LabelText = ""
 
 
 def acquisition_context(ds: Dataset) -> None:
@@ -158,16 +165,17 @@ def image_pixel(ds: Dataset, spec: InstanceSpec) -> None:
 
 def whole_slide_microscopy_image(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
     """Add the Whole Slide Microscopy Image module (PS3.3 C.8.12.4)."""
-    ds.ImageType = image_type(is_base=spec.is_base, role=spec.role)
+    ds.ImageType = image_type(spec)
     ds.AcquisitionDateTime = clean.acquisition_date_time
     ds.VolumetricProperties = "VOLUME"
-    ds.BurnedInAnnotation = "NO"
+    ds.BurnedInAnnotation = "YES" if spec.is_as_scanned else "NO"
     if clean.patient_identity_removed:
         ds.RecognizableVisualFeatures = "NO"
         ds.LongitudinalTemporalInformationModified = (
             clean.longitudinal_temporal_information_modified
         )
-    ds.SpecimenLabelInImage = "NO"
+    shows_label = spec.role is Role.LABEL or spec.is_as_scanned
+    ds.SpecimenLabelInImage = "YES" if shows_label else "NO"
     ds.FocusMethod = "AUTO"
     ds.ExtendedDepthOfField = "NO"
     if spec.role is Role.VOLUME:
@@ -255,7 +263,7 @@ def multi_frame_functional_groups(ds: Dataset, clean: CleanMetadata, spec: Insta
     ]
     measures.SliceThickness = SLICE_THICKNESS_MM
     frame_type = Dataset()
-    frame_type.FrameType = image_type(is_base=spec.is_base, role=spec.role)
+    frame_type.FrameType = image_type(spec)
     groups = Dataset()
     groups.PixelMeasuresSequence = Sequence([measures])
     groups.WholeSlideMicroscopyImageFrameTypeSequence = Sequence([frame_type])

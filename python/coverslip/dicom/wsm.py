@@ -4,7 +4,7 @@ from pydicom.dataset import Dataset
 
 from coverslip.dicom import modules
 from coverslip.dicom.allowlist import Permit, enforce
-from coverslip.model import CleanMetadata, InstanceSpec
+from coverslip.model import CleanMetadata, InstanceSpec, Profile
 
 MAX_FRAME_SIZE = 65535  # Rows and Columns are US
 
@@ -35,6 +35,7 @@ def build(clean: CleanMetadata, spec: InstanceSpec) -> Dataset:
     modules.enhanced_general_equipment(ds, clean)
     modules.sop_common(ds, clean, spec)
     modules.multi_resolution_pyramid(ds, clean, spec)
+    modules.slide_label(ds, spec)
     modules.acquisition_context(ds)
     modules.image_pixel(ds, spec)
     modules.whole_slide_microscopy_image(ds, clean, spec)
@@ -52,8 +53,10 @@ def permit(clean: CleanMetadata) -> Permit:
 
 
 def _check(clean: CleanMetadata, spec: InstanceSpec) -> None:
-    if spec.sop_instance_uid not in (*clean.sop_instance_uids, clean.overview_sop_instance_uid):
+    if spec.sop_instance_uid not in clean.sop_instance_uids + clean.associated_sop_instance_uids:
         raise ValueError("the SOP Instance UID is not one of the slide's")
+    if spec.is_as_scanned and clean.profile is not Profile.CARE:
+        raise ValueError("a label goes out under the profile care only")
     if not (0 < spec.rows <= MAX_FRAME_SIZE and 0 < spec.columns <= MAX_FRAME_SIZE):
         raise ValueError("a frame has between 1 and 65535 rows and columns")
     across = -(-spec.total_pixel_matrix_columns // spec.columns)

@@ -265,14 +265,14 @@ def _stored_picture(
 
 
 def associated_image(directory: Directory, role: Role) -> AssociatedImage:
-    """Return a directory as a picture that is not a level; only an OVERVIEW can be decoded."""
+    """Return a directory as a picture that is not a level."""
     width, length = size_of(directory)
     return AssociatedImage(
         ifd=directory.number,
         role=role,
         image_width=width,
         image_length=length,
-        pixels=_stored_pixels(directory) if role is Role.OVERVIEW else None,
+        pixels=_stored_pixels(directory),
     )
 
 

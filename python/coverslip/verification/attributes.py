@@ -161,6 +161,8 @@ EMPTY = frozenset(
         "IssuerOfTheContainerIdentifierSequence",
         "IssuerOfTheSpecimenIdentifierSequence",
         "AcquisitionContextSequence",
+        "LabelText",
+        "BarcodeValue",
     ]
 )
 """Of Type 2, so they are there, and must say nothing."""
@@ -193,7 +195,7 @@ REQUIRED = frozenset(
 VALUES = {
     "PatientIdentityRemoved": {"YES"},
     "BurnedInAnnotation": {"NO"},
-    "SpecimenLabelInImage": {"NO"},
+    "SpecimenLabelInImage": {"NO", "YES"},
     "LongitudinalTemporalInformationModified": {"REMOVED", "MODIFIED", "UNMODIFIED"},
 }
 """What must be there and say one of these."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from coverslip import _core
 from coverslip.errors import VerificationError
 from coverslip.slide import OpenedSlide, open
-from coverslip.verification import files, header, schema
+from coverslip.verification import files, header, pictures, schema
 from coverslip.verification.files import Entry
 from coverslip.verification.frames import frame_ranges
 from coverslip.verification.report import Survivor, VerifyReport
@@ -27,9 +27,11 @@ OnProgress = Callable[[int, int], object]
 """Called with the bytes that are done and those that there are."""
 
 _CERTIFICATE = ".certificate.json"
+_PICTURES = ("LABEL", "OVERVIEW")
+"""No tiles of the slide: these were drawn, or changed."""
 _MAX_CERTIFICATE_BYTES = 64 << 20
 _OUT_OF_SCOPE = (
-    "text and bar codes in the pictures: the pixels are not looked at",
+    "bar codes in levels, and text in any picture: those pixels are not looked at",
     "terms of fewer than four characters, and numbers of fewer than five digits",
     "terms of fewer than seven characters inside compressed frames, where chance writes them too",
 )
@@ -221,16 +223,28 @@ class _Check:
         if report.frame_count != instance.frame_count:
             what = f"it says {instance.frame_count} frames, there are {report.frame_count}"
             self._found(entry, [("(0028,0008)", what)])
+        if instance.flavor in _PICTURES:
+            self._picture(entry, instance)
         self.bytes_done += entry.path.stat().st_size
         self.frames += report.frame_count
         self.frames_equal += report.frames_equal
         self._hits(entry, None, report.hits, instance)
 
+    def _picture(self, entry: Entry, instance: header.Header) -> None:
+        """Look at a label or an overview."""
+        try:
+            problems = pictures.problems_of(
+                entry.path, instance.pixel_data_offset, instance.container_identifier
+            )
+            self._found(entry, [("frames", what) for what in problems])
+        except (ValueError, VerificationError) as error:
+            self.unchecked.append(f"{entry.shown}: {error}")
+
     def _tiles(
         self, entry: Entry, instance: header.Header
     ) -> tuple[_core.Source, _core.TileIndex] | None:
         """Return the tiles that an instance's frames must be, if the slide has such a level."""
-        if self.slide is None:
+        if self.slide is None or instance.flavor in _PICTURES:
             return None
         if len(self.studies) > 1:
             self.unchecked.append("frames against tiles: the folder holds several studies")

@@ -74,6 +74,9 @@ class Header:
 
     uids: tuple[str, ...] = field(repr=False)
     """Of study, series and instance."""
+    flavor: str
+    """Value 3 of (0008,0008): what the picture shows."""
+    container_identifier: str = field(repr=False)
     frame_count: int
     """What (0028,0008) says."""
     level_size: tuple[int, ...]
@@ -162,6 +165,8 @@ def _read(file: BinaryIO) -> Header:
     profile = _profile(dataset)
     return Header(
         uids=tuple(str(dataset.get(f"{kind}InstanceUID")) for kind in ("Study", "Series", "SOP")),
+        flavor=str([*dataset.get("ImageType", ()), "", "", ""][2]),
+        container_identifier=str(dataset.get("ContainerIdentifier")),
         frame_count=int(dataset.get("NumberOfFrames") or 0),
         level_size=tuple(int(dataset.get(keyword) or 0) for keyword in _LEVEL_SIZE),
         pixel_data_offset=pixel_data_offset,
@@ -275,6 +280,8 @@ def _whole(dataset: Dataset) -> Iterator[Problem]:
     kinds = list(dataset.get("ImageType", ()))
     if {"LABEL", "OVERVIEW"} & set(kinds) and "DERIVED" not in kinds:
         yield "(0008,0008)", "a label or overview as it was scanned"
+    if dataset.get("SpecimenLabelInImage") == "YES" and "LABEL" not in kinds:
+        yield "(0048,0010)", "a label in a picture that is none"
 
 
 def _profile(dataset: Dataset) -> bytes:

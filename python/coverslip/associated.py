@@ -1,5 +1,6 @@
-"""Makes an instance of an overview whose label is masked."""
+"""Makes instances of the pictures beside the levels: a label, an overview."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,6 @@ import numpy as np
 from coverslip import _core
 from coverslip.frames import PlannedFrames
 from coverslip.model import (
-    CleanMetadata,
     FrameFormat,
     InstanceSpec,
     LabelSide,
@@ -15,20 +15,34 @@ from coverslip.model import (
     Spacing,
     StoredPixels,
 )
-from coverslip.search import MaskedOverview
+from coverslip.pictures import Pixels
 
 JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
-GLASS_MM = 75.0
+GLASS_MM, LABEL_MM = 75.0, 25.0
 _JPEG, _JPEG_2000 = 7, (33003, 33004, 33005, 34712)
 
 
-def store_overview(overview: MaskedOverview, spool: Path) -> PlannedFrames:
-    """Encode an overview without loss into a new file ``spool``, and plan its only frame."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssociatedPicture:
+    """A picture that goes out beside the levels."""
+
+    role: Role
+    picture: Pixels = field(repr=False)
+    ifd: int | None
+    """Of the directory it comes from, ``None`` if it was drawn."""
+    stored: StoredPixels | None
+    """How the slide stores it."""
+    is_as_scanned: bool
+    """Whether it is what the camera saw, without a change."""
+
+
+def store_picture(picture: AssociatedPicture, spool: Path) -> PlannedFrames:
+    """Encode a picture without loss into a new file ``spool``, and plan its only frame."""
     import imagecodecs
 
-    rows, columns, _ = overview.picture.shape
+    rows, columns, _ = picture.picture.shape
     encoded = imagecodecs.jpeg2k_encode(
-        overview.picture, level=0, codecformat="j2k", reversible=True, mct=True
+        picture.picture, level=0, codecformat="j2k", reversible=True, mct=True
     )
     with spool.open("xb") as file:
         file.write(encoded)
@@ -43,19 +57,20 @@ def store_overview(overview: MaskedOverview, spool: Path) -> PlannedFrames:
     return PlannedFrames(source=source, plan=plan, spool=spool)
 
 
-def overview_spec(
-    overview: MaskedOverview, clean: CleanMetadata, label_side: LabelSide, instance_number: int
+def picture_spec(
+    picture: AssociatedPicture, sop_instance_uid: str, label_side: LabelSide, instance_number: int
 ) -> InstanceSpec:
-    """Return what the instance of an overview will be.
+    """Return what the instance of a picture will be.
 
-    No vendor tells the spacing of its overviews well, so it is assumed that the longer side of
-    the picture is the glass, 75 mm.
+    No vendor tells the spacing of these pictures well, so it is assumed that the longer side of an
+    overview is the glass, 75 mm, and that of a label its width, 25 mm.
     """
-    rows, columns, _ = overview.picture.shape
-    spacing_mm = GLASS_MM / max(rows, columns)
-    method, ratio = _loss(overview.image.pixels)
+    rows, columns, _ = picture.picture.shape
+    length_mm = GLASS_MM if picture.role is Role.OVERVIEW else LABEL_MM
+    spacing_mm = length_mm / max(rows, columns)
+    method, ratio = _loss(picture.stored)
     return InstanceSpec(
-        sop_instance_uid=clean.overview_sop_instance_uid,
+        sop_instance_uid=sop_instance_uid,
         instance_number=instance_number,
         is_base=False,
         total_pixel_matrix_columns=columns,
@@ -75,14 +90,15 @@ def overview_spec(
             lossy_method=method,
         ),
         compression_ratio=ratio,
-        role=Role.OVERVIEW,
+        role=picture.role,
+        is_as_scanned=picture.is_as_scanned,
     )
 
 
 def _loss(stored: StoredPixels | None) -> tuple[str | None, float | None]:
-    """Return method and ratio of the loss that the pixels suffered before they were masked."""
+    """Return method and ratio of the loss that the pixels suffered in the slide."""
     if stored is None:
-        raise AssertionError("an overview that was masked was stored somewhere")
+        return None, None
     if stored.compression == _JPEG:
         method = "ISO_10918_1"
     elif stored.compression in _JPEG_2000:

@@ -1,0 +1,301 @@
+"""One run over many slides: hands them out, keeps the ledger, and takes what comes back."""
+
+import os
+import shutil
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
+from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from os import PathLike, fspath
+from pathlib import Path
+from types import FrameType
+
+from coverslip import commit
+from coverslip.archive.discovery import Candidate, discover
+from coverslip.archive.ledger import Ledger, Outputs, State, open_ledger
+from coverslip.archive.workers import Outcome, Task, convert_task, process_pool
+from coverslip.deid.custody import Custody
+from coverslip.deid.policy import Policy
+from coverslip.deid.vault import vault_beside
+from coverslip.errors import CoverslipError
+
+_AHEAD = 2
+"""Slides in flight for each worker: one at work, one waiting."""
+_MOST_ATTEMPTS = 2
+"""A slide with which a worker died is tried once more."""
+_POLL_S = 0.2
+
+
+class StoppedError(CoverslipError, RuntimeError):
+    """The run ended before all slides had their turn; running it again goes on."""
+
+
+def convert_many(
+    paths: Iterable[str | PathLike[str]] | str | PathLike[str],
+    out_dir: str | PathLike[str],
+    *,
+    policy: Policy | None = None,
+    custody: Custody | None = None,
+    executor: Executor | None = None,
+    jobs: int | None = None,
+    verify: bool = True,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+) -> Iterator[Outcome]:
+    """Convert many slides; yield what became of each as it ends.
+
+    A ledger in the vault remembers it. Running this again leaves out what is done and unchanged,
+    and tries the rest. A slide that fails never stops the others.
+
+    Parameters
+    ----------
+    paths
+        Slides, folders, lists (``*.txt``) and patterns; see `coverslip.archive.discovery`.
+    out_dir
+        Folder for the studies.
+    policy, custody
+        As for `coverslip.convert`. The ledger lies in the custody's vault, by default
+        ``OUT.vault`` beside the output, under `public` too; it holds the paths of the slides.
+    executor
+        Who does the work, any `concurrent.futures.Executor`; a pool of processes by default.
+        Elsewhere the same folders must be reachable under the same names.
+    jobs
+        Processes of the pool, or slides that the executor works on at a time; by default as many
+        as there are cores.
+    verify
+        As for `coverslip.convert`.
+    include, exclude
+        Patterns for what is found in folders.
+
+    Raises
+    ------
+    PolicyError
+        If another run has the ledger, or there is nothing at a path.
+    StoppedError
+        If the disk is full; the slides that had no turn are waiting in the ledger.
+    """
+    given = [paths] if isinstance(paths, str | PathLike) else list(paths)
+    chosen = [Path(fspath(path)) for path in given]
+    out, custody = Path(fspath(out_dir)), custody or Custody()
+    vault = vault_of(custody, out)
+    candidates = discover(chosen, include=include, exclude=exclude, without=(out, vault))
+    with open_run(
+        candidates, out, policy or Policy(), custody, executor=executor, jobs=jobs, verify=verify
+    ) as run:
+        yield from run.convert()
+
+
+def vault_of(custody: Custody, out: Path) -> Path:
+    """Return the folder that holds the ledger."""
+    return custody.vault or vault_beside(out)
+
+
+@contextmanager
+def open_run(
+    candidates: Sequence[Candidate],
+    out: Path,
+    policy: Policy,
+    custody: Custody,
+    *,
+    executor: Executor | None = None,
+    jobs: int | None = None,
+    verify: bool = True,
+) -> Iterator["Run"]:
+    """Yield a run over slides that were found; its ledger is locked, and it stops on signals.
+
+    Raises
+    ------
+    PolicyError
+        If another run has the ledger.
+    """
+    vault = vault_of(custody, out)
+    with open_ledger(vault, out) as ledger:
+        if out.is_dir():
+            commit.sweep(out)
+        run = Run(
+            ledger=ledger,
+            out=out,
+            policy=policy,
+            custody=custody,
+            executor=executor,
+            verify=verify,
+            jobs=jobs or core_count(),
+            numbers=ledger.register(candidates, policy.digest(), out),
+        )
+        with run.stopping_on_signals():
+            yield run
+
+
+def core_count() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(kw_only=True)
+class Run:
+    """The state of one run."""
+
+    ledger: Ledger
+    out: Path
+    policy: Policy
+    custody: Custody
+    executor: Executor | None
+    verify: bool
+    jobs: int
+    numbers: Sequence[int]
+    """Of the slides that are to be converted."""
+    stops: int = 0
+    """How often it was told to stop."""
+    pool: ProcessPoolExecutor | None = None
+    in_flight: dict[Future[Outcome], int] = field(default_factory=dict)
+
+    def convert(self) -> Iterator[Outcome]:
+        """Yield the outcome of each slide.
+
+        Raises
+        ------
+        StoppedError
+            If the disk is full.
+        KeyboardInterrupt
+            If it was told to stop by a signal, when nothing is in work any more.
+        """
+        waiting, suspects = deque(self.numbers), deque[int]()
+        is_full = False
+        try:
+            while (waiting or suspects or self.in_flight) and self.stops < _AHEAD:
+                if not (self.stops or is_full):
+                    self._hand_out(waiting, suspects)
+                if not self.in_flight:
+                    break
+                for number, outcome in self._ended(suspects):
+                    is_full = is_full or outcome.disk_is_full
+                    yield self._noted(number, outcome)
+        finally:
+            self._end()
+        if is_full:
+            raise StoppedError(
+                "the disk is full", hint="make room and run it again; what is done stays done"
+            )
+        if self.stops:
+            raise KeyboardInterrupt
+
+    def _hand_out(self, waiting: deque[int], suspects: deque[int]) -> None:
+        """Submit slides; those that were in work when a worker died, one at a time."""
+        if suspects:
+            if not self.in_flight:
+                self._submit(suspects.popleft())
+            return
+        while waiting and len(self.in_flight) < _AHEAD * self.jobs:
+            self._submit(waiting.popleft())
+
+    def _submit(self, number: int) -> None:
+        executor = self.executor
+        if executor is None:
+            if self.pool is None:
+                self.pool = process_pool(self.jobs)
+            executor = self.pool
+        record = self.ledger.start(number, self.policy.digest())
+        task = Task(
+            number=number,
+            path=record.path,
+            stamp=(record.byte_count, record.mtime_ns),
+            out=self.out,
+            policy=self.policy,
+            custody=replace(self.custody, seed=record.seed),
+            # Whoever was cut off may have been cut off behind the last rename.
+            overwrite=record.attempts > 1,
+            verify=self.verify,
+        )
+        self.in_flight[executor.submit(convert_task, task)] = number
+
+    def _ended(self, suspects: deque[int]) -> Iterator[tuple[int, Outcome]]:
+        """Yield what ended; a slide whose worker died comes again, or fails."""
+        done, _ = wait(self.in_flight, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+        for future in done:
+            number = self.in_flight.pop(future)
+            try:
+                yield number, future.result()
+            except (KeyboardInterrupt, GeneratorExit):
+                raise
+            except BaseException as error:  # noqa: BLE001 (whatever an executor raises)
+                if isinstance(error, BrokenProcessPool):
+                    self.pool = None
+                record = self.ledger.record(number)
+                if record.attempts < _MOST_ATTEMPTS and not self.stops:
+                    suspects.append(number)
+                elif self.stops or isinstance(error, CancelledError):
+                    self.ledger.wait(number)
+                else:
+                    reason = "the process that converted it died, twice"
+                    state, count = State.FAILED, record.byte_count
+                    yield (
+                        number,
+                        Outcome(
+                            number=number, state=state, seconds=0.0, byte_count=count, reason=reason
+                        ),
+                    )
+
+    def _noted(self, number: int, outcome: Outcome) -> Outcome:
+        """Enter an outcome; what an earlier state of the slide left goes when the new is there."""
+        if outcome.outputs is None:
+            reason = outcome.reason or "it failed"
+            self.ledger.fail(number, outcome.state, reason, outcome.hint)
+            return outcome
+        self.ledger.finish(number, outcome.outputs, outcome.seconds)
+        stale = self.ledger.record(number).stale
+        if stale is not None:
+            _remove(stale, outcome.outputs, self.out)
+            self.ledger.forget_stale(number)
+        return outcome
+
+    @contextmanager
+    def stopping_on_signals(self) -> Iterator[None]:
+        """Stop when told to: after the slides in hand, and at once when told again."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(_: int, __: FrameType | None) -> None:
+            self.stops += 1
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _end(self) -> None:
+        """Leave nothing in work: what has not begun waits, what has is rolled back."""
+        for future, number in self.in_flight.items():
+            if future.cancel() or not future.done():
+                with suppress(CoverslipError):
+                    self.ledger.wait(number)
+        self.in_flight.clear()
+        if self.pool is not None:
+            processes = list(getattr(self.pool, "_processes", None) or {})
+            if self.stops >= _AHEAD:
+                for pid in processes:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGTERM)
+            self.pool.shutdown(wait=True, cancel_futures=True)
+        if self.out.is_dir():
+            commit.sweep(self.out)
+
+
+def _remove(stale: Outputs, kept: Outputs, out: Path) -> None:
+    """Remove what an earlier state of a slide left, but for what the new one replaced."""
+    new = set(kept.paths(out))
+    for path in stale.paths(out):
+        if path in new:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    with suppress(OSError):
+        (out / stale.study).rmdir()

@@ -1,0 +1,257 @@
+"""One instance: how its frames come to be, what its header says, and the file."""
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from coverslip import _core
+from coverslip.associated import AssociatedPicture, picture_spec, store_picture
+from coverslip.dicom import part10, wsm
+from coverslip.dicom.geometry import level_spacing, region_spacing
+from coverslip.errors import at_level
+from coverslip.frames import PlannedFrames, cut_picture, plan_tiles, store_pixels, stored_bytes
+from coverslip.model import CleanMetadata, FrameFormat, InstanceSpec, RouteKind, Spacing
+from coverslip.routes import Route
+from coverslip.slide import OpenedSlide
+from coverslip.verification.frames import read_back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Where a conversion is; numbers only."""
+
+    stage: str
+    """``plan`` (tiles), ``cut`` or ``decode`` (frames), ``write`` (bytes), ``verify`` (frames)."""
+    level: int
+    done: int
+    total: int
+
+
+OnProgress = Callable[[Progress], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameCounts:
+    """What the frames of an instance, or of all instances, are."""
+
+    copied: int
+    """The bytes of tiles as they are."""
+    stitched: int
+    """Joined of the restart intervals of a larger picture, their bytes as they are."""
+    retiled: int
+    """Cut from a larger picture, coefficients as they are."""
+    pixel: int
+    """Decoded and stored with a lossless codec, pixels as they are."""
+    blank: int
+    truncated: int
+    """Copied frames whose tile had no end marker; it was added."""
+    picture: int = 0
+    """A label or overview, stored with a lossless codec."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceResult:
+    """One file that was written."""
+
+    path: Path
+    sop_instance_uid: str
+    level: int | None
+    """``None`` if it holds no level but the overview."""
+    byte_count: int
+    frames: FrameCounts
+    sha256: str | None
+    """Of the whole file; ``None`` without verification."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedInstance:
+    """One level, or a picture beside the levels, ready to be written."""
+
+    number: int
+    """Of the level; those of pictures are behind the last."""
+    route: Route | None
+    """``None`` for a picture."""
+    frame_format: FrameFormat
+    frames: PlannedFrames
+    spec: InstanceSpec
+
+    @property
+    def plan(self) -> _core.FramePlan:
+        """The plan of its frames."""
+        return self.frames.plan
+
+
+def plan_level(
+    slide: OpenedSlide, number: int, route: Route, on_progress: OnProgress | None
+) -> PlannedFrames:
+    """Plan the frames of a level that are its tiles as they are."""
+    level = slide.levels[number]
+    total = level.tiles.across * level.tiles.down
+    with at_level(number):
+        return plan_tiles(slide, level, route, _report(on_progress, "plan", number, total))
+
+
+def make_frames(
+    slide: OpenedSlide,
+    number: int,
+    route: Route,
+    spool: Path,
+    on_progress: OnProgress | None,
+    *,
+    prove: bool,
+) -> PlannedFrames:
+    """Make the frames of a level that are not its tiles as they are."""
+    level = slide.levels[number]
+    total = level.tiles.across * level.tiles.down
+    with at_level(number):
+        if level.raster is not None:
+            require_room(spool.parent, int(level.raster.byte_counts.sum()))
+            on_frames = _report(on_progress, "decode", number, total)
+            return store_pixels(slide, level, route, spool, prove=prove, on_frames=on_frames)
+        require_room(spool.parent, stored_bytes(level))
+        on_frames = _report(on_progress, "cut", number, total)
+        return cut_picture(slide, level, route, spool, prove=prove, on_frames=on_frames)
+
+
+def planned_level(
+    slide: OpenedSlide,
+    number: int,
+    route: Route,
+    frames: PlannedFrames,
+    spacing: Spacing,
+    clean: CleanMetadata,
+) -> PlannedInstance:
+    """Fix what the instance of a level will be."""
+    level, base, plan = slide.levels[number], slide.levels[0], frames.plan
+    frame_format = route.frame_format
+    if frame_format is None:  # `require_copy` has raised by then
+        raise AssertionError(route.reason)
+    above = sum(other.region == level.region for other in slide.levels[:number])
+    base = slide.levels[number - above]
+    spacing = region_spacing(spacing, slide.levels[0], base)
+    bytes_a_pixel = frame_format.samples_per_pixel * frame_format.bits_allocated // 8
+    uncompressed = level.tile_width * level.tile_length * bytes_a_pixel * plan.frame_count
+    spec = InstanceSpec(
+        sop_instance_uid=clean.sop_instance_uids[number],
+        region=level.region,
+        instance_number=above + 1,
+        is_base=above == 0,
+        total_pixel_matrix_columns=level.image_width,
+        total_pixel_matrix_rows=level.image_length,
+        columns=level.tile_width,
+        rows=level.tile_length,
+        frame_count=plan.frame_count,
+        spacing=level_spacing(spacing, base, level),
+        imaged_volume_width_mm=base.image_width * spacing.column_mm,
+        imaged_volume_height_mm=base.image_length * spacing.row_mm,
+        label_side=slide.description.label_side,
+        frame_format=frame_format,
+        compression_ratio=(
+            None if frame_format.lossy_method is None else uncompressed / frames.lossy_bytes
+        ),
+    )
+    return PlannedInstance(
+        number=number,
+        route=route,
+        frame_format=frame_format,
+        frames=frames,
+        spec=spec,
+    )
+
+
+def planned_picture(
+    slide: OpenedSlide, picture: AssociatedPicture, uid: str, number: int, spool: Path
+) -> PlannedInstance:
+    """Fix what the instance of a label or overview will be, and encode its frame."""
+    spec = picture_spec(picture, uid, slide.description.label_side, number + 1)
+    return PlannedInstance(
+        number=number,
+        route=None,
+        frame_format=spec.frame_format,
+        frames=store_picture(picture, spool),
+        spec=spec,
+    )
+
+
+def write_instance(
+    item: PlannedInstance,
+    clean: CleanMetadata,
+    folders: list[Path],
+    on_progress: OnProgress | None,
+    *,
+    verify: bool,
+) -> InstanceResult:
+    """Write one instance under its temporary path, and read it back."""
+    path = folders[item.spec.region] / f"{item.spec.sop_instance_uid}.dcm"
+    dataset = wsm.build(clean, item.spec)
+    header = part10.encode(dataset, item.frame_format.transfer_syntax_uid, wsm.permit(clean))
+    report = _core.write_instance(
+        item.frames.source,
+        item.plan,
+        header,
+        path,
+        on_progress=_report(on_progress, "write", item.number, item.plan.frame_bytes),
+    )
+    sha256 = None
+    if verify:
+        frames = _report(on_progress, "verify", item.number, item.plan.frame_count)
+        with at_level(item.number):
+            sha256 = read_back(item.frames.source, item.plan, path, on_progress=frames).sha256
+    kind, made = None if item.route is None else item.route.kind, item.plan.copied
+    rewritten = made if item.frames.rewritten is None else item.frames.rewritten
+    counts = FrameCounts(
+        copied=made if kind is RouteKind.COPY else made - rewritten,
+        stitched=made if kind is RouteKind.STITCH else 0,
+        retiled=rewritten if kind is RouteKind.RETILE else 0,
+        pixel=made if kind is RouteKind.PIXEL else 0,
+        blank=item.plan.blank,
+        truncated=item.plan.truncated,
+        picture=made if kind is None else 0,
+    )
+    return InstanceResult(
+        path=path,
+        sop_instance_uid=item.spec.sop_instance_uid,
+        level=None if item.route is None else item.number,
+        byte_count=report.byte_count,
+        frames=counts,
+        sha256=sha256,
+    )
+
+
+def _report(
+    on_progress: OnProgress | None, stage: str, level: int, total: int
+) -> Callable[[int], object] | None:
+    """Return what turns a count of the core into a `Progress`."""
+    if on_progress is None:
+        return None
+    return lambda done: on_progress(
+        Progress(stage=stage, level=level, done=min(done, total), total=total)
+    )
+
+
+def require_room(out: Path, byte_count: int) -> None:
+    """Raise before writing if the disk cannot hold the frames.
+
+    Raises
+    ------
+    OSError
+        With ``ENOSPC``.
+    """
+    if shutil.disk_usage(out).free < byte_count:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def total(counts: list[FrameCounts]) -> FrameCounts:
+    """Return the sums over instances."""
+    return FrameCounts(
+        copied=sum(count.copied for count in counts),
+        stitched=sum(count.stitched for count in counts),
+        retiled=sum(count.retiled for count in counts),
+        pixel=sum(count.pixel for count in counts),
+        blank=sum(count.blank for count in counts),
+        truncated=sum(count.truncated for count in counts),
+        picture=sum(count.picture for count in counts),
+    )

@@ -1,0 +1,56 @@
+"""Runs over folders of small slides, and what must hold when one has ended."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import coverslip
+from coverslip.archive.ledger import State, read_ledger
+from tests.synth import FORMATS
+
+NAMES = ("svs-jpeg-rgb", "generic-jpeg", "ndpi-stitched", "scn", "philips", "huron", "qptiff")
+
+
+def build_slides(folder: Path, count: int) -> list[Path]:
+    """Build slides of several formats in folders of their own."""
+    paths = []
+    for number in range(count):
+        below = folder / f"case {number}"
+        below.mkdir(parents=True)
+        paths.append(FORMATS[NAMES[number % len(NAMES)]](below).path)
+    return paths
+
+
+def start(slides: Path, out: Path, *options: str) -> subprocess.Popen[str]:
+    """Begin a run as a program, in a process group of its own."""
+    command = [sys.executable, "-m", "coverslip", "convert", str(slides), "-o", str(out)]
+    return subprocess.Popen(
+        [*command, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def assert_ledger_and_disk_agree(out: Path, count: int, *, check: bool = True) -> None:
+    """Hold that each slide is there once, whole, and that there is nothing else."""
+    records = read_ledger(out.with_name(f"{out.name}.vault"))
+    assert [record.state for record in records] == [State.DONE] * count
+    listed = {(r.outputs.study, r.outputs.certificate) for r in records if r.outputs is not None}
+    assert len(listed) == count
+    on_disk = {(path.parent.name, path.name) for path in out.rglob("*.certificate.json")}
+    assert on_disk == listed
+    assert {path.name for path in out.iterdir()} == {study for study, _ in listed}
+    for record in records:
+        assert record.outputs is not None
+        assert record.stale is None
+        assert record.seed is None
+        study = out / record.outputs.study
+        certificate = json.loads((study / record.outputs.certificate).read_text())
+        instances = {item["sop_instance_uid"] for item in certificate["instances"]}
+        assert {path.stem for path in study.rglob("*.dcm")} == instances
+        if check:
+            report = coverslip.verify(study, source=record.path)
+            assert (report.found, report.unchecked) == ((), ())

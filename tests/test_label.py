@@ -1,0 +1,146 @@
+"""Labels and overviews beside the levels: drawn ones, and under care the slide's own."""
+
+from dataclasses import replace
+
+import numpy as np
+import pydicom
+import pytest
+import zxingcpp
+
+import coverslip
+from coverslip.deid.custody import Custody
+from coverslip.deid.metadata import read_metadata
+from coverslip.deid.policy import Policy
+from coverslip.errors import PolicyError, VerificationError
+from tests.interop import readers
+from tests.interop.validator import validator_findings
+from tests.privacy.search import places_of, survivors
+from tests.synth import build_generic, build_svs
+from tests.synth.overview import draw_overview
+
+GLASS = draw_overview(5, noise=1.0)
+
+
+@pytest.fixture(scope="module")
+def slide(tmp_path_factory):
+    return build_svs(tmp_path_factory.mktemp("slide"), overview=GLASS.picture)
+
+
+def custody(folder):
+    table = folder / "table.csv"
+    table.write_text("file,patient_id,container_identifier\n*,MRN-7719204,B22-66177-A-3\n")
+    return Custody(metadata=read_metadata(table))
+
+
+def instances_by_role(result):
+    datasets = [pydicom.dcmread(instance.path) for instance in result.instances]
+    return {dataset.ImageType[2]: dataset for dataset in datasets}
+
+
+@pytest.mark.parametrize("profile", ["public", "research"])
+def test_substitute_shows_the_pseudonym_and_nothing_of_the_slide(profile, slide, tmp_path, tool):
+    policy = Policy(profile=profile, label="substitute")
+    result = coverslip.convert(slide.path, tmp_path / "out", policy=policy)
+
+    label = instances_by_role(result)["LABEL"]
+    pixels = readers.by_pydicom(result.instances[-1].path, "pylibjpeg")[0]
+    codes = zxingcpp.read_barcodes(np.ascontiguousarray(pixels))
+    assert [code.text for code in codes] == [label.ContainerIdentifier]
+    assert label.ContainerIdentifier == result.certificate["slide_pseudonym"]
+    assert list(label.ImageType) == ["DERIVED", "PRIMARY", "LABEL", "NONE"]
+    assert (label.SpecimenLabelInImage, label.BurnedInAnnotation) == ("YES", "NO")
+    assert (label.LabelText, label.BarcodeValue) == ("", "")
+    assert "PyramidUID" not in label
+    assert (
+        survivors(
+            [text for text in slide.identifiers if len(text) >= 5], places_of(tmp_path / "out")
+        )
+        == set()
+    )
+    assert coverslip.verify(tmp_path / "out", source=slide.path).is_clean
+    for instance in result.instances:
+        assert validator_findings(instance.path, slide, tool("dciodvfy")) == []
+
+
+def test_readers_show_the_substitute_as_the_label(slide, tmp_path):
+    import openslide
+    import wsidicom
+
+    result = coverslip.convert(slide.path, tmp_path / "out", label="substitute")
+    pixels = readers.by_pydicom(result.instances[-1].path, "gdcm")[0]
+    with openslide.OpenSlide(result.instances[0].path) as opened:
+        shown = np.asarray(opened.associated_images["label"].convert("RGB"))
+    assert np.array_equal(shown, pixels)
+    with wsidicom.WsiDicom.open(result.instances[0].path.parent) as opened:
+        assert np.array_equal(np.asarray(opened.read_label().convert("RGB")), pixels)
+
+
+def test_slide_without_a_label_gets_a_substitute_too(tmp_path):
+    slide = build_generic(tmp_path)
+    result = coverslip.convert(slide.path, tmp_path / "out", label="substitute")
+
+    assert result.frames.picture == 1
+
+
+def test_care_writes_label_and_overview_as_they_are(slide, tmp_path, tool):
+    policy = Policy(profile="care")
+    given = custody(tmp_path)
+    result = coverslip.convert(slide.path, tmp_path / "out", policy=policy, custody=given)
+
+    found = instances_by_role(result)
+    assert set(found) == {"VOLUME", "LABEL", "OVERVIEW"}
+    for role in ("LABEL", "OVERVIEW"):
+        assert found[role].ImageType[0] == "ORIGINAL"
+        assert (found[role].SpecimenLabelInImage, found[role].BurnedInAnnotation) == ("YES", "YES")
+        assert found[role].ContainerIdentifier == "B22-66177-A-3"
+    overview = readers.by_pydicom(result.instances[-1].path, "pylibjpeg")[0]
+    assert np.abs(overview.astype(int) - GLASS.picture).mean() < 6  # the source is JPEG
+    assert zxingcpp.read_barcodes(np.ascontiguousarray(overview))
+    fates = {
+        (count["kind"], count["fate"]): count["count"]
+        for count in result.certificate["findings"]["by_kind_and_fate"]
+    }
+    assert fates["picture", "kept"] == 2
+    for instance in result.instances:
+        assert validator_findings(instance.path, slide, tool("dciodvfy")) == []
+
+
+def test_label_that_care_keeps_is_the_slide_s_pixel_for_pixel(slide, tmp_path):
+    import tifffile
+
+    policy = Policy(profile="care", overview="drop")
+    given = custody(tmp_path)
+    result = coverslip.convert(slide.path, tmp_path / "out", policy=policy, custody=given)
+
+    (image,) = (i for i in coverslip.open(slide.path).associated_images if i.role == "LABEL")
+    with tifffile.TiffFile(slide.path) as tiff:
+        source = tiff.pages[image.ifd].asarray()
+    assert np.array_equal(readers.by_pydicom(result.instances[-1].path, "pylibjpeg")[0], source)
+
+
+@pytest.mark.parametrize("profile", ["public", "research"])
+@pytest.mark.parametrize("picture", ["label", "overview"])
+def test_no_other_profile_keeps_a_picture(profile, picture):
+    with pytest.raises(PolicyError, match="keeps no label"):
+        Policy(profile=profile, **{picture: "keep"})
+
+
+def test_writer_refuses_a_scanned_label_whatever_the_policy_says():
+    from coverslip.dicom import wsm
+    from tests.unit import builders
+
+    clean = builders.clean_metadata()
+    spec = builders.overview_spec(clean)
+    wsm.build(clean, spec)
+    with pytest.raises(ValueError, match="under the profile care only"):
+        wsm.build(clean, replace(spec, is_as_scanned=True))
+
+
+def test_verification_finds_a_bar_code_that_is_not_the_pseudonym(slide, tmp_path, monkeypatch):
+    from coverslip import conversion
+    from coverslip.deid.pixels.substitute import draw_label
+
+    monkeypatch.setattr(conversion, "draw_label", lambda _: draw_label("B22-66177-A-3"))
+    with pytest.raises(VerificationError, match="a bar code that is not"):
+        coverslip.convert(slide.path, tmp_path / "out", label="substitute")
+    assert not (tmp_path / "out").exists()

@@ -22,7 +22,7 @@ _JPEG = 7
 _APERIO_YCC = 33003
 _J2K_COMPRESSIONS = {33003, 33004, 33005, 34712}
 _SYCC = 18
-_SMALL_PICTURE = 4 << 20
+_SMALL_PICTURE = 1 << 20
 """Bytes of a JPEG that is decoded as a whole to look at its colours."""
 _JPEG_SIDE = 65535
 

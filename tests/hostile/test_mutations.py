@@ -12,6 +12,7 @@ import coverslip
 from tests.interop import readers
 from tests.synth import (
     build_generic,
+    build_keyed,
     build_ome,
     build_qptiff,
     build_scn,
@@ -39,6 +40,12 @@ BUILDERS = {
     ),
     "generic-planar": lambda folder: build_generic(
         folder, 5, size=(200, 150), tile=64, codec="none", planar=True
+    ),
+    "generic-progressive": lambda folder: build_generic(
+        folder, 7, size=(200, 150), tile=64, levels=1, style={"progressive": True, "tables": "own"}
+    ),
+    "trestle": lambda folder: build_keyed(
+        folder, 8, maker="trestle", overlaps="64 64", levels=1, codec="jpeg_ycbcr420"
     ),
     "generic-strips": lambda folder: build_generic(
         folder, 6, size=(200, 150), codec="none", rows_per_strip=64, levels=1

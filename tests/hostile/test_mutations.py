@@ -124,7 +124,7 @@ def test_mutated_slide_is_refused_or_right(original, tmp_path, seed):
     for instance in result.instances:
         frames = readers.frames_of(instance.path)
         counts = instance.frames
-        assert len(frames) == counts.copied + counts.pixel + counts.blank
+        assert len(frames) == counts.copied + counts.retiled + counts.pixel + counts.blank
         data_out = instance.path.read_bytes()
         assert not [text for text in original.texts if text.encode() in data_out]
 

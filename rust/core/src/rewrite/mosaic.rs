@@ -234,6 +234,10 @@ impl<'a> Weaver<'a> {
         Ok(together)
     }
 
+    fn is_frame(&self, blocks: &Blocks) -> bool {
+        blocks.mcus == (to_usize(self.frame.0), to_usize(self.frame.1))
+    }
+
     /// Puts a frame together; `None` if none of its tiles is there.
     ///
     /// `colour` tells what is white where some of them are missing.
@@ -243,6 +247,20 @@ impl<'a> Weaver<'a> {
         colour: Colour,
     ) -> Result<Option<Woven>, Error> {
         let in_frame = |error| self.in_frame(column, row, error);
+        if self.is_plain {
+            match self.tile(column, row)? {
+                None => return Ok(None),
+                // A whole tile is a frame already.
+                Some(decoded) if self.is_frame(&decoded.blocks) => {
+                    return Ok(Some(Woven {
+                        facts: self.facts.clone(),
+                        present: decoded.blocks.mcus,
+                        blocks: decoded.blocks,
+                    }));
+                }
+                Some(_) => {}
+            }
+        }
         let most = self.limits.coefficient_bytes;
         let mut blocks = Blocks::new(&self.facts, self.frame, most).map_err(in_frame)?;
         let across = self.spans(column, 0);

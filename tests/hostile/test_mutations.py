@@ -12,7 +12,6 @@ import coverslip
 from tests.interop import readers
 from tests.synth import (
     build_generic,
-    build_keyed,
     build_ome,
     build_qptiff,
     build_scn,
@@ -43,9 +42,6 @@ BUILDERS = {
     ),
     "generic-progressive": lambda folder: build_generic(
         folder, 7, size=(200, 150), tile=64, levels=1, style={"progressive": True, "tables": "own"}
-    ),
-    "trestle": lambda folder: build_keyed(
-        folder, 8, maker="trestle", overlaps="64 64", levels=1, codec="jpeg_ycbcr420"
     ),
     "generic-strips": lambda folder: build_generic(
         folder, 6, size=(200, 150), codec="none", rows_per_strip=64, levels=1

@@ -100,8 +100,7 @@ FORMATS: dict[str, Builder] = {
         build_svs,
         style={"progressive": True, "ids": (82, 71, 66), "tables": "own", "markers": "app14_0"},
     ),
-    "generic-clipped": partial(build_generic, clipped=True),
-    "generic-clipped-422-jfif": partial(
+    "generic-clipped": partial(
         build_generic, codec="jpeg_ycbcr422", clipped=True, style={"markers": "jfif"}, subifds=True
     ),
     "generic-jpeg-planar": partial(

@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "dicom": {"model", "errors", "dicom"},
     "colour": {"_core", "model", "errors"},
     "blank": {"_core", "model", "errors"},
-    "decoders": set(),
+    "guard": {"errors"},
+    "decoders": {"guard"},
     "samples": {"model", "errors", "limits", "decoders"},
     "pixels": {"_core", "model", "errors", "limits", "decoders", "samples"},
     "mosaics": {"_core", "model", "errors"},
@@ -28,11 +29,23 @@ MAY_IMPORT = {
     # To look for a slide's texts it is opened; what wrote the files, and by which rules, is not
     # known here.
     "verification": {"_core", "errors", "model", "mosaics", "routes", "slide", "verification"},
+    # Of verification, only the checker of the certificates' schema.
+    "report": {"_core", "errors", "limits", "report", "verification"},
     "audit": {"model", "deid"},
     "commit": {"errors"},
     "sample": {"errors", "sample"},
     "slide": {"_core", "colour", "deid", "errors", "formats", "model", "routes", "tiff"},
-    "frames": {"_core", "blank", "errors", "model", "mosaics", "pixels", "routes", "slide"},
+    "frames": {
+        "_core",
+        "blank",
+        "errors",
+        "limits",
+        "model",
+        "mosaics",
+        "pixels",
+        "routes",
+        "slide",
+    },
     "pictures": {"_core", "colour", "decoders", "errors", "limits", "model"},
     "associated": {"_core", "frames", "model", "pictures"},
     "search": {"associated", "deid", "errors", "model", "pictures", "routes", "slide"},
@@ -41,15 +54,16 @@ MAY_IMPORT = {
         "verification",
     },
     "conversion": {
-        *("_core", "associated", "audit", "colour", "commit", "deid", "dicom", "instances"),
-        *("model", "routes", "search", "slide", "verification"),
+        *("_core", "associated", "audit", "colour", "commit", "deid", "dicom", "frames"),
+        *("instances", "model", "routes", "search", "slide", "verification"),
     },
     "archive": {
-        *("_core", "archive", "commit", "conversion", "deid", "errors"),
+        *("_core", "archive", "commit", "conversion", "deid", "errors", "guard", "limits"),
     },
     "cli": {
         *("archive", "conversion", "deid", "instances", "slide", "sample", "errors", "model"),
-        *("_core", "cli", "colour", "routes", "verification"),
+        *("_core", "audit", "cli", "colour", "limits", "pictures", "report", "routes"),
+        "verification",
     },
     "__init__": {
         *("_core", "archive", "conversion", "deid", "errors", "instances", "slide"),
@@ -57,8 +71,8 @@ MAY_IMPORT = {
     },
     "__main__": {"cli"},
 }
-ONLY_IN = {"tifffile": {"sample"}, "pydicom": {"dicom", "verification"}, "typer": {"cli"}}
-SLOW = {"pydicom", "tifffile", "imagecodecs", "numpy", "rich", "coverslip.conversion"}
+ONLY_IN = {"tifffile": {"sample"}, "pydicom": {"dicom", "report", "verification"}, "typer": {"cli"}}
+SLOW = {"pydicom", "jinja2", "tifffile", "imagecodecs", "numpy", "rich", "coverslip.conversion"}
 
 
 def room_of(path, package):

@@ -265,6 +265,12 @@ class Scanner:
         With ``tiles``, one for each frame, the entropy-coded bytes are compared.
         """
 
+def set_limit(name: str, value: int) -> bool:
+    """Set a limit for this process; return whether there is one of this name.
+
+    ``tile_header_bytes``, ``tile_bytes``, ``tile_pixels``, ``picture_bytes`` and ``tile_parts``.
+    """
+
 def inspect_tile(
     source: Source, tile: int, offset: int, byte_count: int, columns: int, rows: int
 ) -> JpegFacts | Jpeg2000Facts:

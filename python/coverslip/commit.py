@@ -49,8 +49,11 @@ class Staging:
         Raises
         ------
         OutputExistsError
-            If the slide is already there and may not be replaced.
+            If the slide is already there and may not be replaced, or a link that would lead the
+            study elsewhere.
         """
+        if self._final.is_symlink():
+            raise OutputExistsError("the output has a link in the place of this study")
         if self._final.exists() and not self._overwrite and not self._is_of_other_slides():
             raise OutputExistsError(
                 "the output already holds this study",

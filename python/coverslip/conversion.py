@@ -15,6 +15,7 @@ from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.scrub import Scrubbed, scrub
 from coverslip.deid.uids import Identity
 from coverslip.dicom import modules
+from coverslip.frames import most_output_bytes, require_output, stored_bytes
 from coverslip.instances import (
     FrameCounts,
     InstanceResult,
@@ -193,19 +194,26 @@ def convert_opened(
         for number, route in enumerate(routes)
         if route.kind is RouteKind.COPY
     }
+    frame_bytes = sum(frames.plan.frame_bytes for frames in plans.values())
+    require_output(slide, frame_bytes + sum(stored_bytes(level) for level in slide.levels))
     name = f"{clean.slide_pseudonym}.certificate.json"
     entries = (*(region.series_instance_uid for region in clean.regions), name)
     with staging(out, clean.study_instance_uid, entries, overwrite=overwrite) as stage:
         folders = [stage.study / region.series_instance_uid for region in clean.regions]
         for folder in folders:
             folder.mkdir()
-        require_room(out, sum(frames.plan.frame_bytes for frames in plans.values()))
+        require_room(out, frame_bytes)
         planned, written = [], []
         for number, route in enumerate(routes):
             frames = plans.get(number)
             if frames is None:
                 spool = stage.spool(number)
-                frames = make_frames(slide, number, route, spool, on_progress, prove=verify)
+                left = most_output_bytes(slide) - frame_bytes
+                frames = make_frames(
+                    slide, number, route, spool, on_progress, most=left, prove=verify
+                )
+                frame_bytes += frames.plan.frame_bytes
+                require_output(slide, frame_bytes)
             item = planned_level(slide, number, route, frames, spacing, clean)
             planned.append(item)
             written.append(write_instance(item, clean, folders, on_progress, verify=verify))

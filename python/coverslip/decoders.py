@@ -8,11 +8,13 @@ first that it cannot decode.
 
 import contextlib
 import lzma
+import os
 import struct
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 import numpy as np
@@ -25,10 +27,8 @@ _REQUEST = struct.Struct("<QIIIIIQQ")
 _ANSWER = struct.Struct("<Q")
 _HAS_NO_DECODER = (1 << 64) - 1
 """Answer for a codec that this build of imagecodecs has not."""
-_SECONDS = 60
-"""After which a process gives up on a stream."""
-_MEMORY = 8 << 30
-"""Address space of a process."""
+_PACKAGE = Path(__file__).parents[1]
+"""Where such a process finds `coverslip.guard`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +69,18 @@ class Wanted:
 
 
 class Decoders:
-    """Processes that wait for streams: as many as there are threads that ask at the same time."""
+    """Processes that wait for streams: as many as there are threads that ask at the same time.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    memory_bytes
+        Address space of each.
+    seconds
+        After which one gives up on a stream.
+    """
+
+    def __init__(self, *, memory_bytes: int, seconds: int) -> None:
+        self._limits = (memory_bytes, seconds)
         self._idle: list[subprocess.Popen[bytes]] = []
 
     def decode(self, data: bytes, wanted: Wanted) -> bytes:
@@ -87,7 +96,7 @@ class Decoders:
         try:
             process = self._idle.pop()
         except IndexError:
-            process = _start()
+            process = _start(*self._limits)
         try:
             decoded = _ask(process, data, wanted)
         except BaseException:
@@ -102,10 +111,12 @@ class Decoders:
             _end(self._idle.pop())
 
 
-def _start() -> subprocess.Popen[bytes]:
+def _start(memory_bytes: int, seconds: int) -> subprocess.Popen[bytes]:
+    known = filter(None, (str(_PACKAGE), os.environ.get("PYTHONPATH")))
     return subprocess.Popen(  # noqa: S603 (this interpreter and this very file)
         # Without this folder on its path, and in a session of its own, where no Ctrl-C arrives.
-        [sys.executable, "-P", __file__],
+        [sys.executable, "-P", __file__, str(memory_bytes), str(seconds)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(known)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -141,19 +152,18 @@ def _exactly(file: IO[bytes], byte_count: int) -> bytes:
     return data
 
 
-def _serve() -> None:
+def _serve(memory_bytes: int, seconds: int) -> None:
     """Decode whatever comes, until there is no more or something cannot be decoded."""
-    import resource
     import signal
 
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    from coverslip.guard import confine
+
+    confine(memory_bytes=memory_bytes, file_bytes=0)
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     while request := requests.read(_REQUEST.size):
         byte_count, wanted = Wanted.unpack(request)
         data = requests.read(byte_count)
-        signal.alarm(_SECONDS)
+        signal.alarm(seconds)
         try:
             decoded = decode(data, wanted)
         except ImportError:
@@ -224,4 +234,4 @@ def _check_jpeg_xr(data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(*map(int, sys.argv[1:]))

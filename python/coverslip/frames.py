@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from coverslip import _core, blank, pixels
-from coverslip.errors import SourceError
+from coverslip.errors import LimitError, SourceError
+from coverslip.limits import LIMITS
 from coverslip.model import Level, Mosaic, Picture, Strips, TileIndex
 from coverslip.mosaics import core_mosaic, mosaic_of
 from coverslip.routes import Route, core_picture
@@ -38,11 +39,36 @@ class PlannedFrames:
 
 
 def stored_bytes(level: Level) -> int:
-    """Return how many bytes the picture of a level takes; about as many do its frames."""
+    """Return how many bytes the picture or the raster of a level takes.
+
+    About as many do its frames, if they are cut.
+    """
     if isinstance(level.picture, Picture):
         return level.picture.byte_count
-    held = level.tiles if level.picture is None else level.picture
-    return int(held.byte_counts.sum())
+    held = level.picture or level.raster
+    # Claims may add up to more than 64 bits.
+    return 0 if held is None else int(held.byte_counts.sum(dtype=np.float64))
+
+
+def most_output_bytes(slide: OpenedSlide) -> int:
+    """Return how many bytes all frames of a slide together may take."""
+    return max(LIMITS.output_bytes, LIMITS.output_growth * slide.source.stamp[2])
+
+
+def require_output(slide: OpenedSlide, byte_count: int) -> None:
+    """Raise for frames that take too much for what the slide has.
+
+    Raises
+    ------
+    LimitError
+        With the limit's name.
+    """
+    if byte_count > most_output_bytes(slide):
+        raise LimitError(
+            f"the slide has {slide.source.stamp[2]} bytes and its frames would take {byte_count}, "
+            f"more than the limits output_bytes = {LIMITS.output_bytes} and "
+            f"output_growth = {LIMITS.output_growth}"
+        )
 
 
 def plan_tiles(
@@ -100,6 +126,9 @@ def _rewrite_tiles(
     VerificationError
         If a coefficient of the frames is not that of the tiles.
     """
+    source_bytes = int(mosaic_of(level).byte_counts.sum(dtype=np.float64))
+    # Tiles may share their bytes, which frames do not.
+    require_output(slide, source_bytes)
     mosaic = core_mosaic(level, slide.description.private_ranges)
     recipe = _recipe(level, route, level.tile_width, level.tile_length)
     ranges, rewritten = _core.rewrite(slide.source, mosaic, recipe, spool, on_progress=on_frames)
@@ -114,7 +143,7 @@ def _rewrite_tiles(
         plan=plan,
         spool=spool,
         rewritten=rewritten,
-        source_bytes=int(mosaic_of(level).byte_counts.sum()),
+        source_bytes=source_bytes,
     )
 
 
@@ -161,10 +190,13 @@ def store_pixels(
     route: Route,
     spool: Path,
     *,
+    most: int,
     prove: bool,
     on_frames: OnCount | None,
 ) -> PlannedFrames:
     """Decode the tiles of a level into frames in ``spool``, prove them, and plan them.
+
+    No more than ``most`` bytes of frames are made.
 
     Raises
     ------
@@ -172,7 +204,9 @@ def store_pixels(
         If a frame does not decode to the pixels of its tile.
     """
     private = slide.description.private_ranges
-    stored = pixels.store(slide.source, level, private, spool, prove=prove, on_frames=on_frames)
+    stored = pixels.store(
+        slide.source, level, private, spool, most=most, prove=prove, on_frames=on_frames
+    )
     source = _core.Source(spool)
     plan = _plan(source, level, stored.tiles, _NOTHING_PRIVATE, route, None, stored.blank)
     return PlannedFrames(source=source, plan=plan, spool=spool, source_bytes=stored.source_bytes)

@@ -101,17 +101,19 @@ def make_frames(
     spool: Path,
     on_progress: OnProgress | None,
     *,
+    most: int,
     prove: bool,
 ) -> PlannedFrames:
-    """Make the frames of a level that are not its tiles as they are."""
+    """Make the frames of a level that are not its tiles as they are, at most so many bytes."""
     level = slide.levels[number]
     total = level.tiles.across * level.tiles.down
     with at_level(number):
-        if level.raster is not None:
-            require_room(spool.parent, int(level.raster.byte_counts.sum()))
-            on_frames = _report(on_progress, "decode", number, total)
-            return store_pixels(slide, level, route, spool, prove=prove, on_frames=on_frames)
         require_room(spool.parent, stored_bytes(level))
+        if level.raster is not None:
+            on_frames = _report(on_progress, "decode", number, total)
+            return store_pixels(
+                slide, level, route, spool, most=most, prove=prove, on_frames=on_frames
+            )
         on_frames = _report(on_progress, "cut", number, total)
         return cut_picture(slide, level, route, spool, prove=prove, on_frames=on_frames)
 

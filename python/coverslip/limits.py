@@ -1,11 +1,14 @@
 """Every cap on what a TIFF may ask of the Python side; the core has its own in ``limits.rs``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Caps on untrusted input, each with its reason. An error names the field."""
+    """Caps on untrusted input, each with its reason.
+
+    An error names the field, and ``coverslip --limit NAME=NUMBER`` changes it.
+    """
 
     directories: int = 4096
     """A slide has some tens; z-stacks and channels some hundreds."""
@@ -37,12 +40,57 @@ class Limits:
     searched_pixels: int = 32 << 20
     """Of the lowest level, which is decoded and searched: some 0.3 seconds."""
 
+    level_pixels: int = 1 << 38
+    """Pixels of one level, some 500,000 x 500,000: a whole glass at 100x has a third of it."""
+    output_bytes: int = 1 << 30
+    """Frames of one slide together, whatever it has: many tiles may share the same bytes, and a
+    missing one becomes a blank frame. Larger slides may write more, see `output_growth`."""
+    output_growth: int = 64
+    """Frames of one slide together, for each of its own bytes: pixels of lossy WebP take some
+    thirty times as much without loss."""
+
     decoded_bytes: int = 512 << 20
     """Samples that are decoded at a time: a strip, the rows that make a row of frames, or all
     tiles in flight. 1024 rows of 170,000 pixels in RGB."""
     lzma_bytes: int = 128 << 20
     """Memory of an LZMA decoder, which takes as much as the stream asks for; the strongest usual
     setting asks for 65 MB."""
+    decoder_memory_bytes: int = 8 << 30
+    """Address space of a process that decodes: a strip of `decoded_bytes` takes several times as
+    much on its way, and libraries reserve more than they use."""
+    decoder_seconds: int = 60
+    """For one tile or strip of `decoded_bytes` at most."""
+    memory_bytes: int = 32 << 30
+    """Address space of a process that converts slides of an archive: the largest index of tiles
+    takes some gigabytes, and libraries reserve more than they use."""
+    cpu_seconds: int = 6 * 3600
+    """Of all cores together, for one slide of an archive: far more than copying takes, whatever the
+    slide; decoding the largest may need more."""
+
+    report_entries: int = 2_000_000
+    """Files and folders of an output that a report walks; a slide has about a dozen."""
+    report_slides: int = 2_000
+    """Slides that a page lists, about 6 kB each; the rest is counted only."""
+    report_pictures: int = 200
+    """Pictures that a page holds."""
+    certificate_bytes: int = 1 << 20
+    """Longest certificate that a report reads; usual ones have about 10 kB."""
+    pictured_bytes: int = 64 << 20
+    """Longest file of which a report shows a picture."""
+    pictured_pixels: int = 16 << 20
+    """Largest picture that a report decodes; lowest levels have below 4 million pixels."""
+    picture_bytes: int = 14_000
+    """Pictures of one slide in a report: 19 kB in Base64."""
 
 
 LIMITS = Limits()
+CHANGED: dict[str, int] = {}
+"""What the operator changed, those of the core as well: other processes have to be told."""
+
+
+def set_limit(name: str, value: int) -> bool:
+    """Set a limit for this process, before its first slide; return whether there is one."""
+    if name not in {field.name for field in fields(LIMITS)}:
+        return False
+    object.__setattr__(LIMITS, name, value)  # in place: every room holds this one
+    return True

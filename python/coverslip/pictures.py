@@ -161,7 +161,8 @@ def _index(
 
 def _parts(source: _core.Source, stored: StoredPixels) -> Iterator[tuple[int, int, Pixels]]:
     """Yield first row, first column and untransformed samples of each tile or strip with data."""
-    with closing(Decoders()) as decoders:
+    limits = {"memory_bytes": LIMITS.decoder_memory_bytes, "seconds": LIMITS.decoder_seconds}
+    with closing(Decoders(**limits)) as decoders:
         yield from _decoded_parts(source, stored, _decoder(stored.compression, decoders))
 
 

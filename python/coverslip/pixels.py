@@ -46,6 +46,7 @@ def store(
     private_ranges: npt.NDArray[np.uint64],
     spool: Path,
     *,
+    most: int,
     prove: bool,
     on_frames: Callable[[int], object] | None,
 ) -> Stored:
@@ -63,6 +64,8 @@ def store(
         Shape (n, 2): offset and byte count of what no frame may touch.
     spool
         The file.
+    most
+        Bytes after which it may not grow.
     prove
         Whether to decode each frame again and compare it with what was decoded from the slide.
     on_frames
@@ -85,7 +88,7 @@ def store(
     offsets, byte_counts = np.zeros(frames, np.uint64), np.zeros(frames, np.uint64)
     tell, at = _Teller(on_frames), 0
     with (
-        closing(Decoders()) as decoders,
+        closing(_decoders()) as decoders,
         _Cores() as cores,
         spool.open("xb") as file,
     ):
@@ -95,6 +98,11 @@ def store(
             for number, frame in enumerate(encoded):
                 offsets[number], byte_counts[number] = at, len(frame)
                 at += file.write(frame)
+                if at > most:
+                    raise LimitError(
+                        f"the first {number + 1} frames take more than the {most} bytes that the "
+                        f"limits output_bytes and output_growth leave"
+                    )
                 tell(number + 1)
     source.check_unchanged()
     tiles = TileIndex(
@@ -157,6 +165,10 @@ def _in_flight(level: Level) -> int:
 
 def _core_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _decoders() -> Decoders:
+    return Decoders(memory_bytes=LIMITS.decoder_memory_bytes, seconds=LIMITS.decoder_seconds)
 
 
 class _Teller:

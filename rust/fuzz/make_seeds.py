@@ -67,7 +67,8 @@ def pictures() -> None:
         (128, 64, {"subsampling": "4:4:4", "restart_marker_blocks": 8}),
         (90, 50, {"subsampling": "4:2:2", "optimize": True, "restart_marker_blocks": 3}),
     ]
-    (SEEDS / "retile").mkdir(parents=True, exist_ok=True)
+    for target in ("retile", "retile_pixels"):
+        (SEEDS / target).mkdir(parents=True, exist_ok=True)
     for number, (width, length, look) in enumerate(looks):
         noise = random.integers(0, 60, (length, width, 3)) + np.arange(width)[None, :, None]
         out = io.BytesIO()
@@ -75,6 +76,24 @@ def pictures() -> None:
         picture.save(out, "JPEG", quality=50, **look)
         seed = struct.pack("<HH", width, length) + out.getvalue()
         (SEEDS / "retile" / str(number)).write_bytes(seed)
+        (SEEDS / "retile_pixels" / str(number)).write_bytes(seed)
+
+
+def strips(shared: bytes, pieces: list[bytes], rows: int) -> bytes:
+    """Return strips of 16 columns, the last one as long as the others."""
+    size = struct.pack("<HHBBB", 16, rows * len(pieces), rows, len(pieces), len(shared))
+    lengths = b"".join(struct.pack("<H", len(piece)) for piece in pieces)
+    return size + lengths + shared + b"".join(pieces)
+
+
+def instance(term: bytes, header: bytes, frames: list[bytes]) -> bytes:
+    """Return a term and a file of a header and encapsulated frames."""
+    items = b"".join(
+        struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item for item in (b"", *frames)
+    )
+    pixels = struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OB", 0, 0xFFFFFFFF)
+    end = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    return bytes([len(header), len(term)]) + term + header + pixels + items + end
 
 
 COMMENT = segment(0xFE, b"comment") + segment(0xE1, b"Exif\xff\xc0\xff\xda\xff\xd9")
@@ -90,6 +109,16 @@ SEED_INPUTS = {
         codestream(segment(0x64, b"\0\1comment")),
         jp2(codestream()),
         tile_part(0, b"\xc0\x11"),
+    ],
+    "strips": [
+        strips(b"", [jpeg(TABLES, 3), jpeg(TABLES, 3)], 16),
+        strips(SHARED, [jpeg(b"", 1)] * 3, 16),
+        strips(SHARED, [jpeg(b"", 3, segment(0xDD, b"\0\4")), jpeg(b"", 3, COMMENT)], 16),
+    ],
+    "scan": [
+        instance(b"SURNAME", b"DICM", [jpeg(TABLES, 3)]),
+        instance(b"SURNAMEX", b"S\0U\0R\0N\0", [codestream(), jpeg(TABLES, 1) + b"\0"]),
+        instance(b"Q1234567", b"UTEyMzQ1Njc=", [codestream(is_open=True) + b"Q1234567"]),
     ],
     "plan_and_verify": [
         level(0, SHARED, [jpeg(b"", 3), b"", jpeg(b"", 3, COMMENT)]),

@@ -1,6 +1,7 @@
 """Runs over folders of small slides, and what must hold when one has ended."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +14,16 @@ NAMES = ("svs-jpeg-rgb", "generic-jpeg", "ndpi-stitched", "scn", "philips", "hur
 
 
 def build_slides(folder: Path, count: int) -> list[Path]:
-    """Build slides of several formats in folders of their own."""
-    paths = []
+    """Put slides of several formats into folders of their own, the same ones after seven."""
+    paths: list[Path] = []
     for number in range(count):
         below = folder / f"case {number}"
         below.mkdir(parents=True)
-        paths.append(FORMATS[NAMES[number % len(NAMES)]](below).path)
+        if number < len(NAMES):
+            paths.append(FORMATS[NAMES[number]](below).path)
+        else:
+            original = paths[number % len(NAMES)]
+            paths.append(Path(shutil.copy(original, below / original.name)))
     return paths
 
 

@@ -101,7 +101,7 @@ def mutated(original, seed):
 
 
 @settings(
-    max_examples=150,
+    max_examples=50,  # a hundred and fifty of all formats are in `test_campaign.py`
     deadline=5000,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -34,7 +34,7 @@ def with_tile(slide, data):
 
 @pytest.fixture
 def decoders():
-    with closing(Decoders()) as processes:
+    with closing(Decoders(memory_bytes=8 << 30, seconds=60)) as processes:
         yield processes
 
 

@@ -236,12 +236,6 @@ class Ledger:
         with _told():
             yield from map(_record, self._connection.execute(query))
 
-    def counts(self) -> dict[State, int]:
-        """Return how many slides are in each state."""
-        with _told():
-            rows = self._connection.execute("SELECT state, count(*) FROM slide GROUP BY state")
-            return {State(state): count for state, count in rows}
-
     @contextmanager
     def _change(self) -> Iterator[None]:
         with _told(), self._connection:

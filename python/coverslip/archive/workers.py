@@ -14,11 +14,14 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from coverslip import _core, limits
 from coverslip.archive.ledger import Outputs, State
 from coverslip.conversion import Result, convert
 from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy
 from coverslip.errors import CoverslipError, QuarantineError
+from coverslip.guard import confine, limited
+from coverslip.limits import LIMITS
 
 _PR_SET_PDEATHSIG = 1
 _LOOK_EVERY_S = 0.5
@@ -72,14 +75,15 @@ def convert_task(task: Task) -> Outcome:
         stat = task.path.stat()
         if (stat.st_size, stat.st_mtime_ns) != task.stamp:
             return ended(State.FAILED, reason="the slide changed since the run began")
-        result = convert(
-            task.path,
-            task.out,
-            policy=task.policy,
-            custody=task.custody,
-            overwrite=task.overwrite,
-            verify=task.verify,
-        )
+        with limited(cpu_seconds=LIMITS.cpu_seconds):
+            result = convert(
+                task.path,
+                task.out,
+                policy=task.policy,
+                custody=task.custody,
+                overwrite=task.overwrite,
+                verify=task.verify,
+            )
     except QuarantineError as error:
         return ended(State.QUARANTINED, reason=str(error), hint=error.hint)
     except CoverslipError as error:
@@ -115,12 +119,19 @@ def _frames(counts: object) -> int:
 def process_pool(jobs: int) -> ProcessPoolExecutor:
     """Return processes of this machine that end with this one, whatever ends it."""
     return ProcessPoolExecutor(
-        jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(os.getpid(),)
+        jobs,
+        mp_context=get_context("spawn"),
+        initializer=_begin,
+        initargs=(os.getpid(), limits.CHANGED),
     )
 
 
-def _begin(parent: int) -> None:
+def _begin(parent: int, changed: dict[str, int]) -> None:
     """Prepare a worker: Ctrl-C is the coordinator's, and an orphan has nothing more to do."""
+    for name, value in changed.items():
+        if not limits.set_limit(name, value):
+            _core.set_limit(name, value)
+    confine(memory_bytes=LIMITS.memory_bytes)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _roll_back)
     if sys.platform == "linux":

@@ -80,7 +80,7 @@ def _executor(address: str | None, stack: ExitStack) -> Executor | None:
             "--scheduler needs Dask Distributed", hint="pip install 'coverslip[dask]'"
         ) from None
     try:
-        client = stack.enter_context(Client(address, timeout=20))
+        client = stack.enter_context(Client(address, timeout=20))  # type: ignore[no-untyped-call]
     except OSError:
         raise PolicyError("no Dask scheduler answers at the address") from None
     executor: Executor = client.get_executor(pure=False, retries=0)
@@ -205,8 +205,12 @@ def line_of(outcome: Outcome, work: Run, *, show_path: bool) -> str:
 
 def _sums(states: Counter[State], byte_count: int, seconds: float) -> str:
     parts = [f"{states[state]} {state}" for state in State if states[state]]
-    rate = byte_count / 1e9 / seconds if seconds else 0.0
-    return f"{', '.join(parts) or 'nothing to do'}; {byte_count / 1e9:.2f} GB, {rate:.2f} GB/s"
+    rate = byte_count / seconds if seconds else 0.0
+    return f"{', '.join(parts) or 'nothing to do'}; {_size(byte_count)}, {_size(rate)}/s"
+
+
+def _size(byte_count: float) -> str:
+    return f"{byte_count / 1e9:.2f} GB" if byte_count >= 1e9 else f"{byte_count / 1e6:.1f} MB"
 
 
 def _dry_run(candidates: Sequence[Candidate], vault: Path, policy: Policy, choice: Choice) -> int:

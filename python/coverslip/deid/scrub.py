@@ -383,9 +383,13 @@ def _icc_findings(source: bytes | None, rebuilt: bytes | None) -> Iterator[Seale
     yield SealedFinding(finding=finding, text=None)
 
 
+_DEVICE_CHARACTERS = 4096
+"""Where a scanner's name stands in a text; some have millions of characters, a profile for one."""
+
+
 def _device(texts: Iterable[SourceText]) -> tuple[str, str]:
     """Return manufacturer and model by our names, from the first text that tells most."""
-    revealed = [text.reveal() for text in texts]
+    revealed = [text.reveal()[:_DEVICE_CHARACTERS] for text in texts]
     for text in revealed:
         for manufacturer, model, pattern in _MODELS:
             if _contains(text, pattern):

@@ -3,7 +3,7 @@
 import functools
 from importlib import metadata
 
-from coverslip.errors import PolicyError, UnsupportedSlideError
+from coverslip.errors import CoverslipError, PolicyError, UnsupportedSlideError
 from coverslip.formats import (
     argos,
     generic,
@@ -84,9 +84,27 @@ def detect(tiff: Tiff) -> Slide:
     for known in FORMATS:
         if known.matches(tiff):
             return known.read(tiff)
-    for known in (*offered(), GENERIC):
-        if known.matches(tiff):
-            return known.read(tiff)
+    for known in offered():
+        slide = _of_another_package(known, tiff)
+        if slide is not None:
+            return slide
+    if GENERIC.matches(tiff):
+        return GENERIC.read(tiff)
     raise UnsupportedSlideError(
         "the TIFF holds no tiled picture, so it is no slide that can be copied"
     )
+
+
+def _of_another_package(known: Format, tiff: Tiff) -> Slide | None:
+    """Return the slide if it is of this format; foreign errors are not shown, they may quote it."""
+    failed = UnsupportedSlideError("the format of another package cannot read the slide")
+    try:
+        slide = known.read(tiff) if known.matches(tiff) else None
+    except CoverslipError:
+        raise
+    except Exception:  # noqa: BLE001 (whatever it is)
+        slide = None
+    else:
+        if slide is None or (isinstance(slide, Slide) and slide.levels):
+            return slide
+    raise failed

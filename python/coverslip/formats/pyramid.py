@@ -340,6 +340,12 @@ def _check_structure(directory: Directory) -> None:
         refuse("has samples of different depths (tag 258 BitsPerSample)")
     if directory.integer(SAMPLES_PER_PIXEL, 1) not in (1, 3):
         refuse("has neither one nor three samples a pixel (tag 277)")
+    width, length = size_of(directory)
+    if width * length > LIMITS.level_pixels:
+        raise LimitError(
+            f"{directory.place} has {width}x{length} pixels, more than the limit "
+            f"level_pixels = {LIMITS.level_pixels}"
+        )
 
 
 def _tile_index(directory: Directory, across: int, down: int) -> TileIndex:
@@ -357,15 +363,23 @@ def resolution(directory: Directory) -> Spacing | None:
 
 
 def private_ranges(tiff: Tiff, levels: Iterable[Level]) -> npt.NDArray[np.uint64]:
-    """Return offset and byte count of everything that no frame may touch, shape (n, 2)."""
+    """Return offset and byte count of everything that no frame may touch, shape (n, 2).
+
+    That is the file's header, its directories, their values, and all pictures that are no level.
+    A picture without a length is private up to whatever else is private behind it.
+    """
     level_ifds = {level.ifd for level in levels}
-    ranges = [np.zeros((0, 2), np.uint64)]
+    ranges = [np.array([(0, tiff.layout.header_size)], np.uint64)]
     for directory in tiff.directories:
-        values = list(directory.value_ranges())
+        values = [directory.table, *directory.value_ranges()]
         ranges.append(np.array(values, np.uint64).reshape(-1, 2))
-        if directory.number not in level_ifds:
-            ranges.append(directory.picture_ranges())
-    return np.concatenate(ranges)
+        ranges.append(directory.picture_ranges(is_level=directory.number in level_ifds))
+    private = np.concatenate(ranges)
+    is_open = private[:, 1] == 0
+    starts = np.unique(np.append(private[:, 0], np.uint64(tiff.byte_count)))
+    behind = np.searchsorted(starts, private[is_open, 0], side="right")
+    private[is_open, 1] = starts[np.minimum(behind, len(starts) - 1)] - private[is_open, 0]
+    return private
 
 
 def raw_metadata(

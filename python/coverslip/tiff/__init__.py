@@ -82,7 +82,7 @@ class Tiff:
                     f"more directories than the limit directories = {LIMITS.directories}"
                 )
             seen.add(offset)
-            entries, repeats, following = self._read_directory(offset, number)
+            entries, repeats, following, table = self._read_directory(offset, number)
             directory = Directory(
                 number=number,
                 parent=parent,
@@ -90,6 +90,7 @@ class Tiff:
                 _file=self,
                 _entries=entries,
                 _repeats=repeats,
+                table=table,
             )
             tiles += directory.tile_count()
             metadata_bytes += directory.metadata_byte_count()
@@ -126,7 +127,7 @@ class Tiff:
 
     def _read_directory(
         self, offset: int, number: int
-    ) -> tuple[dict[int, Entry], tuple[tuple[int, Entry], ...], int]:
+    ) -> tuple[dict[int, Entry], tuple[tuple[int, Entry], ...], int, tuple[int, int]]:
         layout = self.layout
         if offset >= self.byte_count:
             raise SourceError(f"IFD {number} lies at offset {offset}, beyond the end of the file")
@@ -150,7 +151,7 @@ class Tiff:
             code, entry = self._entry(first + start, header, highs[index], number)
             if entry is not None and entries.setdefault(code, entry) is not entry:
                 repeats.append((code, entry))
-        return entries, tuple(repeats), following
+        return entries, tuple(repeats), following, (offset, first + len(table) - offset)
 
     def _high_words(self, count: int) -> tuple[int, ...]:
         """Return the upper halves of the values of a directory's entries."""

@@ -13,7 +13,6 @@ from coverslip.model import ItemKind, SourceItem, SourceText, Uint64Array
 from coverslip.tiff.tags import (
     JPEG_BYTE_COUNT,
     JPEG_OFFSET,
-    JPEG_TABLES,
     STRIP_BYTE_COUNTS,
     STRIP_OFFSETS,
     STRUCTURE_TAGS,
@@ -88,6 +87,8 @@ class Directory:
     _entries: dict[int, Entry] = field(repr=False)
     _repeats: tuple[tuple[int, Entry], ...] = field(default=(), repr=False)
     """Tags that are there once more: never used, but what they hold is known."""
+    table: tuple[int, int] = (0, 0)
+    """Offset and byte count of the directory itself, which has short values in it."""
 
     @property
     def is_tiled(self) -> bool:
@@ -201,8 +202,8 @@ class Directory:
 
     def value_ranges(self) -> Iterator[tuple[int, int]]:
         """Yield offset and byte count of every value that lies outside the directory."""
-        for tag, entry in self._all():
-            if not entry.is_inline and tag != JPEG_TABLES:
+        for _, entry in self._all():
+            if not entry.is_inline:
                 yield entry.offset, entry.byte_count
 
     def _all(self) -> tuple[tuple[int, Entry], ...]:
@@ -217,12 +218,24 @@ class Directory:
         values = (entry for tag, entry in self._all() if tag not in TILE_TAGS)
         return sum(entry.byte_count for entry in values if not entry.is_inline)
 
-    def picture_ranges(self) -> npt.NDArray[np.uint64]:
-        """Return offset and byte count of every tile or strip, shape (n, 2)."""
-        pairs = []
-        for offsets_tag, counts_tag in _PICTURES:
+    def picture_ranges(self, *, is_level: bool = False) -> npt.NDArray[np.uint64]:
+        """Return offset and byte count of every tile or strip, shape (n, 2).
+
+        A picture whose length the tags do not tell has byte count 0. Of a level, only what is
+        beside its tiles or strips: the thumbnail of a camera, strips of a picture in tiles.
+        """
+        stored = [pair for pair in _PICTURES if pair[0] in self._entries]
+        used = self.array(stored.pop(0)[0]) if is_level and stored else None
+        ranges = [np.zeros((0, 2), np.uint64)]
+        for offsets_tag, counts_tag in stored:
             offsets, counts = self.array(offsets_tag), self.array(counts_tag)
-            if offsets is not None and counts is not None:
-                shared = min(len(offsets), len(counts))
-                pairs.append(np.stack([offsets[:shared], counts[:shared]], axis=1))
-        return np.concatenate(pairs) if pairs else np.zeros((0, 2), np.uint64)
+            if offsets is None or np.array_equal(offsets, used if used is not None else ()):
+                continue  # the same tiles under the names of strips
+            known = 0 if counts is None else min(len(offsets), len(counts))
+            pairs = np.zeros((len(offsets), 2), np.uint64)
+            pairs[:, 0] = offsets
+            if counts is not None:
+                pairs[:known, 1] = counts[:known]
+            is_missing = (np.arange(len(offsets)) < known) & (pairs[:, 1] == 0)
+            ranges.append(pairs[~is_missing])
+        return np.concatenate(ranges)

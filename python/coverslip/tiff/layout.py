@@ -38,6 +38,11 @@ class Layout:
         """Bytes of one entry."""
         return 4 + 2 * self.value_size
 
+    @property
+    def header_size(self) -> int:
+        """Bytes in front of everything else: byte order, version, the first offset."""
+        return self.first_at + struct.calcsize("=" + self.next_code)
+
     def unpack(self, code: str, data: bytes) -> tuple[int, ...]:
         """Return the integers of ``data`` in the file's byte order."""
         return struct.unpack(self.order + code, data)

@@ -26,6 +26,7 @@ MAX_TEXT = 4 << 20
 """Characters that are taken apart in all: a slide that nobody made to be long has far fewer."""
 
 _APART = re.compile(r"[\x00-\x1f|;=<>\"{}\[\]()]+")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 _NAME_PARTS = 3
@@ -108,6 +109,10 @@ def _variants(spelling: str) -> set[str]:
 
 def _readings(text: str) -> Iterator[str]:
     """Yield a text as it stands, and what it says if it was escaped or encoded."""
+    if _SURROGATE.search(text):
+        # Bytes of a file name that are no UTF-8; what stands between them is text all the same.
+        yield _SURROGATE.sub(lambda found: chr(ord(found[0]) & 0xFF), text)
+        text = _SURROGATE.sub(" ", text)
     seen = {text}
     for reading in (html.unescape(text), unquote(text), *_decoded(text)):
         if reading not in seen:

@@ -63,6 +63,24 @@ impl Limits {
 }
 
 impl Limits {
+    /// Sets a cap on what a slide may ask for, by its name; returns whether there is one.
+    pub fn set(&mut self, name: &str, value: u64) -> bool {
+        let field = match name {
+            "tile_header_bytes" => &mut self.tile_header_bytes,
+            "tile_bytes" => &mut self.tile_bytes,
+            "tile_pixels" => &mut self.tile_pixels,
+            "picture_bytes" => &mut self.picture_bytes,
+            "coefficient_bytes" => &mut self.coefficient_bytes,
+            "scans" => &mut self.scans,
+            "tile_parts" => &mut self.tile_parts,
+            _ => return false,
+        };
+        *field = value;
+        true
+    }
+}
+
+impl Limits {
     /// Checks that a list of terms is not longer than may be, nor any of them.
     pub(crate) fn check_terms(&self, terms: &[Term]) -> Result<(), Error> {
         let exceeded = |what, name, limit| Error::Limit {
@@ -104,5 +122,23 @@ impl Default for Limits {
             hits: 1000,
             problems: 20,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_set_by_the_name_that_its_error_tells() {
+        let mut limits = Limits::default();
+        assert!(limits.set("tile_header_bytes", 5));
+        let error = limits.next_header_read(5).unwrap_err();
+        assert!(
+            error.to_string().contains("tile_header_bytes = 5"),
+            "{error}"
+        );
+        assert!(!limits.set("terms", 1));
+        assert!(!limits.set("", 1));
     }
 }

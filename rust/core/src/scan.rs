@@ -127,6 +127,7 @@ pub struct Scanner {
     unsure: Sieve,
     unsure_terms: usize,
     longest: usize,
+    limits: Limits,
 }
 
 impl Scanner {
@@ -155,6 +156,7 @@ impl Scanner {
             unsure_terms: terms.len().saturating_sub(found_anywhere.len()),
             longest: forms.iter().map(|form| form.bytes.len()).max().unwrap_or(0),
             forms,
+            limits: limits.clone(),
         })
     }
 
@@ -221,7 +223,7 @@ impl Scanner {
             for sieve in sieves {
                 self.look(sieve, &piece, &mut hits);
             }
-            hits.truncate(Limits::default().hits);
+            hits.truncate(self.limits.hits);
             if is_last {
                 return Ok(tidy(hits));
             }

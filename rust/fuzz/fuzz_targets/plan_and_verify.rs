@@ -10,8 +10,8 @@ use std::fs;
 use coverslip_core::jpeg::{self, Colour, Recipe};
 use coverslip_core::watch::Unwatched;
 use coverslip_core::{
-    ByteRange, Codec, Error, Limits, OffsetTable, Source, TileIndex, jp2k,
-    plan_frames, verify_instance, write_instance,
+    ByteRange, Codec, Error, Limits, OffsetTable, Source, TileIndex, jp2k, plan_frames,
+    verify_instance, write_instance,
 };
 use libfuzzer_sys::fuzz_target;
 

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use coverslip_core::{ByteRange, Codec, Limits, OffsetTable, codec, jp2k, jpeg, plan_frames};
+use coverslip_core::{ByteRange, Codec, Error, OffsetTable, codec, jp2k, jpeg, plan_frames};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::errors::into_py_err;
 use crate::inspect::{Jpeg2000Facts, JpegFacts};
+use crate::limits;
 use crate::watch::PyWatch;
 
 /// The slide file, opened for reading.
@@ -42,8 +43,13 @@ impl Source {
     }
 
     fn read(&self, py: Python<'_>, offset: u64, byte_count: u64) -> PyResult<Vec<u8>> {
-        if byte_count > Limits::default().tile_bytes {
-            return Err(PyValueError::new_err("more bytes than a tile may have"));
+        let limit = limits::current().tile_bytes;
+        if byte_count > limit {
+            return Err(into_py_err(Error::Limit {
+                what: format!("a tile of {byte_count} bytes"),
+                name: "tile_bytes",
+                limit,
+            }));
         }
         let mut buffer = vec![0; usize::try_from(byte_count).unwrap_or(0)];
         py.detach(|| self.0.read_exact_at(&mut buffer, offset))
@@ -85,7 +91,7 @@ impl TileIndex {
         let tiles = offsets.into_iter().zip(byte_counts).map(to_range).collect();
         let private = pairs(py, private)?;
         let file_len = source.0.stamp().len;
-        py.detach(|| coverslip_core::TileIndex::new(tiles, private, file_len, &Limits::default()))
+        py.detach(|| coverslip_core::TileIndex::new(tiles, private, file_len, &limits::current()))
             .map(Self)
             .map_err(into_py_err)
     }
@@ -170,7 +176,7 @@ fn plan(
 ) -> PyResult<FramePlan> {
     let mut watch = PyWatch::new(on_progress);
     let tiles = tiles.0.clone();
-    let result = py.detach(|| plan_frames(&source.0, tiles, codec, &Limits::default(), &mut watch));
+    let result = py.detach(|| plan_frames(&source.0, tiles, codec, &limits::current(), &mut watch));
     finish(result, watch).map(FramePlan)
 }
 

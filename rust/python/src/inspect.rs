@@ -1,11 +1,12 @@
 //! Looks into a few tiles.
 
-use coverslip_core::{ByteRange, Error, Limits, jp2k, jpeg};
+use coverslip_core::{ByteRange, Error, jp2k, jpeg};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::copy::Source;
 use crate::errors::into_py_err;
+use crate::limits;
 
 #[pyclass(frozen, module = "coverslip._core")]
 pub(crate) struct JpegFacts {
@@ -114,7 +115,7 @@ pub(crate) fn inspect_tile(
     let size = (columns, rows);
     let facts = py
         .detach(|| {
-            coverslip_core::codec::inspect(source.core(), tile, range, size, &Limits::default())
+            coverslip_core::codec::inspect(source.core(), tile, range, size, &limits::current())
         })
         .map_err(into_py_err)?;
     match facts {
@@ -148,7 +149,7 @@ pub(crate) fn join_jpeg<'py>(
             columns,
             rows,
         };
-        coverslip_core::rewrite_stream(tile, &recipe, &Limits::default()).map_err(in_tile)
+        coverslip_core::rewrite_stream(tile, &recipe, &limits::current()).map_err(in_tile)
     };
     join()
         .map(|bytes| PyBytes::new(py, &bytes))

@@ -4,13 +4,14 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use coverslip_core::{ByteRange, Error, Limits, jpeg};
+use coverslip_core::{ByteRange, Error, jpeg};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::copy::{Source, finish, jpeg_colour, pairs, unsigned};
 use crate::errors::into_py_err;
 use crate::inspect::JpegFacts;
+use crate::limits;
 use crate::watch::PyWatch;
 
 /// One JPEG stream that holds a whole level.
@@ -47,7 +48,7 @@ pub(crate) fn inspect_picture(
     source: &Source,
     picture: &Picture,
 ) -> PyResult<JpegFacts> {
-    py.detach(|| coverslip_core::inspect_picture(source.core(), &picture.0, &Limits::default()))
+    py.detach(|| coverslip_core::inspect_picture(source.core(), &picture.0, &limits::current()))
         .map(|facts| JpegFacts::from(&facts))
         .map_err(into_py_err)
 }
@@ -94,7 +95,7 @@ pub(crate) fn stitch_strips<'py>(
         rows: rows_per_strip,
         private: pairs(py, private)?,
     };
-    let limits = Limits::default();
+    let limits = limits::current();
     py.detach(|| coverslip_core::stitch_strips(source.core(), &strips, &frames.0, &limits))
         .map(|bytes| PyBytes::new(py, &bytes))
         .map_err(into_py_err)
@@ -147,7 +148,7 @@ pub(crate) fn retile<'py>(
             .create_new(true)
             .mode(0o600)
             .open(&spool)?;
-        let limits = Limits::default();
+        let limits = limits::current();
         coverslip_core::retile(
             source.core(),
             &picture.0,
@@ -181,7 +182,7 @@ pub(crate) fn prove_retiled(
             &picture.0,
             &frames.0,
             (spool.core(), &ranges),
-            &Limits::default(),
+            &limits::current(),
             &mut watch,
         )
     });

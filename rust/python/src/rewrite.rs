@@ -4,12 +4,13 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use coverslip_core::{ByteRange, Limits};
+use coverslip_core::ByteRange;
 use pyo3::prelude::*;
 
 use crate::copy::{Source, finish, pairs};
 use crate::errors::into_py_err;
 use crate::inspect::JpegFacts;
+use crate::limits;
 use crate::retile::{JpegFrames, Ranges, bytes_of, ranges};
 use crate::watch::PyWatch;
 
@@ -55,7 +56,7 @@ pub(crate) fn inspect_coded(
     byte_count: u64,
 ) -> PyResult<JpegFacts> {
     let range = ByteRange { offset, byte_count };
-    py.detach(|| coverslip_core::inspect_coded(source.core(), tile, range, &Limits::default()))
+    py.detach(|| coverslip_core::inspect_coded(source.core(), tile, range, &limits::current()))
         .map(|facts| JpegFacts::from(&facts))
         .map_err(into_py_err)
 }
@@ -86,7 +87,7 @@ pub(crate) fn rewrite<'py>(
             &mosaic.0,
             frames.core(),
             &file,
-            &Limits::default(),
+            &limits::current(),
             &mut watch,
         )
     });
@@ -115,7 +116,7 @@ pub(crate) fn prove_rewritten(
             &mosaic.0,
             frames.core(),
             (spool.core(), &ranges),
-            &Limits::default(),
+            &limits::current(),
             &mut watch,
         )
     });

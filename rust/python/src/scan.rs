@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use coverslip_core::scan::{self, Encoding, Header, Term, Tiles};
-use coverslip_core::{ByteRange, Limits, Scanner as CoreScanner};
+use coverslip_core::{ByteRange, Scanner as CoreScanner};
 use pyo3::prelude::*;
 
 use crate::copy::{Source, TileIndex, finish};
 use crate::errors::into_py_err;
+use crate::limits;
 use crate::watch::PyWatch;
 
 /// A term that is there.
@@ -80,7 +81,7 @@ impl Scanner {
             .into_iter()
             .map(|(text, whole_word)| Term { text, whole_word })
             .collect();
-        py.detach(|| CoreScanner::new(&terms, &Limits::default()))
+        py.detach(|| CoreScanner::new(&terms, &limits::current()))
             .map(Self)
             .map_err(into_py_err)
     }

@@ -10,7 +10,6 @@ use std::time::Duration;
 use super::stream::{self, Fault};
 use super::{Hit, Piece, Scanner, add, fill, tidy};
 use crate::error::Error;
-use crate::limits::Limits;
 use crate::source::Source;
 use crate::tiles::{ByteRange, TileIndex};
 use crate::watch::{Unwatched, Watch};
@@ -74,7 +73,7 @@ pub fn check_instance(
     thread::scope(|scope| {
         let walk = scope.spawn(|| {
             let mut walk = Walk {
-                reader: Reader::new(&file)?,
+                reader: Reader::new(&file, scanner.limits.tile_bytes)?,
                 notes: Notes {
                     scanner,
                     report: InstanceReport::default(),
@@ -105,6 +104,8 @@ pub fn check_instance(
 /// A file that is read from front to back, a piece at a time.
 struct Reader<'a> {
     file: &'a File,
+    /// An item that is longer is none.
+    longest_item: u64,
     file_len: u64,
     at: u64,
     window: Vec<u8>,
@@ -112,9 +113,10 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(file: &'a File) -> Result<Self, Error> {
+    fn new(file: &'a File, longest_item: u64) -> Result<Self, Error> {
         Ok(Self {
             file,
+            longest_item,
             file_len: file.metadata()?.len(),
             at: 0,
             window: Vec::new(),
@@ -170,7 +172,7 @@ impl<'a> Reader<'a> {
             return Ok(None);
         };
         let len = u64::from(len);
-        if len > self.left().saturating_sub(8) || len > Limits::default().tile_bytes {
+        if len > self.left().saturating_sub(8) || len > self.longest_item {
             return Ok(None);
         }
         self.at = self.at.saturating_add(8);
@@ -352,17 +354,17 @@ impl Notes<'_> {
             offset: offset.saturating_add(hit.offset),
             ..hit
         }));
-        self.report.hits.truncate(Limits::default().hits);
+        self.report.hits.truncate(self.scanner.limits.hits);
     }
 
     fn problem(&mut self, what: String) {
-        if self.report.problems.len() < Limits::default().problems {
+        if self.report.problems.len() < self.scanner.limits.problems {
             self.report.problems.push(what);
         }
     }
 
     fn unchecked(&mut self, what: String) {
-        if self.report.unchecked.len() < Limits::default().problems {
+        if self.report.unchecked.len() < self.scanner.limits.problems {
             self.report.unchecked.push(what);
         }
     }

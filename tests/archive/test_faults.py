@@ -1,0 +1,113 @@
+"""Faults of a real system: disks full or read-only, slides that change, clocks that jump."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import coverslip
+from coverslip.archive.ledger import State, read_ledger
+from tests.archive.runs import assert_ledger_and_disk_agree, build_slides
+from tests.archive.test_run import convert_all
+from tests.conftest import MISSING
+
+CONVERT = f"{sys.executable} -m coverslip convert in -o"
+
+
+@pytest.fixture
+def in_namespace(request, tmp_path):
+    """Return what runs a shell script where it may mount things, or skip the test."""
+    unshare = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    probe = [*unshare, "mount -t tmpfs -o size=1m none /mnt"]
+    if shutil.which("unshare") is None or subprocess.run(probe, capture_output=True).returncode:
+        request.node.user_properties.append((MISSING, "the right to mount"))
+        pytest.skip("this machine does not let tests mount a file system")
+
+    def run(script):
+        return subprocess.run(
+            [*unshare, script], cwd=tmp_path, capture_output=True, text=True, timeout=110
+        )
+
+    return run
+
+
+def test_full_disk_stops_the_run_and_more_room_ends_it(in_namespace, tmp_path):
+    build_slides(tmp_path / "in", 6)
+    (tmp_path / "disk").mkdir()
+    done = in_namespace(
+        f"mount -t tmpfs -o size=500k none disk; {CONVERT} disk/out --vault vault --jobs 1;"
+        " echo first $?; ls -A disk/out; mount -o remount,size=50m disk;"
+        f" {CONVERT} disk/out --vault vault --jobs 1; echo second $?; cp -r disk/out out"
+    )
+    assert "first 1" in done.stdout, done.stderr
+    assert "the disk is full" in done.stderr
+    assert ".coverslip" not in done.stdout
+    assert "second 0" in done.stdout, done.stderr
+    (tmp_path / "vault").rename(tmp_path / "out.vault")
+    assert_ledger_and_disk_agree(tmp_path / "out", 6)
+
+
+def test_output_that_is_read_only_fails_each_slide_with_the_reason(in_namespace, tmp_path):
+    build_slides(tmp_path / "in", 2)
+    (tmp_path / "disk").mkdir()
+    done = in_namespace(
+        f"mount -t tmpfs -o ro none disk; {CONVERT} disk/out --vault vault; echo first $?"
+    )
+    assert "first 1" in done.stdout
+    assert done.stderr.count("Read-only file system") == 2
+
+
+def test_vault_on_a_full_disk_is_told_and_nothing_is_written(in_namespace, tmp_path):
+    build_slides(tmp_path / "in", 2)
+    (tmp_path / "disk").mkdir()
+    done = in_namespace(
+        "mount -t tmpfs -o size=8k,mode=700 none disk; "
+        f"{CONVERT} out --vault disk/vault; echo first $?"
+    )
+    assert "first 1" in done.stdout
+    assert "ledger cannot be" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_slide_that_is_gone_or_changes_during_the_run_fails_alone(tmp_path):
+    paths = build_slides(tmp_path / "in", 4)
+    run = coverslip.convert_many(tmp_path / "in", tmp_path / "out", jobs=1)
+    first = next(run)
+    assert first.number == 1
+    paths[3].write_bytes(paths[3].read_bytes() + b"more")
+    outcomes = {outcome.number: outcome for outcome in run}
+    assert outcomes[4].state is State.FAILED
+    assert "changed" in outcomes[4].reason
+    assert outcomes[2].state is outcomes[3].state is State.DONE
+
+
+def test_slide_that_shrinks_while_it_is_read_leaves_nothing(tmp_path):
+    (path,) = build_slides(tmp_path / "in", 1)
+    stop = threading.Event()
+
+    def shrink():
+        while not stop.is_set() and not list(tmp_path.glob("out/.coverslip-*")):
+            time.sleep(0.001)
+        os.truncate(path, 3000)
+
+    thread = threading.Thread(target=shrink)
+    thread.start()
+    (outcome,) = convert_all(tmp_path / "in", tmp_path / "out")
+    stop.set()
+    thread.join()
+    if outcome.state is State.FAILED:  # else it was faster than the other thread
+        assert not list((tmp_path / "out").glob("*"))
+
+
+def test_clock_that_goes_back_does_not_matter(tmp_path, monkeypatch):
+    build_slides(tmp_path / "in", 2)
+    monkeypatch.setattr("coverslip.archive.ledger._now", lambda: "1999-12-31T23:59:59+00:00")
+    convert_all(tmp_path / "in", tmp_path / "out")
+    build_slides(tmp_path / "in" / "more", 1)
+    monkeypatch.setattr("coverslip.archive.ledger._now", lambda: "1970-01-01T00:00:00+00:00")
+    assert len(convert_all(tmp_path / "in", tmp_path / "out")) == 1
+    assert [record.state for record in read_ledger(tmp_path / "out.vault")] == [State.DONE] * 3

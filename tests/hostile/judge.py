@@ -1,0 +1,189 @@
+"""Converts a hostile slide and judges what came of it: a typed error, or a right result."""
+
+import re
+import shutil
+import traceback
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pydicom
+
+import coverslip
+from tests.hostile.structure import Structure, Table, parse
+from tests.interop.readers import frames_of
+from tests.privacy.search import encodings_of
+
+REFUSED, CONVERTED = "refused", "converted"
+JPEG, JPEG_2000, DEFLATE = (7,), (33003, 33004, 33005, 34712), (8, 32946)
+
+
+class WrongResult(AssertionError):
+    """A conversion ended as none may end; the message holds no value of a slide."""
+
+
+def judge(
+    path: Path, out: Path, secrets: Sequence[str], *, deep: bool, overview: bool = False
+) -> str:
+    """Convert a slide, and return what became of it.
+
+    Parameters
+    ----------
+    path, out
+        The slide; a folder that does not exist, and does not exist afterwards.
+    secrets
+        Identifiers that must not get out.
+    deep
+        Whether to look for them in every encoding, which takes longer.
+    overview
+        Whether to write the picture of the glass, masked.
+
+    Raises
+    ------
+    WrongResult
+        If it is neither refused with a typed error and nothing left behind, nor right.
+    """
+    try:
+        try:
+            result = coverslip.convert(
+                path,
+                out,
+                mpp_um=0.5,
+                allow_pixel=True,
+                overview="mask" if overview else "drop",
+            )
+        except coverslip.CoverslipError as error:
+            _check_refusal(error, out, secrets)
+            return f"{REFUSED} {type(error).__name__}"
+        _check_privacy(result, out, secrets, deep=deep)
+        _check_fidelity(path, result)
+        return CONVERTED
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+
+
+def _check_refusal(error: Exception, out: Path, secrets: Sequence[str]) -> None:
+    text = "".join(traceback.format_exception(error)) + str(getattr(error, "hint", ""))
+    if any(secret in text for secret in secrets):
+        raise WrongResult("an error tells an identifier")
+    if out.exists():
+        raise WrongResult("a refused slide left something behind")
+
+
+def _check_privacy(
+    result: coverslip.Result, out: Path, secrets: Sequence[str], *, deep: bool
+) -> None:
+    files = [path for path in out.rglob("*") if path.is_file()]
+    if len(files) != len(result.instances) + 1:
+        raise WrongResult("there are other files than instances and a certificate")
+    data = [path.read_bytes() for path in files]
+    data.append("\n".join([*map(str, files), *result.notes]).encode())
+    for secret in secrets:
+        if secret.isdigit():
+            # Random UIDs hold every number of eight digits sooner or later: it must stand alone.
+            alone = re.compile(rb"(?<!\d)" + secret.encode() + rb"(?!\d)")
+            is_found = any(alone.search(content) for content in data)
+        else:
+            forms = encodings_of(secret) if deep else (secret.encode(),)
+            is_found = any(form in content for form in forms for content in data)
+        if is_found:
+            raise WrongResult("an identifier is in the output")
+
+
+def _check_fidelity(path: Path, result: coverslip.Result) -> None:
+    """Compare each frame with its tile, read again by other code."""
+    levels = coverslip.open(path).levels
+    with path.open("rb") as file:
+        structure = parse(file, path.stat().st_size)
+        for instance in result.instances:
+            counts, frames = instance.frames, frames_of(instance.path)
+            if counts.picture:
+                continue  # nothing of the slide is in it as it was
+            made = counts.copied + counts.stitched + counts.retiled + counts.pixel + counts.blank
+            dataset = pydicom.dcmread(instance.path, stop_before_pixels=True)
+            across = -(-dataset.TotalPixelMatrixColumns // dataset.Columns)
+            down = -(-dataset.TotalPixelMatrixRows // dataset.Rows)
+            if not len(frames) == made == across * down:
+                raise WrongResult("the number of frames is wrong")
+            table = structure.tables[levels[instance.level].ifd]
+            if counts.copied:
+                _compare_tiles(structure, table, frames, across)
+            elif counts.pixel and structure.first(table, 259, 1) in (1, *DEFLATE):
+                _compare_samples(structure, table, frames, across)
+
+
+def _tiles(structure: Structure, table: Table, frames: int, across: int) -> list[bytes]:
+    """Return the bytes of the tile of each frame, none where it is missing."""
+    offsets, counts = (
+        structure.integers(table[tag]) if tag in table else structure.integers(table[other])
+        for tag, other in ((324, 273), (325, 279))
+    )
+    stored = -(-structure.first(table, 256) // structure.first(table, 322))
+    tiles = []
+    for frame in range(frames):
+        tile = frame // across * stored + frame % across
+        is_there = tile < min(len(offsets), len(counts)) and offsets[tile] and counts[tile]
+        tiles.append(structure.read(offsets[tile], counts[tile]) if is_there else b"")
+    return tiles
+
+
+def _compare_tiles(structure: Structure, table: Table, frames: list[bytes], across: int) -> None:
+    for number, tile in enumerate(_tiles(structure, table, len(frames), across)):
+        if tile and entropy_of(tile) != entropy_of(frames[number]):
+            raise WrongResult(f"frame {number} does not hold the bytes of its tile")
+
+
+def entropy_of(stream: bytes) -> bytes:
+    """Return the bytes from the scan's first, or the first tile-part's, to the end marker."""
+    if b"\xff\xd8" in stream[:64] and not stream.startswith(b"\xff\x4f"):
+        return _jpeg_entropy(stream)
+    at = stream.index(b"\xff\x4f\xff\x51") + 2
+    while stream[at + 1] != 0x90:
+        at += 2 + int.from_bytes(stream[at + 2 : at + 4])
+    parts = b""
+    while stream[at : at + 2] == b"\xff\x90":
+        length = int.from_bytes(stream[at + 6 : at + 10])
+        end = at + length if length else stream.rindex(b"\xff\xd9")
+        parts += stream[stream.index(b"\xff\x93", at) : end]
+        at = end
+    return parts
+
+
+def _jpeg_entropy(stream: bytes) -> bytes:
+    at = stream.index(b"\xff\xd8") + 2
+    marker = 0
+    while marker != 0xDA:
+        while stream[at : at + 2] == b"\xff\xff":
+            at += 1
+        marker = stream[at + 1]
+        at += 2 + int.from_bytes(stream[at + 2 : at + 4])
+    begin = at
+    while (at := stream.find(b"\xff", at)) >= 0 and at + 1 < len(stream):
+        if stream[at + 1] != 0xFF and stream[at + 1] and not 0xD0 <= stream[at + 1] <= 0xD7:
+            return stream[begin:at].rstrip(b"\xff")  # fill bytes, or half a marker
+        at += 1 if stream[at + 1] == 0xFF else 2
+    return stream[begin:].rstrip(b"\xff")
+
+
+def _compare_samples(structure: Structure, table: Table, frames: list[bytes], across: int) -> None:
+    """Compare decoded frames with tiles that need no codec of others, or zlib's."""
+    import imagecodecs
+
+    samples, bits = structure.first(table, 277, 1), structure.first(table, 258, 1)
+    if 322 not in table or (structure.first(table, 284, 1) != 1 and samples > 1):
+        return
+    if structure.first(table, 317, 1) != 1 or structure.first(table, 262) == 0:
+        return
+    shape = (structure.first(table, 323), structure.first(table, 322), samples)
+    dtype = np.dtype("u1" if bits == 8 else structure.order + "u2")
+    for number, tile in enumerate(_tiles(structure, table, len(frames), across)):
+        if not tile:
+            continue
+        most = int(np.prod(shape)) * dtype.itemsize
+        if structure.first(table, 259, 1) in DEFLATE:
+            tile = zlib.decompressobj().decompress(tile, most)
+        expected = np.frombuffer(tile[:most], dtype).reshape(shape)
+        decoded = imagecodecs.jpeg2k_decode(frames[number]).reshape(shape)
+        if not np.array_equal(decoded, expected):
+            raise WrongResult(f"frame {number} does not hold the pixels of its tile")

@@ -1,0 +1,169 @@
+"""Limits: an error names the one it hits, and an option changes it."""
+
+import dataclasses
+import re
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import coverslip
+from coverslip import frames, limits, pixels
+from coverslip.cli import limits as limit_options
+from tests.hostile.test_bad_input import patched, refuse
+from tests.synth import build_generic, tiff
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = {"size": (200, 150), "tile": 64, "levels": 1}
+
+
+def with_limits(monkeypatch, module, **changes):
+    monkeypatch.setattr(module, "LIMITS", dataclasses.replace(limits.LIMITS, **changes))
+
+
+def many_tiles_on_the_same_bytes(path, piece, tables, side, codec=7):
+    """Write a level of many tiles that are all one: offsets and byte counts in four bytes each."""
+    tags = {256: tiff.long(side), 257: tiff.long(side), 258: tiff.short(8, 8, 8),
+            259: tiff.short(codec), 262: tiff.short(6 if codec == 7 else 2), 277: tiff.short(3),
+            322: tiff.short(64), 323: tiff.short(64)}  # fmt: skip
+    if tables:
+        tags[347] = tiff.undefined(tables)
+    count = (side // 64) ** 2
+    # Written once with one tile to learn where it lies, and once more with all of them.
+    tiff.write_tiff(path, [tiff.Directory(tags, pieces=[piece])])
+    at = path.read_bytes().index(piece)
+    tags |= {324: tiff.long(*[at] * count), 325: tiff.long(*[len(piece)] * count)}
+    shift = 8  # the piece is put first
+    assert at == shift
+    writer = tiff.Writer(big_endian=False, bigtiff=False, gap=b"")
+    writer._put(piece)
+    writer.chain([tiff.Directory(tags)])
+    path.write_bytes(bytes(writer.out))
+
+
+CONFINED = """
+import sys, resource
+import coverslip
+from coverslip import conversion, guard
+
+used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()
+guard.confine(memory_bytes=used + (512 << 20))
+try:
+    with guard.limited(cpu_seconds=20):
+        coverslip.convert(sys.argv[1], sys.argv[2], mpp_um=0.5)
+except coverslip.LimitError as error:
+    print(error)
+"""
+
+
+def test_million_tiles_on_the_same_bytes_write_no_more_than_the_limit(tmp_path):
+    """Ten megabytes would become two gigabytes; time and memory have an end as well."""
+    slide = build_generic(tmp_path, 1, codec="jpeg_ycbcr420", **SMALL)
+    piece = max(slide.levels[0].pieces, key=len)
+    path = tmp_path / "same.tif"
+    many_tiles_on_the_same_bytes(path, piece, slide.levels[0].jpeg_tables, 64 * 1024)
+    assert path.stat().st_size < 10_000_000
+    command = [sys.executable, "-c", CONFINED, path, tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "output_bytes = 1073741824" in done.stdout
+    assert int(re.search(r"would take (\d+)", done.stdout)[1]) > 1 << 30
+    assert not (tmp_path / "out").exists()
+
+
+def test_output_is_never_longer_than_the_limit_says(tmp_path, monkeypatch):
+    slide = build_generic(tmp_path, 1, codec="jpeg_ycbcr420", **SMALL)
+    result = coverslip.convert(slide.path, tmp_path / "out")
+    took = sum(instance.byte_count for instance in result.instances)
+    with_limits(monkeypatch, frames, output_bytes=1000, output_growth=0)
+    with pytest.raises(coverslip.LimitError, match="output_bytes"):
+        coverslip.convert(slide.path, tmp_path / "other")
+    with_limits(monkeypatch, frames, output_bytes=took, output_growth=0)
+    again = coverslip.convert(slide.path, tmp_path / "again")
+    assert sum(instance.byte_count for instance in again.instances) <= took + 10_000
+
+
+def test_pixels_that_take_more_than_the_limit_are_stopped_while_they_are_made(
+    tmp_path, monkeypatch
+):
+    slide = build_generic(tmp_path, 1, codec="deflate", **SMALL)
+    with_limits(monkeypatch, frames, output_bytes=10_000, output_growth=0)
+    error = refuse(slide, tmp_path, coverslip.LimitError, allow_pixel=True)
+    assert "output_growth" in str(error)
+    with_limits(monkeypatch, frames, output_bytes=1 << 30)
+    monkeypatch.setattr("coverslip.conversion.most_output_bytes", lambda slide: 20_000)
+    error = refuse(slide, tmp_path, coverslip.LimitError, allow_pixel=True)
+    assert re.search(r"level 0: the first [1-9] frames take more than the 20000 bytes", str(error))
+
+
+@pytest.mark.parametrize("strips", [False, True])
+def test_picture_of_more_pixels_than_the_limit_is_refused(strips, tmp_path):
+    tags = {256: tiff.long(1 << 31), 257: tiff.long(1 << 31), 258: tiff.short(8, 8, 8),
+            259: tiff.short(7), 262: tiff.short(6), 277: tiff.short(3)}  # fmt: skip
+    if not strips:
+        tags |= {322: tiff.short(65520), 323: tiff.short(65520)}
+    path = tmp_path / "huge.tif"
+    tiff.write_tiff(path, [tiff.Directory(tags, pieces=[b"x"], tiled=not strips)])
+    with pytest.raises(coverslip.LimitError, match=f"level_pixels = {1 << 38}"):
+        coverslip.open(path)
+
+
+def test_every_limit_is_named_in_an_error_or_a_decoder():
+    """A limit that nothing reads is none."""
+    sources = "".join(
+        path.read_text()
+        for path in (ROOT / "python" / "coverslip").rglob("*.py")
+        if path.name != "limits.py"
+    )
+    for field in dataclasses.fields(limits.Limits):
+        assert f"LIMITS.{field.name}" in sources, field.name
+
+
+def test_limit_that_is_no_limit_is_refused_without_repeating_it():
+    for given in ("DOE=1", "tiles=many", "tiles", "doe_jane=1"):
+        with pytest.raises(coverslip.PolicyError) as raised:
+            limit_options.apply([given])
+        assert "doe" not in str(raised.value).lower()
+
+
+@pytest.mark.parametrize("name", ["level_pixels", "tile_pixels", "tile_bytes"])
+def test_limit_can_be_changed_on_the_command_line(name, tmp_path):
+    slide = build_generic(tmp_path, 1, **SMALL)
+
+    def convert(*options):
+        command = [sys.executable, "-m", "coverslip", *options, "convert", slide.path]
+        return subprocess.run(
+            [*command, "-o", tmp_path / "out"], capture_output=True, text=True, check=False
+        )
+
+    done = convert("--limit", f"{name}=100")
+    assert done.returncode == 1
+    assert f"{name} = 100" in done.stderr
+    assert "hint: if you trust the slide: coverslip --limit NAME=NUMBER" in done.stderr
+
+
+def test_limits_of_the_core_are_known_by_name():
+    from coverslip import _core
+
+    assert pixels.LIMITS is limits.LIMITS
+    assert not _core.set_limit("unknown", 1)
+    assert not limits.set_limit("unknown", 1)
+    assert limits.set_limit("tiles", limits.LIMITS.tiles)
+
+
+def test_strip_of_more_bytes_than_a_tile_may_have_names_the_limit(tmp_path):
+    slide = build_generic(tmp_path, 1, size=(200, 150), levels=1, strip_rows=16, codec="jpeg_rgb")
+    counts = struct.pack(f"<{len(slide.levels[0].pieces)}I", *map(len, slide.levels[0].pieces))
+    patched(slide, counts, counts[:12] + struct.pack("<I", 1 << 31) + counts[16:])
+    error = refuse(slide, tmp_path, coverslip.LimitError)
+    assert f"tile_bytes = {64 << 20}" in str(error)
+
+
+def test_claims_of_terabytes_name_the_limit_and_not_the_disk(tmp_path):
+    slide = build_generic(tmp_path, 1, codec="deflate", **SMALL)
+    counts = struct.pack(f"<{len(slide.levels[0].pieces)}I", *map(len, slide.levels[0].pieces))
+    patched(slide, counts, struct.pack("<I", (1 << 32) - 1) * (len(counts) // 4))
+    error = refuse(slide, tmp_path, coverslip.LimitError, allow_pixel=True)
+    assert f"output_bytes = {1 << 30}" in str(error)

@@ -137,14 +137,14 @@ def test_inspect_as_json_holds_places_and_no_values(slide):
 
 
 def test_level_that_would_be_refused_is_shown_with_its_reason(tmp_path):
-    style = {"progressive": True, "ids": (1, 2, 3)}
+    style = {"sof": 0xC3}
     path = build_generic(tmp_path, codec="jpeg_ycbcr420", levels=1, style=style).path
     level = json.loads(run("inspect", path, "--json").stdout)["levels"][0]
     done = run("convert", path, "-o", tmp_path / "out")
     assert done.returncode == 1
-    assert "progressive" in done.stderr
+    assert "lossless JPEG" in done.stderr
     assert level["route"] == "refuse"
-    assert "progressive" in level["reason"]
+    assert "lossless JPEG" in level["reason"]
 
 
 def test_failure_is_one_line_a_hint_and_status_1(tmp_path):

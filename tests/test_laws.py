@@ -22,7 +22,7 @@ from tests.synth import FORMATS
 
 NOT_SEARCHED = {
     *("generic-lzw-planar", "generic-zstd-planar", "generic-uncompressed-one-strip"),
-    *("generic-deflate-grey-16", "generic-lzma-grey-16-big-endian"),
+    *("generic-deflate-grey-16", "generic-lzma-grey-16-big-endian", "generic-jpeg-planar"),
 }
 """Their colours are apart, or their samples have 16 bits."""
 
@@ -73,7 +73,7 @@ def test_every_frame_holds_the_entropy_coded_bytes_of_its_tile(case):
     if case.slide.is_decoded:
         pytest.skip("the tiles cannot be frames")
     for level, path in case.pairs():
-        if level.picture is not None:
+        if level.picture is not None or level.whole is not None:
             continue
         frames = readers.frames_of(path)
         assert len(frames) == len(level.entropy)
@@ -98,6 +98,32 @@ def test_every_cut_frame_holds_the_coefficients_of_its_part(case, tool, tmp_path
             theirs = readers.by_jpegtran(level.picture, (x, y, width, length), tool("jpegtran"))
             ours = readers.by_jpegtran(frame, (0, 0, width, length), tool("jpegtran"))
             assert ours == theirs
+
+
+@pytest.mark.tools
+def test_every_frame_that_was_coded_anew_holds_the_coefficients_of_its_tile(case, tool):
+    for level, path in case.pairs():
+        if not level.whole:
+            continue
+        frames = readers.frames_of(path)
+        across = -(-level.width // level.tile)
+        for number, (frame, stream) in enumerate(zip(frames, level.whole, strict=True)):
+            if stream is None:
+                continue
+            x, y = number % across * level.tile, number // across * level.tile
+            size = min(level.tile, level.width - x), min(level.tile, level.length - y)
+            theirs = readers.by_jpegtran(stream, (0, 0, *size), tool("jpegtran"))
+            assert readers.by_jpegtran(frame, (0, 0, *size), tool("jpegtran")) == theirs
+
+
+def test_planar_frames_decode_to_exactly_the_planes(case):
+    for level, path in case.pairs():
+        if level.whole != []:
+            continue
+        frames = [readers.by_imagecodecs(frame) for frame in readers.frames_of(path)]
+        assert np.array_equal(
+            readers.mosaic(np.stack(frames), level.width, level.length), level.rgb
+        )
 
 
 @pytest.mark.parametrize("plugin", ["pylibjpeg", "gdcm"])

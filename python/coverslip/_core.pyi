@@ -279,8 +279,17 @@ def inspect_tile(
     ``tile`` is its number, for messages.
     """
 
+def inspect_coded(source: Source, tile: int, offset: int, byte_count: int) -> JpegFacts:
+    """Return what the header of one tile says, if its coefficients can be read.
+
+    Unlike with `inspect_tile` it may be progressive, arithmetic-coded, or of another size.
+    """
+
 def join_jpeg(tile: bytes, jpeg_tables: bytes, columns: int, rows: int) -> bytes:
-    """Return a three-component tile as a stream for any decoder, marked as not transformed."""
+    """Return a tile as a stream for any decoder, its samples marked as not transformed.
+
+    It is padded to the size, and coded anew if it is no baseline JPEG.
+    """
 
 def plan_jpeg(
     source: Source,
@@ -362,6 +371,58 @@ def prove_retiled(
     on_progress: _Progress = None,
 ) -> None:
     """Decode picture and frames symbol by symbol and compare; progress counts frames.
+
+    Raises `VerificationError` if a coefficient or a quantisation step differs.
+    """
+
+@final
+class Mosaic:
+    """JPEG tiles of one size that make up a level.
+
+    ``offsets`` and ``byte_counts`` go row by row, ``across`` tiles in each; where there are
+    ``planes``, all tiles of one colour before those of the next. ``tile``, ``overlap`` and ``size``
+    are width and length: of a tile, of what neighbours share, of the level.
+    """
+
+    def __new__(
+        cls,
+        offsets: _Uint64Array,
+        byte_counts: _Uint64Array,
+        *,
+        across: int,
+        tile: tuple[int, int],
+        overlap: tuple[int, int],
+        size: tuple[int, int],
+        planes: int,
+        private: _Uint64Array,
+    ) -> Mosaic: ...
+
+def rewrite(
+    source: Source,
+    mosaic: Mosaic,
+    frames: JpegFrames,
+    spool: str | os.PathLike[str],
+    *,
+    on_progress: _Progress = None,
+) -> tuple[tuple[bytes, bytes], int]:
+    """Write frames with the coefficients of a mosaic's tiles; progress counts frames.
+
+    A tile that can be a frame keeps its entropy-coded bytes. The frames become stand-alone JPEG
+    streams in a new file ``spool``. Returned are their offsets and byte counts there, row by row,
+    as little-endian ``uint64``, 0 where there is no tile; and how many were coded anew.
+    """
+
+def prove_rewritten(
+    source: Source,
+    mosaic: Mosaic,
+    frames: JpegFrames,
+    spool: Source,
+    offsets: _Uint64Array,
+    byte_counts: _Uint64Array,
+    *,
+    on_progress: _Progress = None,
+) -> None:
+    """Decode tiles and frames and compare their coefficients; progress counts frames.
 
     Raises `VerificationError` if a coefficient or a quantisation step differs.
     """

@@ -10,7 +10,8 @@ import numpy as np
 from coverslip import _core, blank, pixels
 from coverslip.errors import LimitError, SourceError
 from coverslip.limits import LIMITS
-from coverslip.model import Level, Picture, Strips, TileIndex
+from coverslip.model import Level, Mosaic, Picture, Strips, TileIndex
+from coverslip.mosaics import core_mosaic, mosaic_of
 from coverslip.routes import Route, core_picture
 from coverslip.slide import OpenedSlide
 
@@ -26,6 +27,8 @@ class PlannedFrames:
     plan: _core.FramePlan
     spool: Path | None = None
     """A file of frames that were made, to be removed when the instance is there."""
+    rewritten: int | None = None
+    """How many frames were coded anew, if the others are tiles as they are."""
     source_bytes: int | None = None
     """What the tiles took in the slide, if the frames hold them otherwise."""
 
@@ -93,6 +96,8 @@ def cut_picture(
     VerificationError
         If a coefficient of the frames is not that of the picture.
     """
+    if level.picture is None or isinstance(level.picture, Mosaic):
+        return _rewrite_tiles(slide, level, route, spool, prove=prove, on_frames=on_frames)
     recipe = _recipe(level, route, level.tile_width, level.tile_length)
     with _whole_picture(slide, level, route, spool) as (whole, picture):
         ranges = _core.retile(whole, picture, recipe, spool, on_progress=on_frames)
@@ -103,6 +108,43 @@ def cut_picture(
     tiles = replace(level.tiles, offsets=offsets, byte_counts=byte_counts)
     plan = _plan(source, level, tiles, _NOTHING_PRIVATE, route, None)
     return PlannedFrames(source=source, plan=plan, spool=spool)
+
+
+def _rewrite_tiles(
+    slide: OpenedSlide,
+    level: Level,
+    route: Route,
+    spool: Path,
+    *,
+    prove: bool,
+    on_frames: OnCount | None,
+) -> PlannedFrames:
+    """Write frames with the coefficients of a level's tiles into ``spool``, prove it, plan them.
+
+    Raises
+    ------
+    VerificationError
+        If a coefficient of the frames is not that of the tiles.
+    """
+    source_bytes = int(mosaic_of(level).byte_counts.sum(dtype=np.float64))
+    # Tiles may share their bytes, which frames do not.
+    require_output(slide, source_bytes)
+    mosaic = core_mosaic(level, slide.description.private_ranges)
+    recipe = _recipe(level, route, level.tile_width, level.tile_length)
+    ranges, rewritten = _core.rewrite(slide.source, mosaic, recipe, spool, on_progress=on_frames)
+    offsets, byte_counts = (np.frombuffer(each, "<u8").astype(np.uint64) for each in ranges)
+    source = _core.Source(spool)
+    if prove:
+        _core.prove_rewritten(slide.source, mosaic, recipe, source, offsets, byte_counts)
+    tiles = replace(level.tiles, offsets=offsets, byte_counts=byte_counts)
+    plan = _plan(source, level, tiles, _NOTHING_PRIVATE, route, None)
+    return PlannedFrames(
+        source=source,
+        plan=plan,
+        spool=spool,
+        rewritten=rewritten,
+        source_bytes=source_bytes,
+    )
 
 
 def _recipe(level: Level, route: Route, columns: int, rows: int) -> _core.JpegFrames:

@@ -203,10 +203,11 @@ def write_instance(
         with at_level(item.number):
             sha256 = read_back(item.frames.source, item.plan, path, on_progress=frames).sha256
     kind, made = None if item.route is None else item.route.kind, item.plan.copied
+    rewritten = made if item.frames.rewritten is None else item.frames.rewritten
     counts = FrameCounts(
-        copied=made if kind is RouteKind.COPY else 0,
+        copied=made if kind is RouteKind.COPY else made - rewritten,
         stitched=made if kind is RouteKind.STITCH else 0,
-        retiled=made if kind is RouteKind.RETILE else 0,
+        retiled=rewritten if kind is RouteKind.RETILE else 0,
         pixel=made if kind is RouteKind.PIXEL else 0,
         blank=item.plan.blank,
         truncated=item.plan.truncated,

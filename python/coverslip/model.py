@@ -216,6 +216,26 @@ class Strips:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mosaic:
+    """JPEG tiles that have to be put together before they are frames.
+
+    They overlap by whole MCUs, or hold one colour each. Nothing here is checked against the file
+    yet: the core does.
+    """
+
+    offsets: Uint64Array = field(repr=False)
+    byte_counts: Uint64Array = field(repr=False)
+    """Row by row; where colours are apart, all tiles of one before those of the next."""
+    across: int
+    tile_width: int
+    tile_length: int
+    overlap: tuple[int, int] = (0, 0)
+    """Columns and rows that neighbouring tiles share."""
+    planes: int = 1
+    """How many tiles lie at each place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Raster:
     """Tiles or strips that cannot be frames as they are: their samples must be decoded.
 
@@ -278,8 +298,8 @@ class Level:
     jpeg_tables: bytes | None = field(default=None, repr=False)
     spacing: Spacing | None = None
     """Spacing that the source gives for this very level, if it can be trusted."""
-    picture: Picture | Strips | None = None
-    """Set if the level is not tiled; its tiles are then those it can be cut into, without data."""
+    picture: Picture | Strips | Mosaic | None = None
+    """Set if its tiles are no frames; its tiles are then those it can be cut into, without data."""
     raster: Raster | None = None
     """Set if its tiles must be decoded; in strips, its tiles are those it can be cut into."""
     surplus: npt.NDArray[np.uint64] | None = field(default=None, repr=False)
@@ -330,6 +350,8 @@ class StoredPixels:
     predictor: int = 1
     """TIFF tag 317."""
     jpeg_tables: bytes | None = field(default=None, repr=False)
+    overlap: tuple[int, int] = (0, 0)
+    """Columns and rows that neighbouring tiles share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

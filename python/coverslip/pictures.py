@@ -15,7 +15,16 @@ from coverslip import _core, colour
 from coverslip.decoders import DECODED, Decoders, Wanted
 from coverslip.errors import CoverslipError, LimitError, SourceError, UnsupportedSlideError
 from coverslip.limits import LIMITS
-from coverslip.model import FrameFormat, Level, Picture, Raster, StoredPixels, Strips, TileIndex
+from coverslip.model import (
+    FrameFormat,
+    Level,
+    Mosaic,
+    Picture,
+    Raster,
+    StoredPixels,
+    Strips,
+    TileIndex,
+)
 
 Pixels = npt.NDArray[np.uint8]
 """Shape (rows, columns, samples)."""
@@ -107,6 +116,7 @@ def _stored(level: Level) -> StoredPixels:
     """
     held = level.raster or level.picture
     width, length, is_tiled, predictor = level.tile_width, level.tile_length, True, 1
+    overlap = (0, 0)
     if isinstance(held, Raster):
         if held.is_planar and level.samples_per_pixel > 1:
             raise UnsupportedSlideError("its colours are stored apart (tag 284)")
@@ -116,7 +126,13 @@ def _stored(level: Level) -> StoredPixels:
         width, length, is_tiled = level.image_width, held.rows_per_strip, False
     elif isinstance(held, Picture):
         width, length = level.image_width, level.image_length
+    elif isinstance(held, Mosaic):
+        if held.planes > 1:
+            raise UnsupportedSlideError("its colours are stored apart (tag 284)")
+        width, length = held.tile_width, held.tile_length
+        overlap = held.overlap
     ranges = level.tiles if held is None else held
+    across = held.across if isinstance(held, Mosaic) else -(-level.image_width // width)
     return StoredPixels(
         image_width=level.image_width,
         image_length=level.image_length,
@@ -127,12 +143,15 @@ def _stored(level: Level) -> StoredPixels:
         compression=level.compression,
         photometric_interpretation=level.photometric_interpretation,
         predictor=predictor,
-        tiles=_index(ranges, -(-level.image_width // width), -(-level.image_length // length)),
+        tiles=_index(ranges, across, -(-level.image_length // length)),
         jpeg_tables=level.jpeg_tables,
+        overlap=overlap,
     )
 
 
-def _index(held: TileIndex | Raster | Strips | Picture, across: int, down: int) -> TileIndex:
+def _index(
+    held: TileIndex | Raster | Strips | Picture | Mosaic, across: int, down: int
+) -> TileIndex:
     if isinstance(held, Picture):
         offsets, byte_counts = np.array([[held.offset], [held.byte_count]], np.uint64)
     else:
@@ -151,8 +170,9 @@ def _decoded_parts(
     source: _core.Source, stored: StoredPixels, decode: "_Decode"
 ) -> Iterator[tuple[int, int, Pixels]]:
     for number in np.flatnonzero(stored.tiles.byte_counts):
-        row = int(number) // stored.tiles.across * stored.tile_length
-        column = int(number) % stored.tiles.across * stored.tile_width
+        row, column = divmod(int(number), stored.tiles.across)
+        row *= stored.tile_length - stored.overlap[1]
+        column *= stored.tile_width - stored.overlap[0]
         rows = min(stored.tile_length, stored.image_length - row)
         columns = min(stored.tile_width, stored.image_width - column)
         length = stored.tile_length if stored.is_tiled else rows
@@ -194,12 +214,8 @@ def _jpeg(source: _core.Source, stored: StoredPixels, number: int, size: tuple[i
     import imagecodecs
 
     data, tables = _read(source, stored, number), stored.jpeg_tables or b""
-    if stored.samples_per_pixel == 3:
-        decoded: Pixels = imagecodecs.jpeg8_decode(_core.join_jpeg(data, tables, *size))
-        return decoded
-    _inspect(source, stored, number, size)
-    grey: Pixels = imagecodecs.jpeg8_decode(data, tables=tables or None)
-    return grey
+    decoded: Pixels = imagecodecs.jpeg8_decode(_core.join_jpeg(data, tables, *size))
+    return decoded
 
 
 def _jpeg2000(

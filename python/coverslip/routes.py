@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from coverslip import _core, colour
 from coverslip.errors import CoverslipError, UnsupportedSlideError
-from coverslip.model import FrameFormat, Level, Picture, Raster, RouteKind, Strips
+from coverslip.model import FrameFormat, Level, Mosaic, Picture, Raster, RouteKind, Strips
+from coverslip.mosaics import CodedSample
 from coverslip.samples import check_samples, is_inverted, lossy_method
 
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
@@ -17,10 +18,11 @@ JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
 JPEG_2000 = "1.2.840.10008.1.2.4.91"
 _SAMPLE_SIZE = 12
 """Tiles that are looked at before a route is chosen; the plan looks at all of them."""
+_JPEG = 7
 _APERIO_YCC = 33003
 _J2K_COMPRESSIONS = {33003, 33004, 33005, 34712}
 _SYCC = 18
-_SMALL_PICTURE = 4 << 20
+_SMALL_PICTURE = 1 << 20
 """Bytes of a JPEG that is decoded as a whole to look at its colours."""
 _JPEG_SIDE = 65535
 
@@ -93,6 +95,11 @@ def decide(
         if isinstance(level.picture, Strips):
             strips = _StripSample(source, level, level.picture)
             return _retile_route(strips.facts(), strips, declared_colour)
+        if isinstance(level.picture, Mosaic) or level.compression == _JPEG:
+            coded = CodedSample(source, level)
+            why = coded.why()
+            if why is not None:
+                return _rewrite_route(coded, why, declared_colour)
         sample = _TileSample(source, level)
         facts = sample.facts()
         if isinstance(facts, _core.JpegFacts):
@@ -254,16 +261,20 @@ def _jpeg_route(
         kind=RouteKind.COPY,
         codec=f"JPEG {_jpeg_sampling(facts)}",
         reason="the tiles are baseline JPEG; only headers change",
-        frame_format=FrameFormat(
-            transfer_syntax_uid=JPEG_BASELINE,
-            photometric_interpretation=photometric,
-            samples_per_pixel=samples,
-            bits_allocated=8,
-            lossy_method="ISO_10918_1",
-        ),
+        frame_format=_baseline(photometric, samples),
         jpeg_colour=chosen,
         needs_blank=sample.has_missing,
         notes=tuple(notes),
+    )
+
+
+def _baseline(photometric: str, samples: int) -> FrameFormat:
+    return FrameFormat(
+        transfer_syntax_uid=JPEG_BASELINE,
+        photometric_interpretation=photometric,
+        samples_per_pixel=samples,
+        bits_allocated=8,
+        lossy_method="ISO_10918_1",
     )
 
 
@@ -277,6 +288,36 @@ def _retile_route(
         _jpeg_route(facts, sample, declared_colour),
         kind=RouteKind.RETILE,
         reason=f"the level is {sample.what}; coefficients are cut into frames",
+    )
+
+
+def _rewrite_route(sample: CodedSample, why: str, declared_colour: colour.Samples | None) -> Route:
+    """Return the route of a level whose tiles become frames by their coefficients."""
+    if sample.mosaic.planes > 1:
+        route = _planar_route(sample, declared_colour)
+    else:
+        route = _jpeg_route(sample.facts(), sample, declared_colour)
+    return replace(
+        route,
+        kind=RouteKind.RETILE,
+        reason=f"the tiles are {why}; their coefficients go into baseline frames",
+    )
+
+
+def _planar_route(sample: CodedSample, declared_colour: colour.Samples | None) -> Route:
+    """Return the route of tiles that hold one colour each: only tag 262 says which."""
+    if sample.mosaic.planes != 3 or len(sample.facts().component_ids) != 1:
+        raise _refuse("its tiles are neither one colour each nor all of them (tag 284)")
+    photometric = sample.level.photometric_interpretation
+    sign: colour.Samples | None = {2: "RGB", 6: "YBR"}.get(photometric)  # type: ignore[assignment]
+    verdict = colour.of_untransformed(sign, lambda: None, declared_colour)
+    return Route(
+        kind=RouteKind.RETILE,
+        codec="JPEG 4:4:4",
+        reason="",
+        frame_format=_baseline(colour.JPEG_PHOTOMETRIC[verdict.samples], 3),
+        jpeg_colour=verdict.samples,
+        notes=verdict.notes,
     )
 
 

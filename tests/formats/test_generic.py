@@ -73,7 +73,6 @@ def test_mask_is_no_level_and_unlike_picture_is_a_label(tmp_path):
     ("tag", "value", "reason"),
     [
         (274, tiff.short(3), "Orientation"),
-        (284, tiff.short(2), "PlanarConfiguration"),
         (266, tiff.short(2), "FillOrder"),
         (338, tiff.short(2), "alpha"),
         (339, tiff.short(3, 3, 3), "SampleFormat"),

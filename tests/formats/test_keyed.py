@@ -44,10 +44,30 @@ def test_roles_are_those_of_tag_254_and_of_the_place(maker, tmp_path):
     assert roles == [Role.THUMBNAIL, Role.LABEL, Role.OVERVIEW]
 
 
-def test_overlapping_trestle_tiles_are_refused(tmp_path):
+def test_openslide_puts_overlapping_trestle_tiles_together_alike(tmp_path):
     built = build_keyed(tmp_path, 3, maker="trestle", overlaps="64 64 32 32 16 16")
-    with pytest.raises(coverslip.UnsupportedSlideError, match="overlap"):
-        coverslip.open(built.path)
+    with openslide.OpenSlide(built.path) as shown:
+        assert shown.properties["openslide.vendor"] == "trestle"
+        assert list(shown.level_dimensions) == [(lv.width, lv.length) for lv in built.levels]
+        for number, level in enumerate(built.levels):
+            region = shown.read_region((0, 0), number, (level.width, level.length))
+            assert np.abs(np.asarray(region)[..., :3].astype(int) - level.rgb).mean() < 2.5
+
+
+@pytest.mark.parametrize(
+    ("overlaps", "reason"),
+    [
+        ("64 56", "64x56 pixels, which are no whole MCUs"),
+        ("64", "does not say"),
+        ("128 0", "as a whole"),
+    ],
+)
+def test_trestle_overlaps_that_cannot_be_cut_off_are_refused(overlaps, reason, tmp_path):
+    built = build_keyed(tmp_path, 3, maker="trestle", overlaps="64 64", levels=1)
+    told = built.path.read_bytes().replace(b"= 64 64", f"= {overlaps:5}".encode())
+    built.path.write_bytes(told)
+    with pytest.raises(coverslip.UnsupportedSlideError, match=reason):
+        coverslip.convert(built.path, tmp_path / "out")
 
 
 def test_argos_focal_planes_are_refused_by_name(tmp_path):

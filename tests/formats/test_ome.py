@@ -80,7 +80,7 @@ def test_unit_that_measures_nothing_leaves_what_the_tags_say(unit, per_mm, tmp_p
         ({"pixels": {"SizeT": 3}}, "3 points in time"),
         ({"channels": ONE * 3}, "3 channels in directories of their own"),
         ({"pixels": {"SizeC": 9}}, "3 channels in directories of their own"),
-        ({"more_tags": PLANAR}, "PlanarConfiguration"),
+        ({"more_tags": PLANAR, "codec": "j2k_rgb"}, "PlanarConfiguration"),
         ({"more_tags": {258: tiff.short(16, 16, 16)}}, "samples of 16 bits"),
         ({"compression": 5}, "LZW"),
         ({"compression": 8}, "Deflate"),

@@ -111,11 +111,10 @@ def test_codec_that_is_not_copied_is_refused_by_name(compression, name, tmp_path
     assert str(compression) in str(error)
 
 
-def test_progressive_tiles_are_refused_by_name(tmp_path):
-    style = {"progressive": True, "ids": (1, 2, 3)}
-    slide = build_generic(tmp_path, codec="jpeg_ycbcr420", levels=1, style=style)
+def test_lossless_tiles_are_refused_by_name(tmp_path):
+    slide = build_generic(tmp_path, codec="jpeg_ycbcr420", levels=1, style={"sof": 0xC3})
     error = refuse(slide, tmp_path, coverslip.UnsupportedSlideError)
-    assert "progressive JPEG" in str(error)
+    assert "lossless JPEG" in str(error)
 
 
 def test_unknown_spacing_is_refused_with_the_option_to_give_it(tmp_path):

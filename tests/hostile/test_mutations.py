@@ -40,6 +40,9 @@ BUILDERS = {
     "generic-planar": lambda folder: build_generic(
         folder, 5, size=(200, 150), tile=64, codec="none", planar=True
     ),
+    "generic-progressive": lambda folder: build_generic(
+        folder, 7, size=(200, 150), tile=64, levels=1, style={"progressive": True, "tables": "own"}
+    ),
     "generic-strips": lambda folder: build_generic(
         folder, 6, size=(200, 150), codec="none", rows_per_strip=64, levels=1
     ),
@@ -117,7 +120,7 @@ def test_mutated_slide_is_refused_or_right(original, tmp_path, seed):
     for instance in result.instances:
         frames = readers.frames_of(instance.path)
         counts = instance.frames
-        assert len(frames) == counts.copied + counts.pixel + counts.blank
+        assert len(frames) == counts.copied + counts.retiled + counts.pixel + counts.blank
         data_out = instance.path.read_bytes()
         assert not [text for text in original.texts if text.encode() in data_out]
 

@@ -87,6 +87,35 @@ FORMATS: dict[str, Builder] = {
         build_generic, codec="none", rows_per_strip=1 << 20, planar=True, size=(1100, 1050)
     ),
     "generic-j2k-grey": partial(build_generic, codec="j2k_grey", missing=((0, 3),)),
+    "generic-progressive": partial(
+        build_generic,
+        style={"progressive": True, "tables": "own"},
+        missing=((0, 2),),
+        big_endian=True,
+    ),
+    "generic-progressive-grey": partial(
+        build_generic, codec="jpeg_grey", style={"progressive": True, "tables": "own"}
+    ),
+    "svs-progressive-rgb": partial(
+        build_svs,
+        style={"progressive": True, "ids": (82, 71, 66), "tables": "own", "markers": "app14_0"},
+    ),
+    "generic-clipped": partial(
+        build_generic, codec="jpeg_ycbcr422", clipped=True, style={"markers": "jfif"}, subifds=True
+    ),
+    "generic-jpeg-planar": partial(
+        build_generic, codec="jpeg_rgb", planar_jpeg=True, missing=((0, 3),)
+    ),
+    "trestle-overlaps": partial(
+        build_keyed, maker="trestle", overlaps="64 64 32 32 16 16", codec="jpeg_ycbcr420"
+    ),
+    "trestle-overlap-across": partial(
+        build_keyed,
+        maker="trestle",
+        overlaps="32 0 16 0 16 0",
+        codec="jpeg_ycbcr444",
+        big_endian=True,
+    ),
     "ome-subifds": partial(build_ome, tag_262=2, missing=((0, 3),)),
     "ome-series-jfif": partial(
         build_ome,

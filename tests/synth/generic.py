@@ -35,6 +35,8 @@ def build_generic(
     tile: int = 128,
     style: dict[str, object] | None = None,
     strip_rows: int | None = None,
+    clipped: bool = False,
+    planar_jpeg: bool = False,
     more: dict[int, tiff.Value] | None = None,
     picture: np.ndarray | None = None,
     **storage: object,
@@ -53,7 +55,7 @@ def build_generic(
         built = raster.build_levels(stored, missing=missing, **shape)
     else:
         striped = partial(build_striped, strip_rows=strip_rows)
-        tiled = partial(build_levels, picture=picture)
+        tiled = partial(build_levels, picture=picture, clipped=clipped, planar=planar_jpeg)
         build = tiled if strip_rows is None else striped
         built = build(codec, secret, missing=missing, boxed=boxed, style=style, **shape)
     is_jpeg2000 = codec in J2K_KINDS
@@ -68,7 +70,7 @@ def build_generic(
             262: tiff.short(photometric(codec) if tag_262 is None else tag_262),
             270: tiff.ascii_(f"<image><name>{secret.name()}</name></image>"),
             277: tiff.short(samples(codec)),
-            284: tiff.short(1),
+            284: tiff.short(2 if planar_jpeg else 1),
             305: tiff.ascii_(f"writer on {secret.word()}"),
             65000: tiff.ascii_(secret.word()),
         }

@@ -12,7 +12,6 @@ Samples = Literal["rgb", "ycbcr444", "ycbcr422", "ycbcr420", "grey"]
 Markers = Literal["none", "app14_0", "app14_1", "jfif"]
 Tables = Literal["shared", "own", "both"]
 
-_QUALITY = 85
 _SUBSAMPLING = {"ycbcr444": "444", "ycbcr422": "422", "ycbcr420": "420"}
 _MARKERS = {
     "none": b"",
@@ -31,6 +30,8 @@ class Tile:
     entropy: bytes
     rgb: np.ndarray
     """What it shows, decoded from a stream that says what it is; two-dimensional if grey."""
+    whole: bytes = b""
+    """That stream."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Style:
     start: bytes = b"\xff\xd8"
     sof: int = 0xC0
     progressive: bool = False
+    quality: int = 85
     sof_size: tuple[int, int] | None = None
     """Rows and columns to claim instead of the true ones."""
 
@@ -104,30 +106,41 @@ def encode(rgb: np.ndarray, style: Style) -> Tile:
     shared = None
     if style.tables in ("shared", "both"):
         shared = b"\xff\xd8" + style.in_shared + tables + b"\xff\xd9"
-    return Tile(data=data, jpeg_tables=shared, entropy=entropy, rgb=truth)
+    return Tile(data=data, jpeg_tables=shared, entropy=entropy, rgb=truth, whole=whole)
 
 
 def _whole(rgb: np.ndarray, style: Style) -> tuple[bytes, np.ndarray]:
     """Return a stream that is honest about its samples, and what decoders make of it."""
     if style.progressive:
-        buffer = io.BytesIO()
-        Image.fromarray(rgb).save(buffer, "JPEG", quality=_QUALITY, progressive=True)
-        return buffer.getvalue(), np.asarray(Image.open(buffer))
+        return _progressive(rgb, style)
     if style.samples == "grey":
-        stream = imagecodecs.jpeg8_encode(np.ascontiguousarray(rgb[..., 1]), level=_QUALITY)
+        stream = imagecodecs.jpeg8_encode(np.ascontiguousarray(rgb[..., 1]), level=style.quality)
     elif style.samples == "rgb":
         stream = imagecodecs.jpeg8_encode(
-            rgb, level=_QUALITY, colorspace="RGB", outcolorspace="RGB", subsampling="444"
+            rgb, level=style.quality, colorspace="RGB", outcolorspace="RGB", subsampling="444"
         )
     else:
         stream = imagecodecs.jpeg8_encode(
             rgb,
-            level=_QUALITY,
+            level=style.quality,
             colorspace="RGB",
             outcolorspace="YCBCR",
             subsampling=_SUBSAMPLING[style.samples],
         )
     return bytes(stream), imagecodecs.jpeg8_decode(stream)
+
+
+def _progressive(rgb: np.ndarray, style: Style) -> tuple[bytes, np.ndarray]:
+    buffer = io.BytesIO()
+    if style.samples == "grey":
+        image, options = Image.fromarray(np.ascontiguousarray(rgb[..., 1])), {}
+    elif style.samples == "rgb":
+        image, options = Image.fromarray(rgb), {"keep_rgb": True}
+    else:
+        image = Image.fromarray(rgb)
+        options = {"subsampling": ("444", "422", "420").index(_SUBSAMPLING[style.samples])}
+    image.save(buffer, "JPEG", quality=style.quality, progressive=True, **options)
+    return buffer.getvalue(), imagecodecs.jpeg8_decode(buffer.getvalue())
 
 
 def _ids(count: int, style: Style) -> tuple[int, ...]:

@@ -31,7 +31,15 @@ def build_keyed(
     """Write a slide of one maker whose every place for text holds an invented identifier."""
     secret = ids.of(seed)
     built = build_levels(
-        codec, secret, size=(660, 500), tile=128, levels=levels, factor=2, seed=51, missing=missing
+        codec,
+        secret,
+        size=(660, 500),
+        tile=128,
+        levels=levels,
+        factor=2,
+        seed=51,
+        missing=missing,
+        overlaps=tuple(zip(*[map(int, overlaps.split())] * 2, strict=True)),
     )
     chain = []
     for number, level in enumerate(built):

@@ -11,17 +11,18 @@ def level_directory(
 ) -> tiff.Directory:
     """Return a level as a tiled directory; ``more`` adds tags or replaces them."""
     count = samples(codec)
+    width, length, tile = level.stored or (level.width, level.length, level.tile)
     tags = {
         254: tiff.long(1 if number else 0),
-        256: tiff.long(level.width),
-        257: tiff.long(level.length),
+        256: tiff.long(width),
+        257: tiff.long(length),
         258: tiff.short(*[8] * count),
         259: tiff.short(34712 if codec in J2K_KINDS else 7),
         262: tiff.short(photometric(codec)),
         277: tiff.short(count),
         284: tiff.short(1),
-        322: tiff.short(level.tile),
-        323: tiff.short(level.tile_length or level.tile),
+        322: tiff.short(tile),
+        323: tiff.short(level.tile_length or tile),
     }
     if level.jpeg_tables is not None:
         tags[347] = tiff.undefined(level.jpeg_tables)

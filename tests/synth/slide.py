@@ -28,6 +28,10 @@ class SynthLevel:
     region: int = 0
     tile_length: int | None = None
     """Where tiles are not square."""
+    stored: tuple[int, int, int] | None = None
+    """Width and length that the tags say, and the size of tiles, where tiles overlap."""
+    whole: list[bytes | None] | None = None
+    """An honest stream of each tile, where its coefficients are kept and not its bytes."""
 
 
 @dataclass(frozen=True)
@@ -93,35 +97,60 @@ def build_levels(
     style: dict[str, object] | None = None,
     tile_length: int | None = None,
     picture: np.ndarray | None = None,
+    clipped: bool = False,
+    planar: bool = False,
+    overlaps: tuple[tuple[int, int], ...] = (),
 ) -> list[SynthLevel]:
-    """Return the levels of a pyramid; ``missing`` lists level and tile number."""
+    """Return the levels of a pyramid; ``missing`` lists level and tile number.
+
+    With ``clipped`` tiles end where the level does, with ``planar`` each holds one colour, and with
+    ``overlaps`` those of a level share so many columns and rows with their neighbours.
+    """
     base = tissue(*size, seed) if picture is None else picture
     built = []
     for number in range(levels):
         picture = base if number == 0 else halved(base, factor**number)
-        shape = (tile, tile_length or tile)
-        built.append(
-            _level(codec, identifiers, picture, shape, number, missing, boxed, style or {})
-        )
+        gone = {index for level, index in missing if level == number}
+        options = dict(style or {})
+        if planar:
+            built.append(build_planar(codec, identifiers, picture, tile, gone))
+        elif overlaps and any(overlaps[number]):
+            built.append(
+                build_overlapping(codec, identifiers, picture, tile, overlaps[number], options)
+            )
+        else:
+            shape = (tile, tile_length or tile)
+            built.append(
+                _level(
+                    codec, identifiers, picture, shape, gone, options, boxed=boxed, clipped=clipped
+                )
+            )
     return built
 
 
-def _level(codec, identifiers, picture, shape, number, missing, boxed, style) -> SynthLevel:
+def _level(
+    codec, identifiers, picture, shape, gone, style, *, boxed=False, clipped=False
+) -> SynthLevel:
     size, tile_length = shape
-    gone = {index for level, index in missing if level == number}
     shared_text = identifiers.word() if _has_shared_tables(codec, style) else None
-    encoded = [
-        _tile(codec, tile, boxed, style, None if index in gone else identifiers, shared_text)
-        for index, tile in enumerate(tiles_of(picture, size, tile_length))
-    ]
-    pixels = [
-        np.full_like(tile.rgb, 255) if index in gone else tile.rgb
-        for index, tile in enumerate(encoded)
-    ]
     across = -(-picture.shape[1] // size)
+    encoded, pixels = [], []
+    for index, tile in enumerate(tiles_of(picture, size, tile_length)):
+        row, column = index // across * tile_length, index % across * size
+        if clipped:
+            tile = tile[: picture.shape[0] - row, : picture.shape[1] - column]
+        text = None if index in gone else identifiers
+        made = _tile(codec, tile, style, text, shared_text, boxed=boxed)
+        encoded.append(made)
+        white = np.full((tile_length, size, *made.rgb.shape[2:]), 255, np.uint8)
+        if index not in gone:
+            white[: made.rgb.shape[0], : made.rgb.shape[1]] = made.rgb
+        pixels.append(white)
     rows = [
         np.concatenate(pixels[at : at + across], axis=1) for at in range(0, len(pixels), across)
     ]
+    is_rewritten = clipped or style.get("progressive", False)
+    whole = [None if i in gone else tile.whole for i, tile in enumerate(encoded) if is_rewritten]
     return SynthLevel(
         width=picture.shape[1],
         length=picture.shape[0],
@@ -131,6 +160,58 @@ def _level(codec, identifiers, picture, shape, number, missing, boxed, style) ->
         jpeg_tables=getattr(encoded[0], "jpeg_tables", None),
         pieces=[b"" if i in gone else tile.data for i, tile in enumerate(encoded)],
         tile_length=tile_length,
+        whole=whole or None,
+    )
+
+
+def build_planar(codec, identifiers, picture, tile, gone) -> SynthLevel:
+    """Return a level whose colours are apart, each in JPEG with steps of its own."""
+    planes, pieces, shown = [], [], []
+    for plane in range(3):
+        grey = np.repeat(picture[..., plane : plane + 1], 3, axis=2)
+        style = {"samples": "grey", "tables": "own", "quality": 85 - 10 * plane}
+        level = _level(codec, identifiers, grey, (tile, tile), gone, style)
+        planes.append(level)
+        pieces += level.pieces
+        shown.append(level.rgb)
+    return replace(planes[0], pieces=pieces, rgb=np.stack(shown, axis=-1), whole=[])
+
+
+def build_overlapping(codec, identifiers, picture, tile, overlap, style) -> SynthLevel:
+    """Return a level of tiles that share whole MCUs with their neighbours.
+
+    These hold the same coefficients in both: the encoder sees the same blocks.
+    """
+    right, below = tile - overlap[0], tile - overlap[1]
+    length, width = picture.shape[:2]
+    across = max(1, -(-(width - overlap[0]) // right))
+    down = max(1, -(-(length - overlap[1]) // below))
+    room = (down * below + overlap[1] - length, across * right + overlap[0] - width)
+    padded = np.pad(picture, ((0, room[0]), (0, room[1]), (0, 0)), mode="edge")
+    shared_text = identifiers.word() if _has_shared_tables(codec, style) else None
+    encoded = [
+        _tile(
+            codec,
+            np.ascontiguousarray(padded[y : y + tile, x : x + tile]),
+            style,
+            identifiers,
+            shared_text,
+        )
+        for y in range(0, down * below, below)
+        for x in range(0, across * right, right)
+    ]
+    honest = jpeg.with_options(JPEG_STYLES[codec], tables="own", markers="none")
+    whole = jpeg.encode(padded, honest)
+    return SynthLevel(
+        width=width,
+        length=length,
+        tile=1024,
+        entropy=[],
+        rgb=whole.rgb[:length, :width],
+        jpeg_tables=encoded[0].jpeg_tables,
+        pieces=[made.data for made in encoded],
+        picture=whole.data,
+        stored=(width + (across - 1) * overlap[0], length + (down - 1) * overlap[1], tile),
     )
 
 
@@ -139,7 +220,7 @@ def _has_shared_tables(codec, style) -> bool:
     return chosen is not None and style.get("tables", chosen.tables) != "own"
 
 
-def _tile(codec, picture, boxed, style, identifiers, shared_text):
+def _tile(codec, picture, style, identifiers, shared_text, *, boxed=False):
     """Return a tile with an identifier in each place for one; without any if it is not kept."""
     options = dict(style)
     with_comments = options.pop("comments", True)

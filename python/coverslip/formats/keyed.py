@@ -1,15 +1,18 @@
 """Scanners whose TIFFs say ``key = value`` in the description and else follow Aperio's layout."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from coverslip.errors import UnsupportedSlideError
 from coverslip.formats.pyramid import (
     NEW_SUBFILE_TYPE,
     associated_image,
     has_shape_of,
+    is_reduced,
     microscope_spacing,
+    overlapping,
     private_ranges,
     raw_metadata,
     size_of,
@@ -22,6 +25,7 @@ from coverslip.model import (
     AssociatedImage,
     ItemKind,
     LabelSide,
+    Level,
     Role,
     Slide,
     SourceItem,
@@ -77,8 +81,8 @@ class KeyedTiff:
     power_key: str = "AppMag"
     spacing_of: Callable[[Directory], Spacing | None] | None = None
     """Where else the spacing stands, if not in the usual tags."""
-    check: Callable[[Mapping[str, str]], None] | None = None
-    """Raises for what the keys say and frames cannot be."""
+    overlaps_of: Callable[[Mapping[str, str]], Sequence[tuple[int, int]]] | None = None
+    """Columns and rows that the tiles of each level share."""
 
     def matches(self, tiff: Tiff) -> bool:
         """Tell whether the vendor's sign is there."""
@@ -88,12 +92,16 @@ class KeyedTiff:
         """Return the slide."""
         base = tiff.directories[0]
         keys = dict(reversed(list(_pairs(_text(base, IMAGE_DESCRIPTION)))))
-        if self.check is not None:
-            self.check(keys)
         pictures = [d for d in tiff.directories if d.kind in ("IFD", "SubIFD") and _has_size(d)]
         tiled = [d for d in pictures if d is not base and d.is_tiled and _marked(d) is None]
-        chosen = with_reduced(base, tiled)
-        levels = tuple(to_level(directory) for directory in chosen)
+        overlaps = [] if self.overlaps_of is None else self.overlaps_of(keys)
+        if any(map(any, overlaps)):
+            # Their tags say sizes that count overlaps, so these are no reductions of each other.
+            chosen = [base, *tiled]
+            levels = _overlapping(chosen, overlaps)
+        else:
+            chosen = with_reduced(base, tiled)
+            levels = tuple(to_level(directory) for directory in chosen)
         named = [_associated(base, d) for d in pictures if d not in chosen]
         return Slide(
             format=self.name,
@@ -181,13 +189,40 @@ def _description(*, begins: str = "", holds: str = "") -> Callable[[Tiff], bool]
     return sign
 
 
-def _refuse_overlaps(keys: Mapping[str, str]) -> None:
-    """Raise for tiles that overlap: side by side they would show the same tissue twice."""
-    numbers = re.findall(r"[0-9]+", keys.get("OverlapsXY", ""))
-    if any(int(number[:9]) for number in numbers):
-        raise UnsupportedSlideError(
-            "the tiles of this Trestle slide overlap, so side by side they are no picture"
-        )
+def _trestle_overlaps(keys: Mapping[str, str]) -> list[tuple[int, int]]:
+    """Return what the tiles of each level share: side by side they would show it twice.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        If it is told in one direction only.
+    """
+    numbers = [int(number[:9]) for number in re.findall(r"[0-9]+", keys.get("OverlapsXY", ""))]
+    if len(numbers) % 2 and any(numbers):
+        raise UnsupportedSlideError("the slide does not say how the tiles of each level overlap")
+    return list(zip(numbers[::2], numbers[1::2], strict=False))
+
+
+def _overlapping(
+    directories: Sequence[Directory], overlaps: Sequence[tuple[int, int]]
+) -> tuple[Level, ...]:
+    """Return levels whose tiles overlap, in the order of the file.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        If it is not told how those of each level do, or they are no levels of one picture.
+    """
+    if len(overlaps) < len(directories):
+        raise UnsupportedSlideError("the slide does not say how the tiles of each level overlap")
+    stored = [to_level(directory) for directory in directories]
+    if any(level.picture is not None or level.raster is not None for level in stored):
+        raise UnsupportedSlideError("overlapping tiles are put together only if they are JPEG")
+    levels = tuple(overlapping(*each) for each in zip(stored, overlaps, strict=False))
+    sizes = [(level.image_width, level.image_length) for level in levels]
+    if any(not is_reduced(before, size) for before, size in pairwise(sizes)):
+        raise UnsupportedSlideError("the slide's levels are not reductions of each other")
+    return levels
 
 
 def _inverted_resolution(base: Directory) -> Spacing | None:
@@ -238,5 +273,5 @@ TRESTLE = KeyedTiff(
     plain=frozenset({"Objective Power"}),
     power_key="Objective Power",
     spacing_of=_inverted_resolution,
-    check=_refuse_overlaps,
+    overlaps_of=_trestle_overlaps,
 )

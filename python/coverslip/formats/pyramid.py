@@ -1,6 +1,7 @@
 """What all tiled pyramids share: directories as levels, and what may be none."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from coverslip.model import (
     AssociatedImage,
     ItemKind,
     Level,
+    Mosaic,
     Picture,
     RawMetadata,
     Role,
@@ -69,7 +71,12 @@ def is_like(base: Directory, other: Directory) -> bool:
 
 def has_shape_of(base: Directory, other: Directory) -> bool:
     """Tell whether a picture is smaller than ``base`` and has its proportions."""
-    (width, length), (other_width, other_length) = size_of(base), size_of(other)
+    return is_reduced(size_of(base), size_of(other))
+
+
+def is_reduced(base: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Tell whether a size is a smaller one of the same proportions."""
+    (width, length), (other_width, other_length) = base, other
     if not 0 < other_width < width or not 0 < other_length < length:
         return False
     across, down = width / other_width, length / other_length
@@ -120,6 +127,7 @@ def to_level(directory: Directory) -> Level:
         )
     across, down = -(-width // tile_width), -(-length // tile_length)
     bits = directory.integers(BITS_PER_SAMPLE) or (1,)
+    is_planar = directory.integer(_PLANAR, 1) != 1
     return Level(
         ifd=directory.number,
         image_width=width,
@@ -130,10 +138,65 @@ def to_level(directory: Directory) -> Level:
         bits_per_sample=bits[0],
         compression=directory.integer(_COMPRESSION, 1),
         photometric_interpretation=directory.integer(_PHOTOMETRIC, -1),
-        tiles=_tile_index(directory, across, down),
+        tiles=_no_tiles(across, down) if is_planar else _tile_index(directory, across, down),
         jpeg_tables=directory.raw(JPEG_TABLES),
         spacing=resolution(directory),
+        picture=_planes(directory, across, down) if is_planar else None,
     )
+
+
+def _planes(directory: Directory, across: int, down: int) -> Mosaic:
+    """Return JPEG tiles of one colour each, three at each place."""
+    planes = directory.integer(SAMPLES_PER_PIXEL, 1)
+    offsets, byte_counts = piece_ranges(directory, across * down * planes)
+    return Mosaic(
+        offsets=offsets,
+        byte_counts=byte_counts,
+        across=across,
+        tile_width=directory.integer(TILE_WIDTH, 0),
+        tile_length=directory.integer(TILE_LENGTH, 0),
+        planes=planes,
+    )
+
+
+def overlapping(level: Level, overlap: tuple[int, int]) -> Level:
+    """Return a level whose tiles share columns and rows with their neighbours.
+
+    Its tags count these once for each tile. Frames are those of a picture that is cut, the same on
+    all levels.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        If nothing of a tile is its own.
+    """
+    across, down = level.tiles.across, level.tiles.down
+    if overlap[0] >= level.tile_width or overlap[1] >= level.tile_length:
+        raise UnsupportedSlideError(f"the tiles of IFD {level.ifd} overlap as a whole")
+    width = level.image_width - (across - 1) * overlap[0]
+    length = level.image_length - (down - 1) * overlap[1]
+    mosaic = Mosaic(
+        offsets=level.tiles.offsets,
+        byte_counts=level.tiles.byte_counts,
+        across=across,
+        tile_width=level.tile_width,
+        tile_length=level.tile_length,
+        overlap=overlap,
+    )
+    return replace(
+        level,
+        image_width=width,
+        image_length=length,
+        tile_width=_CUT_FRAME,
+        tile_length=_CUT_FRAME,
+        tiles=_no_tiles(-(-width // _CUT_FRAME), -(-length // _CUT_FRAME)),
+        picture=mosaic,
+    )
+
+
+def _no_tiles(across: int, down: int) -> TileIndex:
+    none = np.zeros(across * down, np.uint64)
+    return TileIndex(offsets=none, byte_counts=none, across=across, down=down)
 
 
 def picture_level(directory: Directory, starts: Uint64Array | None = None) -> Level:
@@ -167,7 +230,6 @@ def picture_level(directory: Directory, starts: Uint64Array | None = None) -> Le
             f"{directory.place} needs {across * down} frames, more than the limit "
             f"tiles = {LIMITS.tiles}"
         )
-    none = np.zeros(across * down, np.uint64)
     return Level(
         ifd=directory.number,
         image_width=width,
@@ -178,7 +240,7 @@ def picture_level(directory: Directory, starts: Uint64Array | None = None) -> Le
         bits_per_sample=(directory.integers(BITS_PER_SAMPLE) or (1,))[0],
         compression=_JPEG,
         photometric_interpretation=directory.integer(_PHOTOMETRIC, -1),
-        tiles=TileIndex(offsets=none, byte_counts=none, across=across, down=down),
+        tiles=_no_tiles(across, down),
         jpeg_tables=directory.raw(JPEG_TABLES),
         spacing=resolution(directory),
         picture=_stored_picture(directory, length, starts),
@@ -263,7 +325,8 @@ def _check_structure(directory: Directory) -> None:
         refuse(f"has {name} tiles (compression {compression}), which are not copied yet")
     if directory.integer(_ORIENTATION, 1) != 1:
         refuse("is stored turned or mirrored (tag 274 Orientation is not 1)")
-    if directory.integer(_PLANAR, 1) != 1 and not is_decoded(directory):
+    is_merged = directory.is_tiled and compression == _JPEG
+    if directory.integer(_PLANAR, 1) != 1 and not (is_merged or is_decoded(directory)):
         refuse("stores its colours apart (tag 284 PlanarConfiguration is not 1)")
     if directory.integer(_IMAGE_DEPTH, 1) != 1 or directory.integer(_TILE_DEPTH, 1) != 1:
         refuse("is a volume (tag 32997 ImageDepth is not 1)")

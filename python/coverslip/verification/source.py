@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from coverslip import _core
-from coverslip.model import Level, Picture, Strips
+from coverslip.model import Level, Mosaic, Picture, Strips
+from coverslip.mosaics import core_mosaic, is_rewritten
 from coverslip.routes import core_picture
 from coverslip.slide import OpenedSlide
 from coverslip.verification.hidden import hidden_texts
@@ -29,6 +30,8 @@ class LevelTiles:
     tiles: _core.TileIndex | None = field(repr=False)
     picture: _core.Picture | None = field(repr=False)
     """The one JPEG that holds the level, if its frames were cut out of it."""
+    mosaic: _core.Mosaic | None = field(repr=False)
+    """The tiles whose coefficients the frames hold, if they do not hold their bytes."""
     source: _core.Source = field(repr=False)
     """The file that holds the picture."""
     jpeg_tables: bytes = field(repr=False)
@@ -77,8 +80,10 @@ def level_tiles(slide: OpenedSlide) -> Iterator[LevelTiles]:
     for level in slide.levels:
         if level.raster is not None:
             continue
-        tiles, picture, source = None, None, slide.source
-        if level.picture is None:
+        tiles, picture, mosaic, source = None, None, None, slide.source
+        if isinstance(level.picture, Mosaic) or is_rewritten(source, level):
+            mosaic = core_mosaic(level, private)
+        elif level.picture is None:
             stored = level.tiles
             tiles = _core.TileIndex(slide.source, stored.offsets, stored.byte_counts, private)
         elif isinstance(level.picture, Picture):
@@ -93,6 +98,7 @@ def level_tiles(slide: OpenedSlide) -> Iterator[LevelTiles]:
             frame_count=level.tiles.across * level.tiles.down,
             tiles=tiles,
             picture=picture,
+            mosaic=mosaic,
             source=source,
             jpeg_tables=level.jpeg_tables or b"",
         )

@@ -4,12 +4,44 @@
 //! are alike, and only DC coefficients.
 
 use crate::error::StreamError;
+use crate::jpeg::blocks::Blocks;
 use crate::jpeg::mcu::{FrameData, Pen, PenTables};
 use crate::jpeg::{self, Colour, Header, Recipe, slot};
 
 /// Quantised value that decodes to 255 for sure: 127 × 8 after the level shift (T.81 A.3.1),
 /// rounded up, since decoders clamp above white but not below.
-const WHITE_DC: u16 = 1016;
+const WHITE_DC: i16 = 1016;
+
+/// Quantised DC of a component that is white.
+fn white_dc(colour: Colour, position: usize, steps: &[u8]) -> i16 {
+    if colour == Colour::Ybr && position > 0 {
+        return 0;
+    }
+    let step = steps.first().copied().map_or(1, i16::from).max(1);
+    let rounded = WHITE_DC.saturating_add(step.saturating_sub(1));
+    rounded.checked_div(step).unwrap_or(0)
+}
+
+/// Makes a rectangle of MCUs white.
+pub(crate) fn whiten(
+    blocks: &mut Blocks,
+    colour: Colour,
+    at: (usize, usize),
+    size: (usize, usize),
+) {
+    for (position, plane) in blocks.planes.iter_mut().enumerate() {
+        let white = white_dc(colour, position, &plane.steps);
+        let (h, v) = plane.factors;
+        let (left, top) = (at.0.saturating_mul(h), at.1.saturating_mul(v));
+        for y in top..top.saturating_add(size.1.saturating_mul(v)) {
+            for x in left..left.saturating_add(size.0.saturating_mul(h)) {
+                if let Some(first) = plane.get_mut(x, y).and_then(|block| block.first_mut()) {
+                    *first = white;
+                }
+            }
+        }
+    }
+}
 
 /// Builds a white frame like the ones that the recipe makes of tiles like `header`.
 ///
@@ -28,18 +60,14 @@ pub fn jpeg_frame(recipe: &Recipe, header: &Header<'_>) -> Result<Vec<u8>, Strea
     let pen = Pen::new(facts, &tables)?;
     let mut white = [0; 3];
     for (position, (value, component)) in white.iter_mut().zip(&facts.components).enumerate() {
-        if recipe.colour != Colour::Ybr || position == 0 {
-            let steps = slot(&tables.quantisation, component.quantisation);
-            let step = steps.and_then(|steps| steps.first().copied());
-            let step = step.map_or(1, u16::from);
-            *value = WHITE_DC.div_ceil(step.max(1)).into();
-        }
+        let steps = slot(&tables.quantisation, component.quantisation);
+        *value = white_dc(recipe.colour, position, steps.unwrap_or_default()).into();
     }
     let (across, down) = facts.mcus(u32::from(recipe.columns), u32::from(recipe.rows));
     let mut data = FrameData::default();
     data.push_flat(&pen, white)?;
     data.push_blank(&pen, across.saturating_mul(down).saturating_sub(1));
-    let mut bytes = recipe.header_with_interval(header, &tables, 0)?;
+    let mut bytes = recipe.header_with_interval(facts, &tables, 0)?;
     bytes.extend(data.finish());
     bytes.extend(jpeg::EOI);
     Ok(bytes)

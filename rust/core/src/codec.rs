@@ -105,7 +105,7 @@ impl<'a> TileReader<'a> {
     }
 
     /// Reads the start of the tile, and more of it as long as `parse` asks for more.
-    fn parse_start<T>(
+    pub(crate) fn parse_start<T>(
         &mut self,
         parse: impl Fn(&[u8]) -> Result<T, StreamError>,
     ) -> Result<T, Fault> {
@@ -150,7 +150,7 @@ impl<'a> TileReader<'a> {
     }
 
     /// Reads `len` bytes at an offset from the start of the tile, or what there is of them.
-    fn read(&mut self, at: u64, len: u64) -> Result<&[u8], Error> {
+    pub(crate) fn read(&mut self, at: u64, len: u64) -> Result<&[u8], Error> {
         let len = len.min(self.range.byte_count.saturating_sub(at));
         let (from, to) = (to_usize(at), to_usize(at.saturating_add(len)));
         if to <= self.start.len() {

@@ -4,13 +4,18 @@
 //! Note 2, T.81 B.4 and B.5). DICOM wants the interchange format: all tables in every frame
 //! (PS3.5 A.4.1). Only headers are read and written here; entropy-coded data is never touched.
 
+mod arithmetic;
 pub(crate) mod bits;
+pub(crate) mod blocks;
 pub(crate) mod coefficients;
 mod entropy;
 mod header;
 mod huffman;
 pub(crate) mod mcu;
+pub(crate) mod optimal;
+mod progressive;
 mod recipe;
+pub(crate) mod scans;
 mod tables;
 
 pub use entropy::{End, find_eoi_at_end, scan_entropy};
@@ -19,7 +24,7 @@ pub use recipe::Recipe;
 pub(crate) use tables::{Tables, slot};
 
 use crate::error::StreamError;
-pub(crate) use header::malformed;
+pub(crate) use header::{malformed, parse_start};
 
 /// Marker codes of T.81 Table B.1, second byte.
 pub mod marker {
@@ -30,6 +35,8 @@ pub mod marker {
     pub const SOF3: u8 = 0xC3;
     pub const DHT: u8 = 0xC4;
     pub const JPG: u8 = 0xC8;
+    pub const SOF9: u8 = 0xC9;
+    pub const SOF10: u8 = 0xCA;
     pub const DAC: u8 = 0xCC;
     pub const SOF15: u8 = 0xCF;
     pub const RST0: u8 = 0xD0;
@@ -183,7 +190,7 @@ impl Facts {
     }
 
     /// Largest sampling factors, horizontal and vertical.
-    fn sampling(&self) -> (u32, u32) {
+    pub(crate) fn sampling(&self) -> (u32, u32) {
         // A scan of one component is never interleaved: its MCU is one block (T.81 A.2.2).
         if self.components.len() == 1 {
             return (1, 1);
@@ -203,15 +210,30 @@ impl Facts {
         (u32::from(widest), u32::from(tallest))
     }
 
+    /// Width and height of an MCU in pixels.
+    pub(crate) fn mcu_size(&self) -> (u32, u32) {
+        let (horizontal, vertical) = self.sampling();
+        (
+            horizontal.saturating_mul(8).max(1),
+            vertical.saturating_mul(8).max(1),
+        )
+    }
+
     /// Number of MCUs across and down in a picture of the given size.
     #[must_use]
     pub fn mcus(&self, columns: u32, rows: u32) -> (u32, u32) {
-        let (horizontal, vertical) = self.sampling();
-        (
-            columns.div_ceil(horizontal.saturating_mul(8).max(1)),
-            rows.div_ceil(vertical.saturating_mul(8).max(1)),
-        )
+        let (width, height) = self.mcu_size();
+        (columns.div_ceil(width), rows.div_ceil(height))
     }
+}
+
+/// Counts the components of a stream of any process.
+///
+/// # Errors
+///
+/// [`StreamError`] if it has no readable header.
+pub fn count_components(bytes: &[u8]) -> Result<usize, StreamError> {
+    Ok(parse_start(bytes)?.facts.components.len())
 }
 
 /// What the samples of a frame are, and so how its header must say it.

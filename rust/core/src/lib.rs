@@ -11,7 +11,8 @@
 //! 3. [`verify_instance`] reads the file again and compares it with the source.
 //!
 //! A level that is no tiles becomes them first: [`stitch_strips`] joins JPEG strips to one picture,
-//! [`retile`] cuts a picture into frames, and [`prove_retiled`] compares the two.
+//! [`retile`] cuts a picture into frames, and [`prove_retiled`] compares the two. Tiles that cannot
+//! be frames as they are get there through [`rewrite`], with the same coefficients.
 //!
 //! [`scan`] looks at finished files for what must not be in them, and uses nothing of the above.
 
@@ -28,6 +29,7 @@ pub mod jpeg;
 pub mod limits;
 pub mod plan;
 pub mod retile;
+pub mod rewrite;
 pub mod scan;
 pub mod source;
 pub mod strips;
@@ -44,6 +46,7 @@ pub use frame::FramePlan;
 pub use limits::Limits;
 pub use plan::plan_frames;
 pub use retile::{Picture, inspect_picture, prove_retiled, retile};
+pub use rewrite::{Mosaic, Rewritten, inspect_coded, prove_rewritten, rewrite, rewrite_stream};
 pub use scan::{Scanner, check_instance};
 pub use source::Source;
 pub use strips::{Strips, stitch_strips};

@@ -21,6 +21,12 @@ pub struct Limits {
     ///
     /// Scanners divide large levels; 256 MiB hold some 30000x30000 pixels of tissue without.
     pub picture_bytes: u64,
+    /// Coefficients of one tile or frame that is coded again, 2 bytes each and held by each core.
+    ///
+    /// 128 MiB are 4096x4096 pixels with three components.
+    pub coefficient_bytes: u64,
+    /// Scans of one JPEG tile: encoders make ten, and a scan costs time even if it is empty.
+    pub scans: u64,
     /// Tile-parts in one JPEG 2000 tile: one for each resolution of each quality layer is usual.
     pub tile_parts: u64,
     /// Bytes kept for frame headers that differ from tile to tile.
@@ -64,6 +70,8 @@ impl Limits {
             "tile_bytes" => &mut self.tile_bytes,
             "tile_pixels" => &mut self.tile_pixels,
             "picture_bytes" => &mut self.picture_bytes,
+            "coefficient_bytes" => &mut self.coefficient_bytes,
+            "scans" => &mut self.scans,
             "tile_parts" => &mut self.tile_parts,
             _ => return false,
         };
@@ -105,6 +113,8 @@ impl Default for Limits {
             tile_bytes: 64 << 20,
             tile_pixels: 1 << 26,
             picture_bytes: 256 << 20,
+            coefficient_bytes: 128 << 20,
+            scans: 64,
             tile_parts: 4096,
             kept_header_bytes: 4 << 20,
             terms: 20_000,

@@ -27,7 +27,8 @@ use crate::limits::Limits;
 use crate::source::Source;
 use crate::tiles::{self, ByteRange};
 use crate::watch::Watch;
-use groups::for_each_group;
+pub(crate) use groups::for_each_group;
+pub(crate) use prove::Frame;
 pub use prove::prove_retiled;
 use rows::{Rows, Visit, Walk};
 
@@ -119,13 +120,10 @@ pub fn retile(
         header: if is_stitched {
             recipe.header_with(&header, &tables)
         } else {
-            recipe.header_with_interval(&header, &out_tables, 0)
+            recipe.header_with_interval(&header.facts, &out_tables, 0)
         }
         .map_err(in_picture)?,
-        spool: Mutex::new(Spool {
-            file: spool,
-            len: spool.metadata()?.len(),
-        }),
+        spool: Mutex::new(Spool::new(spool)?),
     };
     let starts = rows.starts(source, picture)?;
     let blank = is_stitched.then(|| stitch::blank_interval(&rows, &cutter.pen));
@@ -150,13 +148,18 @@ pub fn retile(
 }
 
 /// Appends to a file.
-struct Spool<'a> {
+pub(crate) struct Spool<'a> {
     file: &'a File,
     len: u64,
 }
 
-impl Spool<'_> {
-    fn append(&mut self, bytes: &[u8]) -> Result<ByteRange, Error> {
+impl<'a> Spool<'a> {
+    pub(crate) fn new(file: &'a File) -> Result<Self, Error> {
+        let len = file.metadata()?.len();
+        Ok(Self { file, len })
+    }
+
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<ByteRange, Error> {
         self.file.write_all_at(bytes, self.len)?;
         let range = ByteRange {
             offset: self.len,

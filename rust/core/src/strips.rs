@@ -120,7 +120,7 @@ impl Joined {
             .map_err(|_| StreamError::Unsupported("strips of more than 65535 MCUs"))?;
         let tables = recipe.tables_for(first.header)?;
         Ok(Self {
-            out: recipe.header_with_interval(first.header, &tables, short)?,
+            out: recipe.header_with_interval(&first.header.facts, &tables, short)?,
             pattern: recipe.header_with(first.header, &tables)?,
             interval: interval.max(1),
             intervals: 0,

@@ -139,17 +139,17 @@ pub(crate) fn join_jpeg<'py>(
 ) -> PyResult<Bound<'py, PyBytes>> {
     let join = || -> Result<Vec<u8>, Error> {
         let tables = jpeg::parse_shared_tables(jpeg_tables).map_err(Error::JpegTables)?;
+        let in_tile = |error| Error::Tile { tile: 0, error };
         let recipe = jpeg::Recipe {
             tables,
-            colour: jpeg::Colour::Rgb,
+            colour: match jpeg::count_components(tile).map_err(in_tile)? {
+                1 => jpeg::Colour::Grey,
+                _ => jpeg::Colour::Rgb,
+            },
             columns,
             rows,
         };
-        let in_tile = |error| Error::Tile { tile: 0, error };
-        let header = jpeg::parse_header(tile).map_err(in_tile)?;
-        let mut out = recipe.frame_header(&header).map_err(in_tile)?;
-        out.extend_from_slice(tile.get(header.len..).unwrap_or_default());
-        Ok(out)
+        coverslip_core::rewrite_stream(tile, &recipe, &limits::current()).map_err(in_tile)
     };
     join()
         .map(|bytes| PyBytes::new(py, &bytes))

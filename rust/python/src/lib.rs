@@ -5,6 +5,7 @@ mod errors;
 mod inspect;
 mod limits;
 mod retile;
+mod rewrite;
 mod scan;
 mod watch;
 
@@ -36,6 +37,10 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(retile::retile, module)?)?;
     module.add_function(wrap_pyfunction!(retile::prove_retiled, module)?)?;
     module.add_function(wrap_pyfunction!(retile::stitch_strips, module)?)?;
+    module.add_class::<rewrite::Mosaic>()?;
+    module.add_function(wrap_pyfunction!(rewrite::inspect_coded, module)?)?;
+    module.add_function(wrap_pyfunction!(rewrite::rewrite, module)?)?;
+    module.add_function(wrap_pyfunction!(rewrite::prove_rewritten, module)?)?;
     module.add_function(wrap_pyfunction!(copy::write_instance, module)?)?;
     module.add_function(wrap_pyfunction!(copy::verify_instance, module)?)?;
     Ok(())

@@ -57,6 +57,12 @@ pub(crate) fn inspect_picture(
 #[pyclass(frozen, module = "coverslip._core")]
 pub(crate) struct JpegFrames(jpeg::Recipe);
 
+impl JpegFrames {
+    pub(crate) fn core(&self) -> &jpeg::Recipe {
+        &self.0
+    }
+}
+
 #[pymethods]
 impl JpegFrames {
     #[new]
@@ -95,7 +101,7 @@ pub(crate) fn stitch_strips<'py>(
         .map_err(into_py_err)
 }
 
-fn ranges(
+pub(crate) fn ranges(
     py: Python<'_>,
     offsets: &Bound<'_, PyAny>,
     byte_counts: &Bound<'_, PyAny>,
@@ -108,7 +114,18 @@ fn ranges(
 }
 
 /// Offsets and byte counts of the frames in the spool, as little-endian `uint64`.
-type Ranges<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
+pub(crate) type Ranges<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
+
+pub(crate) fn bytes_of<'py>(py: Python<'py>, ranges: &[ByteRange]) -> Ranges<'py> {
+    let bytes = |field: fn(&ByteRange) -> u64| -> Vec<u8> {
+        let numbers = ranges.iter().map(field);
+        numbers.flat_map(u64::to_le_bytes).collect()
+    };
+    (
+        PyBytes::new(py, &bytes(|range| range.offset)),
+        PyBytes::new(py, &bytes(|range| range.byte_count)),
+    )
+}
 
 #[pyfunction]
 #[pyo3(signature = (source, picture, frames, spool, *, on_progress = None))]
@@ -141,15 +158,7 @@ pub(crate) fn retile<'py>(
             &mut watch,
         )
     });
-    let ranges = finish(result, watch)?;
-    let bytes = |field: fn(&ByteRange) -> u64| -> Vec<u8> {
-        let numbers = ranges.iter().map(field);
-        numbers.flat_map(u64::to_le_bytes).collect()
-    };
-    Ok((
-        PyBytes::new(py, &bytes(|range| range.offset)),
-        PyBytes::new(py, &bytes(|range| range.byte_count)),
-    ))
+    Ok(bytes_of(py, &finish(result, watch)?))
 }
 
 #[pyfunction]

@@ -34,6 +34,11 @@ impl Bits {
         self.len
     }
 
+    /// A byte of the data, 0 behind the end.
+    pub(crate) fn byte(&self, at: usize) -> u8 {
+        self.bytes.get(at).copied().unwrap_or(0)
+    }
+
     /// The bits from `at` on, the first one highest; at least 57, zeros behind the end.
     #[inline]
     pub(crate) fn load(&self, at: usize) -> u64 {

@@ -1,5 +1,7 @@
 //! Walks the marker segments of a tile, and of the tables that tiles share.
 
+use std::iter::repeat;
+
 use super::tables::Tables;
 use super::{Component, Facts, marker};
 use crate::error::StreamError;
@@ -29,8 +31,7 @@ pub struct Header<'a> {
     pub dropped: u32,
     /// The tables that the stream defines itself.
     pub(crate) tables: Tables<'a>,
-    pub(crate) frame: Segment<'a>,
-    pub(crate) scan: Segment<'a>,
+    scan: Segment<'a>,
 }
 
 impl Header<'_> {
@@ -71,9 +72,9 @@ impl SharedTables {
 }
 
 /// A place in a header that is read from front to back.
-struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
+pub(crate) struct Cursor<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) at: usize,
 }
 
 impl<'a> Cursor<'a> {
@@ -88,7 +89,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads a marker, over any fill bytes before it (T.81 B.1.1.2).
-    fn marker(&mut self) -> Result<u8, StreamError> {
+    pub(crate) fn marker(&mut self) -> Result<u8, StreamError> {
         if self.byte()? != 0xFF {
             return Err(malformed(
                 "no marker where one must be",
@@ -105,7 +106,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads the rest of the segment whose marker was just read.
-    fn segment(&mut self, marker: u8) -> Result<Segment<'a>, StreamError> {
+    pub(crate) fn segment(&mut self, marker: u8) -> Result<Segment<'a>, StreamError> {
         let start = self.at.saturating_sub(2);
         let high = self.byte()?;
         let low = self.byte()?;
@@ -168,6 +169,21 @@ pub fn parse_shared_tables(bytes: &[u8]) -> Result<SharedTables, StreamError> {
     Ok(shared)
 }
 
+/// What stands in front of the first scan of a stream, whatever scans it has.
+#[derive(Debug)]
+pub(crate) struct Start<'a> {
+    /// Its components have the table selectors that a frame of ours gives them.
+    pub(crate) facts: Facts,
+    pub(crate) tables: Tables<'a>,
+    pub(crate) dropped: u32,
+    pub(crate) frame: Segment<'a>,
+    pub(crate) scan: Segment<'a>,
+    /// Conditioning of arithmetic coding.
+    pub(crate) conditioning: Option<Segment<'a>>,
+    /// Index of the first byte behind the scan header.
+    pub(crate) len: usize,
+}
+
 /// Walks the segments of a tile up to its entropy-coded data.
 ///
 /// # Errors
@@ -175,12 +191,31 @@ pub fn parse_shared_tables(bytes: &[u8]) -> Result<SharedTables, StreamError> {
 /// [`StreamError::Incomplete`] if `bytes` end before that; any other [`StreamError`] if the
 /// stream breaks T.81 or cannot be a frame.
 pub fn parse_header(bytes: &[u8]) -> Result<Header<'_>, StreamError> {
+    let start = parse_start(bytes)?;
+    if start.conditioning.is_some() {
+        return Err(StreamError::Unsupported("arithmetic coding"));
+    }
+    let components = read_components(start.frame, start.scan, start.len)?;
+    Ok(Header {
+        facts: Facts {
+            components,
+            ..start.facts
+        },
+        len: start.len,
+        dropped: start.dropped,
+        tables: start.tables,
+        scan: start.scan,
+    })
+}
+
+/// The same for a stream of any process and with any number of scans.
+pub(crate) fn parse_start(bytes: &[u8]) -> Result<Start<'_>, StreamError> {
     let mut cursor = Cursor { bytes, at: 0 };
     if cursor.marker()? != marker::SOI {
         return Err(malformed("no SOI", 0));
     }
     let mut tables = Tables::default();
-    let (mut frame, mut restart) = (None, None);
+    let (mut frame, mut restart, mut conditioning) = (None, None, None);
     let (mut dropped, mut jfif, mut adobe_transform) = (0_u32, false, None);
     loop {
         let at = cursor.at;
@@ -189,27 +224,25 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header<'_>, StreamError> {
             marker::SOS => {
                 let scan = cursor.segment(code)?;
                 let frame: Segment<'_> = frame.ok_or(malformed("SOS before SOF", at))?;
-                let restart_interval = restart.map_or(Ok(0), |s| restart_interval(s, at))?;
-                let components = read_components(frame, scan, at)?;
                 let (precision, rows, columns) = read_size(frame, at)?;
                 let facts = Facts {
                     sof: frame.marker,
                     precision,
                     rows,
                     columns,
-                    components,
+                    components: read_frame(frame, at)?,
                     jfif,
                     adobe_transform,
-                    restart_interval,
+                    restart_interval: restart.map_or(Ok(0), |s| restart_interval(s, at))?,
                 };
-                let len = cursor.at;
-                return Ok(Header {
+                return Ok(Start {
                     facts,
-                    len,
-                    dropped,
                     tables,
+                    dropped,
                     frame,
                     scan,
+                    conditioning,
+                    len: cursor.at,
                 });
             }
             marker::DQT | marker::DHT => tables.read(cursor.segment(code)?)?,
@@ -222,7 +255,7 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header<'_>, StreamError> {
                     adobe_transform = segment.payload().get(11).copied().or(adobe_transform);
                 }
             }
-            marker::DAC => return Err(StreamError::Unsupported("arithmetic coding")),
+            marker::DAC => conditioning = Some(cursor.segment(code)?),
             marker::DNL => return Err(StreamError::Unsupported("a DNL segment")),
             marker::DHP | marker::EXP => return Err(StreamError::Unsupported("hierarchical JPEG")),
             marker::SOF0..=marker::SOF15 if code != marker::JPG => {
@@ -236,7 +269,7 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header<'_>, StreamError> {
     }
 }
 
-fn restart_interval(segment: Segment<'_>, at: usize) -> Result<u16, StreamError> {
+pub(crate) fn restart_interval(segment: Segment<'_>, at: usize) -> Result<u16, StreamError> {
     match segment.payload() {
         [high, low] => Ok(u16::from_be_bytes([*high, *low])),
         _ => Err(malformed("a DRI of wrong length", at)),
@@ -254,12 +287,8 @@ fn read_size(frame: Segment<'_>, at: usize) -> Result<(u8, u16, u16), StreamErro
     }
 }
 
-/// Reads the components of the frame header with the table selectors of the scan header.
-fn read_components(
-    frame: Segment<'_>,
-    scan: Segment<'_>,
-    at: usize,
-) -> Result<Vec<Component>, StreamError> {
+/// Reads the components of the frame header.
+fn read_frame(frame: Segment<'_>, at: usize) -> Result<Vec<Component>, StreamError> {
     let (count, entries) = frame
         .payload()
         .get(5..)
@@ -271,37 +300,21 @@ fn read_components(
             at,
         ));
     }
-    let (scan_count, scan_entries) = scan
-        .payload()
-        .split_first()
-        .ok_or(malformed("an SOS that is too short", at))?;
-    if usize::from(*scan_count).saturating_mul(2).saturating_add(3) != scan_entries.len() {
-        return Err(malformed(
-            "an SOS whose length does not fit its components",
-            at,
-        ));
-    }
-    if scan_count != count {
-        return Err(StreamError::Unsupported("more than one scan"));
-    }
     let mut components: Vec<Component> = Vec::new();
-    for (entry, selector) in entries.chunks_exact(3).zip(scan_entries.chunks_exact(2)) {
-        let (&[id, sampling, quantisation], &[scan_id, entropy]) = (entry, selector) else {
+    for (entry, table) in entries
+        .chunks_exact(3)
+        .zip([0].into_iter().chain(repeat(1)))
+    {
+        let &[id, sampling, quantisation] = entry else {
             return Err(malformed("an SOF that is too short", at));
         };
-        if id != scan_id {
-            return Err(malformed(
-                "an SOS whose components are not those of the SOF",
-                at,
-            ));
-        }
         let component = Component {
             id,
             horizontal: sampling >> 4,
             vertical: sampling & 15,
             quantisation,
-            dc: entropy >> 4,
-            ac: entropy & 15,
+            dc: table,
+            ac: table,
         };
         let factors = [component.horizontal, component.vertical];
         if factors.iter().any(|factor| !(1..=4).contains(factor)) {
@@ -313,4 +326,44 @@ fn read_components(
         components.push(component);
     }
     Ok(components)
+}
+
+/// Reads the components of the frame header with the table selectors of the only scan header.
+fn read_components(
+    frame: Segment<'_>,
+    scan: Segment<'_>,
+    at: usize,
+) -> Result<Vec<Component>, StreamError> {
+    let mut components = read_frame(frame, at)?;
+    let selectors = read_scan(scan, at)?;
+    if selectors.len() != components.len() {
+        return Err(StreamError::Unsupported("more than one scan"));
+    }
+    for (component, [id, entropy]) in components.iter_mut().zip(selectors) {
+        if component.id != *id {
+            return Err(malformed(
+                "an SOS whose components are not those of the SOF",
+                at,
+            ));
+        }
+        (component.dc, component.ac) = (entropy >> 4, entropy & 15);
+    }
+    Ok(components)
+}
+
+/// Component identifiers of a scan header, each with the selectors of its tables.
+pub(crate) fn read_scan(scan: Segment<'_>, at: usize) -> Result<&[[u8; 2]], StreamError> {
+    let (count, entries) = scan
+        .payload()
+        .split_first()
+        .ok_or(malformed("an SOS that is too short", at))?;
+    let len = usize::from(*count).saturating_mul(2);
+    if len.saturating_add(3) != entries.len() {
+        return Err(malformed(
+            "an SOS whose length does not fit its components",
+            at,
+        ));
+    }
+    let (selectors, _) = entries.get(..len).unwrap_or_default().as_chunks();
+    Ok(selectors)
 }

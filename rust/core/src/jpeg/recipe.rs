@@ -2,7 +2,7 @@
 
 use super::header::{Header, SharedTables};
 use super::tables::Tables;
-use super::{Colour, marker};
+use super::{Colour, Component, Facts, marker};
 use crate::error::StreamError;
 
 /// Adobe marker segment with transform 0: three components, not transformed.
@@ -48,13 +48,13 @@ impl Recipe {
         header: &Header<'_>,
         tables: &Tables<'_>,
     ) -> Result<Vec<u8>, StreamError> {
-        self.header_with_interval(header, tables, header.facts.restart_interval)
+        self.header_with_interval(&header.facts, tables, header.facts.restart_interval)
     }
 
     /// The same with another restart interval; 0 for none.
     pub(crate) fn header_with_interval(
         &self,
-        header: &Header<'_>,
+        facts: &Facts,
         tables: &Tables<'_>,
         restart_interval: u16,
     ) -> Result<Vec<u8>, StreamError> {
@@ -62,7 +62,7 @@ impl Recipe {
             Colour::Grey => 1,
             Colour::Rgb | Colour::Ybr => 3,
         };
-        if header.facts.components.len() != components {
+        if facts.components.len() != components {
             return Err(StreamError::Unsupported(
                 "another number of components than declared",
             ));
@@ -71,13 +71,13 @@ impl Recipe {
         if self.colour == Colour::Rgb {
             out.extend_from_slice(&APP14_RGB);
         }
-        tables.write_used(&header.facts.components, &mut out)?;
-        self.push_frame(header, &mut out);
+        tables.write_used(&facts.components, &mut out)?;
+        self.push_frame(&facts.components, &mut out);
         if restart_interval > 0 {
             out.extend([0xFF, marker::DRI, 0, 4]);
             out.extend(restart_interval.to_be_bytes());
         }
-        self.push_scan(header, &mut out);
+        self.push_scan(&facts.components, &mut out);
         Ok(out)
     }
 
@@ -91,17 +91,23 @@ impl Recipe {
     }
 
     /// SOF0 with the frame's size and the component identifiers of its colour.
-    fn push_frame(&self, header: &Header<'_>, out: &mut Vec<u8>) {
+    fn push_frame(&self, components: &[Component], out: &mut Vec<u8>) {
+        let count = u8::try_from(components.len()).unwrap_or(u8::MAX);
         // Process SOF1 with 8 bits and two tables of a kind is coded as the baseline is.
         out.extend([0xFF, marker::SOF0]);
-        out.extend(header.frame.bytes.iter().skip(2).take(3));
+        out.extend(
+            u16::from(count)
+                .saturating_mul(3)
+                .saturating_add(8)
+                .to_be_bytes(),
+        );
+        out.push(8);
         out.extend(self.rows.to_be_bytes());
         out.extend(self.columns.to_be_bytes());
-        out.extend(header.frame.bytes.iter().skip(9).take(1));
-        let single = header.facts.components.len() == 1;
-        for (position, component) in header.facts.components.iter().enumerate() {
+        out.push(count);
+        for (position, component) in components.iter().enumerate() {
             // With one component the factors change nothing but confuse strict decoders.
-            let sampling = if single {
+            let sampling = if count == 1 {
                 0x11
             } else {
                 (component.horizontal << 4) | component.vertical
@@ -114,9 +120,17 @@ impl Recipe {
         }
     }
 
-    fn push_scan(&self, header: &Header<'_>, out: &mut Vec<u8>) {
-        out.extend(header.scan.bytes.iter().take(5));
-        for (position, component) in header.facts.components.iter().enumerate() {
+    fn push_scan(&self, components: &[Component], out: &mut Vec<u8>) {
+        let count = u8::try_from(components.len()).unwrap_or(u8::MAX);
+        out.extend([0xFF, marker::SOS]);
+        out.extend(
+            u16::from(count)
+                .saturating_mul(2)
+                .saturating_add(6)
+                .to_be_bytes(),
+        );
+        out.push(count);
+        for (position, component) in components.iter().enumerate() {
             let entropy = (component.dc << 4) | component.ac;
             out.extend([self.component_id(position, component.id), entropy]);
         }

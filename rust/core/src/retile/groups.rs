@@ -13,7 +13,7 @@ use crate::watch::Watch;
 ///
 /// `work` adds to the counter that `watch` sees. After an error no further group is begun; of
 /// several errors that of the first group is returned.
-pub(super) fn for_each_group<T: Send>(
+pub(crate) fn for_each_group<T: Send>(
     groups: u32,
     watch: &mut dyn Watch,
     work: impl Fn(u32, &AtomicU64) -> Result<T, Error> + Sync,

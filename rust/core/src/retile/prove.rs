@@ -9,7 +9,7 @@ use crate::error::{Error, StreamError};
 use crate::jpeg::bits::{Bits, is_restart, split_interval};
 use crate::jpeg::coefficients::{BlockDecoder, Coefficients};
 use crate::jpeg::mcu::Position;
-use crate::jpeg::{self, Recipe, Tables, malformed, marker};
+use crate::jpeg::{self, Colour, Recipe, Tables, malformed, marker};
 use crate::limits::Limits;
 use crate::source::Source;
 use crate::tiles::ByteRange;
@@ -80,7 +80,8 @@ fn used_steps(facts: &jpeg::Facts, tables: &Tables<'_>) -> Vec<Vec<u8>> {
 }
 
 /// A frame that is read back.
-struct Frame {
+pub(crate) struct Frame {
+    colour: Colour,
     decoder: BlockDecoder,
     quantisation: Vec<Vec<u8>>,
     bytes: Vec<u8>,
@@ -94,7 +95,7 @@ struct Frame {
 }
 
 impl Frame {
-    fn read(spool: &Source, range: ByteRange, limits: &Limits) -> Result<Self, Error> {
+    pub(crate) fn read(spool: &Source, range: ByteRange, limits: &Limits) -> Result<Self, Error> {
         if range.byte_count > limits.tile_bytes {
             return Err(Error::Limit {
                 what: format!("a frame of {} bytes", range.byte_count),
@@ -110,6 +111,11 @@ impl Frame {
             some => some,
         };
         Ok(Self {
+            colour: match (header.facts.components.len(), header.facts.adobe_transform) {
+                (1, _) => Colour::Grey,
+                (_, Some(0)) => Colour::Rgb,
+                _ => Colour::Ybr,
+            },
             decoder: BlockDecoder::new(&header.facts, &header.tables),
             quantisation: used_steps(&header.facts, &header.tables),
             next: Some(header.len),
@@ -122,7 +128,7 @@ impl Frame {
     }
 
     /// Goes on to the next MCU, into the next restart interval if need be.
-    fn begin_mcu(&mut self) -> Result<(), StreamError> {
+    pub(crate) fn begin_mcu(&mut self) -> Result<(), StreamError> {
         if self.left == 0 {
             let start = self
                 .next
@@ -144,8 +150,26 @@ impl Frame {
         Ok(())
     }
 
-    fn block(&mut self, index: usize) -> Result<Coefficients, StreamError> {
+    pub(crate) fn block(&mut self, index: usize) -> Result<Coefficients, StreamError> {
         self.decoder.block(index, &self.bits, &mut self.position)
+    }
+
+    /// What its header says that its samples are.
+    pub(crate) fn colour(&self) -> Colour {
+        self.colour
+    }
+
+    /// The quantisation steps of each component.
+    pub(crate) fn quantisation(&self) -> &[Vec<u8>] {
+        &self.quantisation
+    }
+
+    /// Checks that nothing is left behind the last MCU.
+    pub(crate) fn end(&self) -> Result<(), StreamError> {
+        match self.next {
+            None => Ok(()),
+            Some(_) => Err(malformed("a frame that goes on", 0)),
+        }
     }
 }
 

@@ -32,6 +32,21 @@ def tool(request):
     return find
 
 
+@pytest.fixture(scope="session")
+def page_of_500(tmp_path_factory):
+    """The page about an output of 500 slides; it takes some seconds."""
+    import coverslip
+    from coverslip.report.collect import collect
+    from coverslip.report.page import render
+    from tests.synth import build_svs
+    from tests.unit.outputs import multiply
+
+    folder = tmp_path_factory.mktemp("many")
+    coverslip.convert(build_svs(folder).path, folder / "one", verify=False)
+    multiply(folder / "one", folder / "many", 500)
+    return render(collect(folder / "many"))
+
+
 def pytest_collection_modifyitems(items):
     if SLIDES.is_dir():
         return

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from coverslip.deid.policy import Profile
 from tests.synth import build_generic, build_svs
 
 
@@ -66,6 +67,39 @@ def test_inspect_tells_levels_routes_and_what_is_given_away(slide):
     assert re.search(r"\d+ person +dropped", done.stdout)
     for identifier in slide.identifiers:
         assert identifier not in done.stdout
+
+
+def test_inspect_says_when_a_slide_needs_to_be_de_identified_and_for_whom(slide):
+    done = run("inspect", slide.path)
+
+    text = " ".join(done.stdout.split())
+    assert "it is, its file may tell names of persons, numbers of the case" in text
+    assert "give it only to those who may know who the patient is" in text
+    assert re.search(r"\d+ person +dropped +ImageDescription, Artist, XPAuthor", done.stdout)
+    for profile in Profile:
+        assert f"--profile {profile}" in done.stdout
+
+
+def test_inspect_as_json_tells_kinds_places_and_profiles_but_no_value(slide):
+    done = run("inspect", slide.path, "--json")
+
+    described = json.loads(done.stdout)
+    assert "names of persons" in described["may_tell"]
+    assert [row["profile"] for row in described["profiles"]] == ["care", "research", "public"]
+    assert not any("value" in finding for finding in described["findings"])
+    assert not any(identifier in done.stdout for identifier in slide.identifiers)
+
+
+def test_inspect_shows_values_only_when_it_is_asked_to(slide):
+    texts = run("inspect", slide.path, "--show-values").stdout
+    findings = json.loads(run("inspect", slide.path, "--show-values", "--json").stdout)["findings"]
+
+    values = [finding["value"] for finding in findings if finding["value"] is not None]
+    shown = [identifier for identifier in slide.identifiers if identifier in texts]
+    assert len(shown) >= 10
+    assert len(values) > 50
+    assert all(value in texts for value in values)
+    assert all(value.isprintable() and len(value) < 300 for value in values)
 
 
 def test_tiles_that_must_be_decoded_are_refused_with_the_option_and_converted_with_it(tmp_path):

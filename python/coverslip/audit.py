@@ -6,6 +6,7 @@ thing was where, under names of ours.
 
 import functools
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,6 +19,12 @@ from coverslip.model import CheckResult as CheckResult
 from coverslip.model import CleanMetadata, Fate, Finding, ItemKind, PixelChecks
 
 SCHEMA_VERSION = 1
+
+_IN_DIRECTORY = re.compile(
+    r"(?P<directory>[A-Za-z]+) \d{1,9} (?:tag (?P<tag>\d{1,5})|(?P<name>.+))"
+)
+_PRIVATE_TAGS = 32768
+"""TIFF 6.0 section 8: from here on tags belong to whoever asked for them."""
 
 _RISKS = {
     Profile.PUBLIC: "",
@@ -118,7 +125,8 @@ def certificate(
         "colour_profile": "srgb_assumed" if clean.icc_is_synthetic else "rebuilt",
         "findings": {
             "count": len(findings),
-            "by_kind_and_fate": _counts(findings),
+            "by_kind_and_fate": _counts("kind", (str(f.kind) for f in findings), findings),
+            "by_place_and_fate": _counts("place", map(place_class, findings), findings),
             **_keys(findings),
         },
         "instances": [
@@ -145,12 +153,39 @@ def _residual_risk(checks: dict[str, str], pixels: PixelChecks) -> str:
     return " ".join((*sentences, _CLAIM))
 
 
-def _counts(findings: Iterable[Finding]) -> list[dict[str, object]]:
-    counts = Counter((str(finding.kind), str(finding.fate)) for finding in findings)
+def _counts(
+    name: str, values: Iterable[str], findings: Iterable[Finding]
+) -> list[dict[str, object]]:
+    """Return how many findings have the same value and fate."""
+    fates = (str(finding.fate) for finding in findings)
+    counts = Counter(zip(values, fates, strict=True))
     return [
-        {"kind": kind, "fate": fate, "count": count}
-        for (kind, fate), count in sorted(counts.items())
+        {name: value, "fate": fate, "count": count}
+        for (value, fate), count in sorted(counts.items())
     ]
+
+
+def place_class(finding: Finding) -> str:
+    """Return the place without the number of its directory, as one of the schema's words.
+
+    A format of another package may name a place as it likes, so what is not listed is not told.
+    """
+    match = _IN_DIRECTORY.fullmatch(finding.place)
+    if match is None:
+        return finding.place if finding.place in _places() else "other"
+    directory, name, tag = match["directory"], match["name"], match["tag"]
+    if directory == "GPS":
+        return directory
+    if tag is not None:
+        return "private tag" if int(tag) >= _PRIVATE_TAGS else "other tag"
+    name = "ICC profile" if name == "ICCProfile" else name
+    return name if name in _places() else "other"
+
+
+@functools.cache
+def _places() -> frozenset[str]:
+    rows = certificate_schema()["properties"]["findings"]["properties"]["by_place_and_fate"]
+    return frozenset(rows["items"]["properties"]["place"]["enum"])
 
 
 def _keys(findings: Iterable[Finding]) -> dict[str, object]:

@@ -67,6 +67,21 @@ class Limits:
     """Of all cores together, for one slide of an archive: far more than copying takes, whatever the
     slide; decoding the largest may need more."""
 
+    report_entries: int = 2_000_000
+    """Files and folders of an output that a report walks; a slide has about a dozen."""
+    report_slides: int = 2_000
+    """Slides that a page lists, about 6 kB each; the rest is counted only."""
+    report_pictures: int = 200
+    """Pictures that a page holds."""
+    certificate_bytes: int = 1 << 20
+    """Longest certificate that a report reads; usual ones have about 10 kB."""
+    pictured_bytes: int = 64 << 20
+    """Longest file of which a report shows a picture."""
+    pictured_pixels: int = 16 << 20
+    """Largest picture that a report decodes; lowest levels have below 4 million pixels."""
+    picture_bytes: int = 14_000
+    """Pictures of one slide in a report: 19 kB in Base64."""
+
 
 LIMITS = Limits()
 CHANGED: dict[str, int] = {}

@@ -222,3 +222,9 @@ def test_device_is_known_by_the_microscope(tmp_path):
     device = coverslip.open(build_ome(tmp_path, levels=1).path).description.metadata.device
     assert [text.reveal() for text in device] == ["Leica SCN400"]
     assert coverslip.open(build_ome(tmp_path, levels=1).path).description.objective_power == 40
+
+
+def test_directory_of_no_samples_is_refused_with_its_tag(tmp_path):
+    slide = build_ome(tmp_path, more_tags={277: tiff.short(0)})
+    with pytest.raises(coverslip.SourceError, match="tag 277"):
+        coverslip.open(slide.path)

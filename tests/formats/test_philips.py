@@ -73,3 +73,16 @@ def test_every_text_is_found_and_no_unknown_word_is_a_key(tmp_path):
         ("PIM_DP_UFS_BARCODE", "PIIM_DP_SCANNER_OPERATOR_ID", "DICOM_ACQUISITION_DATETIME"),
         plain=("DICOM_PIXEL_SPACING", "PIM_DP_IMAGE_TYPE"),
     )
+
+
+def test_spacing_that_is_next_to_nothing_is_none(tmp_path):
+    slide = build_philips(tmp_path)
+    data = slide.path.read_bytes()
+    at = data.index(b"DICOM_PIXEL_SPACING")
+    begin = data.index(b"&quot;" if b"&quot;" in data[at : at + 200] else b'"0', at)
+    end = data.index(b"</Attribute>", begin)
+    text = b'"1e-320" "1e-320"'
+    assert len(text) <= end - begin
+    slide.path.write_bytes(data[:begin] + text.ljust(end - begin) + data[end:])
+    with pytest.raises(coverslip.SourceError, match="pixel spacings"):
+        coverslip.open(slide.path)

@@ -98,7 +98,7 @@ def _check_fidelity(path: Path, result: coverslip.Result) -> None:
         structure = parse(file, path.stat().st_size)
         for instance in result.instances:
             counts, frames = instance.frames, frames_of(instance.path)
-            if counts.masked:
+            if counts.picture:
                 continue  # nothing of the slide is in it as it was
             made = counts.copied + counts.stitched + counts.retiled + counts.pixel + counts.blank
             dataset = pydicom.dcmread(instance.path, stop_before_pixels=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import coverslip
 from coverslip import frames, limits, pixels
 from coverslip.cli import limits as limit_options
-from tests.hostile.test_bad_input import refuse
+from tests.hostile.test_bad_input import patched, refuse
 from tests.synth import build_generic, tiff
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,3 +151,19 @@ def test_limits_of_the_core_are_known_by_name():
     assert not _core.set_limit("unknown", 1)
     assert not limits.set_limit("unknown", 1)
     assert limits.set_limit("tiles", limits.LIMITS.tiles)
+
+
+def test_strip_of_more_bytes_than_a_tile_may_have_names_the_limit(tmp_path):
+    slide = build_generic(tmp_path, 1, size=(200, 150), levels=1, strip_rows=16, codec="jpeg_rgb")
+    counts = struct.pack(f"<{len(slide.levels[0].pieces)}I", *map(len, slide.levels[0].pieces))
+    patched(slide, counts, counts[:12] + struct.pack("<I", 1 << 31) + counts[16:])
+    error = refuse(slide, tmp_path, coverslip.LimitError)
+    assert f"tile_bytes = {64 << 20}" in str(error)
+
+
+def test_claims_of_terabytes_name_the_limit_and_not_the_disk(tmp_path):
+    slide = build_generic(tmp_path, 1, codec="deflate", **SMALL)
+    counts = struct.pack(f"<{len(slide.levels[0].pieces)}I", *map(len, slide.levels[0].pieces))
+    patched(slide, counts, struct.pack("<I", (1 << 32) - 1) * (len(counts) // 4))
+    error = refuse(slide, tmp_path, coverslip.LimitError, allow_pixel=True)
+    assert f"output_bytes = {1 << 30}" in str(error)

@@ -61,6 +61,10 @@ PixelOption = Annotated[
         "their pixels with a lossless codec; without it such a slide is refused.",
     ),
 ]
+IdentityOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The age identity that opens an encrypted vault."),
+]
 
 
 def _print_version(*, wanted: bool) -> None:
@@ -131,6 +135,13 @@ def convert(
         Path | None,
         typer.Option(
             metavar="DIR", help="Keep originals here; OUT.vault for research and care by default."
+        ),
+    ] = None,
+    vault_recipient: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AGE1...",
+            help="Encrypt the vault to this age recipient; only its identity opens it again.",
         ),
     ] = None,
     project: Annotated[
@@ -242,7 +253,7 @@ def convert(
         "pixels_attested": pixels_attested,
     }
     effective = command.policy_from(policy, choices)
-    custody = command.custody_from(key, metadata, vault)
+    custody = command.custody_from(key, metadata, vault, vault_recipient)
     if len(slides) > 1 or dry_run or not slides[0].is_file() or slides[0].suffix == ".txt":
         from coverslip.cli import archive
 
@@ -313,12 +324,25 @@ def inspect(
     *,
     colour: ColourOption = None,
     allow_pixel: PixelOption = False,
+    show_values: Annotated[
+        bool,
+        typer.Option("--show-values", help="Show the texts themselves: whoever sees them knows."),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show format, levels, what would happen to each, and where identifiers are."""
+    """Show format, levels, what would happen to each, and what the slide gives away.
+
+    Kinds and places are told, values only with --show-values; and which profile is for whom.
+    """
     from coverslip.cli import inspect as command
 
-    command.run(slide, colour=_samples(colour), allow_pixel=allow_pixel, as_json=json)
+    command.run(
+        slide,
+        colour=_samples(colour),
+        allow_pixel=allow_pixel,
+        show_values=show_values,
+        as_json=json,
+    )
 
 
 @app.command()
@@ -345,6 +369,57 @@ def verify(
     raise typer.Exit(
         command.run(out, source=source, terms=terms, show_progress=not quiet, as_json=json)
     )
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The output folder.")],
+    *,
+    page: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="The page; report.html by default."),
+    ] = None,
+    vault: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="VAULT",
+            help="Show originals too; the page goes into this vault and must not be shared.",
+        ),
+    ] = None,
+    identity: IdentityOption = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page.")] = False,
+) -> None:
+    """Write one HTML page: what was converted, what was found, what remains, what was not checked.
+
+    It is made of the certificates in OUT, holds small pictures, and needs no network.
+    """
+    from coverslip.cli import report as command
+
+    command.run(out, page=page, vault=vault, identity=identity, overwrite=overwrite)
+
+
+vault_app = typer.Typer(no_args_is_help=True, help="Vaults, which hold originals.")
+app.add_typer(vault_app, name="vault")
+
+
+@vault_app.callback()
+def vault_options() -> None:
+    """Vaults, which hold originals."""
+
+
+@vault_app.command("open")
+def vault_open(
+    vault: Annotated[Path, typer.Argument(metavar="VAULT", help="The vault's folder.")],
+    *,
+    file: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="The new file, for you only.")
+    ],
+    identity: IdentityOption = None,
+) -> None:
+    """Write what an encrypted vault holds, a line of JSON for each slide."""
+    from coverslip.cli import vault as command
+
+    command.open_to(vault, file, identity)
 
 
 @app.command()

@@ -30,12 +30,15 @@ def policy_from(path: Path | None, choices: dict[str, Any]) -> Policy:
     return Policy(**made) if path is None else read_policy(path, made)
 
 
-def custody_from(key: Path | None, metadata: Path | None, vault: Path | None) -> Custody:
+def custody_from(
+    key: Path | None, metadata: Path | None, vault: Path | None, recipient: str | None = None
+) -> Custody:
     """Return what the operator has beside the slides, read from files."""
     return Custody(
         key=None if key is None else read_key(key),
         metadata=None if metadata is None else read_metadata(metadata),
         vault=vault,
+        recipient=recipient,
     )
 
 

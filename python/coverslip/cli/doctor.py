@@ -13,7 +13,17 @@ from coverslip.conversion import convert
 from coverslip.errors import CoverslipError
 from coverslip.sample import write_sample
 
-_PACKAGES = ("numpy", "tifffile", "pydicom", "imagecodecs", "pillow", "zxing-cpp", "typer", "rich")
+_PACKAGES = (
+    "numpy",
+    "tifffile",
+    "pydicom",
+    "imagecodecs",
+    "pillow",
+    "zxing-cpp",
+    "typer",
+    "rich",
+    "jinja2",
+)
 _SELF_TEST_BYTES = 2_000_000
 
 

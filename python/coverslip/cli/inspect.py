@@ -2,28 +2,72 @@
 
 import json
 import sys
-from collections import Counter
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
+from coverslip.audit import place_class
 from coverslip.colour import Samples
-from coverslip.model import AssociatedImage, Level, Role, Spacing
+from coverslip.deid.policy import Policy, Profile
+from coverslip.model import AssociatedImage, ItemKind, Level, Role, SealedFinding, Spacing
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide, open
 
+PURPOSES = {
+    Profile.CARE: (
+        "those who treat the patient",
+        "names the patient as your table does (--metadata), and shows label and overview",
+    ),
+    Profile.RESEARCH: (
+        "a research project that was approved",
+        "pseudonyms, which a key or the vault can resolve; your dates moved by whole weeks",
+    ),
+    Profile.PUBLIC: (
+        "everybody else: publication, teaching, open data",
+        "random pseudonyms that nobody keeps, no dates; what is done unless you say otherwise",
+    ),
+}
+"""Who may get an output of a profile, and what it says of the patient."""
+_WORDS = {
+    ItemKind.PERSON: "names of persons",
+    ItemKind.IDENTIFIER: "numbers of the case, the slide or the scan",
+    ItemKind.PICTURE: "what is written on the label",
+    ItemKind.DATE: "dates",
+    ItemKind.NAME: "names of files",
+    ItemKind.TEXT: "whatever was typed into free text",
+    ItemKind.PLACE: "the computer or the institution",
+    ItemKind.DEVICE: "which device scanned it",
+    ItemKind.UNKNOWN: "what its vendor alone knows",
+}
+_ANY_FILE = ("file name", "file system times")
+_MOST_NAMES = 6
+_MOST_CHARACTERS = 200
+"""Of a value that is shown: some are documents."""
 
-def run(path: Path, *, colour: Samples | None, allow_pixel: bool, as_json: bool) -> None:
-    """Show what a slide is and what would become of it."""
+
+def run(
+    path: Path,
+    *,
+    colour: Samples | None,
+    allow_pixel: bool,
+    show_values: bool,
+    as_json: bool,
+) -> None:
+    """Show what a slide is, what it gives away and what would become of it."""
     slide = open(path)
     routes = slide.routes(colour=colour, allow_pixel=allow_pixel)
-    described = describe(slide, routes)
     if as_json:
+        described = describe(slide, routes, show_values=show_values)
         sys.stdout.write(json.dumps(described, indent=2) + "\n")
     else:
-        sys.stdout.write(_text(slide, routes))
+        sys.stdout.write(_text(slide, routes, show_values=show_values))
 
 
-def describe(slide: OpenedSlide, routes: tuple[Route, ...]) -> dict[str, object]:
-    """Return what is fit for JSON; it holds no source value."""
+def describe(
+    slide: OpenedSlide, routes: tuple[Route, ...], *, show_values: bool = False
+) -> dict[str, object]:
+    """Return what is fit for JSON; it holds no source value unless that is wanted."""
+    sealed = slide.scrub(Policy()).sealed
     return {
         "format": slide.format,
         "spacing_um": _microns(slide.spacing),
@@ -48,8 +92,19 @@ def describe(slide: OpenedSlide, routes: tuple[Route, ...]) -> dict[str, object]
             for image in slide.associated_images
         ],
         "findings": [
-            {"place": f.place, "key": f.key, "kind": str(f.kind), "fate": str(f.fate)}
-            for f in slide.findings
+            {
+                "place": item.finding.place,
+                "key": item.finding.key,
+                "kind": str(item.finding.kind),
+                "fate": str(item.finding.fate),
+                **({"value": _value(item)} if show_values else {}),
+            }
+            for item in sealed
+        ],
+        "may_tell": _may_tell(slide),
+        "profiles": [
+            {"profile": str(profile), "for": whom, "writes": what}
+            for profile, (whom, what) in PURPOSES.items()
         ],
         "notes": list(slide.description.notes),
     }
@@ -69,7 +124,19 @@ def _microns(spacing: Spacing | None) -> list[float] | None:
     return [round(spacing.row_mm * 1000, 6), round(spacing.column_mm * 1000, 6)]
 
 
-def _text(slide: OpenedSlide, routes: tuple[Route, ...]) -> str:
+def _value(item: SealedFinding) -> str | None:
+    """Return a text so that it cannot steer a terminal, ``None`` if what was found is no text."""
+    if item.text is None:
+        return None
+    text = item.text.reveal()
+    shown = "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text[:_MOST_CHARACTERS].encode("utf-8", "replace").decode()
+    )
+    return shown + ("..." if len(text) > _MOST_CHARACTERS else "")
+
+
+def _text(slide: OpenedSlide, routes: tuple[Route, ...], *, show_values: bool) -> str:
     spacing = slide.spacing
     lines = [
         slide.format,
@@ -91,9 +158,45 @@ def _text(slide: OpenedSlide, routes: tuple[Route, ...]) -> str:
     lines.extend(f"note: {note}" for note in slide.description.notes)
     hints = [route.error.hint for route in routes if route.error is not None]
     lines.extend(f"hint: {hint}" for hint in dict.fromkeys(hints) if hint is not None)
-    lines += ["", "what the slide gives away, and what becomes of it in profile public:"]
-    counts = Counter((f.kind, f.fate) for f in slide.findings)
-    lines.extend(
-        f"  {count:>4} {kind:<12} {fate}" for (kind, fate), count in sorted(counts.items())
-    )
+    lines += ["", *_given_away(slide, show_values=show_values), "", *_advice(slide)]
     return "\n".join(lines) + "\n"
+
+
+def _given_away(slide: OpenedSlide, *, show_values: bool) -> Iterator[str]:
+    """Yield a line for each kind of thing that is found, with its fate and places."""
+    yield "what the slide gives away, what becomes of it in profile public, and where it is:"
+    sealed = slide.scrub(Policy()).sealed
+    groups: dict[tuple[str, str], list[SealedFinding]] = {}
+    for item in sealed:
+        groups.setdefault((str(item.finding.kind), str(item.finding.fate)), []).append(item)
+    for (kind, fate), items in sorted(groups.items()):
+        places = list(dict.fromkeys(place_class(item.finding) for item in items))
+        more = f" and {len(places) - _MOST_NAMES} more" if len(places) > _MOST_NAMES else ""
+        shown = ", ".join(places[:_MOST_NAMES]) + more
+        yield f"  {len(items):>4} {kind:<12} {fate:<9} {shown}"
+        for item in items if show_values else ():
+            if item.text is not None:
+                yield f"         {item.finding.place}, {item.finding.key or '-'}: {_value(item)}"
+
+
+def _may_tell(slide: OpenedSlide) -> list[str]:
+    """Return what somebody who has the file may read from it, in plain words."""
+    kinds = {f.kind for f in slide.findings if f.place not in _ANY_FILE}
+    return [words for kind, words in _WORDS.items() if kind in kinds]
+
+
+def _advice(slide: OpenedSlide) -> Iterator[str]:
+    """Yield when the slide has to be de-identified, and for whom by which profile."""
+    may_tell = _may_tell(slide)
+    yield "when this slide needs to be de-identified:"
+    if may_tell:
+        told = f"as it is, its file may tell {', '.join(may_tell)}; give it only to those who may "
+        told += "know who the patient is"
+    else:
+        told = "no text and no picture that may identify was found in its file; the name of the "
+        told += "file, its times and the picture of the tissue may still do so"
+    yield from textwrap.wrap(told, 78, initial_indent="  ", subsequent_indent="  ")
+    for profile, (whom, what) in PURPOSES.items():
+        yield f"  for {whom}: --profile {profile}"
+        yield f"      {what}"
+    yield "  what these words mean, and what cannot be excluded: docs/deidentification.md"

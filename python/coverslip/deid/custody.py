@@ -28,6 +28,8 @@ class Custody:
         What is known of the slides.
     vault
         Folder for the originals; by default ``OUT.vault`` beside the output, under `public` none.
+    recipient
+        Whom the vault is encrypted to, ``age1...``; needs the extra ``age``.
     seed
         What random names are made of, so that a conversion that was cut off gives them again;
         by chance if ``None``.
@@ -36,6 +38,7 @@ class Custody:
     key: Key | None = None
     metadata: MetadataTable | None = None
     vault: Path | None = None
+    recipient: str | None = None
     seed: bytes | None = field(default=None, repr=False)
 
     @contextmanager
@@ -58,10 +61,12 @@ class Custody:
         folder = self.vault
         if folder is None and policy.profile is not Profile.PUBLIC:
             folder = vault_beside(out)
+        if folder is None and self.recipient is not None:
+            raise PolicyError("there is no vault to encrypt", hint="name one with --vault")
         if folder is None:
             yield Charge(path, policy, self._identity(slide, given, policy, None), given, self.key)
             return
-        with open_vault(folder, out) as vault:
+        with open_vault(folder, out, self.recipient) as vault:
             identity = self._identity(slide, given, policy, vault)
             yield Charge(path, policy, identity, given, self.key, vault)
 

@@ -1,5 +1,6 @@
 """The vault: originals, and what stands for them. It never lies in the output."""
 
+import json
 import os
 import secrets
 import sqlite3
@@ -8,9 +9,11 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from coverslip.deid.identity import Draw
 from coverslip.deid.policy import Policy
+from coverslip.deid.sealing import check_recipient, decrypted, encrypted
 from coverslip.errors import PolicyError
 from coverslip.model import OperatorText, SealedFinding
 
@@ -35,6 +38,10 @@ CREATE TABLE IF NOT EXISTS finding (
     slide INTEGER NOT NULL REFERENCES slide (id), place TEXT NOT NULL, key TEXT,
     kind TEXT NOT NULL, value TEXT, fate TEXT NOT NULL, attribute TEXT
 );
+CREATE TABLE IF NOT EXISTS sealed (
+    id INTEGER PRIMARY KEY, written TEXT NOT NULL, study_instance_uid TEXT NOT NULL,
+    slide_pseudonym TEXT NOT NULL, recipient TEXT NOT NULL, document BLOB NOT NULL
+);
 """
 
 
@@ -52,14 +59,51 @@ class SealedAudit:
     """Kind, what the operator gave, what stands for it."""
 
 
-class Vault:
-    """An open vault; made by `open_vault`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFinding:
+    """One row of the vault; printing it shows no original."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    place: str
+    kind: str
+    text: str | None = field(repr=False)
+    """``None`` where what was found is no text."""
+    fate: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptSlide:
+    """What a vault holds of one slide; printing it shows no original."""
+
+    slide_pseudonym: str
+    source_path: str = field(repr=False)
+    findings: tuple[KeptFinding, ...] = field(repr=False)
+
+
+class Vault:
+    """An open vault; made by `open_vault`.
+
+    With a recipient, what it keeps of a slide is one encrypted document, and only who has the
+    recipient's identity can read it again.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, recipient: str | None = None) -> None:
         self._connection = connection
+        self._recipient = recipient
 
     def draw(self, policy: Policy) -> Draw:
-        """Return what draws random bytes and remembers them, for a profile and a project."""
+        """Return what draws random bytes and remembers them, for a profile and a project.
+
+        Raises
+        ------
+        PolicyError
+            If the vault is encrypted: to find what was drawn for a patient, it would have to
+            hold the patient's number in clear.
+        """
+        if self._recipient is not None:
+            raise PolicyError(
+                "an encrypted vault cannot remember random pseudonyms",
+                hint="derive them from a key with --key, or link nothing with --link none",
+            )
 
         def remember(kind: str, unit: str) -> bytes:
             row = (str(policy.profile), policy.project, kind, unit)
@@ -81,6 +125,9 @@ class Vault:
         """Keep what is known of one slide, all of it or nothing."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         source = os.fsencode(audit.source.absolute()).decode("utf-8", "replace")
+        if self._recipient is not None:
+            self._encrypt(audit, now, source, self._recipient)
+            return
         ours = (audit.study_instance_uid, audit.slide_pseudonym, audit.policy.digest())
         with _told(), self._connection:
             slide = self._connection.execute(
@@ -98,6 +145,33 @@ class Vault:
                 ],
             )
 
+    def _encrypt(self, audit: SealedAudit, now: str, source: str, recipient: str) -> None:
+        """Keep what is known of one slide as one document; in clear only what the output tells."""
+        document = {
+            "written": now,
+            "source_path": source,
+            "study_instance_uid": audit.study_instance_uid,
+            "slide_pseudonym": audit.slide_pseudonym,
+            "policy_sha256": audit.policy.digest(),
+            "project": audit.policy.project,
+            "key_id": audit.key_id,
+            "findings": [dict(zip(_COLUMNS, _row(s), strict=True)) for s in audit.findings],
+            "pseudonyms": [
+                {"kind": kind, "original": original.reveal(), "pseudonym": code}
+                for kind, original, code in audit.pseudonyms
+            ],
+        }
+        sealed = encrypted(json.dumps(document).encode(), recipient)
+        with _told(), self._connection:
+            self._connection.execute(
+                "INSERT INTO sealed VALUES (NULL, ?, ?, ?, ?, ?)",
+                (now, audit.study_instance_uid, audit.slide_pseudonym, recipient, sealed),
+            )
+
+
+_COLUMNS = ("place", "key", "kind", "value", "fate", "attribute")
+"""Of `_row`, as the documents of an encrypted vault name them."""
+
 
 def _row(sealed: SealedFinding) -> tuple[str | None, ...]:
     finding = sealed.finding
@@ -105,6 +179,82 @@ def _row(sealed: SealedFinding) -> tuple[str | None, ...]:
     if sealed.text is not None:
         text = sealed.text.reveal().encode("utf-8", "backslashreplace").decode()
     return (finding.place, finding.key, finding.kind, text, finding.fate, finding.attribute)
+
+
+def read_vault(folder: Path, identities: tuple[str, ...] = ()) -> tuple[KeptSlide, ...]:
+    """Return what a vault holds of each slide; of one that was sealed twice, the later.
+
+    Parameters
+    ----------
+    folder
+        Where the vault is.
+    identities
+        What opens an encrypted one.
+
+    Raises
+    ------
+    PolicyError
+        If there is no vault in the folder, or it cannot be read or opened.
+    """
+    with _reading(folder) as db:
+        slides = db.execute("SELECT slide_pseudonym, source_path, id FROM slide ORDER BY id")
+        kept = {
+            pseudonym: KeptSlide(
+                slide_pseudonym=pseudonym,
+                source_path=source,
+                findings=tuple(_kept(db, number)),
+            )
+            for pseudonym, source, number in slides
+        }
+    documents = open_documents(folder, identities)
+    return tuple((kept | {d["slide_pseudonym"]: _kept_of(d) for d in documents}).values())
+
+
+def open_documents(folder: Path, identities: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
+    """Return the documents of an encrypted vault in the order of writing; of others, none.
+
+    Raises
+    ------
+    PolicyError
+        If there is no vault in the folder, or it cannot be read or opened.
+    """
+    with _reading(folder) as db:
+        has_sealed = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sealed'").fetchone()
+        rows = db.execute("SELECT document FROM sealed ORDER BY id") if has_sealed else ()
+        sealed = [bytes(document) for (document,) in rows]
+    if sealed and not identities:
+        raise PolicyError(
+            "the vault is encrypted", hint="open it with the identity's file: --identity FILE"
+        )
+    return tuple(json.loads(decrypted(document, identities)) for document in sealed)
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[sqlite3.Connection]:
+    path = folder / FILE_NAME
+    if not path.is_file():
+        raise PolicyError("there is no vault in this folder", hint="see --vault of convert")
+    with _told(), closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+        yield db
+
+
+def _kept_of(document: dict[str, Any]) -> KeptSlide:
+    return KeptSlide(
+        slide_pseudonym=document["slide_pseudonym"],
+        source_path=document["source_path"],
+        findings=tuple(
+            KeptFinding(place=f["place"], kind=f["kind"], text=f["value"], fate=f["fate"])
+            for f in document["findings"]
+        ),
+    )
+
+
+def _kept(connection: sqlite3.Connection, slide: int) -> Iterator[KeptFinding]:
+    rows = connection.execute(
+        "SELECT place, kind, value, fate FROM finding WHERE slide = ? ORDER BY rowid", (slide,)
+    )
+    for place, kind, value, fate in rows:
+        yield KeptFinding(place=place, kind=kind, text=value, fate=fate)
 
 
 def vault_beside(out: Path) -> Path:
@@ -133,7 +283,7 @@ def require_private(folder: Path, out: Path) -> None:
 
 
 @contextmanager
-def open_vault(folder: Path, out: Path) -> Iterator[Vault]:
+def open_vault(folder: Path, out: Path, recipient: str | None = None) -> Iterator[Vault]:
     """Yield the vault in a folder, which is made for its owner only if it does not exist.
 
     Parameters
@@ -142,11 +292,14 @@ def open_vault(folder: Path, out: Path) -> Iterator[Vault]:
         Where the vault is.
     out
         Where the output goes: what is shared must not hold the originals.
+    recipient
+        Whom the originals are encrypted to; a vault that was encrypted once stays so without it.
 
     Raises
     ------
     PolicyError
-        If one folder lies in the other, or others than the owner may enter the vault.
+        If one folder lies in the other, others than the owner may enter the vault, or it holds
+        originals in clear or to another recipient.
     OSError
         If it cannot be made.
     """
@@ -159,7 +312,32 @@ def open_vault(folder: Path, out: Path) -> Iterator[Vault]:
     with closing(connection):
         with _told():
             connection.executescript(_TABLES)
-        yield Vault(connection)
+        yield Vault(connection, _recipient_of(connection, recipient))
+
+
+def _recipient_of(connection: sqlite3.Connection, recipient: str | None) -> str | None:
+    """Return whom a vault is encrypted to, ``None`` if it is not.
+
+    Raises
+    ------
+    PolicyError
+        If that is another one, or the vault holds originals in clear.
+    """
+    with _told():
+        known = connection.execute("SELECT recipient FROM sealed LIMIT 1").fetchone()
+        clear = connection.execute(
+            "SELECT 1 FROM slide UNION ALL SELECT 1 FROM draw LIMIT 1"
+        ).fetchone()
+    if known is not None and recipient not in (None, known[0]):
+        raise PolicyError("the vault is encrypted to another recipient")
+    if clear is not None and recipient is not None:
+        raise PolicyError(
+            "the vault holds originals that are not encrypted", hint="name another with --vault"
+        )
+    recipient = recipient if known is None else str(known[0])
+    if recipient is not None:
+        check_recipient(recipient)
+    return recipient
 
 
 @contextmanager

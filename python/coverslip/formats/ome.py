@@ -242,6 +242,8 @@ def _check(image: _Image) -> None:
             refuse(f"{_size(pixels, name)} {what}")
     channels = children(pixels, "Channel")
     samples = directory.integer(SAMPLES_PER_PIXEL, 1)
+    if samples < 1:
+        raise SourceError(f"{directory.place} has no samples a pixel (tag 277)")
     planes = -(-_size(pixels, "SizeC") // samples)
     if max(len(channels), planes) > 1:
         refuse(f"{max(len(channels), planes)} channels in directories of their own")

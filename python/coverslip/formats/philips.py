@@ -40,6 +40,8 @@ from coverslip.tiff.tags import IMAGE_DESCRIPTION, SOFTWARE
 
 _SPACING = re.compile(r'"([0-9.eE+-]{1,24})"\s*"([0-9.eE+-]{1,24})"')
 _PLAIN_VALUE = re.compile(r'[-+0-9.eE" ,\s]*')
+_LEAST_MM = 1e-7
+"""No pixel is smaller; the ratio of two spacings is a number then."""
 _IMAGE, _PIXELS = "DPScannedImage", "PixelDataRepresentation"
 _OBJECT_TYPES = {"DPUfsImport", _IMAGE, _PIXELS}
 
@@ -174,7 +176,7 @@ def _spacing(text: str) -> Spacing | None:
         row_mm, column_mm = float(match[1]), float(match[2])
     except ValueError:
         return None
-    if not (0 < row_mm < 1 and 0 < column_mm < 1):
+    if not (_LEAST_MM < row_mm < 1 and _LEAST_MM < column_mm < 1):
         return None
     return Spacing(row_mm=row_mm, column_mm=column_mm)
 

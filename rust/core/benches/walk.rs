@@ -17,8 +17,8 @@ use std::time::Duration;
 use coverslip_core::jpeg::{self, Colour, Recipe};
 use coverslip_core::watch::Unwatched;
 use coverslip_core::{
-    ByteRange, Codec, FramePlan, Limits, Source, TileIndex, plan_frames, tables, verify_instance,
-    write_instance,
+    ByteRange, Codec, FramePlan, Limits, Source, TileIndex, jp2k, plan_frames, tables,
+    verify_instance, write_instance,
 };
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use tempfile::TempDir;
@@ -124,6 +124,51 @@ fn walk_header(criterion: &mut Criterion) {
     });
 }
 
+/// A marker segment whose length counts itself.
+fn segment(marker: u8, payload: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(payload.len().saturating_add(2)).unwrap();
+    [&[0xFF, marker][..], &len.to_be_bytes(), payload].concat()
+}
+
+/// The beginning of a JPEG 2000 tile of 256 x 256 in three components, with a comment.
+fn jpeg_2000_header() -> Vec<u8> {
+    let mut siz = vec![0, 0];
+    for field in [256_u32, 256, 0, 0, 256, 256, 0, 0] {
+        siz.extend(field.to_be_bytes());
+    }
+    siz.extend([0, 3, 7, 1, 1, 7, 1, 1, 7, 1, 1]);
+    [
+        vec![0xFF, 0x4F],
+        segment(0x51, &siz),
+        segment(0x52, &[0, 0, 0, 1, 1, 5, 4, 4, 0, 0]),
+        segment(0x5C, &[0x42; 33]),
+        segment(0x64, b"\0\x01a comment that is left out"),
+        segment(0x90, &[0, 0, 0, 0, 0, 14, 0, 1]),
+        vec![0xFF, 0x93],
+    ]
+    .concat()
+}
+
+fn walk_jpeg_2000(criterion: &mut Criterion) {
+    let tile = jpeg_2000_header();
+    let recipe = jp2k::Recipe {
+        columns: 256,
+        rows: 256,
+        set_mct: false,
+    };
+    let header = jp2k::parse_header(&tile).unwrap();
+    assert_eq!(header.dropped, 1);
+    assert!(recipe.frame_header(&header).unwrap().len() < tile.len());
+
+    criterion.bench_function("walk and rebuild one JPEG 2000 header", |bencher| {
+        bencher.iter(|| {
+            recipe
+                .frame_header(&jp2k::parse_header(black_box(&tile)).unwrap())
+                .unwrap()
+        });
+    });
+}
+
 fn scan_entropy(criterion: &mut Criterion) {
     let entropy: Vec<u8> = (0..251_u8).cycle().take(1 << 20).collect();
     assert_eq!(jpeg::scan_entropy(&entropy).unwrap().len, entropy.len());
@@ -167,5 +212,12 @@ fn write_level(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, walk_header, scan_entropy, plan_level, write_level);
+criterion_group!(
+    benches,
+    walk_header,
+    walk_jpeg_2000,
+    scan_entropy,
+    plan_level,
+    write_level
+);
 criterion_main!(benches);

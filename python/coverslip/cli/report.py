@@ -1,0 +1,113 @@
+"""``coverslip report``."""
+
+import sys
+from io import BytesIO
+from pathlib import Path
+
+from coverslip.archive.ledger import State, read_ledger
+from coverslip.deid.sealing import read_identities
+from coverslip.deid.vault import read_vault, vault_beside
+from coverslip.errors import CoverslipError, PolicyError
+from coverslip.limits import LIMITS
+from coverslip.model import Role
+from coverslip.pictures import rgb_of
+from coverslip.report.collect import Collected, Failure, Original, collect
+from coverslip.report.page import write_report
+from coverslip.slide import open
+
+_NAME = "report.html"
+_OVERVIEW_EDGE = 320
+
+
+def run(
+    out: Path,
+    *,
+    page: Path | None,
+    vault: Path | None,
+    identity: Path | None,
+    overwrite: bool,
+) -> None:
+    """Write the page about an output and say where it is."""
+    path = page or (Path(_NAME) if vault is None else vault / _NAME)
+    if vault is not None and path.resolve().is_relative_to(out.resolve()):
+        raise PolicyError(
+            "a page with originals may not lie in the output",
+            hint="leave -o out: the page goes into the vault",
+        )
+    if path.exists() and not overwrite:
+        raise CoverslipError("the page exists", hint="replace it with --overwrite")
+    collected = collect(out)
+    identities = () if identity is None else read_identities(identity)
+    originals = None if vault is None else _originals(vault, identities, collected)
+    byte_count = write_report(
+        collected,
+        path,
+        failures=_failures(vault or vault_beside(out)),
+        originals=originals,
+        overwrite=overwrite,
+    )
+    sys.stderr.write(
+        f"wrote a page of {byte_count / 1e6:.1f} MB about {len(collected.slides)} slides\n"
+    )
+    if collected.unreadable:
+        sys.stderr.write(f"note: {len(collected.unreadable)} certificates cannot be used\n")
+    sys.stdout.write(f"{path}\n")
+
+
+def _failures(vault: Path) -> list[Failure]:
+    """Return the slides that a run did not convert; none where there is no ledger to be read."""
+    try:
+        records = read_ledger(vault)
+    except (PolicyError, OSError):
+        return []
+    return [
+        Failure(
+            slide=record.number,
+            state=str(record.state),
+            reason=record.reason or "its turn has not come",
+            hint=record.hint,
+        )
+        for record in records
+        if record.state is not State.DONE
+    ]
+
+
+def _originals(
+    vault: Path, identities: tuple[str, ...], collected: Collected
+) -> dict[str, Original]:
+    """Return what the vault holds of the slides that are reported, by pseudonym."""
+    kept = {slide.slide_pseudonym: slide for slide in read_vault(vault, identities)}
+    masked = {
+        slide.pseudonym
+        for slide in collected.slides[: LIMITS.report_pictures]
+        if any(instance.role == "OVERVIEW" for instance in slide.instances)
+    }
+    return {
+        pseudonym: Original(
+            source_path=kept[pseudonym].source_path,
+            findings=tuple(
+                (row.place, row.kind, row.text, row.fate) for row in kept[pseudonym].findings
+            ),
+            overview=_overview(Path(kept[pseudonym].source_path)) if pseudonym in masked else None,
+        )
+        for pseudonym in (slide.pseudonym for slide in collected.slides)
+        if pseudonym in kept
+    }
+
+
+def _overview(path: Path) -> bytes | None:
+    """Return the overview of a slide as a small JPEG, ``None`` if the slide is not there."""
+    from PIL import Image
+
+    try:
+        slide = open(path)
+        (image,) = (one for one in slide.associated_images if one.role is Role.OVERVIEW)
+        if image.pixels is None:
+            return None
+        picture = Image.fromarray(rgb_of(slide.source, image.pixels))
+    except (CoverslipError, OSError, ValueError):
+        return None
+    picture.thumbnail((_OVERVIEW_EDGE, _OVERVIEW_EDGE))
+    file = BytesIO()
+    picture.save(file, "JPEG", quality=70)
+    return file.getvalue()

@@ -1,0 +1,81 @@
+"""Encrypts what goes into a vault to a recipient, so that who writes it cannot read it again.
+
+The format is age (https://age-encryption.org/v1), by pyrage, which is the extra ``age``.
+"""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from coverslip.errors import PolicyError
+
+_MAX_BYTES = 1 << 16  # a file of identities has some hundred
+
+
+def check_recipient(recipient: str) -> None:
+    """Raise unless a text is a recipient to whom can be encrypted here.
+
+    Raises
+    ------
+    PolicyError
+        If it is none, or pyrage is not installed.
+    """
+    _recipient(recipient)
+
+
+def encrypted(document: bytes, recipient: str) -> bytes:
+    """Return a document that only the recipient's identity opens."""
+    return bytes(_pyrage().encrypt(document, [_recipient(recipient)]))
+
+
+def decrypted(document: bytes, identities: tuple[str, ...]) -> bytes:
+    """Return what a document holds.
+
+    Raises
+    ------
+    PolicyError
+        If none of the identities opens it.
+    """
+    pyrage = _pyrage()
+    try:
+        keys = [pyrage.x25519.Identity.from_str(text) for text in identities]
+        return bytes(pyrage.decrypt(document, keys))
+    except (pyrage.IdentityError, pyrage.DecryptError):
+        raise PolicyError("the identity does not open this vault") from None
+
+
+def read_identities(path: Path) -> tuple[str, ...]:
+    """Return the identities in a file that age-keygen wrote.
+
+    Raises
+    ------
+    PolicyError
+        If it holds none.
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as file:
+        lines = file.read(_MAX_BYTES).decode("utf-8", "replace").split("\n")
+    found = tuple(line.strip() for line in lines if line.startswith("AGE-SECRET-KEY-1"))
+    if not found:
+        raise PolicyError("the file holds no identity", hint="age-keygen -o FILE makes one")
+    return found
+
+
+def _recipient(text: str) -> Any:  # noqa: ANN401 (pyrage is optional, so are its types)
+    pyrage = _pyrage()
+    try:
+        return pyrage.x25519.Recipient.from_str(text)
+    except pyrage.RecipientError:
+        raise PolicyError(
+            "this is no recipient", hint="recipients look like age1..., see age-keygen"
+        ) from None
+
+
+def _pyrage() -> Any:  # noqa: ANN401
+    try:
+        return importlib.import_module("pyrage")
+    except ImportError:
+        raise PolicyError(
+            "pyrage is not installed", hint="install it with pip install 'coverslip[age]'"
+        ) from None

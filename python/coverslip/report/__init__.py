@@ -1,0 +1,1 @@
+"""One page for people about a whole output, made of its certificates."""

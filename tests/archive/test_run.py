@@ -9,6 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import CancelledError
+from contextlib import suppress
 
 import pytest
 
@@ -243,6 +245,64 @@ def test_dry_run_says_what_would_become_and_writes_nothing(tmp_path):
     assert "2 slides, 0 would be refused" in out
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "out.vault").exists()
+
+
+def test_caller_who_leaves_early_finds_each_slide_once_when_he_comes_again(tmp_path):
+    build_slides(tmp_path / "in", 4)
+    run = coverslip.convert_many(tmp_path / "in", tmp_path / "out", jobs=1)
+    next(run)
+    run.close()
+    convert_all(tmp_path / "in", tmp_path / "out")
+    assert_ledger_and_disk_agree(tmp_path / "out", 4, check=False)
+
+
+class Forgetful(Inline):
+    """Does the work of the first slide and then loses it, some times; or calls it cancelled."""
+
+    def __init__(self, times, error):
+        self.times, self.error = times, error
+
+    def submit(self, function, task):
+        future = super().submit(function, task)
+        if task.number == 1 and self.times:
+            self.times -= 1
+            future = super().submit(self._lose)
+        return future
+
+    def _lose(self):
+        raise self.error
+
+
+@pytest.mark.parametrize(("times", "error"), [(2, ConnectionResetError()), (1, CancelledError())])
+def test_slide_that_was_lost_behind_its_last_rename_is_there_once(times, error, tmp_path):
+    build_slides(tmp_path / "in", 2)
+    executor = Forgetful(times, error)
+    states = {
+        o.number: o.state for o in convert_all(tmp_path / "in", tmp_path / "out", executor=executor)
+    }
+    assert states[2] is State.DONE
+    assert states.get(1) is not State.DONE
+
+    convert_all(tmp_path / "in", tmp_path / "out")
+    assert_ledger_and_disk_agree(tmp_path / "out", 2, check=False)
+
+
+def test_second_signal_ends_the_run_at_once_and_the_next_has_each_slide_once(tmp_path):
+    build_slides(tmp_path / "in", 8)
+    process = start(tmp_path / "in", tmp_path / "out", "--jobs", "2")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list(tmp_path.glob("out/*/*.certificate.json")):
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGINT)
+    time.sleep(0.05)
+    with suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
+
+    convert_all(tmp_path / "in", tmp_path / "out")
+    assert_ledger_and_disk_agree(tmp_path / "out", 8, check=False)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -164,10 +164,9 @@ class Ledger:
         return int(cursor.lastrowid or 0)
 
     def _renew(self, record: SlideRecord, candidate: Candidate, policy_sha256: str) -> None:
-        """Set a slide to waiting; one that was cut off keeps the names that it may have got."""
+        """Set a slide to waiting; one that may have got names keeps them."""
         same = (candidate.byte_count, candidate.mtime_ns) == (record.byte_count, record.mtime_ns)
-        was_cut_off = record.state is State.RUNNING and record.policy_sha256 == policy_sha256
-        keeps = record.seed is not None and same and was_cut_off
+        keeps = record.seed is not None and same and record.policy_sha256 == policy_sha256
         stale = record.outputs or record.stale
         self._connection.execute(
             "UPDATE slide SET byte_count = ?, mtime_ns = ?, state = ?, reason = NULL, hint = NULL,"
@@ -209,10 +208,15 @@ class Ledger:
             self._connection.execute("UPDATE slide SET stale = NULL WHERE number = ?", (number,))
 
     def fail(self, number: int, state: State, reason: str, hint: str | None) -> None:
-        """Note why a slide was not converted."""
+        """Note why a slide was not converted.
+
+        Only a first attempt that tells why it failed has left nothing. Behind any other there may
+        be one that was cut off after its last rename: what its names were made of is kept.
+        """
         with self._change():
             self._connection.execute(
-                "UPDATE slide SET state = ?, reason = ?, hint = ?, updated = ? WHERE number = ?",
+                "UPDATE slide SET state = ?, reason = ?, hint = ?, updated = ?,"
+                " seed = CASE WHEN attempts > 1 THEN seed END WHERE number = ?",
                 (state, reason, hint, _now(), number),
             )
 

@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
@@ -25,8 +25,10 @@ from coverslip.errors import CoverslipError
 
 _AHEAD = 2
 """Slides in flight for each worker: one at work, one waiting."""
-_MOST_ATTEMPTS = 2
+_MOST_DEATHS = 2
 """A slide with which a worker died is tried once more."""
+_STOP_AT_ONCE = 2
+"""Told to stop so often, a run no longer waits for the slides in hand."""
 _POLL_S = 0.2
 
 
@@ -152,6 +154,8 @@ class Run:
     """How often it was told to stop."""
     pool: ProcessPoolExecutor | None = None
     in_flight: dict[Future[Outcome], int] = field(default_factory=dict)
+    deaths: Counter[int] = field(default_factory=Counter)
+    """How many workers each slide has lost in this run."""
 
     def convert(self) -> Iterator[Outcome]:
         """Yield the outcome of each slide.
@@ -166,7 +170,7 @@ class Run:
         waiting, suspects = deque(self.numbers), deque[int]()
         is_full = False
         try:
-            while (waiting or suspects or self.in_flight) and self.stops < _AHEAD:
+            while (waiting or suspects or self.in_flight) and self.stops < _STOP_AT_ONCE:
                 if not (self.stops or is_full):
                     self._hand_out(waiting, suspects)
                 if not self.in_flight:
@@ -224,14 +228,14 @@ class Run:
             except BaseException as error:  # noqa: BLE001 (whatever an executor raises)
                 if isinstance(error, BrokenProcessPool):
                     self.pool = None
-                record = self.ledger.record(number)
-                if record.attempts < _MOST_ATTEMPTS and not self.stops:
+                if self.stops or isinstance(error, CancelledError):
+                    continue  # it stays running in the ledger: what was cut off, see `_end`
+                self.deaths[number] += 1
+                if self.deaths[number] < _MOST_DEATHS:
                     suspects.append(number)
-                elif self.stops or isinstance(error, CancelledError):
-                    self.ledger.wait(number)
                 else:
                     reason = "the process that converted it died, twice"
-                    state, count = State.FAILED, record.byte_count
+                    state, count = State.FAILED, self.ledger.record(number).byte_count
                     yield (
                         number,
                         Outcome(
@@ -270,21 +274,32 @@ class Run:
                 signal.signal(number, handler)
 
     def _end(self) -> None:
-        """Leave nothing in work: what has not begun waits, what has is rolled back."""
-        for future, number in self.in_flight.items():
-            if future.cancel() or not future.done():
-                with suppress(CoverslipError):
-                    self.ledger.wait(number)
-        self.in_flight.clear()
+        """Leave nothing in work: what has not begun waits, what has ended meanwhile is noted.
+
+        What may have got its names without our knowing stays running in the ledger: the next run
+        takes it for cut off, and converts it under the same names.
+        """
+        cancelled = {future for future in self.in_flight if future.cancel()}
         if self.pool is not None:
             processes = list(getattr(self.pool, "_processes", None) or {})
-            if self.stops >= _AHEAD:
+            if self.stops >= _STOP_AT_ONCE:
                 for pid in processes:
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGTERM)
             self.pool.shutdown(wait=True, cancel_futures=True)
+        for future, number in self.in_flight.items():
+            with suppress(CoverslipError):
+                if future not in cancelled:
+                    self._note_if_ended(number, future)
+                elif self.executor is None:  # others call a slide cancelled while it is at work
+                    self.ledger.wait(number)
+        self.in_flight.clear()
         if self.out.is_dir():
             commit.sweep(self.out)
+
+    def _note_if_ended(self, number: int, future: Future[Outcome]) -> None:
+        if future.done() and not future.cancelled() and future.exception() is None:
+            self._noted(number, future.result())
 
 
 def _remove(stale: Outputs, kept: Outputs, out: Path) -> None:

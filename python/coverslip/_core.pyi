@@ -421,8 +421,10 @@ def prove_rewritten(
     byte_counts: _Uint64Array,
     *,
     on_progress: _Progress = None,
-) -> None:
+) -> int:
     """Decode tiles and frames and compare their coefficients; progress counts frames.
+
+    Returns how many frames were compared: those that no tile has are blank, and are not.
 
     Raises `VerificationError` if a coefficient or a quantisation step differs.
     """

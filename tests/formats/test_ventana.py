@@ -52,7 +52,9 @@ def test_label_image_is_an_overview_and_the_map_of_tissue_a_label(tmp_path):
 
 def test_colour_profile_is_that_of_the_levels_and_not_of_the_overview(tmp_path):
     metadata = coverslip.open(build_ventana(tmp_path, levels=1).path).description.metadata
-    assert metadata.icc_profile == imagecodecs.cms_profile("srgb")
+    assert metadata.icc_profile is not None
+    # Up to the second when it was made, which the profile says (ICC.1:2022 7.2.1, bytes 24 to 35).
+    assert metadata.icc_profile[36:] == imagecodecs.cms_profile("srgb")[36:]
     (other,) = [item for item in metadata.items if item.key == "ICCProfile"]
     assert other.place == "IFD 0 ICCProfile"
 

@@ -91,12 +91,6 @@ def test_unusual_picture_is_not_to_be_decoded(options, picture, tmp_path):
     assert stored_in(written(tmp_path, picture, **options)) is None
 
 
-@pytest.mark.parametrize("role", [Role.LABEL, Role.THUMBNAIL])
-def test_only_an_overview_can_be_decoded(role, tmp_path):
-    with open_tiff(written(tmp_path, photometric="rgb")) as tiff:
-        assert associated_image(tiff.directories[0], role).pixels is None
-
-
 @pytest.mark.parametrize("compression", [6, 99, 34887])
 def test_codec_that_is_not_decoded_is_named(compression, tmp_path):
     path = written(tmp_path, photometric="rgb")

@@ -271,14 +271,15 @@ class _Check:
                 entry.path, instance.pixel_data_offset, instance.frame_count
             )
             written = _core.Source(entry.path)
+            ranges = (written, offsets, counts)
             if level.mosaic is not None:
-                _core.prove_rewritten(level.source, level.mosaic, frames, written, offsets, counts)
+                equal = _core.prove_rewritten(level.source, level.mosaic, frames, *ranges)
+                self.frames_equal += equal
             elif level.picture is not None:
-                _core.prove_retiled(level.source, level.picture, frames, written, offsets, counts)
+                _core.prove_retiled(level.source, level.picture, frames, *ranges)
+                self.frames_equal += instance.frame_count
         except VerificationError as error:
             self._found(entry, [("frames", str(error))])
-        else:
-            self.frames_equal += instance.frame_count
 
     def _other(self, entry: Entry) -> None:
         """Check a file that is no instance: a certificate, or something that must not be here."""

@@ -49,7 +49,7 @@ fn decode(stream: &[u8]) -> Vec<u8> {
 struct Case {
     _folder: tempfile::TempDir,
     result: Result<Rewritten, Error>,
-    proven: Result<(), Error>,
+    proven: Result<u64, Error>,
     spool: Vec<u8>,
 }
 

@@ -107,7 +107,7 @@ pub(crate) fn prove_rewritten(
     offsets: &Bound<'_, PyAny>,
     byte_counts: &Bound<'_, PyAny>,
     on_progress: Option<Py<PyAny>>,
-) -> PyResult<()> {
+) -> PyResult<u64> {
     let ranges = ranges(py, offsets, byte_counts)?;
     let mut watch = PyWatch::new(on_progress);
     let result = py.detach(|| {

@@ -1,6 +1,6 @@
 //! Proves that frames hold the coefficients of tiles.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::mosaic::{Mosaic, Weaver, Woven};
 use crate::error::{Error, StreamError};
@@ -16,7 +16,8 @@ use crate::watch::Watch;
 ///
 /// Frames are decoded symbol by symbol, by what has no part in writing them. `frames` are the
 /// ranges in `spool` that [`super::rewrite`] returned for the same arguments, or those of the
-/// frames of an instance. `watch` counts frames.
+/// frames of an instance. `watch` counts frames. Returns how many were compared: frames that no
+/// tile has are blank, and not compared.
 ///
 /// # Errors
 ///
@@ -28,7 +29,8 @@ pub fn prove_rewritten(
     (spool, frames): (&Source, &[ByteRange]),
     limits: &Limits,
     watch: &mut dyn Watch,
-) -> Result<(), Error> {
+) -> Result<u64, Error> {
+    let compared = AtomicU64::new(0);
     let weaver = Weaver::new(source, mosaic, recipe, limits)?;
     let across = u64::from(weaver.frames_across());
     for_each_group(weaver.frames_down(), watch, |row, done| {
@@ -47,13 +49,14 @@ pub fn prove_rewritten(
                 if let Some(woven) = weaver.frame((column, row), frame.colour())? {
                     compare(&woven, &mut frame)
                         .map_err(|_| differs("its coefficients are not those of its tiles"))?;
+                    compared.fetch_add(1, Ordering::Relaxed);
                 }
             }
             done.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
     })?;
-    Ok(())
+    Ok(compared.into_inner())
 }
 
 fn compare(woven: &Woven, frame: &mut Frame) -> Result<(), StreamError> {

@@ -237,10 +237,10 @@ impl FramePlan {
                     .codec
                     .split(&mut reader)
                     .map_err(|_| Error::SourceChanged)?;
-                if len64(&split.header) != u64::from(len) {
+                if len64(&split.made.header) != u64::from(len) {
                     return Err(Error::SourceChanged);
                 }
-                Cow::Owned(split.header)
+                Cow::Owned(split.made.header.clone())
             }
         };
         let tail = match frame.header.unpack() {

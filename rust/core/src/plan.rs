@@ -27,16 +27,16 @@ struct HeaderTable {
 }
 
 impl HeaderTable {
-    fn keep(&mut self, header: Vec<u8>, limits: &Limits) -> HeaderSource {
-        if let Some(&index) = self.index.get(&header) {
+    fn keep(&mut self, header: &[u8], limits: &Limits) -> HeaderSource {
+        if let Some(&index) = self.index.get(header) {
             return HeaderSource::Kept(index);
         }
-        let bytes = self.bytes.saturating_add(len64(&header));
+        let bytes = self.bytes.saturating_add(len64(header));
         match u32::try_from(self.kept.len()) {
             Ok(index) if bytes <= limits.kept_header_bytes => {
                 self.bytes = bytes;
-                self.index.insert(header.clone(), index);
-                self.kept.push(header);
+                self.index.insert(header.to_vec(), index);
+                self.kept.push(header.to_vec());
                 HeaderSource::Kept(index)
             }
             _ => HeaderSource::Rebuilt(u32::try_from(header.len()).unwrap_or(u32::MAX)),
@@ -67,7 +67,9 @@ pub fn plan_frames(
     let facts = codec
         .split(&mut reader)
         .map_err(|fault| fault.of_tile(first))?
-        .facts;
+        .made
+        .facts
+        .clone();
     let absent = (0..)
         .zip(tiles.ranges())
         .find(|(_, range)| range.byte_count == 0);
@@ -222,7 +224,10 @@ impl Planner<'_> {
             .codec
             .split(reader)
             .map_err(|fault| fault.of_tile(tile))?;
-        if let Some(what) = self.reference.difference(&split.facts) {
+        let made = &split.made;
+        if made.kept.get().is_none()
+            && let Some(what) = self.reference.difference(&made.facts)
+        {
             return Err(Error::Mixed { tile, what });
         }
         let body_len = u32::try_from(split.body_len).map_err(|_| Error::Limit {
@@ -230,21 +235,25 @@ impl Planner<'_> {
             name: "tile_bytes",
             limit: u64::from(u32::MAX),
         })?;
-        let header_len = len64(&split.header);
+        let header_len = len64(&made.header);
         summary.add(&Summary {
             copied: 1,
             blank: 0,
             truncated: u64::from(split.truncated),
-            dropped_segments: u64::from(split.dropped),
+            dropped_segments: u64::from(made.dropped),
             frame_bytes: header_len
                 .saturating_add(split.body_len)
                 .saturating_add(len64(tail(header_len, split.body_len))),
         });
-        let mut headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
+        let header = made.kept.get().unwrap_or_else(|| {
+            let mut headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
+            PackedHeader::pack(headers.keep(&made.header, self.limits))
+        });
+        made.kept.set(Some(header));
         Ok(Frame {
             body_offset: reader.range.offset.saturating_add(split.body_start),
             body_len,
-            header: PackedHeader::pack(headers.keep(split.header, self.limits)),
+            header,
         })
     }
 }

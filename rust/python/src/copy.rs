@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use coverslip_core::{ByteRange, Codec, Error, OffsetTable, codec, jp2k, jpeg, plan_frames};
+use coverslip_core::{
+    ByteRange, Codec, Error, OffsetTable, WriteOptions, codec, jp2k, jpeg, plan_frames,
+};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -258,7 +260,8 @@ pub(crate) struct WriteReport {
 }
 
 #[pyfunction]
-#[pyo3(signature = (source, plan, header, path, *, extended_offset_table = None, on_progress = None))]
+#[pyo3(signature = (source, plan, header, path, *, extended_offset_table = None,
+                    past_cache = false, on_progress = None))]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 #[allow(
     clippy::needless_pass_by_value,
@@ -271,6 +274,7 @@ pub(crate) fn write_instance(
     header: Vec<u8>,
     path: PathBuf,
     extended_offset_table: Option<bool>,
+    past_cache: bool,
     on_progress: Option<Py<PyAny>>,
 ) -> PyResult<WriteReport> {
     let offset_table = extended_offset_table.map(|extended| {
@@ -280,9 +284,13 @@ pub(crate) fn write_instance(
             OffsetTable::Basic
         }
     });
+    let options = WriteOptions {
+        offset_table,
+        past_cache,
+    };
     let mut watch = PyWatch::new(on_progress);
     let result = py.detach(|| {
-        coverslip_core::write_instance(&source.0, &plan.0, &header, &path, offset_table, &mut watch)
+        coverslip_core::write_instance(&source.0, &plan.0, &header, &path, options, &mut watch)
     });
     let report = finish(result, watch)?;
     Ok(WriteReport {

@@ -185,7 +185,7 @@ def test_profile_that_cannot_be_is_refused(profile, slide, tmp_path):
 
 
 def test_ctrl_c_ends_with_130_and_leaves_nothing(tmp_path):
-    slide = build_generic(tmp_path, size=(4000, 4000), tile=64, levels=1)
+    slide = build_generic(tmp_path, size=(2600, 2600), tile=64, levels=1)
     command = [sys.executable, "-m", "coverslip", "convert", slide.path, "-o", tmp_path / "out"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 20

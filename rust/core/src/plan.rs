@@ -135,7 +135,7 @@ impl Planner<'_> {
         watch: &mut dyn Watch,
     ) -> Result<(Vec<Frame>, Summary), Error> {
         let placeholder = Frame {
-            body_offset: 0,
+            body_start: 0,
             body_len: 0,
             header: PackedHeader::pack(HeaderSource::Blank),
         };
@@ -230,11 +230,13 @@ impl Planner<'_> {
         {
             return Err(Error::Mixed { tile, what });
         }
-        let body_len = u32::try_from(split.body_len).map_err(|_| Error::Limit {
-            what: format!("tile {tile} with {} entropy-coded bytes", split.body_len),
-            name: "tile_bytes",
-            limit: u64::from(u32::MAX),
-        })?;
+        let short = |len: u64| {
+            u32::try_from(len).map_err(|_| Error::Limit {
+                what: format!("tile {tile} with {len} bytes in one part"),
+                name: "tile_bytes",
+                limit: u64::from(u32::MAX),
+            })
+        };
         let header_len = len64(&made.header);
         summary.add(&Summary {
             copied: 1,
@@ -251,8 +253,8 @@ impl Planner<'_> {
         });
         made.kept.set(Some(header));
         Ok(Frame {
-            body_offset: reader.range.offset.saturating_add(split.body_start),
-            body_len,
+            body_start: short(split.body_start)?,
+            body_len: short(split.body_len)?,
             header,
         })
     }

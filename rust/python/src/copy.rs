@@ -84,13 +84,7 @@ impl TileIndex {
         byte_counts: &Bound<'_, PyAny>,
         private: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
-        let (offsets, byte_counts) = (unsigned(py, offsets)?, unsigned(py, byte_counts)?);
-        if offsets.len() != byte_counts.len() {
-            return Err(PyValueError::new_err(
-                "as many byte counts as offsets are needed",
-            ));
-        }
-        let tiles = offsets.into_iter().zip(byte_counts).map(to_range).collect();
+        let tiles = ranges(py, offsets, byte_counts)?;
         let private = pairs(py, private)?;
         let file_len = source.0.stamp().len;
         py.detach(|| coverslip_core::TileIndex::new(tiles, private, file_len, &limits::current()))
@@ -115,6 +109,28 @@ pub(crate) fn pairs(py: Python<'_>, array: &Bound<'_, PyAny>) -> PyResult<Vec<By
     Ok(pairs
         .iter()
         .map(|&[offset, count]| to_range((offset, count)))
+        .collect())
+}
+
+/// Ranges of two arrays of the same length; there may be millions, so they are copied once.
+pub(crate) fn ranges(
+    py: Python<'_>,
+    offsets: &Bound<'_, PyAny>,
+    byte_counts: &Bound<'_, PyAny>,
+) -> PyResult<Vec<ByteRange>> {
+    let offsets = PyBuffer::<u64>::get(offsets)?;
+    let byte_counts = PyBuffer::<u64>::get(byte_counts)?;
+    let contiguous = || PyValueError::new_err("arrays in one piece are needed");
+    let offsets = offsets.as_slice(py).ok_or_else(contiguous)?;
+    let byte_counts = byte_counts.as_slice(py).ok_or_else(contiguous)?;
+    if offsets.len() != byte_counts.len() {
+        return Err(PyValueError::new_err(
+            "as many byte counts as offsets are needed",
+        ));
+    }
+    let pairs = offsets.iter().zip(byte_counts);
+    Ok(pairs
+        .map(|(offset, count)| to_range((offset.get(), count.get())))
         .collect())
 }
 

@@ -182,6 +182,9 @@ class WriteReport:
     def pixel_data_offset(self) -> int: ...
     @property
     def has_extended_offset_table(self) -> bool: ...
+    @property
+    def sha256(self) -> str | None:
+        """SHA-256 of the whole file in hexadecimal, if it was asked for."""
 
 @final
 class VerifyReport:
@@ -191,9 +194,6 @@ class VerifyReport:
     def frames_equal(self) -> int: ...
     @property
     def frames_blank(self) -> int: ...
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the whole file, in hexadecimal."""
 
 @final
 class Hit:
@@ -456,12 +456,14 @@ def write_instance(
     path: str | os.PathLike[str],
     *,
     extended_offset_table: bool | None = None,
+    digest: bool = False,
     past_cache: bool = False,
     on_progress: _Progress = None,
 ) -> WriteReport:
     """Write one instance in one pass; progress counts bytes.
 
     ``header`` is a Part 10 file up to group 7FE0 (PS3.10 7). The file must not exist.
+    With ``digest`` its SHA-256 is computed on the way.
     With ``past_cache`` it goes past the page cache, where the file system can do that.
     """
 

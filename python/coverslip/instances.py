@@ -203,15 +203,15 @@ def write_instance(
         item.plan,
         header,
         path,
+        digest=verify,
         past_cache=not verify and item.plan.frame_bytes >= _PAST_CACHE_BYTES,
         on_progress=_report(on_progress, "write", item.number, item.plan.frame_bytes),
     )
     on_written(path)
-    sha256 = None
     if verify:
         frames = _report(on_progress, "verify", item.number, item.plan.frame_count)
         with at_level(item.number):
-            sha256 = read_back(item.frames.source, item.plan, path, on_progress=frames).sha256
+            read_back(item.frames.source, item.plan, path, header, on_progress=frames)
     kind, made = None if item.route is None else item.route.kind, item.plan.copied
     rewritten = made if item.frames.rewritten is None else item.frames.rewritten
     counts = FrameCounts(
@@ -229,7 +229,7 @@ def write_instance(
         level=None if item.route is None else item.number,
         byte_count=report.byte_count,
         frames=counts,
-        sha256=sha256,
+        sha256=report.sha256,
     )
 
 

@@ -273,11 +273,12 @@ pub(crate) struct WriteReport {
     byte_count: u64,
     pixel_data_offset: u64,
     has_extended_offset_table: bool,
+    sha256: Option<String>,
 }
 
 #[pyfunction]
 #[pyo3(signature = (source, plan, header, path, *, extended_offset_table = None,
-                    past_cache = false, on_progress = None))]
+                    digest = false, past_cache = false, on_progress = None))]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 #[allow(
     clippy::needless_pass_by_value,
@@ -290,6 +291,7 @@ pub(crate) fn write_instance(
     header: Vec<u8>,
     path: PathBuf,
     extended_offset_table: Option<bool>,
+    digest: bool,
     past_cache: bool,
     on_progress: Option<Py<PyAny>>,
 ) -> PyResult<WriteReport> {
@@ -302,6 +304,7 @@ pub(crate) fn write_instance(
     });
     let options = WriteOptions {
         offset_table,
+        digest,
         past_cache,
     };
     let mut watch = PyWatch::new(on_progress);
@@ -313,6 +316,7 @@ pub(crate) fn write_instance(
         byte_count: report.byte_count,
         pixel_data_offset: report.pixel_data_offset,
         has_extended_offset_table: report.offset_table == OffsetTable::Extended,
+        sha256: report.sha256,
     })
 }
 
@@ -321,7 +325,6 @@ pub(crate) fn write_instance(
 pub(crate) struct VerifyReport {
     frames_equal: u64,
     frames_blank: u64,
-    sha256: String,
 }
 
 #[pyfunction]
@@ -358,6 +361,5 @@ pub(crate) fn verify_instance(
     Ok(VerifyReport {
         frames_equal: report.frames_equal,
         frames_blank: report.frames_blank,
-        sha256: report.sha256,
     })
 }

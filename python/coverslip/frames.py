@@ -1,5 +1,6 @@
 """Plans the frames of a level: from its tiles as they are, or from frames that are made first."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -35,10 +36,8 @@ class PlannedFrames:
 
 
 def stored_bytes(level: Level) -> int:
-    """Return how many bytes the picture of a level takes; about as many do its frames."""
-    if isinstance(level.picture, Strips):
-        return int(level.picture.byte_counts.sum())
-    return level.picture.byte_count if level.picture is not None else 0
+    """Return how many bytes the pictures of a level take; about as many do its frames."""
+    return int(level.stored_ranges()[:, 1].sum())
 
 
 def plan_tiles(
@@ -46,8 +45,18 @@ def plan_tiles(
 ) -> PlannedFrames:
     """Plan frames that are the tiles of a level; ``on_tiles`` is called with their count."""
     private = slide.description.private_ranges
-    plan = _plan(slide.source, level, level.tiles, private, route, on_tiles)
+    tiles = _one_after_another(level, [plane.tiles for plane in level.focal_planes])
+    plan = _plan(slide.source, level, tiles, private, route, on_tiles)
     return PlannedFrames(source=slide.source, plan=plan)
+
+
+def _one_after_another(level: Level, planes: list[TileIndex]) -> TileIndex:
+    """Return the tiles of all focal planes in the order of TILED_FULL (PS3.3 C.7.6.17.3)."""
+    return replace(
+        level.tiles,
+        offsets=np.concatenate([plane.offsets for plane in planes]),
+        byte_counts=np.concatenate([plane.byte_counts for plane in planes]),
+    )
 
 
 def cut_picture(
@@ -66,16 +75,52 @@ def cut_picture(
     VerificationError
         If a coefficient of the frames is not that of the picture.
     """
-    recipe = _recipe(level, route, level.tile_width, level.tile_length)
-    with _whole_picture(slide, level, route, spool) as (whole, picture):
-        ranges = _core.retile(whole, picture, recipe, spool, on_progress=on_frames)
-        offsets, byte_counts = (np.frombuffer(each, "<u8").astype(np.uint64) for each in ranges)
-        source = _core.Source(spool)
-        if prove:
-            _core.prove_retiled(whole, picture, recipe, source, offsets, byte_counts)
-    tiles = replace(level.tiles, offsets=offsets, byte_counts=byte_counts)
+
+    def cut(plane: Level, part: Path, on_frames: OnCount | None) -> TileIndex:
+        recipe = _recipe(plane, route, level.tile_width, level.tile_length)
+        with _whole_picture(slide, plane, route, part) as (whole, picture):
+            ranges = _core.retile(whole, picture, recipe, part, on_progress=on_frames)
+            offsets, byte_counts = (np.frombuffer(each, "<u8").astype(np.uint64) for each in ranges)
+            if prove:
+                source = _core.Source(part)
+                _core.prove_retiled(whole, picture, recipe, source, offsets, byte_counts)
+        return replace(plane.tiles, offsets=offsets, byte_counts=byte_counts)
+
+    tiles = _spooled(level, spool, cut, on_frames)
+    source = _core.Source(spool)
     plan = _plan(source, level, tiles, _NOTHING_PRIVATE, route, None)
     return PlannedFrames(source=source, plan=plan, spool=spool)
+
+
+def _spooled(
+    level: Level,
+    spool: Path,
+    make: Callable[[Level, Path, OnCount | None], TileIndex],
+    on_frames: OnCount | None,
+) -> TileIndex:
+    """Make the frames of each focal plane, and put them one after another into ``spool``.
+
+    A plane that is alone is made there; others are copied behind each other.
+    """
+    if not level.planes_above:
+        return make(level, spool, on_frames)
+    spool.touch(mode=0o600, exist_ok=False)
+    made: list[TileIndex] = []
+    with spool.open("wb") as whole:
+        for plane in level.focal_planes:
+            part = spool.with_suffix(".plane")
+            done = sum(len(tiles.offsets) for tiles in made)
+            tiles = make(plane, part, _after(on_frames, done))
+            made.append(replace(tiles, offsets=tiles.offsets + np.uint64(whole.tell())))
+            with part.open("rb") as file:
+                shutil.copyfileobj(file, whole)
+            part.unlink()
+    return _one_after_another(level, made)
+
+
+def _after(on_frames: OnCount | None, done: int) -> OnCount | None:
+    """Return what counts on from the frames of the planes before."""
+    return None if on_frames is None else lambda count: on_frames(done + count)
 
 
 def _recipe(level: Level, route: Route, columns: int, rows: int) -> _core.JpegFrames:
@@ -132,10 +177,18 @@ def store_pixels(
         If a frame does not decode to the pixels of its tile.
     """
     private = slide.description.private_ranges
-    stored = pixels.store(slide.source, level, private, spool, prove=prove, on_frames=on_frames)
+    results = []
+
+    def store(plane: Level, part: Path, on_frames: OnCount | None) -> TileIndex:
+        stored = pixels.store(slide.source, plane, private, part, prove=prove, on_frames=on_frames)
+        results.append(stored)
+        return stored.tiles
+
+    tiles = _spooled(level, spool, store, on_frames)
     source = _core.Source(spool)
-    plan = _plan(source, level, stored.tiles, _NOTHING_PRIVATE, route, None, stored.blank)
-    return PlannedFrames(source=source, plan=plan, spool=spool, source_bytes=stored.source_bytes)
+    plan = _plan(source, level, tiles, _NOTHING_PRIVATE, route, None, results[0].blank)
+    source_bytes = sum(stored.source_bytes for stored in results)
+    return PlannedFrames(source=source, plan=plan, spool=spool, source_bytes=source_bytes)
 
 
 def _plan(

@@ -28,6 +28,18 @@ class SynthLevel:
     region: int = 0
     tile_length: int | None = None
     """Where tiles are not square."""
+    above: tuple["SynthLevel", ...] = ()
+    """The further focal planes, upwards."""
+    optical_path: int = 0
+
+    @property
+    def planes(self) -> tuple["SynthLevel", ...]:
+        return (self, *self.above)
+
+
+def stacked(planes: list[list[SynthLevel]]) -> list[SynthLevel]:
+    """Return the pyramids of focal planes as one."""
+    return [replace(first, above=tuple(above)) for first, *above in zip(*planes, strict=True)]
 
 
 @dataclass(frozen=True)

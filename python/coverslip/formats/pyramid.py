@@ -295,7 +295,7 @@ def resolution(directory: Directory) -> Spacing | None:
 
 def private_ranges(tiff: Tiff, levels: Iterable[Level]) -> npt.NDArray[np.uint64]:
     """Return offset and byte count of everything that no frame may touch, shape (n, 2)."""
-    level_ifds = {level.ifd for level in levels}
+    level_ifds = {plane.ifd for level in levels for plane in level.focal_planes}
     ranges = [np.zeros((0, 2), np.uint64)]
     for directory in tiff.directories:
         values = list(directory.value_ranges())

@@ -253,18 +253,18 @@ class _Check:
             same = (level.total_columns, level.total_rows, level.columns, level.rows)
             if instance.level_size != same or instance.frame_count != level.frame_count:
                 continue
-            if level.picture is not None:
-                self._coefficients(entry, instance, level, level.picture)
+            if instance.optical_path != level.optical_path:
+                continue
+            if level.pictures:
+                self._coefficients(entry, instance, level)
                 return None
             if level.tiles is not None:
                 return self.slide.source, level.tiles
         self.unchecked.append(f"{entry.shown}: no level of the slide has its size and tiles")
         return None
 
-    def _coefficients(
-        self, entry: Entry, instance: header.Header, level: LevelTiles, picture: _core.Picture
-    ) -> None:
-        """Compare the coefficients of frames with those of the picture they were cut out of."""
+    def _coefficients(self, entry: Entry, instance: header.Header, level: LevelTiles) -> None:
+        """Compare the coefficients of frames with those of the pictures they were cut out of."""
         # What the samples are makes no difference to their coefficients.
         frames = _core.JpegFrames(
             columns=level.columns, rows=level.rows, colour="YBR", jpeg_tables=level.jpeg_tables
@@ -273,9 +273,10 @@ class _Check:
             offsets, counts = frame_ranges(
                 entry.path, instance.pixel_data_offset, instance.frame_count
             )
-            _core.prove_retiled(
-                level.source, picture, frames, _core.Source(entry.path), offsets, counts
-            )
+            written, each = _core.Source(entry.path), len(offsets) // len(level.pictures)
+            for plane, (source, picture) in enumerate(level.pictures):
+                part = slice(plane * each, (plane + 1) * each)
+                _core.prove_retiled(source, picture, frames, written, offsets[part], counts[part])
         except VerificationError as error:
             self._found(entry, [("frames", str(error))])
         else:

@@ -27,10 +27,11 @@ class LevelTiles:
     rows: int
     frame_count: int
     tiles: _core.TileIndex | None = field(repr=False)
-    picture: _core.Picture | None = field(repr=False)
-    """The one JPEG that holds the level, if its frames were cut out of it."""
-    source: _core.Source = field(repr=False)
-    """The file that holds the picture."""
+    optical_path: str
+    """Its identifier."""
+    pictures: tuple[tuple[_core.Source, _core.Picture], ...] = field(repr=False)
+    """The one JPEG that holds the level and its file, if its frames were cut out of it; one for
+    each focal plane."""
     jpeg_tables: bytes = field(repr=False)
 
 
@@ -77,25 +78,30 @@ def level_tiles(slide: OpenedSlide) -> Iterator[LevelTiles]:
     for level in slide.levels:
         if level.raster is not None:
             continue
-        tiles, picture, source = None, None, slide.source
+        planes, tiles = level.focal_planes, None
         if level.picture is None:
-            stored = level.tiles
-            tiles = _core.TileIndex(slide.source, stored.offsets, stored.byte_counts, private)
-        elif isinstance(level.picture, Picture):
-            picture = core_picture(level, level.picture, private)
-        else:
-            source, picture = _joined(slide, level, level.picture)
+            offsets = np.concatenate([plane.tiles.offsets for plane in planes])
+            byte_counts = np.concatenate([plane.tiles.byte_counts for plane in planes])
+            tiles = _core.TileIndex(slide.source, offsets, byte_counts, private)
         yield LevelTiles(
             total_columns=level.image_width,
             total_rows=level.image_length,
             columns=level.tile_width,
             rows=level.tile_length,
-            frame_count=level.tiles.across * level.tiles.down,
+            frame_count=level.frame_count,
+            optical_path=str(level.optical_path + 1),
             tiles=tiles,
-            picture=picture,
-            source=source,
+            pictures=tuple(picture for plane in planes for picture in _pictures(slide, plane)),
             jpeg_tables=level.jpeg_tables or b"",
         )
+
+
+def _pictures(slide: OpenedSlide, plane: Level) -> Iterator[tuple[_core.Source, _core.Picture]]:
+    if isinstance(plane.picture, Picture):
+        private = slide.description.private_ranges
+        yield slide.source, core_picture(plane, plane.picture, private)
+    elif plane.picture is not None:
+        yield _joined(slide, plane, plane.picture)
 
 
 def _joined(slide: OpenedSlide, level: Level, strips: Strips) -> tuple[_core.Source, _core.Picture]:

@@ -22,7 +22,7 @@ from tests.synth import FORMATS
 
 NOT_SEARCHED = {
     *("generic-lzw-planar", "generic-zstd-planar", "generic-uncompressed-one-strip"),
-    *("generic-deflate-grey-16", "generic-lzma-grey-16-big-endian"),
+    *("generic-deflate-grey-16", "generic-lzma-grey-16-big-endian", "ome-channels-16"),
 }
 """Their colours are apart, or their samples have 16 bits."""
 

@@ -63,6 +63,7 @@ def decide(
     *,
     declared_colour: colour.Samples | None = None,
     allow_pixel: bool = False,
+    is_fluorescence: bool = False,
 ) -> Route:
     """Return the route of a level from a sample of its tiles, in each of its focal planes.
 
@@ -78,6 +79,8 @@ def decide(
         What the user says the samples of three-component tiles are, ``RGB`` or ``YBR``.
     allow_pixel
         Whether tiles that cannot be frames as they are may be decoded and stored without loss.
+    is_fluorescence
+        Whether the level was lit to glow, so that white is no absence of anything.
     """
     routes = [
         _decide(source, plane, private_ranges, declared_colour, allow_pixel=allow_pixel)
@@ -85,6 +88,11 @@ def decide(
     ]
     first = next((route for route in routes if route.error is not None), routes[0])
     try:
+        if is_fluorescence and level.samples_per_pixel == 1 and _has_missing(level):
+            raise _refuse(
+                "tiles of a fluorescence channel are missing, and a white frame in their place "
+                "would show the brightest light"
+            )
         for number, route in enumerate(routes):
             if not _are_alike(first, route):
                 raise _refuse(f"its focal plane {number} is stored in another way than the first")
@@ -94,6 +102,12 @@ def decide(
         first,
         needs_blank=any(route.needs_blank for route in routes),
         notes=tuple(dict.fromkeys(note for route in routes for note in route.notes)),
+    )
+
+
+def _has_missing(level: Level) -> bool:
+    return any(
+        plane.has_tiles and not plane.tiles.byte_counts.all() for plane in level.focal_planes
     )
 
 

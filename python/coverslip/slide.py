@@ -57,9 +57,16 @@ class OpenedSlide:
         self, *, colour: Samples | None = None, allow_pixel: bool = False
     ) -> tuple[Route, ...]:
         """Return what would happen to each level; reads only a sample of its tiles."""
-        private = self.description.private_ranges
+        paths = self.description.optical_paths
         return tuple(
-            decide(self.source, level, private, declared_colour=colour, allow_pixel=allow_pixel)
+            decide(
+                self.source,
+                level,
+                self.description.private_ranges,
+                declared_colour=colour,
+                allow_pixel=allow_pixel,
+                is_fluorescence=paths[level.optical_path].is_fluorescence,
+            )
             for level in self.levels
         )
 

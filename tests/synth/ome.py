@@ -90,12 +90,13 @@ def build_ome(
         ]
         for number, planes in enumerate(zip(*pyramids, strict=True))
     ]
-    base, *lower = (Image(secret.word(), planes) for planes in by_level)
-    images = [base]
+    base = Image(secret.word(), by_level[0])
+    lower, images = [], [base]
     if layout == "subifds":
         for directory, *children in zip(*by_level, strict=True):
             directory.children = children
     else:
+        lower = [Image(secret.word(), planes) for planes in by_level[1:]]
         images += lower
     other = [_PICTURES[name] for name in pictures]
     shown = [
@@ -207,7 +208,7 @@ def _image(
         "SizeX": width,
         "SizeY": length,
         "SizeZ": 1,
-        "SizeC": 1 if "grey" in codec else 3,
+        "SizeC": directory.tags[277].items[0],
         "SizeT": 1,
     }
     if step is not None:
@@ -218,7 +219,7 @@ def _image(
     said |= dict(pixels)
     attributes = " ".join(f'{key}="{value}"' for key, value in said.items())
     if channels is None:
-        channels = f'<Channel ID="{secret.word()}" SamplesPerPixel="{samples(codec)}"/>'
+        channels = f'<Channel ID="{secret.word()}" SamplesPerPixel="{said["SizeC"]}"/>'
     ifd = "" if number is None else f' IFD="{number}" FirstC="0" FirstZ="0" FirstT="0"'
     return (
         f'<Image ID="Image:{secret.word()}" Name="{name}">'

@@ -54,6 +54,7 @@ def build_svs(
     ]
     compression = _COMPRESSION.get(codec, 7)
     directories = []
+    profile = tiff.undefined(_profile(secret)) if icc else None
     by_level = (
         (number, level, offset)
         for number, planes in enumerate(zip(*pyramids, strict=True))
@@ -70,8 +71,8 @@ def build_svs(
         }
         if level.jpeg_tables is not None:
             tags[347] = tiff.undefined(level.jpeg_tables)
-        if icc and number == 0:
-            tags[34675] = tiff.undefined(_profile(secret))
+        if profile is not None and number == 0:
+            tags[34675] = profile
         directories.append(tiff.Directory(tags, pieces=level.pieces))
     directories[0].exif = {
         36867: tiff.ascii_(secret.date()),

@@ -65,8 +65,9 @@ def decide(
     *,
     declared_colour: colour.Samples | None = None,
     allow_pixel: bool = False,
+    is_fluorescence: bool = False,
 ) -> Route:
-    """Return the route of a level from a sample of its tiles.
+    """Return the route of a level from a sample of its tiles, in each of its focal planes.
 
     Parameters
     ----------
@@ -80,7 +81,64 @@ def decide(
         What the user says the samples of three-component tiles are, ``RGB`` or ``YBR``.
     allow_pixel
         Whether tiles that cannot be frames as they are may be decoded and stored without loss.
+    is_fluorescence
+        Whether the level was lit to glow, so that white is no absence of anything.
     """
+    routes = [
+        _decide(source, plane, private_ranges, declared_colour, allow_pixel=allow_pixel)
+        for plane in level.focal_planes
+    ]
+    first = next((route for route in routes if route.error is not None), routes[0])
+    try:
+        if is_fluorescence and level.samples_per_pixel == 1 and _has_missing(level):
+            raise _refuse(
+                "tiles of a fluorescence channel are missing, and a white frame in their place "
+                "would show the brightest light"
+            )
+        for number, route in enumerate(routes):
+            if not _are_alike(first, route):
+                raise _refuse(f"its focal plane {number} is stored in another way than the first")
+    except UnsupportedSlideError as error:
+        return _refusal(level, error)
+    return replace(
+        first,
+        needs_blank=any(route.needs_blank for route in routes),
+        notes=tuple(dict.fromkeys(note for route in routes for note in route.notes)),
+    )
+
+
+def _has_missing(level: Level) -> bool:
+    return any(
+        plane.has_tiles and not plane.tiles.byte_counts.all() for plane in level.focal_planes
+    )
+
+
+def _are_alike(first: Route, other: Route) -> bool:
+    """Tell whether the frames of two focal planes can be in one instance."""
+    if first.error is not None:
+        return True
+    told = (
+        (route.codec, route.frame_format, route.jpeg_colour, route.set_mct, route.is_inverted)
+        for route in (first, other)
+    )
+    return next(told) == next(told)
+
+
+def _refusal(level: Level, error: CoverslipError) -> Route:
+    codec = "JPEG 2000" if level.compression in _J2K_COMPRESSIONS else "JPEG"
+    codec = level.raster.codec if level.raster is not None else codec
+    return Route(kind=RouteKind.REFUSE, codec=codec, reason=str(error), error=error)
+
+
+def _decide(
+    source: _core.Source,
+    level: Level,
+    private_ranges: npt.NDArray[np.uint64],
+    declared_colour: colour.Samples | None,
+    *,
+    allow_pixel: bool,
+) -> Route:
+    """Return the route of one focal plane."""
     try:
         if level.raster is not None:
             return _pixel_route(level, level.raster, declared_colour, allow_pixel=allow_pixel)
@@ -106,9 +164,7 @@ def decide(
             return _jpeg_route(facts, sample, declared_colour)
         return _jpeg2000_route(facts, sample, declared_colour)
     except CoverslipError as error:
-        codec = "JPEG 2000" if level.compression in _J2K_COMPRESSIONS else "JPEG"
-        codec = level.raster.codec if level.raster is not None else codec
-        return Route(kind=RouteKind.REFUSE, codec=codec, reason=str(error), error=error)
+        return _refusal(level, error)
 
 
 def core_picture(

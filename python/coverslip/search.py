@@ -60,7 +60,7 @@ def examine(slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy) -> Ex
 def _searched(
     slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy, notes: list[str]
 ) -> PixelChecks:
-    """Search the lowest level of each region; one that cannot be decoded leaves it not run."""
+    """Search the lowest level of each region and channel; undecodable ones leave it not run."""
     codes, texts, is_complete = 0, 0, True
     for number in _lowest_levels(slide):
         picture = _luminance(slide, number, routes[number], notes)
@@ -77,8 +77,11 @@ def _searched(
 
 
 def _lowest_levels(slide: OpenedSlide) -> list[int]:
-    """Return the number of the smallest level of each region."""
-    last = {level.region: number for number, level in enumerate(slide.levels)}
+    """Return the number of the smallest level of each region and optical path.
+
+    Its first focal plane stands for all: what is written on the glass is in none of them sharper.
+    """
+    last = {(level.region, level.optical_path): number for number, level in enumerate(slide.levels)}
     return sorted(last.values())
 
 

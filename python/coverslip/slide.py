@@ -57,9 +57,16 @@ class OpenedSlide:
         self, *, colour: Samples | None = None, allow_pixel: bool = False
     ) -> tuple[Route, ...]:
         """Return what would happen to each level; reads only a sample of its tiles."""
-        private = self.description.private_ranges
+        paths = self.description.optical_paths
         return tuple(
-            decide(self.source, level, private, declared_colour=colour, allow_pixel=allow_pixel)
+            decide(
+                self.source,
+                level,
+                self.description.private_ranges,
+                declared_colour=colour,
+                allow_pixel=allow_pixel,
+                is_fluorescence=paths[level.optical_path].is_fluorescence,
+            )
             for level in self.levels
         )
 
@@ -97,8 +104,16 @@ def open(path: str | PathLike[str]) -> OpenedSlide:
 
 def _with_true_sizes(slide: Slide, source: _core.Source) -> Slide:
     """Return the slide with the sizes of its JPEG pictures, where tags are one pixel off."""
-    levels = tuple(_with_true_size(slide, level, source) for level in slide.levels)
-    return replace(slide, levels=levels)
+    return replace(
+        slide, levels=tuple(_with_true_sizes_of(slide, level, source) for level in slide.levels)
+    )
+
+
+def _with_true_sizes_of(slide: Slide, level: Level, source: _core.Source) -> Level:
+    """Return a level with the true size of each of its focal planes."""
+    first = _with_true_size(slide, level, source)
+    above = tuple(_with_true_size(slide, plane, source) for plane in level.planes_above)
+    return replace(first, planes_above=above)
 
 
 def _with_true_size(slide: Slide, level: Level, source: _core.Source) -> Level:

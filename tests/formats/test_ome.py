@@ -1,6 +1,7 @@
 import struct
 
 import numpy as np
+import pydicom
 import pytest
 import tifffile
 
@@ -76,10 +77,10 @@ def test_unit_that_measures_nothing_leaves_what_the_tags_say(unit, per_mm, tmp_p
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"pixels": {"SizeZ": 5}}, "5 focal planes"),
+        ({"focal_planes": 2, "pixels": {"PhysicalSizeZUnit": "pixel"}}, "distance of its focal"),
         ({"pixels": {"SizeT": 3}}, "3 points in time"),
-        ({"channels": ONE * 3}, "3 channels in directories of their own"),
-        ({"pixels": {"SizeC": 9}}, "3 channels in directories of their own"),
+        ({"pixels": {"SizeC": 9}}, "3 channels in colour"),
+        ({"codec": "jpeg_grey", "grey_channels": 2, "missing": ((0, 1),)}, "brightest light"),
         ({"more_tags": PLANAR, "codec": "j2k_rgb"}, "PlanarConfiguration"),
         ({"more_tags": {258: tiff.short(16, 16, 16)}}, "samples of 16 bits"),
         ({"compression": 5}, "LZW"),
@@ -102,6 +103,50 @@ def test_what_is_not_copied_is_refused_with_the_reason(options, reason, tmp_path
     built = build_ome(tmp_path, levels=1, **options)
     with pytest.raises(coverslip.UnsupportedSlideError, match=reason):
         coverslip.convert(built.path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("options", [{"pixels": {"SizeZ": 5}}, {"channels": ONE * 3}])
+def test_planes_that_are_said_and_not_placed_are_told(options, tmp_path):
+    built = build_ome(tmp_path, levels=1, **options)
+    with pytest.raises(coverslip.SourceError, match="where all planes are"):
+        coverslip.open(built.path)
+
+
+@pytest.mark.parametrize("layout", ["subifds", "series"])
+def test_tifffile_finds_the_same_planes_and_channels(layout, tmp_path):
+    built = build_ome(
+        tmp_path, codec="jpeg_grey", grey_channels=2, focal_planes=3, layout=layout, levels=2
+    )
+    slide = coverslip.open(built.path)
+    first, second, third, fourth = slide.levels
+    assert [level.optical_path for level in slide.levels] == [0, 0, 1, 1]
+    assert [first.ifd, *(plane.ifd for plane in first.planes_above)] == [
+        third.ifd - 1,
+        *(plane.ifd - 1 for plane in third.planes_above),
+    ] or layout == "subifds"
+    assert first.plane_distance_um == fourth.plane_distance_um == 1.5
+    assert second.frame_count == 3 * second.tiles.across * second.tiles.down
+    with tifffile.TiffFile(built.path) as other:
+        series = max(other.series, key=lambda one: one.size)
+        assert series.axes == "ZCYX"
+        planes = series.asarray()
+    for level in (built.levels[0], built.levels[2]):
+        for number, plane in enumerate(level.planes):
+            assert np.abs(planes[number, level.optical_path].astype(int) - plane.rgb).mean() < 2
+
+
+def test_name_of_a_channel_is_not_written_and_its_light_is(tmp_path):
+    built = build_ome(tmp_path, codec="jpeg_grey", grey_channels=2, levels=1)
+    result = coverslip.convert(built.path, tmp_path / "out")
+    paths = [
+        pydicom.dcmread(instance.path, stop_before_pixels=True).OpticalPathSequence[0]
+        for instance in result.instances
+    ]
+    assert [path.OpticalPathIdentifier for path in paths] == ["1", "2"]
+    assert paths[0].IlluminationWaveLength == 400
+    assert "IlluminationWaveLength" not in paths[1]
+    assert not any("OpticalPathDescription" in path for path in paths)
+    assert any("optical path 2" in note for note in result.notes)
 
 
 def test_picture_that_is_slide_and_label_at_once_is_told(tmp_path):

@@ -59,6 +59,15 @@ FORMATS: dict[str, Builder] = {
     "ndpi-without-high-words": partial(build_ndpi, high_words=False),
     "ndpi-beyond-4-gb": partial(build_ndpi, shift=5 << 30),
     "ndpi-fluorescence": partial(build_ndpi, fluorescence=True),
+    "ndpi-focal-planes": partial(build_ndpi, focal_planes=(500, -500, 0), size=(1500, 1100)),
+    "ome-focal-planes": partial(build_ome, focal_planes=3, missing=((0, 3),)),
+    "ome-channels": partial(build_ome, codec="jpeg_grey", grey_channels=3),
+    "ome-channels-in-planes": partial(
+        build_ome, codec="jpeg_grey", grey_channels=2, focal_planes=2, layout="series"
+    ),
+    "ome-channels-16": partial(build_ome, codec="deflate", bits=16, grey_channels=2),
+    "qptiff-fluorescence": partial(build_qptiff, codec="jpeg_grey", bands=3),
+    "svs-focal-planes": partial(build_svs, focal_planes=("-0.5", "0", "+0.5")),
     "generic-lzw": partial(build_generic, codec="lzw", predictor=2),
     "generic-lzw-planar": partial(build_generic, codec="lzw", predictor=2, planar=True),
     "generic-deflate": partial(build_generic, codec="deflate", missing=((0, 2), (2, 1))),

@@ -32,6 +32,18 @@ class SynthLevel:
     """Width and length that the tags say, and the size of tiles, where tiles overlap."""
     whole: list[bytes | None] | None = None
     """An honest stream of each tile, where its coefficients are kept and not its bytes."""
+    above: tuple["SynthLevel", ...] = ()
+    """The further focal planes, upwards."""
+    optical_path: int = 0
+
+    @property
+    def planes(self) -> tuple["SynthLevel", ...]:
+        return (self, *self.above)
+
+
+def stacked(planes: list[list[SynthLevel]]) -> list[SynthLevel]:
+    """Return the pyramids of focal planes as one."""
+    return [replace(first, above=tuple(above)) for first, *above in zip(*planes, strict=True)]
 
 
 @dataclass(frozen=True)

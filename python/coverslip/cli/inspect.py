@@ -76,12 +76,14 @@ def describe(
             {
                 "level": number,
                 "region": level.region,
+                "optical_path": level.optical_path + 1,
+                "focal_planes": len(level.focal_planes),
                 "ifd": level.ifd,
                 "columns": level.image_width,
                 "rows": level.image_length,
                 "tile_columns": level.tile_width,
                 "tile_rows": level.tile_length,
-                "tiles": level.tiles.across * level.tiles.down,
+                "tiles": level.frame_count,
                 "missing_tiles": _missing(level),
                 **route.to_dict(),
             }
@@ -115,7 +117,9 @@ def _fate(image: AssociatedImage) -> str:
 
 
 def _missing(level: Level) -> int:
-    return int((level.tiles.byte_counts == 0).sum()) if level.has_tiles else 0
+    if not level.has_tiles:
+        return 0
+    return sum(int((plane.tiles.byte_counts == 0).sum()) for plane in level.focal_planes)
 
 
 def _microns(spacing: Spacing | None) -> list[float] | None:
@@ -149,11 +153,16 @@ def _text(slide: OpenedSlide, routes: tuple[Route, ...], *, show_values: bool) -
     for number, (level, route) in enumerate(zip(slide.levels, routes, strict=True)):
         colour = route.frame_format.photometric_interpretation if route.frame_format else "-"
         size = f"{level.image_width} x {level.image_length}"
-        tiles = f"{len(level.tiles.byte_counts)} of {level.tile_width}x{level.tile_length}"
+        tiles = f"{level.frame_count} of {level.tile_width}x{level.tile_length}"
         lines.append(f"{number:<7}{size:<20}{tiles:<18}{route.codec:<18}{route.kind:<8}{colour}")
         lines.append(f"       {route.reason}")
         if regions > 1:
             lines.append(f"       of region {level.region}, in series {level.region + 1}")
+        if len(slide.description.optical_paths) > 1:
+            lines.append(f"       of optical path {level.optical_path + 1}")
+        if level.planes_above:
+            planes = f"{len(level.focal_planes)} focal planes"
+            lines.append(f"       {planes}, {level.plane_distance_um:.4g} um apart")
         lines.extend(f"       note: {note}" for note in route.notes)
     lines.extend(f"note: {note}" for note in slide.description.notes)
     hints = [route.error.hint for route in routes if route.error is not None]

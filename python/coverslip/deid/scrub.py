@@ -23,6 +23,7 @@ from coverslip.model import (
     Finding,
     ItemKind,
     OperatorText,
+    OpticalPath,
     PixelChecks,
     Region,
     SealedFinding,
@@ -264,7 +265,7 @@ def _clean(
         device_serial_number=_serial_number(given, policy, identity, released),
         software_versions=f"coverslip {package_version}",
         objective_power=_objective_power(slide.objective_power),
-        fluorescence_nm=_wave_length(slide.fluorescence_nm),
+        optical_paths=tuple(_optical_path(path) for path in slide.optical_paths),
         icc_profile=b"",
         icc_is_synthetic=True,
         srgb_profile=srgb_profile(),
@@ -414,9 +415,10 @@ def _objective_power(power: float | None) -> float | None:
     return rounded if 0 < rounded <= MAX_OBJECTIVE_POWER else None
 
 
-def _wave_length(nanometres: float | None) -> float | None:
-    """Return a wavelength to the nanometre: what is no wavelength becomes the nearest one."""
-    if nanometres is None:
-        return None
+def _optical_path(path: OpticalPath) -> OpticalPath:
+    """Return a path, its wavelength to the nanometre: what is none becomes the nearest one."""
+    if path.wave_length_nm is None:
+        return path
     shortest, longest = WAVE_LENGTHS_NM
-    return float(round(min(max(nanometres, shortest), longest)))
+    nanometres = float(round(min(max(path.wave_length_nm, shortest), longest)))
+    return replace(path, wave_length_nm=nanometres)

@@ -1,12 +1,14 @@
 """OME-TIFF: an XML in the first directory says which picture is what."""
 
+import itertools
 import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element
 
-from coverslip.errors import SourceError, UnsupportedSlideError
+from coverslip.errors import LimitError, SourceError, UnsupportedSlideError
+from coverslip.formats.planes import light_notes, stacked
 from coverslip.formats.pyramid import (
     BITS_PER_SAMPLE,
     SAMPLES_PER_PIXEL,
@@ -27,11 +29,13 @@ from coverslip.formats.xml_items import (
     number_in,
     xml_items,
 )
+from coverslip.limits import LIMITS
 from coverslip.model import (
     AssociatedImage,
     ItemKind,
     LabelSide,
     Level,
+    OpticalPath,
     Role,
     Slide,
     SourceText,
@@ -53,6 +57,12 @@ _UNIT_MM = {"pm": 1e-9, "\u00c5": 1e-7, "\u212b": 1e-7, "nm": 1e-6, "um": 1e-3, 
             "\u03bcm": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3, "in": 25.4}  # fmt: skip
 """Millimetres in a unit; of micro and of angstrom there are two characters each."""
 _FLUORESCENCE = {"Fluorescence", "Epifluorescence"}
+_FLUORESCENCE_ONLY = {"Fluor", "ExcitationWavelength", "EmissionWavelength"}
+"""Attributes that a channel has only if something glows in it."""
+Plane = tuple[int, int]
+"""Number of the focal plane and of the channel."""
+Plane3 = tuple[int, int, int]
+"""The same, and that of the point in time."""
 
 _VOCABULARY = Vocabulary(
     kinds={
@@ -64,6 +74,7 @@ _VOCABULARY = Vocabulary(
         "OME@Creator": ItemKind.DEVICE,
         "Image@Name": ItemKind.TEXT,
         "@Name": ItemKind.TEXT,
+        "@Fluor": ItemKind.TEXT,
         "@ID": ItemKind.TEXT,
         "@Description": ItemKind.TEXT,
         "Description": ItemKind.TEXT,
@@ -93,7 +104,8 @@ _VOCABULARY = Vocabulary(
             *("@PhysicalSizeYUnit", "@PhysicalSizeZUnit", "@SignificantBits", "@DimensionOrder"),
             *("@BigEndian", "@Interleaved", "@IFD", "@PlaneCount", "@FirstZ", "@FirstC", "@FirstT"),
             *("@TheZ", "@TheC", "@TheT", "@NominalMagnification", "@CalibratedMagnification"),
-            *("@LensNA", "@Color"),
+            *("@LensNA", "@Color", "@ExcitationWavelength", "@ExcitationWavelengthUnit"),
+            *("@EmissionWavelength", "@EmissionWavelengthUnit"),
         }
     ),
     values=frozenset(
@@ -117,11 +129,16 @@ _VOCABULARY = Vocabulary(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Image:
-    """One ``Image`` of the XML, and the directory of its first plane."""
+    """One ``Image`` of the XML, and the directories of its planes."""
 
     pixels: Element
     role: Role | None
-    directory: Directory
+    planes: dict[Plane, Directory]
+
+    @property
+    def directory(self) -> Directory:
+        """The directory of its first plane."""
+        return self.planes[0, 0]
 
 
 class OmeTiff:
@@ -149,8 +166,9 @@ class OmeTiff:
             )
         base = max(unnamed, key=lambda image: math.prod(size_of(image.directory)))
         _check(base)
-        chosen = with_reduced(base.directory, _candidates(tiff, base, unnamed))
-        levels = tuple(_level(directory) for directory in chosen)
+        levels = tuple(_levels(tiff, base, unnamed))
+        paths = _optical_paths(base)
+        chosen = [tiff.directories[p.ifd] for level in levels for p in level.focal_planes]
         spacing = _spacing(base.pixels) or resolution(base.directory)
         associated, notes = _associated(tiff, chosen, images)
         place = f"{tiff.directories[0].place} ImageDescription"
@@ -165,7 +183,8 @@ class OmeTiff:
             objective_power=_objective_power(root),
             label_side=LabelSide.RIGHT,
             private_ranges=private_ranges(tiff, levels),
-            notes=notes,
+            optical_paths=paths,
+            notes=(*notes, *light_notes(paths)),
         )
 
 
@@ -196,29 +215,66 @@ def _images(root: Element, tiff: Tiff) -> list[_Image]:
     following = 0
     for element in children(root, "Image"):
         for pixels in children(element, "Pixels")[:1]:
-            first = _first_plane(pixels, following)
-            if not 0 <= first < len(chain):
+            numbers = _plane_numbers(pixels, following)
+            if not all(0 <= number < len(chain) for number in numbers.values()):
                 raise SourceError("the OME-XML names a directory that the file does not have")
-            following = first + _planes(pixels)
-            images.append(_Image(pixels=pixels, role=_role(element), directory=chain[first]))
+            following = max(numbers.values()) + 1
+            planes = {(z, c): chain[number] for (z, c, t), number in numbers.items() if t == 0}
+            images.append(_Image(pixels=pixels, role=_role(element), planes=planes))
     if not images:
         raise SourceError("the OME-XML describes no picture")
-    if len({image.directory.number for image in images}) < len(images):
+    used = [directory.number for image in images for directory in image.planes.values()]
+    if len(set(used)) < len(used):
         raise SourceError("the OME-XML gives a directory two roles")
     return images
 
 
-def _first_plane(pixels: Element, following: int) -> int:
-    """Return the directory of an image's first plane; without a word the one that follows."""
-    said = [integer_in(data.get("IFD")) for data in children(pixels, "TiffData")]
-    known = [number for number in said if number is not None]
-    return min(known) if known else following
+def _plane_numbers(pixels: Element, following: int) -> dict[Plane3, int]:
+    """Return the place in the chain of each plane; all of the first point in time are there.
+
+    ``TiffData`` says which plane is in which directory; without a number they follow each other,
+    and what comes behind a named one follows it, as ``DimensionOrder`` says.
+    """
+    order = list(_in_order(pixels))
+    numbers: dict[Plane3, int] = {}
+    said = children(pixels, "TiffData")
+    for data in said:
+        first = (_index(data, "FirstZ"), _index(data, "FirstC"), _index(data, "FirstT"))
+        number, count = integer_in(data.get("IFD")), integer_in(data.get("PlaneCount"))
+        if first not in order:
+            raise SourceError("the OME-XML names a plane that the picture does not have")
+        if count is None:
+            count = 1 if number is not None else len(order)
+        run = order[order.index(first) :][: max(count, 0)]
+        start = following if number is None else number
+        numbers |= {plane: start + step for step, plane in enumerate(run)}
+    if not numbers or (len(said) == 1 and said[0].get("PlaneCount") is None and len(order) > 1):
+        start = min(numbers.values(), default=following)
+        numbers = {plane: start + step for step, plane in enumerate(order)}
+    if any(plane not in numbers for plane in order if plane[2] == 0):
+        raise SourceError("the OME-XML does not say where all planes are")
+    return numbers
 
 
-def _planes(pixels: Element) -> int:
-    """Return how many directories an image takes, each with all samples of its channel."""
-    count = len(children(pixels, "Channel")) or _size(pixels, "SizeC")
-    return _size(pixels, "SizeZ") * _size(pixels, "SizeT") * count
+def _in_order(pixels: Element) -> Iterator[Plane3]:
+    """Yield focal plane, channel and time of each plane as ``DimensionOrder`` says."""
+    sizes = {"Z": _size(pixels, "SizeZ"), "C": _channel_count(pixels), "T": _size(pixels, "SizeT")}
+    if math.prod(sizes.values()) > LIMITS.directories:
+        raise LimitError(f"the OME-XML says more than {LIMITS.directories} planes")
+    order = pixels.get("DimensionOrder", "")[2:]
+    order = order if sorted(order) == sorted(sizes) else "ZCT"
+    for values in itertools.product(*(range(sizes[axis]) for axis in reversed(order))):
+        at = dict(zip(reversed(order), values, strict=True))
+        yield at["Z"], at["C"], at["T"]
+
+
+def _channel_count(pixels: Element) -> int:
+    """Return how many channels have directories of their own, with all samples of each."""
+    return len(children(pixels, "Channel")) or _size(pixels, "SizeC")
+
+
+def _index(data: Element, name: str) -> int:
+    return integer_in(data.get(name)) or 0
 
 
 def _size(pixels: Element, name: str) -> int:
@@ -231,42 +287,96 @@ def _role(image: Element) -> Role | None:
 
 
 def _check(image: _Image) -> None:
-    """Raise for pictures of more than one plane, or of more than light that went through."""
+    """Raise for what is neither a picture in colour nor grey channels, or not of one moment."""
 
     def refuse(why: str) -> None:
         raise UnsupportedSlideError(f"the OME-TIFF has {why}, which is not supported yet")
 
     pixels, directory = image.pixels, image.directory
-    for name, what in (("SizeZ", "focal planes"), ("SizeT", "points in time")):
-        if _size(pixels, name) > 1:
-            refuse(f"{_size(pixels, name)} {what}")
+    if _size(pixels, "SizeT") > 1:
+        refuse(f"{_size(pixels, 'SizeT')} points in time")
     channels = children(pixels, "Channel")
     samples = directory.integer(SAMPLES_PER_PIXEL, 1)
     if samples < 1:
         raise SourceError(f"{directory.place} has no samples a pixel (tag 277)")
     planes = -(-_size(pixels, "SizeC") // samples)
-    if max(len(channels), planes) > 1:
-        refuse(f"{max(len(channels), planes)} channels in directories of their own")
+    if samples > 1 and max(len(channels), planes) > 1:
+        refuse(f"{max(len(channels), planes)} channels in colour")
     bits = directory.integer(BITS_PER_SAMPLE, 1)
-    if bits != 8:
+    if bits not in ((8, 16) if samples == 1 else (8,)):
         refuse(f"samples of {bits} bits")
-    for channel in channels:
-        modes = {channel.get("IlluminationType"), channel.get("ContrastMethod")}
-        if modes & _FLUORESCENCE or "Fluor" in channel.attrib:
-            refuse("a fluorescence channel")
+    if samples > 1 and any(_is_fluorescence(channel) for channel in channels):
+        refuse("a fluorescence channel in colour")
 
 
-def _candidates(tiff: Tiff, base: _Image, unnamed: list[_Image]) -> Iterator[Directory]:
-    """Yield what may be a level: the base's sub-directories, else smaller series."""
+def _is_fluorescence(channel: Element) -> bool:
+    modes = {channel.get("IlluminationType"), channel.get("ContrastMethod")}
+    return bool(modes & _FLUORESCENCE or _FLUORESCENCE_ONLY & channel.attrib.keys())
+
+
+def _optical_paths(image: _Image) -> tuple[OpticalPath, ...]:
+    """Return with what light each channel was taken.
+
+    Where there are several, they are fluorescence unless one says that light went through.
+    """
+    channels, count = children(image.pixels, "Channel"), _channel_count(image.pixels)
+    if len(channels) < count:
+        return (OpticalPath(is_fluorescence=count > 1),) * count
+    return tuple(
+        OpticalPath(
+            is_fluorescence=_is_fluorescence(channel)
+            or (count > 1 and channel.get("IlluminationType") != "Transmitted"),
+            wave_length_nm=_excitation_nm(channel),
+        )
+        for channel in channels
+    )
+
+
+def _excitation_nm(channel: Element) -> float | None:
+    """Return the wavelength of the light that a channel was lit with."""
+    length = number_in(channel.get("ExcitationWavelength"))
+    unit_mm = _UNIT_MM.get(channel.get("ExcitationWavelengthUnit", "nm").strip())
+    if length is None or unit_mm is None or length <= 0:
+        return None
+    return length * unit_mm / _UNIT_MM["nm"]
+
+
+def _levels(tiff: Tiff, base: _Image, unnamed: list[_Image]) -> Iterator[Level]:
+    """Yield the levels of each channel, with all focal planes of each."""
+    heights = sorted({z for z, _ in base.planes})
+    for channel in sorted({c for _, c in base.planes}):
+        pyramids = [
+            with_reduced(base.planes[z, channel], _candidates(tiff, base, unnamed, (z, channel)))
+            for z in heights
+        ]
+        if len({len(pyramid) for pyramid in pyramids}) > 1:
+            raise UnsupportedSlideError("the focal planes of the OME-TIFF have different levels")
+        for planes in zip(*pyramids, strict=True):
+            stack = stacked([_level(d) for d in planes], _plane_distance_um(base.pixels))
+            yield replace(stack, optical_path=channel)
+
+
+def _plane_distance_um(pixels: Element) -> float | None:
+    size = number_in(pixels.get("PhysicalSizeZ"))
+    unit_mm = _UNIT_MM.get(pixels.get("PhysicalSizeZUnit", "um").strip())
+    return None if size is None or unit_mm is None else size * unit_mm * 1000
+
+
+def _candidates(
+    tiff: Tiff, base: _Image, unnamed: list[_Image], plane: Plane
+) -> Iterator[Directory]:
+    """Yield what may be a level of a plane: its sub-directories, else smaller series."""
     subs = [
         directory
         for directory in tiff.directories
-        if directory.kind == "SubIFD" and directory.parent == base.directory.number
+        if directory.kind == "SubIFD" and directory.parent == base.planes[plane].number
     ]
     yield from subs or (
-        image.directory
+        image.planes[plane]
         for image in unnamed
-        if image is not base and _is_whole_fraction(base.directory, image.directory)
+        if image is not base
+        and plane in image.planes
+        and _is_whole_fraction(base.directory, image.directory)
     )
 
 

@@ -253,6 +253,8 @@ class _Check:
             same = (level.total_columns, level.total_rows, level.columns, level.rows)
             if instance.level_size != same or instance.frame_count != level.frame_count:
                 continue
+            if instance.optical_path != level.optical_path:
+                continue
             if level.tiles is None:
                 self._coefficients(entry, instance, level)
                 return None
@@ -261,7 +263,7 @@ class _Check:
         return None
 
     def _coefficients(self, entry: Entry, instance: header.Header, level: LevelTiles) -> None:
-        """Compare the coefficients of frames with those of the picture or tiles they came from."""
+        """Compare the coefficients of frames with those of the pictures or tiles they came from."""
         # What the samples are makes no difference to their coefficients.
         frames = _core.JpegFrames(
             columns=level.columns, rows=level.rows, colour="YBR", jpeg_tables=level.jpeg_tables
@@ -270,14 +272,16 @@ class _Check:
             offsets, counts = frame_ranges(
                 entry.path, instance.pixel_data_offset, instance.frame_count
             )
-            written = _core.Source(entry.path)
-            ranges = (written, offsets, counts)
-            if level.mosaic is not None:
-                equal = _core.prove_rewritten(level.source, level.mosaic, frames, *ranges)
-                self.frames_equal += equal
-            elif level.picture is not None:
-                _core.prove_retiled(level.source, level.picture, frames, *ranges)
-                self.frames_equal += instance.frame_count
+            written, each = _core.Source(entry.path), len(offsets) // len(level.coded)
+            for plane, coded in enumerate(level.coded):
+                part = slice(plane * each, (plane + 1) * each)
+                ranges = (written, offsets[part], counts[part])
+                if isinstance(coded.held, _core.Mosaic):
+                    equal = _core.prove_rewritten(coded.source, coded.held, frames, *ranges)
+                    self.frames_equal += equal
+                else:
+                    _core.prove_retiled(coded.source, coded.held, frames, *ranges)
+                    self.frames_equal += each
         except VerificationError as error:
             self._found(entry, [("frames", str(error))])
 

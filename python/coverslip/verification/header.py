@@ -76,6 +76,8 @@ class Header:
     """Of study, series and instance."""
     flavor: str
     """Value 3 of (0008,0008): what the picture shows."""
+    optical_path: str
+    """Identifier of the only one."""
     container_identifier: str = field(repr=False)
     frame_count: int
     """What (0028,0008) says."""
@@ -166,6 +168,7 @@ def _read(file: BinaryIO) -> Header:
     return Header(
         uids=tuple(str(dataset.get(f"{kind}InstanceUID")) for kind in ("Study", "Series", "SOP")),
         flavor=str([*dataset.get("ImageType", ()), "", "", ""][2]),
+        optical_path=_optical_path(dataset),
         container_identifier=str(dataset.get("ContainerIdentifier")),
         frame_count=int(dataset.get("NumberOfFrames") or 0),
         level_size=tuple(int(dataset.get(keyword) or 0) for keyword in _LEVEL_SIZE),
@@ -185,7 +188,7 @@ def _sizes(dataset: Dataset) -> Iterator[str]:
         measures += [item.get(f"{axis}OffsetInSlideCoordinateSystem") for axis in "XY"]
     for groups in dataset.get("SharedFunctionalGroupsSequence", ()):
         for item in groups.get("PixelMeasuresSequence", ()):
-            measures.append(item.get("PixelSpacing"))
+            measures += [item.get("PixelSpacing"), item.get("SpacingBetweenSlices")]
     for measure in measures:
         yield from re.findall(r"(?<=\.)\d+", str(measure))
 
@@ -282,6 +285,13 @@ def _whole(dataset: Dataset) -> Iterator[Problem]:
         yield "(0008,0008)", "a label or overview as it was scanned"
     if dataset.get("SpecimenLabelInImage") == "YES" and "LABEL" not in kinds:
         yield "(0048,0010)", "a label in a picture that is none"
+
+
+def _optical_path(dataset: Dataset) -> str:
+    """Return the identifier of the first optical path; there is one in each instance."""
+    for item in dataset.get("OpticalPathSequence", ()):
+        return str(item.get("OpticalPathIdentifier", ""))
+    return ""
 
 
 def _profile(dataset: Dataset) -> bytes:

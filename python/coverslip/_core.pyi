@@ -297,7 +297,7 @@ def plan_jpeg(
     *,
     columns: int,
     rows: int,
-    colour: Literal["RGB", "YBR", "GREY"],
+    colour: Literal["RGB", "YBR", "GREY", "EMITTED"],
     jpeg_tables: bytes,
     on_progress: _Progress = None,
 ) -> FramePlan:
@@ -339,7 +339,12 @@ class JpegFrames:
     """How the frames of a picture are made: their size, in whole MCUs, and their colour."""
 
     def __new__(
-        cls, *, columns: int, rows: int, colour: Literal["RGB", "YBR", "GREY"], jpeg_tables: bytes
+        cls,
+        *,
+        columns: int,
+        rows: int,
+        colour: Literal["RGB", "YBR", "GREY", "EMITTED"],
+        jpeg_tables: bytes,
     ) -> JpegFrames: ...
 
 def inspect_picture(source: Source, picture: Picture) -> JpegFacts:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -228,14 +229,19 @@ def _unpacked(ranges: tuple[bytes, bytes]) -> tuple[Uint64Array, Uint64Array]:
 
 
 def _recipe(level: Level, route: Route, columns: int, rows: int) -> _core.JpegFrames:
-    if route.jpeg_colour is None:
-        raise AssertionError(route.reason)
     return _core.JpegFrames(
         columns=columns,
         rows=rows,
-        colour=route.jpeg_colour,
+        colour=_jpeg_colour(route),
         jpeg_tables=level.jpeg_tables or b"",
     )
+
+
+def _jpeg_colour(route: Route) -> Literal["RGB", "YBR", "GREY", "EMITTED"]:
+    """Return what the samples of JPEG frames are, as the core takes it."""
+    if route.jpeg_colour is None:
+        raise AssertionError(route.reason)
+    return "EMITTED" if route.is_emitted else route.jpeg_colour
 
 
 @contextmanager
@@ -289,7 +295,14 @@ def store_pixels(
     def store(plane: Level, part: Path, on_frames: OnCount | None) -> _Made:
         nonlocal left
         stored = pixels.store(
-            slide.source, plane, private, part, most=left, prove=prove, on_frames=on_frames
+            slide.source,
+            plane,
+            private,
+            part,
+            is_emitted=route.is_emitted,
+            most=left,
+            prove=prove,
+            on_frames=on_frames,
         )
         left -= int(stored.tiles.byte_counts.sum())
         return _Made(tiles=stored.tiles, source_bytes=stored.source_bytes, blank=stored.blank)
@@ -314,7 +327,7 @@ def _plan(
             index,
             columns=columns,
             rows=rows,
-            colour=route.jpeg_colour,
+            colour=_jpeg_colour(route),
             jpeg_tables=level.jpeg_tables or b"",
             on_progress=on_tiles,
         )
@@ -337,4 +350,4 @@ def _blank(source: _core.Source, level: Level, route: Route) -> bytes:
     facts = _core.inspect_tile(source, tile, offset, byte_count, *size)
     if not isinstance(facts, _core.Jpeg2000Facts) or route.frame_format is None:
         raise SourceError(f"tile {tile} is JPEG among JPEG 2000 tiles")
-    return blank.jpeg2000(facts, route.frame_format, *size)
+    return blank.jpeg2000(facts, route.frame_format, *size, is_emitted=route.is_emitted)

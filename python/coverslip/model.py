@@ -358,6 +358,8 @@ class OpticalPath:
     """Else the light went through the slide."""
     wave_length_nm: float | None = None
     """Of the light that makes it glow, in nanometres; ``None`` if the source does not tell."""
+    name: SourceText | None = None
+    """What the slide calls the channel; only a closed vocabulary is looked up in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -481,6 +483,16 @@ class CleanRegion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CleanOpticalPath:
+    """What may be written about one optical path."""
+
+    is_fluorescence: bool = False
+    wave_length_nm: float | None = None
+    description: str | None = None
+    """The name of a dye, or the number of the channel; ``None`` where neither may be told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CleanMetadata:
     """What may be written about a slide. Made by `coverslip.deid.scrub` and nowhere else."""
 
@@ -509,7 +521,7 @@ class CleanMetadata:
     device_serial_number: str
     software_versions: str
     objective_power: float | None
-    optical_paths: tuple[OpticalPath, ...]
+    optical_paths: tuple[CleanOpticalPath, ...]
     icc_profile: bytes = field(repr=False)
     icc_is_synthetic: bool
     """True if the source had no profile and sRGB was assumed."""

@@ -46,6 +46,7 @@ def store(
     private_ranges: npt.NDArray[np.uint64],
     spool: Path,
     *,
+    is_emitted: bool,
     most: int,
     prove: bool,
     on_frames: Callable[[int], object] | None,
@@ -64,6 +65,8 @@ def store(
         Shape (n, 2): offset and byte count of what no frame may touch.
     spool
         The file.
+    is_emitted
+        Whether a missing tile is black, for light that the specimen gives off, and not white.
     most
         Bytes after which it may not grow.
     prove
@@ -110,7 +113,7 @@ def store(
     )
     return Stored(
         tiles=tiles,
-        blank=_encode(_white(level, level.tile_length, level.tile_width)),
+        blank=_encode(_blank(level, level.tile_length, level.tile_width, is_emitted=is_emitted)),
         source_bytes=int(raster.byte_counts.sum()),
     )
 
@@ -147,10 +150,10 @@ def _decode(frame: bytes) -> Samples:
     return decoded
 
 
-def _white(level: Level, rows: int, columns: int) -> Samples:
+def _blank(level: Level, rows: int, columns: int, *, is_emitted: bool = False) -> Samples:
     shape = (rows, columns) if level.samples_per_pixel == 1 else (rows, columns, 3)
-    white = (1 << level.bits_per_sample) - 1
-    return np.full(shape, white, np.uint8 if level.bits_per_sample == 8 else np.uint16)
+    nothing = 0 if is_emitted else (1 << level.bits_per_sample) - 1
+    return np.full(shape, nothing, np.uint8 if level.bits_per_sample == 8 else np.uint16)
 
 
 def _sample_bytes(level: Level, rows: int, columns: int) -> int:
@@ -281,7 +284,7 @@ class _Reader:
             )
         top = row * level.tile_length
         bottom = min(top + level.tile_length, level.image_length)
-        band = _white(level, level.tile_length, columns)
+        band = _blank(level, level.tile_length, columns)
         for strip, samples in self._strips(range(top // length, -(-bottom // length))):
             first = strip * length
             begin, end = max(first, top), min(first + len(samples), bottom)

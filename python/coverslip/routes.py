@@ -38,6 +38,8 @@ class Route:
     jpeg_colour: Literal["RGB", "YBR", "GREY"] | None = None
     set_mct: bool = False
     is_inverted: bool = False
+    is_emitted: bool = False
+    """Whether its grey is light that the specimen gives off, so that nothing is black."""
     needs_blank: bool = False
     notes: tuple[str, ...] = ()
     error: CoverslipError | None = None
@@ -82,46 +84,35 @@ def decide(
     allow_pixel
         Whether tiles that cannot be frames as they are may be decoded and stored without loss.
     is_fluorescence
-        Whether the level was lit to glow, so that white is no absence of anything.
+        Whether the level was lit to glow.
     """
     routes = [
         _decide(source, plane, private_ranges, declared_colour, allow_pixel=allow_pixel)
         for plane in level.focal_planes
     ]
     first = next((route for route in routes if route.error is not None), routes[0])
-    try:
-        if is_fluorescence and level.samples_per_pixel == 1 and _has_missing(level):
-            raise _refuse(
-                "tiles of a fluorescence channel are missing, and a white frame in their place "
-                "would show the brightest light"
-            )
-        for number, route in enumerate(routes):
-            if not _are_alike(first, route):
-                raise _refuse(f"its focal plane {number} is stored in another way than the first")
-    except UnsupportedSlideError as error:
-        return _refusal(level, error)
+    for number, route in enumerate(routes):
+        if first.error is None and _of_frames(route) != _of_frames(first):
+            what = f"its focal plane {number} is stored in another way than the first"
+            return _refusal(level, _refuse(what))
     return replace(
         first,
+        is_emitted=is_fluorescence and level.samples_per_pixel == 1,
         needs_blank=any(route.needs_blank for route in routes),
         notes=tuple(dict.fromkeys(note for route in routes for note in route.notes)),
     )
 
 
-def _has_missing(level: Level) -> bool:
-    return any(
-        plane.has_tiles and not plane.tiles.byte_counts.all() for plane in level.focal_planes
+def _of_frames(route: Route) -> tuple[object, ...]:
+    """Return what must be the same of all focal planes of an instance."""
+    return (
+        route.kind,
+        route.codec,
+        route.frame_format,
+        route.jpeg_colour,
+        route.set_mct,
+        route.is_inverted,
     )
-
-
-def _are_alike(first: Route, other: Route) -> bool:
-    """Tell whether the frames of two focal planes can be in one instance."""
-    if first.error is not None:
-        return True
-    told = (
-        (route.codec, route.frame_format, route.jpeg_colour, route.set_mct, route.is_inverted)
-        for route in (first, other)
-    )
-    return next(told) == next(told)
 
 
 def _refusal(level: Level, error: CoverslipError) -> Route:

@@ -80,7 +80,6 @@ def test_unit_that_measures_nothing_leaves_what_the_tags_say(unit, per_mm, tmp_p
         ({"focal_planes": 2, "pixels": {"PhysicalSizeZUnit": "pixel"}}, "distance of its focal"),
         ({"pixels": {"SizeT": 3}}, "3 points in time"),
         ({"pixels": {"SizeC": 9}}, "3 channels in colour"),
-        ({"codec": "jpeg_grey", "grey_channels": 2, "missing": ((0, 1),)}, "brightest light"),
         ({"more_tags": PLANAR, "codec": "j2k_rgb"}, "PlanarConfiguration"),
         ({"more_tags": {258: tiff.short(16, 16, 16)}}, "samples of 16 bits"),
         ({"compression": 5}, "LZW"),
@@ -133,6 +132,21 @@ def test_tifffile_finds_the_same_planes_and_channels(layout, tmp_path):
     for level in (built.levels[0], built.levels[2]):
         for number, plane in enumerate(level.planes):
             assert np.abs(planes[number, level.optical_path].astype(int) - plane.rgb).mean() < 2
+
+
+def test_channels_are_named_after_dyes_or_numbered_but_for_the_public(tmp_path):
+    built = build_ome(
+        tmp_path, codec="jpeg_grey", grey_channels=2, levels=1, names=("Dapi", "Channel 1 DOE")
+    )
+    for profile, expected in (("research", ["DAPI", "Channel 2"]), ("public", [None, None])):
+        result = coverslip.convert(built.path, tmp_path / profile, profile=profile)
+        said = [
+            pydicom.dcmread(instance.path, stop_before_pixels=True)
+            .OpticalPathSequence[0]
+            .get("OpticalPathDescription")
+            for instance in result.instances
+        ]
+        assert said == expected
 
 
 def test_name_of_a_channel_is_not_written_and_its_light_is(tmp_path):

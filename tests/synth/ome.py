@@ -56,6 +56,7 @@ def build_ome(
     focal_planes: int = 1,
     grey_channels: int = 1,
     bits: int = 8,
+    names: tuple[str, ...] = (),
     more_tags: dict[int, tiff.Value] | None = None,
     style: dict[str, object] | None = None,
 ) -> SynthSlide:
@@ -64,17 +65,22 @@ def build_ome(
     ``pixels`` adds attributes to the slide's Pixels, ``channels`` replaces its channels,
     ``per_mm`` of ``unit`` are a millimetre, ``tag_262`` may lie,
     ``twice`` calls the base a label as well. ``focal_planes`` are 1.5 micrometres apart; each
-    of several ``grey_channels`` but the last says its wavelength.
+    of several ``grey_channels`` but the last says its wavelength, and ``names`` are what the
+    first are called.
     """
     secret = ids.of(seed)
     stored = None
     if codec in raster.CODECS:
-        stored = raster.Storage(codec=codec, big_endian=big_endian, grey=True, bits=bits)
+        stored = raster.Storage(
+            codec=codec, big_endian=big_endian, grey=True, bits=bits, is_emitted=grey_channels > 1
+        )
     shape = {"size": size, "tile": tile, "levels": levels, "factor": factor, "missing": missing}
     pyramids = [
         raster.build_levels(stored, seed=13 + plane, **shape)
         if stored
-        else build_levels(codec, secret, seed=13 + plane, style=style, **shape)
+        else build_levels(
+            codec, secret, seed=13 + plane, style=style, blank=255 * (grey_channels == 1), **shape
+        )
         for plane in range(focal_planes * grey_channels)
     ]
     more = dict(more_tags or {})
@@ -116,7 +122,7 @@ def build_ome(
     if stored:
         stack["Type"] = f"uint{bits}"
     if grey_channels > 1:
-        channels = _channels(secret, grey_channels)
+        channels = _channels(secret, grey_channels, names)
     texts, number = [], 0
     for image in images:
         is_slide = image is base or (many and image in lower)
@@ -164,13 +170,14 @@ def build_ome(
     )
 
 
-def _channels(secret, count: int) -> str:
+def _channels(secret, count: int, names: tuple[str, ...]) -> str:
     """Return channels of fluorescence: all names in them are text."""
     waves = [f'ExcitationWavelength="{400 + 50 * n}"' for n in range(count - 1)]
+    called = (*names, *(secret.word() for _ in range(count - len(names))))
     return "".join(
-        f'<Channel ID="{secret.word()}" Name="{secret.word()}" Fluor="{secret.word()}"'
+        f'<Channel ID="{secret.word()}" Name="{name}" Fluor="{secret.word()}"'
         f' SamplesPerPixel="1" {wave}/>'
-        for wave in (*waves, "")
+        for name, wave in zip(called, (*waves, ""), strict=True)
     )
 
 

@@ -41,6 +41,7 @@ def build_qptiff(
             seed=41 + band,
             missing=missing,
             style=style,
+            blank=0 if "grey" in codec else 255,
         )
         for band in range(bands)
     ]

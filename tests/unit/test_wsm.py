@@ -112,6 +112,8 @@ def test_each_attribute_of_the_table_is_written_for_some_image():
     images = [(frame_format, plain) for frame_format in FORMATS.values()]
     glowing = clean_metadata(optical_paths=(GLOWING,))
     more = [(FORMATS["jpeg-rgb"], research), (FORMATS["jpeg-rgb"], glowing)]
+    named = dataclasses.replace(glowing.optical_paths[0], description="Channel 1")
+    more.append((FORMATS["jpeg-rgb"], dataclasses.replace(research, optical_paths=(named,))))
     for frame_format, clean in [*images, *more]:
         ds = wsm.build(clean, instance_spec(clean, frame_format))
         for element in ds.iterall():
@@ -153,7 +155,7 @@ def test_stack_that_contradicts_itself_is_a_defect(wrong):
         wsm.build(clean, dataclasses.replace(stack_spec(clean), **wrong))
 
 
-def test_channel_is_named_by_its_number_alone():
+def test_channel_is_identified_by_its_number_alone():
     clean = clean_metadata(
         optical_paths=(GLOWING, dataclasses.replace(GLOWING, wave_length_nm=None))
     )

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from coverslip.dicom.geometry import image_orientation, origin_mm
-from coverslip.model import CleanMetadata, InstanceSpec, OpticalPath, Role
+from coverslip.model import CleanMetadata, CleanOpticalPath, InstanceSpec, Role
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.77.1.6"
 PACKAGE = "coverslip"
@@ -30,6 +30,8 @@ SLICE_THICKNESS_MM = "0.001"
 """Must be there; the depth of field is not known."""
 
 IMAGED_VOLUME_DEPTH_UM = 1.0  # may not be 0
+LOWEST_PLANE_UM = "0"
+"""Where on the glass the focal planes begin is not known."""
 DIMENSIONS = ("RowPositionInTotalImagePixelMatrix", "ColumnPositionInTotalImagePixelMatrix")
 
 
@@ -188,6 +190,8 @@ def whole_slide_microscopy_image(ds: Dataset, clean: CleanMetadata, spec: Instan
     origin = Dataset()
     origin.XOffsetInSlideCoordinateSystem = decimal_string(x_mm)
     origin.YOffsetInSlideCoordinateSystem = decimal_string(y_mm)
+    if spec.focal_planes > 1:
+        origin.ZOffsetInSlideCoordinateSystem = LOWEST_PLANE_UM
     ds.TotalPixelMatrixOriginSequence = Sequence([origin])
     ds.ImageOrientationSlide = [str(cosine) for cosine in image_orientation(spec.label_side)]
     if spec.frame_format.samples_per_pixel == 1:
@@ -203,7 +207,7 @@ def _stack_um(spec: InstanceSpec) -> float:
 
 
 def path_identifier(spec: InstanceSpec) -> str:
-    """Return the Optical Path Identifier: its number, since a channel's name is free text."""
+    """Return the Optical Path Identifier: its number."""
     return str(spec.optical_path + 1)
 
 
@@ -225,11 +229,13 @@ def optical_path(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
     path = Dataset()
     path.OpticalPathIdentifier = path_identifier(spec)
     is_volume = spec.role is Role.VOLUME
-    light = clean.optical_paths[spec.optical_path] if is_volume else OpticalPath()
+    light = clean.optical_paths[spec.optical_path] if is_volume else CleanOpticalPath()
     if light.is_fluorescence:
         path.IlluminationTypeCodeSequence = code("111743", "DCM", "Epifluorescence illumination")
     else:
         path.IlluminationTypeCodeSequence = code("111744", "DCM", "Brightfield illumination")
+    if light.description is not None:
+        path.OpticalPathDescription = light.description
     # One of the two has to be there (Type 1C).
     if light.wave_length_nm is not None:
         path.IlluminationWaveLength = light.wave_length_nm

@@ -100,9 +100,10 @@ class HamamatsuNdpi:
 def _optical_path(base: Directory) -> OpticalPath:
     """Return with what light it was taken: a fluorescence channel has a name and a wavelength."""
     nanometres = base.number_of(_WAVE_LENGTH)
-    if base.text(_CHANNEL_NAME) is None or nanometres is None or not 0 < nanometres < math.inf:
+    name = base.text(_CHANNEL_NAME)
+    if name is None or nanometres is None or not 0 < nanometres < math.inf:
         return OpticalPath()
-    return OpticalPath(is_fluorescence=True, wave_length_nm=nanometres)
+    return OpticalPath(is_fluorescence=True, wave_length_nm=nanometres, name=name)
 
 
 def _lens(directory: Directory) -> float | None:

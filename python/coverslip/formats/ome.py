@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element
 
 from coverslip.errors import LimitError, SourceError, UnsupportedSlideError
-from coverslip.formats.planes import light_notes, stacked
+from coverslip.formats.planes import light_notes, stacked_pyramids
 from coverslip.formats.pyramid import (
     BITS_PER_SAMPLE,
     SAMPLES_PER_PIXEL,
@@ -327,9 +327,16 @@ def _optical_paths(image: _Image) -> tuple[OpticalPath, ...]:
             is_fluorescence=_is_fluorescence(channel)
             or (count > 1 and channel.get("IlluminationType") != "Transmitted"),
             wave_length_nm=_excitation_nm(channel),
+            name=_name(channel),
         )
         for channel in channels
     )
+
+
+def _name(channel: Element) -> SourceText | None:
+    """Return what a channel is called: its own name, or that of its dye."""
+    said = channel.get("Name") or channel.get("Fluor")
+    return None if said is None else SourceText(said)
 
 
 def _excitation_nm(channel: Element) -> float | None:
@@ -345,14 +352,17 @@ def _levels(tiff: Tiff, base: _Image, unnamed: list[_Image]) -> Iterator[Level]:
     """Yield the levels of each channel, with all focal planes of each."""
     heights = sorted({z for z, _ in base.planes})
     for channel in sorted({c for _, c in base.planes}):
+        planes = [(z, channel) for z in heights]
         pyramids = [
-            with_reduced(base.planes[z, channel], _candidates(tiff, base, unnamed, (z, channel)))
-            for z in heights
+            [
+                _level(directory)
+                for directory in with_reduced(
+                    base.planes[plane], _candidates(tiff, base, unnamed, plane)
+                )
+            ]
+            for plane in planes
         ]
-        if len({len(pyramid) for pyramid in pyramids}) > 1:
-            raise UnsupportedSlideError("the focal planes of the OME-TIFF have different levels")
-        for planes in zip(*pyramids, strict=True):
-            stack = stacked([_level(d) for d in planes], _plane_distance_um(base.pixels))
+        for stack in stacked_pyramids(pyramids, _plane_distance_um(base.pixels)):
             yield replace(stack, optical_path=channel)
 
 

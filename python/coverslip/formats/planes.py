@@ -1,6 +1,6 @@
 """Focal planes and channels: the same picture several times, each in a directory of its own."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -44,6 +44,22 @@ def stacked(planes: Sequence[Level], distance_um: float | None) -> Level:
                 f"IFD {plane.ifd} is a focal plane, and stored in another way than IFD {first.ifd}"
             )
     return replace(first, planes_above=tuple(above), plane_distance_um=round(distance_um, 3))
+
+
+def stacked_pyramids(
+    pyramids: Sequence[Sequence[Level]], distance_um: float | None
+) -> Iterator[Level]:
+    """Yield the levels of pyramids that are focal planes of one, from the lowest to the highest.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        As `stacked`, and if they do not all have the same levels.
+    """
+    if len({len(pyramid) for pyramid in pyramids}) > 1:
+        raise UnsupportedSlideError("focal planes have different levels")
+    for planes in zip(*pyramids, strict=True):
+        yield stacked(planes, distance_um)
 
 
 def stacks(pictures: Iterable[tuple[float, Level]]) -> tuple[Level, ...]:

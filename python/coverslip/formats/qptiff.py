@@ -104,7 +104,10 @@ class Qptiff:
             for directory in band
         )
         is_fluorescence = levels[0].samples_per_pixel == 1
-        paths = (OpticalPath(is_fluorescence=is_fluorescence),) * len(bands)
+        paths = tuple(
+            OpticalPath(is_fluorescence=is_fluorescence, name=_band_name(roots[band[0].number]))
+            for band in bands
+        )
         associated, notes = _associated(tiff, chosen, types)
         items = (
             item
@@ -170,6 +173,11 @@ def _bands(full: list[Directory], reduced: list[Directory]) -> list[list[Directo
         with_reduced(base, [found[number] for found in of_size.values() if number < len(found)])
         for number, base in enumerate(full)
     ]
+
+
+def _band_name(root: Element) -> SourceText | None:
+    said = text_of(root, "Name")
+    return None if said is None else SourceText(said)
 
 
 def _associated(

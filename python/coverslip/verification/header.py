@@ -29,6 +29,7 @@ from coverslip.verification.attributes import (
     RETAINED,
     VALUES,
 )
+from coverslip.verification.words import is_channel_name
 
 _PREAMBLE = 128
 _TEXT_VRS = frozenset(
@@ -250,6 +251,8 @@ def _dataset(
             yield place, "it must be empty"
         if keyword == "AccessionNumber" and not CASE_PSEUDONYM.fullmatch(str(element.value or "")):
             yield place, "it is neither empty nor a pseudonym"
+        if keyword == "OpticalPathDescription" and not is_channel_name(str(element.value)):
+            yield place, "a name of a channel that is neither a number nor a known dye"
         is_time = element.VR in _TIME_VRS and not element.is_empty
         if is_time and removed and not IS_DUMMY_TIME.fullmatch(str(element.value)):
             yield place, "a date or time, where the instance says that they were removed"

@@ -1,4 +1,6 @@
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pydicom
@@ -6,6 +8,7 @@ import pytest
 import tifffile
 
 import coverslip
+from coverslip.cli.inspect import describe
 from coverslip.formats.ome import _role
 from coverslip.formats.xml import parse
 from coverslip.model import Role, SourceText
@@ -147,6 +150,22 @@ def test_channels_are_named_after_dyes_or_numbered_but_for_the_public(tmp_path):
             for instance in result.instances
         ]
         assert said == expected
+
+
+def test_inspect_tells_planes_and_channels_and_no_name_but_of_a_dye(tmp_path):
+    built = build_ome(
+        tmp_path, codec="jpeg_grey", grey_channels=2, focal_planes=3, levels=1, names=("dapi",)
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "coverslip", "inspect", built.path], capture_output=True, text=True
+    )
+    assert "optical path 1: DAPI, fluorescence, lit at 400 nm" in done.stdout
+    assert "optical path 2: Channel 2, fluorescence\n" in done.stdout
+    assert "3 focal planes, 1.5 um apart" in done.stdout
+    slide = coverslip.open(built.path)
+    described = describe(slide, slide.routes())
+    assert [path["name"] for path in described["optical_paths"]] == ["DAPI", "Channel 2"]
+    assert [level["plane_distance_um"] for level in described["levels"]] == [1.5, 1.5]
 
 
 def test_name_of_a_channel_is_not_written_and_its_light_is(tmp_path):

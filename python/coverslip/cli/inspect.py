@@ -9,7 +9,17 @@ from pathlib import Path
 from coverslip.audit import place_class
 from coverslip.colour import Samples
 from coverslip.deid.policy import Policy, Profile
-from coverslip.model import AssociatedImage, ItemKind, Level, Role, SealedFinding, Spacing
+from coverslip.deid.stains import channel_name
+from coverslip.model import (
+    AssociatedImage,
+    CleanMetadata,
+    CleanOpticalPath,
+    ItemKind,
+    Level,
+    Role,
+    SealedFinding,
+    Spacing,
+)
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide, open
 
@@ -67,17 +77,27 @@ def describe(
     slide: OpenedSlide, routes: tuple[Route, ...], *, show_values: bool = False
 ) -> dict[str, object]:
     """Return what is fit for JSON; it holds no source value unless that is wanted."""
-    sealed = slide.scrub(Policy()).sealed
+    scrubbed = slide.scrub(Policy())
     return {
         "format": slide.format,
         "spacing_um": _microns(slide.spacing),
         "objective_power": slide.description.objective_power,
+        "optical_paths": [
+            {
+                "optical_path": number,
+                "illumination": "fluorescence" if path.is_fluorescence else "brightfield",
+                "wave_length_nm": path.wave_length_nm,
+                "name": name,
+            }
+            for number, (name, path) in enumerate(_optical_paths(slide, scrubbed.clean), 1)
+        ],
         "levels": [
             {
                 "level": number,
                 "region": level.region,
                 "optical_path": level.optical_path + 1,
                 "focal_planes": len(level.focal_planes),
+                "plane_distance_um": level.plane_distance_um,
                 "ifd": level.ifd,
                 "columns": level.image_width,
                 "rows": level.image_length,
@@ -101,7 +121,7 @@ def describe(
                 "fate": str(item.finding.fate),
                 **({"value": _value(item)} if show_values else {}),
             }
-            for item in sealed
+            for item in scrubbed.sealed
         ],
         "may_tell": _may_tell(slide),
         "profiles": [
@@ -150,6 +170,7 @@ def _text(slide: OpenedSlide, routes: tuple[Route, ...], *, show_values: bool) -
         f"{'level':<7}{'columns x rows':<20}{'tiles':<18}{'codec':<18}{'route':<8}colour",
     ]
     regions = len(slide.description.regions)
+    paths = _optical_paths(slide, slide.scrub(Policy()).clean)
     for number, (level, route) in enumerate(zip(slide.levels, routes, strict=True)):
         colour = route.frame_format.photometric_interpretation if route.frame_format else "-"
         size = f"{level.image_width} x {level.image_length}"
@@ -158,8 +179,9 @@ def _text(slide: OpenedSlide, routes: tuple[Route, ...], *, show_values: bool) -
         lines.append(f"       {route.reason}")
         if regions > 1:
             lines.append(f"       of region {level.region}, in series {level.region + 1}")
-        if len(slide.description.optical_paths) > 1:
-            lines.append(f"       of optical path {level.optical_path + 1}")
+        name, path = paths[level.optical_path]
+        if path.is_fluorescence or len(paths) > 1:
+            lines.append(f"       {_light(level.optical_path + 1, name, path)}")
         if level.planes_above:
             planes = f"{len(level.focal_planes)} focal planes"
             lines.append(f"       {planes}, {level.plane_distance_um:.4g} um apart")
@@ -169,6 +191,18 @@ def _text(slide: OpenedSlide, routes: tuple[Route, ...], *, show_values: bool) -
     lines.extend(f"hint: {hint}" for hint in dict.fromkeys(hints) if hint is not None)
     lines += ["", *_given_away(slide, show_values=show_values), "", *_advice(slide)]
     return "\n".join(lines) + "\n"
+
+
+def _optical_paths(slide: OpenedSlide, clean: CleanMetadata) -> list[tuple[str, CleanOpticalPath]]:
+    """Return a name of each optical path, that of a dye or a number, and what may be told of it."""
+    paths = zip(slide.description.optical_paths, clean.optical_paths, strict=True)
+    return [(channel_name(n, path.name), told) for n, (path, told) in enumerate(paths, 1)]
+
+
+def _light(number: int, name: str, path: CleanOpticalPath) -> str:
+    kind = "fluorescence" if path.is_fluorescence else "brightfield"
+    wave = "" if path.wave_length_nm is None else f", lit at {path.wave_length_nm:.0f} nm"
+    return f"optical path {number}: {name}, {kind}{wave}"
 
 
 def _given_away(slide: OpenedSlide, *, show_values: bool) -> Iterator[str]:

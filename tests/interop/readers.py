@@ -133,6 +133,13 @@ def by_highdicom(path: Path) -> np.ndarray:
     return image.get_total_pixel_matrix(apply_icc_profile=False)
 
 
+def frames_by_highdicom(path: Path) -> np.ndarray:
+    """Return all frames: of focal planes highdicom puts no matrix together."""
+    import highdicom
+
+    return highdicom.imread(path).get_frames(apply_icc_profile=False)
+
+
 def dciodvfy(path: Path, program: str) -> list[str]:
     """Return what dciodvfy has to complain about."""
     done = subprocess.run([program, "-new", path], capture_output=True, check=False)

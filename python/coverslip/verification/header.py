@@ -161,6 +161,7 @@ def _read(file: BinaryIO) -> Header:
         *_meta(dataset, data),
         *_dataset(dataset, (), _retained(dataset)),
         *_whole(dataset),
+        *_grid(dataset),
     )
     extended = None
     if "ExtendedOffsetTable" in dataset:
@@ -288,6 +289,27 @@ def _whole(dataset: Dataset) -> Iterator[Problem]:
         yield "(0008,0008)", "a label or overview as it was scanned"
     if dataset.get("SpecimenLabelInImage") == "YES" and "LABEL" not in kinds:
         yield "(0048,0010)", "a label in a picture that is none"
+
+
+def _grid(dataset: Dataset) -> Iterator[Problem]:
+    """Check that TILED_FULL has a frame for each tile of each plane and path (PS3.3 C.7.6.17.3)."""
+    if dataset.get("DimensionOrganizationType") != "TILED_FULL":
+        return
+    width, length, columns, rows = (int(dataset.get(keyword) or 0) for keyword in _LEVEL_SIZE)
+    planes = int(dataset.get("TotalPixelMatrixFocalPlanes") or 0)
+    paths = int(dataset.get("NumberOfOpticalPaths") or 0)
+    tiles = -(-width // columns) * -(-length // rows) if min(columns, rows) > 0 else 0
+    if tiles * planes * paths != int(dataset.get("NumberOfFrames") or 0):
+        yield "(0028,0008)", "its frames are not those of all tiles, focal planes and optical paths"
+    if paths != len(dataset.get("OpticalPathSequence", ())):
+        yield "(0048,0302)", "it is not the number of optical paths"
+    for groups in dataset.get("SharedFunctionalGroupsSequence", ()):
+        for item in groups.get("PixelMeasuresSequence", ()):
+            if (planes > 1) != ("SpacingBetweenSlices" in item):
+                yield (
+                    "(0018,0088)",
+                    "a distance of focal planes where there is one, or none of more",
+                )
 
 
 def _optical_path(dataset: Dataset) -> str:

@@ -11,6 +11,7 @@
 
 pub mod forms;
 mod instance;
+mod offsets;
 mod sieve;
 mod stream;
 

@@ -12,7 +12,15 @@ import numpy as np
 from coverslip import _core, blank, pixels
 from coverslip.errors import LimitError, SourceError
 from coverslip.limits import LIMITS
-from coverslip.model import Level, Mosaic, Picture, Strips, TileIndex, Uint64Array
+from coverslip.model import (
+    Level,
+    Mosaic,
+    Picture,
+    Strips,
+    TileIndex,
+    Uint64Array,
+    one_after_another,
+)
 from coverslip.mosaics import core_mosaic, mosaic_of
 from coverslip.routes import Route, core_picture
 from coverslip.slide import OpenedSlide
@@ -82,18 +90,9 @@ def plan_tiles(
 ) -> PlannedFrames:
     """Plan frames that are the tiles of a level; ``on_tiles`` is called with their count."""
     private = slide.description.private_ranges
-    tiles = _one_after_another(level, [plane.tiles for plane in level.focal_planes])
+    tiles = one_after_another([plane.tiles for plane in level.focal_planes])
     plan = _plan(slide.source, level, tiles, private, route, on_tiles)
     return PlannedFrames(source=slide.source, plan=plan)
-
-
-def _one_after_another(level: Level, planes: list[TileIndex]) -> TileIndex:
-    """Return the tiles of all focal planes in the order of TILED_FULL (PS3.3 C.7.6.17.3)."""
-    return replace(
-        level.tiles,
-        offsets=np.concatenate([plane.offsets for plane in planes]),
-        byte_counts=np.concatenate([plane.byte_counts for plane in planes]),
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +162,7 @@ def _all_planes(level: Level, spool: Path, make: _Maker, on_frames: OnCount | No
                 shutil.copyfileobj(file, whole)
             part.unlink()
     return _Made(
-        tiles=_one_after_another(level, [one.tiles for one in made]),
+        tiles=one_after_another([one.tiles for one in made]),
         rewritten=_sum([one.rewritten for one in made]),
         source_bytes=_sum([one.source_bytes for one in made]),
         blank=made[0].blank,

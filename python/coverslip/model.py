@@ -6,7 +6,7 @@ They are different types on purpose: `coverslip.dicom` accepts only the second, 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
@@ -190,6 +190,18 @@ class TileIndex:
     byte_counts: Uint64Array = field(repr=False)
     across: int
     down: int
+
+
+def one_after_another(planes: Sequence[TileIndex]) -> TileIndex:
+    """Return the tiles of all focal planes in the order of TILED_FULL (PS3.3 C.7.6.17.3)."""
+    first, *above = planes
+    if not above:  # no copy of what may be millions of tiles
+        return first
+    return replace(
+        first,
+        offsets=np.concatenate([plane.offsets for plane in planes]),
+        byte_counts=np.concatenate([plane.byte_counts for plane in planes]),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

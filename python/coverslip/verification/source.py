@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from coverslip import _core
-from coverslip.model import Level, Picture, Strips
+from coverslip.model import Level, Picture, Strips, one_after_another
 from coverslip.mosaics import core_mosaic, is_rewritten
 from coverslip.routes import core_picture
 from coverslip.slide import OpenedSlide
@@ -91,9 +91,8 @@ def level_tiles(slide: OpenedSlide) -> Iterator[LevelTiles]:
         planes, tiles = level.focal_planes, None
         coded = tuple(one for plane in planes for one in _coded(slide, plane))
         if not coded:
-            offsets = np.concatenate([plane.tiles.offsets for plane in planes])
-            byte_counts = np.concatenate([plane.tiles.byte_counts for plane in planes])
-            tiles = _core.TileIndex(slide.source, offsets, byte_counts, private)
+            stored = one_after_another([plane.tiles for plane in planes])
+            tiles = _core.TileIndex(slide.source, stored.offsets, stored.byte_counts, private)
         yield LevelTiles(
             total_columns=level.image_width,
             total_rows=level.image_length,

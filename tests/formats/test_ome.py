@@ -1,6 +1,8 @@
 import struct
 import subprocess
 import sys
+from types import SimpleNamespace
+from xml.etree.ElementTree import fromstring
 
 import numpy as np
 import pydicom
@@ -10,6 +12,7 @@ import tifffile
 import coverslip
 from coverslip.cli.inspect import describe
 from coverslip.formats.ome import _role
+from coverslip.formats.ome_planes import plane_numbers
 from coverslip.formats.xml import parse
 from coverslip.model import Role, SourceText
 from tests.formats.findings import check_every_text_is_found, items_of
@@ -112,6 +115,36 @@ def test_planes_that_are_said_and_not_placed_are_told(options, tmp_path):
     built = build_ome(tmp_path, levels=1, **options)
     with pytest.raises(coverslip.SourceError, match="where all planes are"):
         coverslip.open(built.path)
+
+
+def test_colours_in_one_directory_are_one_channel_even_if_none_is_listed(tmp_path):
+    slide = coverslip.open(build_ome(tmp_path, levels=1, channels="").path)
+    assert [level.optical_path for level in slide.levels] == [0]
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("", {(0, 0): 7, (1, 0): 8, (0, 1): 9, (1, 1): 10}),
+        ('<TiffData IFD="1"/>', {(0, 0): 1, (1, 0): 2, (0, 1): 3, (1, 1): 4}),
+        (
+            '<TiffData IFD="3" FirstC="1" PlaneCount="2"/><TiffData IFD="1" PlaneCount="2"/>',
+            {(0, 0): 1, (1, 0): 2, (0, 1): 3, (1, 1): 4},
+        ),
+        ('<TiffData IFD="1" PlaneCount="4"/><TiffData IFD="9" FirstZ="1"/>', "twice"),
+        ('<TiffData FirstZ="2"/>', "does not have"),
+        ('<TiffData IFD="11" PlaneCount="4"/>', "directory that the file"),
+        ('<TiffData IFD="1" PlaneCount="-4"/><TiffData IFD="0"/>', "where all planes are"),
+    ],
+)
+def test_planes_are_where_the_xml_says(said, expected):
+    pixels = fromstring(f'<Pixels SizeZ="2" SizeC="2" DimensionOrder="XYZCT">{said}</Pixels>')
+    chain = [SimpleNamespace(integer=lambda *_: 1)] * 12
+    if isinstance(expected, str):
+        with pytest.raises(coverslip.SourceError, match=expected):
+            plane_numbers(pixels, chain, 7)
+    else:
+        assert plane_numbers(pixels, chain, 7) == {(*p, 0): n for p, n in expected.items()}
 
 
 @pytest.mark.parametrize("layout", ["subifds", "series"])

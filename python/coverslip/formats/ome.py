@@ -1,13 +1,13 @@
 """OME-TIFF: an XML in the first directory says which picture is what."""
 
-import itertools
 import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element
 
-from coverslip.errors import LimitError, SourceError, UnsupportedSlideError
+from coverslip.errors import SourceError, UnsupportedSlideError
+from coverslip.formats.ome_planes import Plane, plane_numbers, size
 from coverslip.formats.planes import light_notes, stacked_pyramids
 from coverslip.formats.pyramid import (
     BITS_PER_SAMPLE,
@@ -25,11 +25,9 @@ from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import (
     Vocabulary,
     children,
-    integer_in,
     number_in,
     xml_items,
 )
-from coverslip.limits import LIMITS
 from coverslip.model import (
     AssociatedImage,
     ItemKind,
@@ -59,10 +57,6 @@ _UNIT_MM = {"pm": 1e-9, "\u00c5": 1e-7, "\u212b": 1e-7, "nm": 1e-6, "um": 1e-3, 
 _FLUORESCENCE = {"Fluorescence", "Epifluorescence"}
 _FLUORESCENCE_ONLY = {"Fluor", "ExcitationWavelength", "EmissionWavelength"}
 """Attributes that a channel has only if something glows in it."""
-Plane = tuple[int, int]
-"""Number of the focal plane and of the channel."""
-Plane3 = tuple[int, int, int]
-"""The same, and that of the point in time."""
 
 _VOCABULARY = Vocabulary(
     kinds={
@@ -215,9 +209,7 @@ def _images(root: Element, tiff: Tiff) -> list[_Image]:
     following = 0
     for element in children(root, "Image"):
         for pixels in children(element, "Pixels")[:1]:
-            numbers = _plane_numbers(pixels, following)
-            if not all(0 <= number < len(chain) for number in numbers.values()):
-                raise SourceError("the OME-XML names a directory that the file does not have")
+            numbers = plane_numbers(pixels, chain, following)
             following = max(numbers.values()) + 1
             planes = {(z, c): chain[number] for (z, c, t), number in numbers.items() if t == 0}
             images.append(_Image(pixels=pixels, role=_role(element), planes=planes))
@@ -227,58 +219,6 @@ def _images(root: Element, tiff: Tiff) -> list[_Image]:
     if len(set(used)) < len(used):
         raise SourceError("the OME-XML gives a directory two roles")
     return images
-
-
-def _plane_numbers(pixels: Element, following: int) -> dict[Plane3, int]:
-    """Return the place in the chain of each plane; all of the first point in time are there.
-
-    ``TiffData`` says which plane is in which directory; without a number they follow each other,
-    and what comes behind a named one follows it, as ``DimensionOrder`` says.
-    """
-    order = list(_in_order(pixels))
-    numbers: dict[Plane3, int] = {}
-    said = children(pixels, "TiffData")
-    for data in said:
-        first = (_index(data, "FirstZ"), _index(data, "FirstC"), _index(data, "FirstT"))
-        number, count = integer_in(data.get("IFD")), integer_in(data.get("PlaneCount"))
-        if first not in order:
-            raise SourceError("the OME-XML names a plane that the picture does not have")
-        if count is None:
-            count = 1 if number is not None else len(order)
-        run = order[order.index(first) :][: max(count, 0)]
-        start = following if number is None else number
-        numbers |= {plane: start + step for step, plane in enumerate(run)}
-    if not numbers or (len(said) == 1 and said[0].get("PlaneCount") is None and len(order) > 1):
-        start = min(numbers.values(), default=following)
-        numbers = {plane: start + step for step, plane in enumerate(order)}
-    if any(plane not in numbers for plane in order if plane[2] == 0):
-        raise SourceError("the OME-XML does not say where all planes are")
-    return numbers
-
-
-def _in_order(pixels: Element) -> Iterator[Plane3]:
-    """Yield focal plane, channel and time of each plane as ``DimensionOrder`` says."""
-    sizes = {"Z": _size(pixels, "SizeZ"), "C": _channel_count(pixels), "T": _size(pixels, "SizeT")}
-    if math.prod(sizes.values()) > LIMITS.directories:
-        raise LimitError(f"the OME-XML says more than {LIMITS.directories} planes")
-    order = pixels.get("DimensionOrder", "")[2:]
-    order = order if sorted(order) == sorted(sizes) else "ZCT"
-    for values in itertools.product(*(range(sizes[axis]) for axis in reversed(order))):
-        at = dict(zip(reversed(order), values, strict=True))
-        yield at["Z"], at["C"], at["T"]
-
-
-def _channel_count(pixels: Element) -> int:
-    """Return how many channels have directories of their own, with all samples of each."""
-    return len(children(pixels, "Channel")) or _size(pixels, "SizeC")
-
-
-def _index(data: Element, name: str) -> int:
-    return integer_in(data.get(name)) or 0
-
-
-def _size(pixels: Element, name: str) -> int:
-    return integer_in(pixels.get(name)) or 1
 
 
 def _role(image: Element) -> Role | None:
@@ -293,13 +233,13 @@ def _check(image: _Image) -> None:
         raise UnsupportedSlideError(f"the OME-TIFF has {why}, which is not supported yet")
 
     pixels, directory = image.pixels, image.directory
-    if _size(pixels, "SizeT") > 1:
-        refuse(f"{_size(pixels, 'SizeT')} points in time")
+    if size(pixels, "SizeT") > 1:
+        refuse(f"{size(pixels, 'SizeT')} points in time")
     channels = children(pixels, "Channel")
     samples = directory.integer(SAMPLES_PER_PIXEL, 1)
     if samples < 1:
         raise SourceError(f"{directory.place} has no samples a pixel (tag 277)")
-    planes = -(-_size(pixels, "SizeC") // samples)
+    planes = -(-size(pixels, "SizeC") // samples)
     if samples > 1 and max(len(channels), planes) > 1:
         refuse(f"{max(len(channels), planes)} channels in colour")
     bits = directory.integer(BITS_PER_SAMPLE, 1)
@@ -319,7 +259,7 @@ def _optical_paths(image: _Image) -> tuple[OpticalPath, ...]:
 
     Where there are several, they are fluorescence unless one says that light went through.
     """
-    channels, count = children(image.pixels, "Channel"), _channel_count(image.pixels)
+    channels, count = children(image.pixels, "Channel"), len({c for _, c in image.planes})
     if len(channels) < count:
         return (OpticalPath(is_fluorescence=count > 1),) * count
     return tuple(

@@ -2,7 +2,6 @@ import struct
 import subprocess
 import sys
 from types import SimpleNamespace
-from xml.etree.ElementTree import fromstring
 
 import numpy as np
 import pydicom
@@ -138,7 +137,8 @@ def test_colours_in_one_directory_are_one_channel_even_if_none_is_listed(tmp_pat
     ],
 )
 def test_planes_are_where_the_xml_says(said, expected):
-    pixels = fromstring(f'<Pixels SizeZ="2" SizeC="2" DimensionOrder="XYZCT">{said}</Pixels>')
+    text = f'<Pixels SizeZ="2" SizeC="2" DimensionOrder="XYZCT">{said}</Pixels>'
+    pixels = parse(SourceText(text))
     chain = [SimpleNamespace(integer=lambda *_: 1)] * 12
     if isinstance(expected, str):
         with pytest.raises(coverslip.SourceError, match=expected):

@@ -366,8 +366,8 @@ def retile(
     """Cut a picture into frames without changing a coefficient; progress counts frames.
 
     Frames that are whole restart intervals are stitched of their bytes. The frames become
-    stand-alone JPEG streams in a new file ``spool``. Returned are their offsets and byte counts
-    there, row by row, as little-endian ``uint64``.
+    stand-alone JPEG streams behind what is in the file ``spool``; it is made if it is not there.
+    Returned are their offsets and byte counts in it, row by row, as little-endian ``uint64``.
     """
 
 def prove_retiled(
@@ -418,8 +418,9 @@ def rewrite(
     """Write frames with the coefficients of a mosaic's tiles; progress counts frames.
 
     A tile that can be a frame keeps its entropy-coded bytes. The frames become stand-alone JPEG
-    streams in a new file ``spool``. Returned are their offsets and byte counts there, row by row,
-    as little-endian ``uint64``, 0 where there is no tile; and how many were coded anew.
+    streams behind what is in the file ``spool``; it is made if it is not there. Returned are their
+    offsets and byte counts in it, row by row, as little-endian ``uint64``, 0 where there is no
+    tile; and how many were coded anew.
     """
 
 def prove_rewritten(

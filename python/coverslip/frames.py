@@ -1,6 +1,5 @@
 """Plans the frames of a level: from its tiles as they are, or from frames that are made first."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -106,7 +105,7 @@ class _Made:
 
 
 _Maker = Callable[[Level, Path, OnCount | None], _Made]
-"""Makes the frames of a focal plane into a new file."""
+"""Appends the frames of a focal plane to a file."""
 
 
 def cut_picture(
@@ -148,19 +147,11 @@ def _planned(
 
 def _all_planes(level: Level, spool: Path, make: _Maker, on_frames: OnCount | None) -> _Made:
     """Make the frames of each focal plane, one plane after another in ``spool``."""
-    if not level.planes_above:
-        return make(level, spool, on_frames)
+    spool.touch(mode=0o600, exist_ok=False)
     made: list[_Made] = []
-    with spool.open("xb") as whole:
-        for plane in level.focal_planes:
-            part = spool.with_suffix(".plane")
-            done = sum(len(one.tiles.offsets) for one in made)
-            one = make(plane, part, _after(on_frames, done))
-            moved = replace(one.tiles, offsets=one.tiles.offsets + np.uint64(whole.tell()))
-            made.append(replace(one, tiles=moved))
-            with part.open("rb") as file:
-                shutil.copyfileobj(file, whole)
-            part.unlink()
+    for plane in level.focal_planes:
+        done = sum(len(one.tiles.offsets) for one in made)
+        made.append(make(plane, spool, _after(on_frames, done)))
     return _Made(
         tiles=one_after_another([one.tiles for one in made]),
         rewritten=_sum([one.rewritten for one in made]),
@@ -289,21 +280,18 @@ def store_pixels(
         If a frame does not decode to the pixels of its tile.
     """
     private = slide.description.private_ranges
-    left = most
 
-    def store(plane: Level, part: Path, on_frames: OnCount | None) -> _Made:
-        nonlocal left
+    def store(plane: Level, spool: Path, on_frames: OnCount | None) -> _Made:
         stored = pixels.store(
             slide.source,
             plane,
             private,
-            part,
+            spool,
             is_emitted=route.is_emitted,
-            most=left,
+            most=most,
             prove=prove,
             on_frames=on_frames,
         )
-        left -= int(stored.tiles.byte_counts.sum())
         return _Made(tiles=stored.tiles, source_bytes=stored.source_bytes, blank=stored.blank)
 
     return _planned(level, route, spool, store, on_frames)

@@ -51,7 +51,7 @@ def store(
     prove: bool,
     on_frames: Callable[[int], object] | None,
 ) -> Stored:
-    """Decode a level and write its frames, lossless JPEG 2000 codestreams, into a new file.
+    """Decode a level and append its frames, lossless JPEG 2000 codestreams, to a file.
 
     All cores work on it. Ctrl-C ends it when the frames that are in work are done.
 
@@ -68,7 +68,7 @@ def store(
     is_emitted
         Whether a missing tile is black, for light that the specimen gives off, and not white.
     most
-        Bytes after which it may not grow.
+        Bytes beyond which it may not grow.
     prove
         Whether to decode each frame again and compare it with what was decoded from the slide.
     on_frames
@@ -89,12 +89,13 @@ def store(
     _core.TileIndex(source, raster.offsets, raster.byte_counts, private_ranges)
     frames = len(level.tiles.offsets)
     offsets, byte_counts = np.zeros(frames, np.uint64), np.zeros(frames, np.uint64)
-    tell, at = _Teller(on_frames), 0
+    tell = _Teller(on_frames)
     with (
         closing(_decoders()) as decoders,
         _Cores() as cores,
-        spool.open("xb") as file,
+        spool.open("ab") as file,
     ):
+        at = file.tell()
         reader = _Reader(source, level, raster, cores, decoders)
         jobs = (partial(_frame, number, read, prove=prove) for number, read in reader.frames())
         with closing(cores.in_order(jobs, _in_flight(level))) as encoded:

@@ -11,6 +11,7 @@ from coverslip.model import ItemKind, Role
 from coverslip.tiff import open_tiff
 from tests.conftest import SLIDES
 from tests.formats.test_generic import tags, write
+from tests.interop import readers
 from tests.synth import build_svs, tiff
 from tests.synth import identifiers as ids
 from tests.synth.svs import _tags
@@ -257,3 +258,17 @@ def test_real_slide_without_label_has_two_levels_and_no_spacing():
     assert [image.role for image in slide.associated_images] == [Role.THUMBNAIL]
     assert slide.spacing is None
     assert len(slide.description.metadata.icc_profile) == 3144
+
+
+def test_focal_planes_that_are_coded_anew_are_compared_with_their_own_tiles(tmp_path):
+    style = {"progressive": True, "ids": (82, 71, 66), "tables": "own", "markers": "app14_0"}
+    built = build_svs(tmp_path, levels=1, size=(300, 200), focal_planes=("0", "1"), style=style)
+    result = coverslip.convert(built.path, tmp_path / "out")
+    assert result.frames.retiled == 12
+    frames = readers.by_pydicom(result.instances[0].path, "pylibjpeg")
+    for plane, shown in zip(built.levels[0].planes, (frames[:6], frames[6:]), strict=True):
+        pixels = readers.mosaic(shown, plane.width, plane.length)
+        assert np.abs(pixels.astype(int) - plane.rgb).mean() < 2
+    report = coverslip.verify(tmp_path / "out", source=built.path)
+    assert report.is_clean
+    assert report.frames_equal == 12

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from coverslip import _core, formats
 from coverslip.colour import Samples
+from coverslip.cutting import Frames, cut_into
 from coverslip.deid.policy import Policy
 from coverslip.deid.scrub import Scrubbed, scrub
 from coverslip.deid.uids import RandomIdentity
@@ -52,6 +53,10 @@ class OpenedSlide:
     def scrub(self, policy: Policy) -> Scrubbed:
         """Return what may be written of the slide's metadata under a policy."""
         return scrub(self.description, policy, RandomIdentity(), package_version=_core.__version__)
+
+    def cut_into(self, frames: Frames) -> "OpenedSlide":
+        """Return the slide with frames of a size for levels that are one JPEG, as NDPI's are."""
+        return replace(self, description=cut_into(self.description, self.source, frames))
 
     def routes(
         self, *, colour: Samples | None = None, allow_pixel: bool = False

@@ -71,6 +71,35 @@ def test_verify_compares_each_focal_plane_with_its_picture(tmp_path):
     assert measures.SpacingBetweenSlices == 0.0005
 
 
+@pytest.mark.parametrize(
+    ("frames", "quirks", "size"),
+    [
+        ("native", {"restart_blocks": 28}, (896, 896)),
+        ("native", {"restart_blocks": 70, "subsampling": "4:2:0"}, (1120, 1120)),
+        ("native", {"restart": None}, (1024, 1024)),
+        (512, {"restart_blocks": 4}, (512, 512)),
+        (256, {"restart": 2, "focal_planes": (0, 500)}, (256, 256)),
+    ],
+)
+def test_frames_are_as_large_as_is_asked_for(frames, quirks, size, tmp_path):
+    slide = build_ndpi(tmp_path, 3, levels=2, **quirks)
+    result = coverslip.convert(slide.path, tmp_path / "out", ndpi_frames=frames)
+    for instance in result.instances:
+        dataset = pydicom.dcmread(instance.path, stop_before_pixels=True)
+        assert (dataset.Columns, dataset.Rows) == size
+    counts = result.frames
+    assert (counts.stitched > 0) == ("restart_blocks" in quirks)
+    report = coverslip.verify(tmp_path / "out", source=slide.path)
+    assert report.is_clean
+    assert report.frames_equal == report.frames == counts.stitched + counts.retiled
+
+
+def test_native_frames_of_intervals_across_the_slide_are_wide(tmp_path):
+    slide = build_ndpi(tmp_path, 3, size=(4800, 300), levels=1, restart=1)
+    (level,) = coverslip.open(slide.path).cut_into("native").levels
+    assert (level.tile_width, level.tile_length) == (4800, 1024)
+
+
 def test_size_is_that_of_the_jpeg_where_the_tags_are_a_pixel_off(tmp_path):
     slide = build_ndpi(tmp_path, 3, one_pixel_off=True)
     opened = coverslip.open(slide.path)

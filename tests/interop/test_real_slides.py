@@ -24,6 +24,7 @@ CASES = {
     "generic-deflate": "generic-tiff/boxes.tiff",
     "generic-rgb-ids": "generic-tiff/tiled-jpeg-rgb-u8.tif",
     "hamamatsu": "hamamatsu/test3-DAPI-2-(387).ndpi",
+    "hamamatsu-native": "hamamatsu/test3-DAPI-2-(387).ndpi",
     "ome-ndpi": "ome-tiff/OS-1-detail.ome.tif",
     "ome-vsi": "ome-tiff/OS-2-vsi.ome.tif",
     "ome-grid": "ome-tiff/XYC-bfconvert-JPEG.ome.tiff",
@@ -31,6 +32,7 @@ CASES = {
 }
 DECODED = {"generic-deflate", "qptiff-fluorescence"}
 """Cases whose tiles cannot be frames as they are."""
+OPTIONS = {"hamamatsu-native": {"ndpi_frames": "native"}}
 REFUSED = {
     "generic-tiff/boxes.tiff": "Deflate",
     "generic-tiff/ojpeg-tile.tif": "old-style JPEG",
@@ -56,7 +58,10 @@ def converted(request, tmp_path_factory):
     source = SLIDES / CASES[request.param]
     out = tmp_path_factory.mktemp("out")
     allow_pixel = request.param in DECODED
-    return Converted(source, coverslip.convert(source, out, mpp_um=0.5, allow_pixel=allow_pixel))
+    more = OPTIONS.get(request.param, {})
+    return Converted(
+        source, coverslip.convert(source, out, mpp_um=0.5, allow_pixel=allow_pixel, **more)
+    )
 
 
 def levels_of(source):
@@ -123,10 +128,12 @@ def test_coefficients_of_every_cut_frame_are_those_of_its_part(converted, tool):
             continue
         start, count = page.tags["StripOffsets"].value[0], page.tags["StripByteCounts"].value[0]
         picture = data[start : start + count]
-        across = -(-page.imagewidth // 1024)
+        dataset = pydicom.dcmread(path, stop_before_pixels=True)
+        columns, rows = dataset.Columns, dataset.Rows
+        across = -(-page.imagewidth // columns)
         for number, frame in enumerate(readers.frames_of(path)):
-            x, y = number % across * 1024, number // across * 1024
-            size = min(1024, page.imagewidth - x), min(1024, page.imagelength - y)
+            x, y = number % across * columns, number // across * rows
+            size = min(columns, page.imagewidth - x), min(rows, page.imagelength - y)
             theirs = readers.by_jpegtran(picture, (x, y, *size), tool("jpegtran"))
             assert readers.by_jpegtran(frame, (0, 0, *size), tool("jpegtran")) == theirs
 
@@ -242,7 +249,7 @@ def test_what_cannot_be_copied_is_refused_by_name(name, reason, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", [*CASES.values(), *REFUSED])
+@pytest.mark.parametrize("name", sorted({*CASES.values(), *REFUSED}))
 def test_nothing_that_is_printed_names_the_slide(name, tmp_path):
     command = [sys.executable, "-m", "coverslip", "convert", SLIDES / name, "-o", tmp_path / "out"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

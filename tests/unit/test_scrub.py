@@ -338,13 +338,19 @@ def test_impossible_spacing_is_refused(mpp_um):
         Policy(mpp_um=mpp_um)
 
 
+@pytest.mark.parametrize("frames", [0, 100, 1000, 8208, True, 512.0, "natural", None])
+def test_impossible_frames_are_refused(frames):
+    with pytest.raises(PolicyError, match="multiple of 16"):
+        Policy(ndpi_frames=frames)
+
+
 def test_digest_is_that_of_the_policy_alone():
     assert Policy().digest() == Policy(profile=Profile("anonymised")).digest()
     assert Policy().digest() != Policy(mpp_um=0.25).digest()
     canonical = (
         b'{"accession":"empty","allow_pixel":false,"colour":null,"dates":"drop","keep":[],'
-        b'"label":"drop","link":"none","mpp_um":null,"overview":"drop","pixels_attested":null,'
-        b'"profile":"public","project":"","year":"drop"}'
+        b'"label":"drop","link":"none","mpp_um":null,"ndpi_frames":1024,"overview":"drop",'
+        b'"pixels_attested":null,"profile":"public","project":"","year":"drop"}'
     )
     assert Policy().digest() == hashlib.sha256(canonical).hexdigest()
 

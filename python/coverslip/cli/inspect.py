@@ -8,6 +8,7 @@ from pathlib import Path
 
 from coverslip.audit import place_class
 from coverslip.colour import Samples
+from coverslip.cutting import Frames
 from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.stains import channel_name
 from coverslip.model import (
@@ -60,11 +61,12 @@ def run(
     *,
     colour: Samples | None,
     allow_pixel: bool,
+    ndpi_frames: Frames,
     show_values: bool,
     as_json: bool,
 ) -> None:
     """Show what a slide is, what it gives away and what would become of it."""
-    slide = open(path)
+    slide = open(path).cut_into(ndpi_frames)
     routes = slide.routes(colour=colour, allow_pixel=allow_pixel)
     if as_json:
         described = describe(slide, routes, show_values=show_values)

@@ -250,10 +250,7 @@ class _Check:
             self.unchecked.append("frames against tiles: the folder holds several studies")
             return None
         for level in self.tiles:
-            same = (level.total_columns, level.total_rows, level.columns, level.rows)
-            if instance.level_size != same or instance.frame_count != level.frame_count:
-                continue
-            if instance.optical_path != level.optical_path:
+            if not _is_of(instance, level):
                 continue
             if level.tiles is None:
                 self._coefficients(entry, instance, level)
@@ -265,8 +262,9 @@ class _Check:
     def _coefficients(self, entry: Entry, instance: header.Header, level: LevelTiles) -> None:
         """Compare the coefficients of frames with those of the pictures or tiles they came from."""
         # What the samples are makes no difference to their coefficients.
+        *_, columns, rows = instance.level_size
         frames = _core.JpegFrames(
-            columns=level.columns, rows=level.rows, colour="YBR", jpeg_tables=level.jpeg_tables
+            columns=columns, rows=rows, colour="YBR", jpeg_tables=level.jpeg_tables
         )
         try:
             offsets, counts = frame_ranges(
@@ -360,3 +358,17 @@ class _Check:
 
 def _encoded(name: str) -> bytes:
     return os.fsencode(name)
+
+
+def _is_of(instance: header.Header, level: LevelTiles) -> bool:
+    """Tell whether an instance has the size and frames of a level, and its light."""
+    *total, columns, rows = instance.level_size
+    if total != [level.total_columns, level.total_rows]:
+        return False
+    if instance.optical_path != level.optical_path or min(columns, rows) < 1:
+        return False
+    if level.is_cut:
+        grid = -(-level.total_columns // columns) * -(-level.total_rows // rows)
+        return instance.frame_count == grid * len(level.coded)
+    has_frames = instance.frame_count == level.frame_count
+    return has_frames and (columns, rows) == (level.columns, level.rows)

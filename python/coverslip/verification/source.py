@@ -44,6 +44,11 @@ class LevelTiles:
     """What the frames of each focal plane were made of, if they do not hold bytes of tiles."""
     jpeg_tables: bytes = field(repr=False)
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether its frames may have any size, since they were cut out of something larger."""
+        return any(isinstance(one.held, _core.Picture) for one in self.coded)
+
 
 def terms_of_slide(
     slide: OpenedSlide | None, listed: tuple[str, ...] = (), released: Iterable[str] = ()

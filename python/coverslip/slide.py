@@ -10,10 +10,18 @@ from coverslip.cutting import Frames, cut_into
 from coverslip.deid.policy import Policy
 from coverslip.deid.scrub import Scrubbed, scrub
 from coverslip.deid.uids import RandomIdentity
-from coverslip.errors import CoverslipError, PolicyError, SourceError, at_level
+from coverslip.errors import (
+    CoverslipError,
+    PolicyError,
+    SourceError,
+    UnsupportedSlideError,
+    at_level,
+)
 from coverslip.model import AssociatedImage, Finding, Level, Picture, Slide, SourceText, Spacing
 from coverslip.routes import Route, core_picture, decide
 from coverslip.tiff import open_tiff
+
+_MAX_PATHS = 999
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,10 +109,20 @@ def open(path: str | PathLike[str]) -> OpenedSlide:
         source = _core.Source(path)
         if source.stamp != tiff.stamp:
             raise SourceError("the file was replaced while it was being opened")
+    _check_paths(description)
     parts = tuple(SourceText(part.name) for part in (path.absolute(), *path.absolute().parents))
     return OpenedSlide(
         description=_with_true_sizes(description, source), source=source, path_parts=parts
     )
+
+
+def _check_paths(slide: Slide) -> None:
+    """Raise for levels of no optical path, or more paths than Optical Path Identifiers have."""
+    count = len(slide.optical_paths)
+    if count > _MAX_PATHS:
+        raise UnsupportedSlideError(f"{count} channels are more than can be told apart")
+    if not all(0 <= level.optical_path < count for level in slide.levels):
+        raise SourceError("a level was taken by an optical path that the slide does not have")
 
 
 def _with_true_sizes(slide: Slide, source: _core.Source) -> Slide:

@@ -77,12 +77,11 @@ def test_verify_compares_each_focal_plane_with_its_picture(tmp_path):
         ("native", {"restart_blocks": 28}, (896, 896)),
         ("native", {"restart_blocks": 70, "subsampling": "4:2:0"}, (1120, 1120)),
         ("native", {"restart": None}, (1024, 1024)),
-        (512, {"restart_blocks": 4}, (512, 512)),
         (256, {"restart": 2, "focal_planes": (0, 500)}, (256, 256)),
     ],
 )
 def test_frames_are_as_large_as_is_asked_for(frames, quirks, size, tmp_path):
-    slide = build_ndpi(tmp_path, 3, levels=2, **quirks)
+    slide = build_ndpi(tmp_path, 3, size=(2240, 300), levels=1, **quirks)
     result = coverslip.convert(slide.path, tmp_path / "out", ndpi_frames=frames)
     for instance in result.instances:
         dataset = pydicom.dcmread(instance.path, stop_before_pixels=True)

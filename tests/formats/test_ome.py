@@ -116,6 +116,26 @@ def test_planes_that_are_said_and_not_placed_are_told(options, tmp_path):
         coverslip.open(built.path)
 
 
+def test_planes_of_different_sizes_are_refused(tmp_path):
+    built = build_ome(
+        tmp_path, codec="jpeg_grey", grey_channels=2, levels=1, layout="series", pictures=()
+    )
+    data = bytearray(built.path.read_bytes())
+    width = struct.pack(">HHII", 256, 4, 1, 610)
+    at = data.rindex(width)
+    data[at : at + 12] = struct.pack(">HHII", 256, 4, 1, 600)
+    built.path.write_bytes(data)
+    with pytest.raises(coverslip.SourceError, match="different sizes"):
+        coverslip.open(built.path)
+
+
+def test_more_channels_than_identifiers_are_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr("coverslip.slide._MAX_PATHS", 1)
+    built = build_ome(tmp_path, codec="jpeg_grey", grey_channels=2, levels=1)
+    with pytest.raises(coverslip.UnsupportedSlideError, match="2 channels"):
+        coverslip.open(built.path)
+
+
 def test_colours_in_one_directory_are_one_channel_even_if_none_is_listed(tmp_path):
     slide = coverslip.open(build_ome(tmp_path, levels=1, channels="").path)
     assert [level.optical_path for level in slide.levels] == [0]

@@ -290,6 +290,8 @@ def _excitation_nm(channel: Element) -> float | None:
 
 def _levels(tiff: Tiff, base: _Image, unnamed: list[_Image]) -> Iterator[Level]:
     """Yield the levels of each channel, with all focal planes of each."""
+    if len({size_of(directory) for directory in base.planes.values()}) > 1:
+        raise SourceError("the planes of the OME-TIFF have different sizes")
     heights = sorted({z for z, _ in base.planes})
     for channel in sorted({c for _, c in base.planes}):
         planes = [(z, channel) for z in heights]

@@ -211,7 +211,10 @@ pub(crate) fn jpeg_colour(name: &str) -> PyResult<jpeg::Colour> {
         "RGB" => Ok(jpeg::Colour::Rgb),
         "YBR" => Ok(jpeg::Colour::Ybr),
         "GREY" => Ok(jpeg::Colour::Grey),
-        _ => Err(PyValueError::new_err("colour must be RGB, YBR or GREY")),
+        "EMITTED" => Ok(jpeg::Colour::Emitted),
+        _ => Err(PyValueError::new_err(
+            "colour must be RGB, YBR, GREY or EMITTED",
+        )),
     }
 }
 

@@ -7,6 +7,7 @@ import argparse
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 from tests.archive.runs import assert_ledger_and_disk_agree, build_slides, start
 
 LONGEST_S = 600
+LONGEST_LIFE_S = 4.0
 
 
 def children_of(pid: int) -> list[int]:
@@ -39,22 +41,30 @@ def kill_until_done(folder: Path, slides: int, kills: int, seed: int) -> Counter
     chance = random.Random(seed)
     build_slides(folder / "in", slides)
     killed: Counter[str] = Counter()
-    while True:
+    while killed.total() < kills:
         process = start(folder / "in", folder / "out", "--jobs", "2")
-        is_last = killed.total() >= kills
-        deadline = time.monotonic() + (LONGEST_S if is_last else chance.uniform(0.3, 5.0))
+        _kill_until_it_ends(process, chance, killed, kills)
+        process.communicate(timeout=LONGEST_S)
+        if process.returncode == 0 and killed.total() < kills:  # more work
+            build_slides(folder / "in" / f"more {time.monotonic_ns()}", max(slides // 10, 2))
+    process = start(folder / "in", folder / "out", "--jobs", "2")
+    _, error = process.communicate(timeout=LONGEST_S)
+    assert process.returncode == 0, error
+    total = sum(path.is_file() for path in (folder / "in").rglob("*"))
+    assert_ledger_and_disk_agree(folder / "out", total)
+    return killed
+
+
+def _kill_until_it_ends(
+    process: subprocess.Popen[str], chance: random.Random, killed: Counter[str], kills: int
+) -> None:
+    """Kill at random moments; one that lost a worker only goes on, and is killed again."""
+    while process.poll() is None and killed.total() < kills:
+        deadline = time.monotonic() + chance.uniform(0.3, LONGEST_LIFE_S)
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         if process.poll() is None:
             killed[_kill(process.pid, chance)] += 1
-        process.communicate(timeout=LONGEST_S)
-        if is_last:
-            break
-        if process.returncode == 0:  # it ended before its time: more work
-            build_slides(folder / "in" / f"more {time.monotonic_ns()}", slides // 4)
-    total = sum(path.is_file() for path in (folder / "in").rglob("*"))
-    assert_ledger_and_disk_agree(folder / "out", total)
-    return killed
 
 
 def _kill(pid: int, chance: random.Random) -> str:

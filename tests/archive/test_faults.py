@@ -1,11 +1,11 @@
 """Faults of a real system: disks full or read-only, slides that change, clocks that jump."""
 
 import os
-import shutil
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,26 +13,8 @@ import coverslip
 from coverslip.archive.ledger import State, read_ledger
 from tests.archive.runs import assert_ledger_and_disk_agree, build_slides
 from tests.archive.test_run import convert_all
-from tests.conftest import MISSING
 
 CONVERT = f"{sys.executable} -m coverslip convert in -o"
-
-
-@pytest.fixture
-def in_namespace(request, tmp_path):
-    """Return what runs a shell script where it may mount things, or skip the test."""
-    unshare = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
-    probe = [*unshare, "mount -t tmpfs -o size=1m none /mnt"]
-    if shutil.which("unshare") is None or subprocess.run(probe, capture_output=True).returncode:
-        request.node.user_properties.append((MISSING, "the right to mount"))
-        pytest.skip("this machine does not let tests mount a file system")
-
-    def run(script):
-        return subprocess.run(
-            [*unshare, script], cwd=tmp_path, capture_output=True, text=True, timeout=110
-        )
-
-    return run
 
 
 def test_full_disk_stops_the_run_and_more_room_ends_it(in_namespace, tmp_path):
@@ -111,3 +93,80 @@ def test_clock_that_goes_back_does_not_matter(tmp_path, monkeypatch):
     monkeypatch.setattr("coverslip.archive.ledger._now", lambda: "1970-01-01T00:00:00+00:00")
     assert len(convert_all(tmp_path / "in", tmp_path / "out")) == 1
     assert [record.state for record in read_ledger(tmp_path / "out.vault")] == [State.DONE] * 3
+
+
+@pytest.fixture(scope="module")
+def faults(tmp_path_factory):
+    """Build what makes system calls fail."""
+    library = tmp_path_factory.mktemp("faults") / "faults.so"
+    source = Path(__file__).with_name("faults.c")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    return library
+
+
+@pytest.mark.parametrize(
+    ("call", "path", "after"),
+    [
+        ("read", "/case 1/", 2000),  # while the slide is opened
+        ("read", "/case 1/", 40_000),  # while its tiles are copied
+        ("write", "/.coverslip-", 150_000),
+        ("fsync", "/.coverslip-", 2),
+    ],
+)
+def test_error_of_the_disk_fails_a_slide_and_leaves_nothing_half(
+    call, path, after, faults, tmp_path
+):
+    build_slides(tmp_path / "in", 3)
+    fault = {"FAULT_CALL": call, "FAULT_PATH": path, "FAULT_AFTER": str(after)}
+    done = subprocess.run(
+        f"{CONVERT} out --jobs 1".split(),
+        cwd=tmp_path,
+        env={**os.environ, "LD_PRELOAD": str(faults), **fault},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 1, done.stderr
+    records = read_ledger(tmp_path / "out.vault")
+    failed = [record for record in records if record.state is State.FAILED]
+    assert {record.reason for record in failed} == {"Input/output error"}
+    assert [record.number for record in failed] == [2] or call != "read"
+    whole = {r.outputs.study for r in records if r.outputs is not None}
+    assert {entry.name for entry in tmp_path.glob("out/*")} == whole
+
+    convert_all(tmp_path / "in", tmp_path / "out")
+    assert_ledger_and_disk_agree(tmp_path / "out", 3)
+
+
+def test_source_that_may_not_be_read_fails_alone(in_namespace, tmp_path):
+    paths = build_slides(tmp_path / "in", 2)
+    paths[0].chmod(0)
+    if os.geteuid() == 0:  # root may read it, but not where its owner has no number
+        os.chown(paths[0], 54321, 54321)
+        done = in_namespace(f"{CONVERT} out --jobs 1; echo first $?")
+    else:
+        done = subprocess.run(
+            f"{CONVERT} out --jobs 1".split(), cwd=tmp_path, capture_output=True, text=True
+        )
+    assert "slide 1: failed: Permission denied" in done.stderr
+    assert "1 done, 1 failed" in done.stderr
+
+
+def test_ledger_whose_disk_fills_up_stops_the_run_and_more_room_ends_it(in_namespace, tmp_path):
+    build_slides(tmp_path / "in", 8)
+    (tmp_path / "out.vault").mkdir(mode=0o700)
+    done = in_namespace(
+        "mount -t tmpfs -o size=300k,mode=700 none out.vault;"
+        f" {CONVERT} out --jobs 1 & p=$!;"
+        " until ls out/*/*.certificate.json >/dev/null 2>&1; do sleep 0.02; done;"
+        " cat /dev/zero >out.vault/full 2>/dev/null; wait $p; echo first $?; ls -A out;"
+        " rm out.vault/full;"
+        f" {CONVERT} out --jobs 1; echo second $?; cp out.vault/ledger.sqlite ledger.sqlite"
+    )
+    assert "first 1" in done.stdout, done.stderr
+    assert "the ledger cannot be read or written (SQLITE_FULL)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert ".coverslip" not in done.stdout
+    assert "second 0" in done.stdout, done.stderr
+    (tmp_path / "ledger.sqlite").rename(tmp_path / "out.vault" / "ledger.sqlite")
+    assert_ledger_and_disk_agree(tmp_path / "out", 8, check=False)

@@ -335,3 +335,37 @@ def test_profiles_with_a_vault_share_it_with_the_ledger(tmp_path):
         "ledger.sqlite",
         "vault.sqlite",
     }
+
+
+HOSTILE_NAMES = [
+    b"\xff\xfe.svs",
+    b"\x1b]0;title\x07\x1b[2J.svs",
+    "a\u202egnp\n.svs".encode(),
+    "é".encode(),
+]
+
+
+def test_paths_do_nothing_to_the_terminal_they_are_shown_on(tmp_path):
+    (path,) = build_slides(tmp_path / "made", 1)
+    (tmp_path / "in").mkdir()
+    for name in HOSTILE_NAMES:
+        (tmp_path / "in" / os.fsdecode(name)).write_bytes(path.read_bytes()[:3000])
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
+    shown = b""
+    commands = [["convert", "in", "-o", "out"], ["status", "out"]]
+    for command in [*commands, ["convert", "in", "-o", "new", "--dry-run"]]:
+        done = subprocess.run(
+            [sys.executable, "-m", "coverslip", *command, "--show-paths"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            check=False,
+        )
+        told = done.stdout + done.stderr
+        assert b"Traceback" not in told
+        assert rb"\xff\xfe.svs" in told
+        assert rb"\x1b]0;title\x07\x1b[2J.svs" in told
+        assert rb"a\u202egnp\n.svs" in told
+        assert rb"\xe9" in told
+        shown += told
+    assert set(shown) <= {*b"\n", *range(0x20, 0x7F)}

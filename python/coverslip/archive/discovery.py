@@ -144,6 +144,6 @@ def is_slide(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             start = file.read(_FIRST_BYTES)
-    except PermissionError:
+    except OSError:
         return True  # that it cannot be read is told when it is converted
     return start.startswith((*_TIFF, *_OTHER_SLIDES))

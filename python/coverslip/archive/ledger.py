@@ -327,5 +327,9 @@ def _locked(vault: Path) -> Iterator[None]:
 def _told() -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error:
-        raise PolicyError("the ledger cannot be read or written") from None
+    except sqlite3.Error as error:
+        name = getattr(error, "sqlite_errorname", "no code")
+        raise PolicyError(
+            f"the ledger cannot be read or written ({name})",
+            hint="make room and run it again" if name == "SQLITE_FULL" else None,
+        ) from None

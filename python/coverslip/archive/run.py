@@ -115,6 +115,10 @@ def open_run(
         If another run has the ledger.
     """
     vault = vault_of(custody, out)
+    # A worker may have another working directory.
+    out = out.absolute()
+    if custody.vault is not None:
+        custody = replace(custody, vault=custody.vault.absolute())
     with open_ledger(vault, out) as ledger:
         if out.is_dir():
             commit.sweep(out)

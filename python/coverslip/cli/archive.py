@@ -8,18 +8,24 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from coverslip.archive.discovery import Candidate, discover
 from coverslip.archive.ledger import SlideRecord, State, read_ledger
 from coverslip.archive.run import Run, core_count, open_run, vault_of
+from coverslip.archive.sharing import require_shared
 from coverslip.archive.summary import write_summary
 from coverslip.archive.workers import Outcome
+from coverslip.cli.shown import shown
 from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy
 from coverslip.deid.vault import vault_beside
 from coverslip.errors import CoverslipError, PolicyError
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 EXIT_FAILED, EXIT_QUARANTINED = 1, 3
 _SHOWN_REASONS = 20
@@ -49,16 +55,27 @@ def run(inputs: Sequence[Path], out: Path, policy: Policy, custody: Custody, cho
     if choice.dry_run:
         return _dry_run(candidates, vault, policy, choice)
     with ExitStack() as stack:
-        executor = _executor(choice.scheduler, stack)
-        jobs = choice.jobs or core_count()
+        client = _client(choice.scheduler, stack)
+        executor = None if client is None else _executor(client)
+        jobs = choice.jobs or _jobs_of(client)
         work = stack.enter_context(
             open_run(
                 candidates, out, policy, custody, executor=executor, jobs=jobs, verify=choice.verify
             )
         )
+        if client is not None:
+            first = [work.ledger.record(number) for number in work.numbers[:1]]
+            require_shared(
+                partial(client.run, on_error="return"),
+                out=out,
+                vault=vault,
+                custody=custody,
+                policy=policy,
+                slides=[(record.path, record.byte_count) for record in first],
+            )
         sizes = {number: work.ledger.record(number).byte_count for number in work.numbers}
         show = _shower(work, sum(sizes.values()), len(candidates), choice)
-        stack.callback(lambda: write_summary(vault, list(work.ledger.records()), policy))
+        stack.push(partial(_sum_up, work, vault, policy))
         stack.callback(show.end)
         states = Counter[State]()
         for outcome in work.convert():
@@ -69,8 +86,18 @@ def run(inputs: Sequence[Path], out: Path, policy: Policy, custody: Custody, cho
     return EXIT_QUARANTINED if states[State.QUARANTINED] else 0
 
 
-def _executor(address: str | None, stack: ExitStack) -> Executor | None:
-    """Return the executor of a Dask scheduler, ``None`` for processes of this machine."""
+def _sum_up(work: Run, vault: Path, policy: Policy, failed: type | None, *_: object) -> None:
+    """Write the summary; why the run ended counts more than that this failed too."""
+    try:
+        write_summary(vault, list(work.ledger.records()), policy)
+    except (OSError, CoverslipError) as error:
+        if failed is None:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise PolicyError(f"the summary cannot be written: {reason}") from None
+
+
+def _client(address: str | None, stack: ExitStack) -> "Client | None":
+    """Return a client of a Dask scheduler, ``None`` for processes of this machine."""
     if address is None:
         return None
     try:
@@ -80,11 +107,25 @@ def _executor(address: str | None, stack: ExitStack) -> Executor | None:
             "--scheduler needs Dask Distributed", hint="pip install 'coverslip[dask]'"
         ) from None
     try:
-        client = stack.enter_context(Client(address, timeout=20))  # type: ignore[no-untyped-call]
-    except OSError:
-        raise PolicyError("no Dask scheduler answers at the address") from None
-    executor: Executor = client.get_executor(pure=False, retries=0)
+        client: Client = stack.enter_context(Client(address, timeout=20))  # type: ignore[no-untyped-call]
+    except (OSError, ValueError):
+        raise PolicyError(
+            "no Dask scheduler answers at the address", hint="such as tcp://HOST:8786"
+        ) from None
+    return client
+
+
+def _executor(client: "Client") -> Executor:
+    executor: Executor = client.get_executor(pure=False, retries=0)  # type: ignore[no-untyped-call]
     return executor
+
+
+def _jobs_of(client: "Client | None") -> int:
+    """Return how many slides may be in work at a time: cores here, threads of the workers there."""
+    if client is None:
+        return core_count()
+    threads: dict[str, int] = client.nthreads()  # type: ignore[no-untyped-call]
+    return max(sum(threads.values()), 1)
 
 
 class _Shower(Protocol):
@@ -196,7 +237,7 @@ def line_of(outcome: Outcome, work: Run, *, show_path: bool) -> str:
     """Return one slide's line; slides are numbers, but on the operator's own terminal."""
     name = f"slide {outcome.number}"
     if show_path:
-        name += f" ({work.ledger.record(outcome.number).path})"
+        name += f" ({shown(work.ledger.record(outcome.number).path)})"
     if outcome.outputs is not None:
         return f"{name}: done, {outcome.outputs.study}, {outcome.seconds:.1f} s"
     hint = "" if outcome.hint is None else f" ({outcome.hint})"
@@ -219,7 +260,7 @@ def _dry_run(candidates: Sequence[Candidate], vault: Path, policy: Policy, choic
 
     total, failed, rows = 0, 0, []
     for number, candidate in enumerate(candidates, start=1):
-        name = str(candidate.path) if choice.show_paths else f"input {number}"
+        name = _name(candidate, number, choice)
         row: dict[str, object] = {"slide": name, "byte_count": candidate.byte_count}
         total += candidate.byte_count
         try:
@@ -258,6 +299,12 @@ def _dry_run(candidates: Sequence[Candidate], vault: Path, policy: Policy, choic
     return 0
 
 
+def _name(candidate: Candidate, number: int, choice: Choice) -> str:
+    if not choice.show_paths:
+        return f"input {number}"
+    return str(candidate.path) if choice.as_json else shown(candidate.path)
+
+
 def _measured_rate(vault: Path) -> float | None:
     """Return bytes a second of the slides that were converted before, if there were any."""
     try:
@@ -282,7 +329,7 @@ def status(out: Path, vault: Path | None, *, show_paths: bool, as_json: bool) ->
                 sys.stdout.write(f"{state:<12}{counts[state]}\n")
         bad = [record for record in records if record.reason is not None]
         for record in bad[:_SHOWN_REASONS]:
-            name = f"slide {record.number}" + (f" ({record.path})" if show_paths else "")
+            name = f"slide {record.number}" + (f" ({shown(record.path)})" if show_paths else "")
             sys.stdout.write(f"{name}: {record.state}: {record.reason}\n")
         if len(bad) > _SHOWN_REASONS:
             sys.stdout.write(f"and {len(bad) - _SHOWN_REASONS} more; --json has all\n")

@@ -16,8 +16,9 @@ MAY_IMPORT = {
     "model": {"errors"},
     "tiff": {"model", "errors", "limits", "tiff"},
     "formats": {"tiff", "model", "errors", "limits", "formats"},
-    "deid": {"model", "errors", "deid"},
-    "dicom": {"model", "errors", "dicom"},
+    "codes": set(),
+    "deid": {"codes", "model", "errors", "deid"},
+    "dicom": {"codes", "model", "errors", "dicom"},
     "colour": {"_core", "model", "errors"},
     "blank": {"_core", "model", "errors"},
     "guard": {"errors"},
@@ -54,7 +55,8 @@ MAY_IMPORT = {
         "verification",
     },
     "conversion": {
-        *("_core", "associated", "audit", "colour", "commit", "deid", "dicom", "frames"),
+        *("_core", "associated", "audit", "codes", "colour", "commit", "deid", "dicom"),
+        "frames",
         *("instances", "model", "routes", "search", "slide", "verification"),
     },
     "archive": {

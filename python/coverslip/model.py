@@ -490,6 +490,10 @@ class CleanMetadata:
     accession_number: str = ""
     given: Mapping[str, OperatorText] = field(default_factory=dict, repr=False)
     """What the operator gave and the policy lets out, by path of keywords; dates are shifted."""
+    stains: tuple[str, ...] = ()
+    """Codes of the list ``stains``."""
+    anatomy: str | None = None
+    """A code of the list ``anatomy``."""
 
 
 class Fate(StrEnum):

@@ -40,7 +40,7 @@ def new_words(chance: random.Random) -> Words:
     return Words(key, chance.choice((text, text, code)))
 
 
-class CannotInject(Exception):  # noqa: N818 (no error: another kind of injection fits)
+class CannotInject(Exception):
     """The slide has no place for an injection of this kind."""
 
 

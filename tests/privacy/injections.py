@@ -30,7 +30,7 @@ CONVERTED = "converted"
 
 def injection_of(path: Path, name: str, seed: int) -> tuple[Mutation, Words]:
     """Return what a seed puts into a slide, and the words that must not come out of it."""
-    chance = random.Random(f"injection {name} {seed}")  # noqa: S311 (a seed has to repeat it)
+    chance = random.Random(f"injection {name} {seed}")
     words = new_words(chance)
     with path.open("rb") as file:
         structure = parse(file, path.stat().st_size)

@@ -281,7 +281,8 @@ def test_digest_is_that_of_the_policy_alone():
     assert Policy().digest() == Policy(profile=Profile("anonymised")).digest()
     assert Policy().digest() != Policy(mpp_um=0.25).digest()
     canonical = (
-        b'{"accession":"empty","allow_pixel":false,"colour":null,"dates":"drop","keep":[],'
+        b'{"accession":"empty","allow_pixel":false,"anatomy":"drop","colour":null,"dates":"drop",'
+        b'"keep":[],'
         b'"label":"drop","link":"none","mpp_um":null,"overview":"drop","pixels_attested":null,'
         b'"profile":"public","project":"","year":"drop"}'
     )

@@ -230,6 +230,27 @@ def test_command_tells_all_and_names_nothing(tmp_path):
     assert "slide 3: failed" in told.stdout
 
 
+@pytest.mark.parametrize(
+    ("option", "rows"), [("--json", '"rows_unused": 2}'), ("--quiet", "2 rows")]
+)
+def test_rows_that_fit_no_slide_are_told(option, rows, tmp_path):
+    build_slides(tmp_path / "in", 1)
+    (tmp_path / "table.csv").write_text("file,sex\n*.svs,F\nMRN-1.svs,M\nMRN-2.svs,M\n")
+    command = [
+        sys.executable,
+        "-m",
+        "coverslip",
+        "convert",
+        tmp_path / "in",
+        "-o",
+        tmp_path / "out",
+    ]
+    command += ["--metadata", tmp_path / "table.csv", "--dry-run", option]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert rows in done.stdout + done.stderr
+    assert "MRN" not in done.stdout + done.stderr
+
+
 def test_events_are_json_lines(tmp_path):
     build_slides(tmp_path / "in", 2)
     out, _ = start(tmp_path / "in", tmp_path / "out", "--json", "--jobs", "1").communicate()

@@ -64,9 +64,13 @@ class MetadataTable:
         return fitting[0] if fitting else None
 
     def unused(self, file_names: Iterable[str]) -> int:
-        """Return how many rows fit none of some files."""
-        used = {id(self.row_for(name)) for name in file_names}
-        return sum(id(row) not in used for row in self.rows.values())
+        """Return how many rows fit none of some files; of two that fit one, neither counts."""
+        named = set(file_names)
+        others = named - self.rows.keys()
+        return sum(
+            pattern not in named and not any(fnmatchcase(name, pattern) for name in others)
+            for pattern in self.rows
+        )
 
 
 def read_metadata(path: Path) -> MetadataTable:

@@ -48,6 +48,11 @@ def page_of_500(tmp_path_factory):
 
 
 def pytest_collection_modifyitems(items):
+    for item in items:
+        built = getattr(item, "callspec", None) and item.callspec.params.get("case")
+        if built is not None:
+            # So that one process makes what all tests of a slide share, with --dist loadgroup.
+            item.add_marker(pytest.mark.xdist_group(f"{item.module.__name__}-{built}"))
     if SLIDES.is_dir():
         return
     for item in items:

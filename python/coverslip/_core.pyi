@@ -24,6 +24,7 @@ __all__ = [
     "Jpeg2000Facts",
     "JpegFacts",
     "JpegFrames",
+    "Mosaic",
     "Picture",
     "Scanner",
     "Source",
@@ -31,13 +32,17 @@ __all__ = [
     "VerifyReport",
     "WriteReport",
     "__version__",
+    "inspect_coded",
     "inspect_picture",
     "inspect_tile",
     "join_jpeg",
     "plan_jpeg",
     "plan_jpeg2000",
     "prove_retiled",
+    "prove_rewritten",
     "retile",
+    "rewrite",
+    "set_limit",
     "stitch_strips",
     "verify_instance",
     "write_instance",
@@ -451,11 +456,13 @@ def write_instance(
     path: str | os.PathLike[str],
     *,
     extended_offset_table: bool | None = None,
+    past_cache: bool = False,
     on_progress: _Progress = None,
 ) -> WriteReport:
     """Write one instance in one pass; progress counts bytes.
 
     ``header`` is a Part 10 file up to group 7FE0 (PS3.10 7). The file must not exist.
+    With ``past_cache`` it goes past the page cache, where the file system can do that.
     """
 
 def verify_instance(

@@ -5,6 +5,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -38,6 +39,8 @@ class Staging:
         self._out = out
         self._private = out / f"{PRIVATE}{secrets.token_hex(8)}"
         self._lock: int | None = None
+        self._disk = ThreadPoolExecutor(1)
+        self._finished: dict[Path, Future[None]] = {}
         self._final = out / study_instance_uid
         self._entries = entries
         self._overwrite = overwrite
@@ -73,20 +76,25 @@ class Staging:
         """Return where frames may wait until they are written; not part of the study."""
         return self._private / f"frames-{number}"
 
-    def commit(self) -> Path:
-        """Give the study its final name and return it, when all of it is on the disk.
+    def finish(self, path: Path) -> None:
+        """Begin to bring a file that is whole to the disk, while it and others are worked on.
 
         Files were made for their owner only. They get the rights that the user's umask gives,
         read off the study's folder, since it was made under it.
         """
-        mode = self.study.stat().st_mode & 0o666
+        path.chmod(self.study.stat().st_mode & 0o666)
+        self._finished[path] = self._disk.submit(_sync, path)
+
+    def commit(self) -> Path:
+        """Give the study its final name and return it, when all of it is on the disk."""
         folders = [self.study]
         for path in self.study.rglob("*"):
             if path.is_dir():
                 folders.append(path)
-            else:
-                path.chmod(mode)
-                _sync(path)
+            elif path not in self._finished:
+                self.finish(path)
+        for on_disk in self._finished.values():
+            on_disk.result()
         for folder in folders:
             _sync(folder)
         if self._final.exists():
@@ -124,6 +132,7 @@ class Staging:
         """Remove everything that was not committed."""
         if self._lock is None:
             return
+        self._disk.shutdown(cancel_futures=True)
         shutil.rmtree(self._private, ignore_errors=True)
         _lock_of(self._private).unlink(missing_ok=True)
         os.close(self._lock)

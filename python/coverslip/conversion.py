@@ -1,6 +1,7 @@
 """One slide: open, describe, scrub, plan, write, verify, commit, certify."""
 
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Literal
@@ -204,6 +205,14 @@ def convert_opened(
         for folder in folders:
             folder.mkdir()
         require_room(out, frame_bytes)
+        write = partial(
+            write_instance,
+            clean=clean,
+            folders=folders,
+            on_progress=on_progress,
+            on_written=stage.finish,
+            verify=verify,
+        )
         planned, written = [], []
         for number, route in enumerate(routes):
             frames = plans.get(number)
@@ -217,7 +226,7 @@ def convert_opened(
                 require_output(slide, frame_bytes)
             item = planned_level(slide, number, route, frames, spacing, clean)
             planned.append(item)
-            written.append(write_instance(item, clean, folders, on_progress, verify=verify))
+            written.append(write(item))
             if frames.spool is not None:
                 frames.spool.unlink()
         for picture, uid in zip(
@@ -226,7 +235,7 @@ def convert_opened(
             spool = stage.spool(len(planned))
             item = planned_picture(slide, picture, uid, len(planned), spool)
             planned.append(item)
-            written.append(write_instance(item, clean, folders, on_progress, verify=verify))
+            written.append(write(item))
         notes = (*_notes(slide, routes, planned), *examined.notes)
         key_id = charge.key.key_id if charge is not None and charge.key is not None else None
         certificate = _certificate(

@@ -18,6 +18,10 @@ from coverslip.routes import Route
 from coverslip.slide import OpenedSlide
 from coverslip.verification.frames import read_back
 
+_PAST_CACHE_BYTES = 64 << 20
+"""From here on an instance that is not read back is written past the page cache; a smaller one is
+on the disk soon enough."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
@@ -184,9 +188,13 @@ def write_instance(
     folders: list[Path],
     on_progress: OnProgress | None,
     *,
+    on_written: Callable[[Path], None],
     verify: bool,
 ) -> InstanceResult:
-    """Write one instance under its temporary path, and read it back."""
+    """Write one instance under its temporary path, and read it back.
+
+    ``on_written`` is called in between: the file does not change any more.
+    """
     path = folders[item.spec.region] / f"{item.spec.sop_instance_uid}.dcm"
     dataset = wsm.build(clean, item.spec)
     header = part10.encode(dataset, item.frame_format.transfer_syntax_uid, wsm.permit(clean))
@@ -195,8 +203,10 @@ def write_instance(
         item.plan,
         header,
         path,
+        past_cache=not verify and item.plan.frame_bytes >= _PAST_CACHE_BYTES,
         on_progress=_report(on_progress, "write", item.number, item.plan.frame_bytes),
     )
+    on_written(path)
     sha256 = None
     if verify:
         frames = _report(on_progress, "verify", item.number, item.plan.frame_count)

@@ -17,8 +17,8 @@ use std::time::Duration;
 use coverslip_core::jpeg::{self, Colour, Recipe};
 use coverslip_core::watch::Unwatched;
 use coverslip_core::{
-    ByteRange, Codec, FramePlan, Limits, Source, TileIndex, jp2k, plan_frames, tables,
-    verify_instance, write_instance,
+    ByteRange, Codec, FramePlan, Limits, Source, TileIndex, WriteOptions, jp2k, plan_frames,
+    tables, verify_instance, write_instance,
 };
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use tempfile::TempDir;
@@ -100,7 +100,7 @@ impl Level {
 
     fn write(&self, plan: &FramePlan) -> PathBuf {
         let path = self.dir.path().join("out");
-        let options = None;
+        let options = WriteOptions::default();
         write_instance(&self.source, plan, b"", &path, options, &mut Unwatched).unwrap();
         path
     }

@@ -1,6 +1,10 @@
 //! Takes a tile apart: the header that its frame gets, and where its entropy-coded bytes lie.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use crate::error::{Error, StreamError};
+use crate::frame::PackedHeader;
 use crate::limits::Limits;
 use crate::source::Source;
 use crate::tiles::{self, ByteRange};
@@ -74,6 +78,10 @@ impl Fault {
 }
 
 /// Reads pieces of one tile into buffers that are used again for the next.
+///
+/// The end of a tile is read together with what is behind it, where the next one begins as a rule,
+/// and a header that has the bytes of the one before is not taken apart again: a level has
+/// millions of tiles.
 pub(crate) struct TileReader<'a> {
     source: &'a Source,
     limits: &'a Limits,
@@ -81,6 +89,9 @@ pub(crate) struct TileReader<'a> {
     first_read: u64,
     start: Vec<u8>,
     piece: Vec<u8>,
+    /// Where `piece` lies in the file.
+    piece_at: u64,
+    last: Option<Rc<Made>>,
 }
 
 impl<'a> TileReader<'a> {
@@ -96,6 +107,8 @@ impl<'a> TileReader<'a> {
             first_read: FIRST_READ,
             start: Vec::new(),
             piece: Vec::new(),
+            piece_at: 0,
+            last: None,
         }
     }
 
@@ -112,9 +125,7 @@ impl<'a> TileReader<'a> {
         let mut want = self.first_read;
         loop {
             let len = want.min(self.range.byte_count);
-            self.start.resize(to_usize(len), 0);
-            self.source
-                .read_exact_at(&mut self.start, self.range.offset)?;
+            self.read_start(len)?;
             match parse(&self.start) {
                 Err(StreamError::Incomplete) if len < self.range.byte_count => {
                     want = self.limits.next_header_read(want)?;
@@ -122,6 +133,43 @@ impl<'a> TileReader<'a> {
                 other => return other.map_err(Fault::Stream),
             }
         }
+    }
+
+    fn read_start(&mut self, len: u64) -> Result<(), Error> {
+        let from = self.range.offset.checked_sub(self.piece_at).map(to_usize);
+        let at_hand =
+            from.and_then(|from| self.piece.get(from..from.saturating_add(to_usize(len))));
+        self.start.clear();
+        if let Some(bytes) = at_hand {
+            self.start.extend_from_slice(bytes);
+            return Ok(());
+        }
+        self.start.resize(to_usize(len), 0);
+        self.source
+            .read_exact_at(&mut self.start, self.range.offset)
+    }
+
+    /// Returns what the last tile's header became, if this one's has the same bytes.
+    fn made_before(&mut self) -> Result<Option<Rc<Made>>, Error> {
+        let Some(last) = self.last.clone() else {
+            return Ok(None);
+        };
+        let len = to_u64(last.head.len());
+        if len > self.range.byte_count {
+            return Ok(None);
+        }
+        self.read_start(self.first_read.max(len).min(self.range.byte_count))?;
+        Ok(self.start.starts_with(&last.head).then_some(last))
+    }
+
+    /// Notes what a header became that depends on the first `len` bytes.
+    fn made(&mut self, len: u64, made: impl FnOnce(Vec<u8>) -> Made) -> Rc<Made> {
+        // Headers of one level are alike, and short reads are cheap.
+        self.first_read = len.saturating_add(HEADER_MARGIN);
+        let head = self.start.get(..to_usize(len)).unwrap_or_default();
+        let made = Rc::new(made(head.to_vec()));
+        self.last = Some(Rc::clone(&made));
+        made
     }
 
     /// The start of a JPEG tile, with all of its header.
@@ -144,11 +192,6 @@ impl<'a> TileReader<'a> {
         Ok(bytes)
     }
 
-    /// Notes how long a header was: those of one level are alike, and short reads are cheap.
-    fn expect_header(&mut self, len: u64) {
-        self.first_read = len.saturating_add(HEADER_MARGIN);
-    }
-
     /// Reads `len` bytes at an offset from the start of the tile, or what there is of them.
     pub(crate) fn read(&mut self, at: u64, len: u64) -> Result<&[u8], Error> {
         let len = len.min(self.range.byte_count.saturating_sub(at));
@@ -156,10 +199,26 @@ impl<'a> TileReader<'a> {
         if to <= self.start.len() {
             return Ok(self.start.get(from..to).unwrap_or_default());
         }
-        self.piece.resize(to_usize(len), 0);
-        self.source
-            .read_exact_at(&mut self.piece, self.range.offset.saturating_add(at))?;
-        Ok(&self.piece)
+        let is_end = at.saturating_add(len) >= self.range.byte_count;
+        let begin = self.range.offset.saturating_add(at);
+        let behind = self
+            .source
+            .stamp()
+            .len
+            .saturating_sub(begin.saturating_add(len));
+        let ahead = if is_end {
+            self.first_read.min(behind)
+        } else {
+            0
+        };
+        self.piece.resize(to_usize(len.saturating_add(ahead)), 0);
+        self.piece_at = begin;
+        let read = self.source.read_exact_at(&mut self.piece, begin);
+        if let Err(error) = read {
+            self.piece.clear();
+            return Err(error);
+        }
+        Ok(self.piece.get(..to_usize(len)).unwrap_or_default())
     }
 }
 
@@ -167,15 +226,28 @@ fn to_usize(len: u64) -> usize {
     usize::try_from(len).unwrap_or(usize::MAX)
 }
 
-/// A tile, taken apart.
-pub(crate) struct Split {
+/// What a tile's header is made into.
+pub(crate) struct Made {
+    /// All the bytes that it depends on.
+    head: Vec<u8>,
+    /// Entropy-coded bytes, from the start of the tile.
+    body_start: u64,
     pub(crate) header: Vec<u8>,
     pub(crate) facts: Facts,
+    pub(crate) dropped: u32,
+    /// Where a codestream in a JP2 file ends, from the start of the tile.
+    limit: Option<u64>,
+    /// Where the plan keeps the header.
+    pub(crate) kept: Cell<Option<PackedHeader>>,
+}
+
+/// A tile, taken apart.
+pub(crate) struct Split {
+    pub(crate) made: Rc<Made>,
     /// Entropy-coded bytes, from the start of the tile.
     pub(crate) body_start: u64,
     pub(crate) body_len: u64,
     pub(crate) truncated: bool,
-    pub(crate) dropped: u32,
 }
 
 impl Codec {
@@ -240,6 +312,21 @@ fn clean_codestream(recipe: &jp2k::Recipe, codestream: &[u8]) -> Result<Vec<u8>,
 }
 
 fn split_jpeg(recipe: &jpeg::Recipe, tile: &mut TileReader<'_>) -> Result<Split, Fault> {
+    let made = match tile.made_before()? {
+        Some(made) => made,
+        None => make_jpeg(recipe, tile)?,
+    };
+    let body_start = made.body_start;
+    let (body_len, truncated) = find_jpeg_end(tile, body_start)?;
+    Ok(Split {
+        made,
+        body_start,
+        body_len,
+        truncated,
+    })
+}
+
+fn make_jpeg(recipe: &jpeg::Recipe, tile: &mut TileReader<'_>) -> Result<Rc<Made>, Fault> {
     let (header, facts, len, dropped) = tile.parse_start(|start| {
         let parsed = jpeg::parse_header(start)?;
         Ok((
@@ -249,17 +336,16 @@ fn split_jpeg(recipe: &jpeg::Recipe, tile: &mut TileReader<'_>) -> Result<Split,
             parsed.dropped,
         ))
     })?;
-    let body_start = u64::try_from(len).unwrap_or(u64::MAX);
-    tile.expect_header(body_start);
-    let (body_len, truncated) = find_jpeg_end(tile, body_start)?;
-    Ok(Split {
+    let body_start = to_u64(len);
+    Ok(tile.made(body_start, |head| Made {
+        head,
+        body_start,
         header,
         facts: Facts::Jpeg(facts),
-        body_start,
-        body_len,
-        truncated,
         dropped,
-    })
+        limit: None,
+        kept: Cell::new(None),
+    }))
 }
 
 /// Finds the end of the entropy-coded data: at the end of the tile as a rule, else by
@@ -280,20 +366,35 @@ fn find_jpeg_end(tile: &mut TileReader<'_>, body_start: u64) -> Result<(u64, boo
 }
 
 fn split_jpeg2000(recipe: &jp2k::Recipe, tile: &mut TileReader<'_>) -> Result<Split, Fault> {
-    let parsed = tile.parse_start(jp2k::parse_header)?;
-    let header = recipe.frame_header(&parsed)?;
-    let body_start = parsed.first_tile_part;
-    tile.expect_header(body_start);
-    let limit = parsed.limit.unwrap_or(u64::MAX).min(tile.range.byte_count);
+    let made = match tile.made_before()? {
+        Some(made) => made,
+        None => make_jpeg2000(recipe, tile)?,
+    };
+    let body_start = made.body_start;
+    let limit = made.limit.unwrap_or(u64::MAX).min(tile.range.byte_count);
     let (end, truncated) = find_codestream_end(tile, body_start, limit)?;
     Ok(Split {
-        header,
-        facts: Facts::Jpeg2000(parsed.facts),
+        made,
         body_start,
         body_len: end.saturating_sub(body_start),
         truncated,
-        dropped: parsed.dropped,
     })
+}
+
+fn make_jpeg2000(recipe: &jp2k::Recipe, tile: &mut TileReader<'_>) -> Result<Rc<Made>, Fault> {
+    let parsed = tile.parse_start(jp2k::parse_header)?;
+    let header = recipe.frame_header(&parsed)?;
+    let body_start = parsed.first_tile_part;
+    // That nothing more belongs to the header is told by the marker behind it.
+    Ok(tile.made(body_start.saturating_add(2), |head| Made {
+        head,
+        body_start,
+        header,
+        facts: Facts::Jpeg2000(parsed.facts),
+        dropped: parsed.dropped,
+        limit: parsed.limit,
+        kept: Cell::new(None),
+    }))
 }
 
 /// Follows the tile-parts to the EOC; returns where it is, and whether it is missing.

@@ -5,9 +5,7 @@
 //! buffer was measured slower on Linux 6.18 (page faults cost more than the copy they save), and
 //! would be the only unsafe code here; one kernel call for each tile is slower still.
 
-use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, IoSlice, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
@@ -15,6 +13,7 @@ use std::thread;
 use crate::encapsulate::{self, OffsetTable, SEQUENCE_DELIMITER};
 use crate::error::Error;
 use crate::frame::FramePlan;
+use crate::sink::Sink;
 use crate::source::Source;
 use crate::tiles::ByteRange;
 use crate::watch::Watch;
@@ -27,6 +26,16 @@ const GAP_BYTES: u64 = 4096;
 const BATCH_SLICES: usize = 1024;
 /// Batches that are read ahead of the one that is written.
 const BATCHES_IN_FLIGHT: usize = 2;
+
+/// How an instance is written.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WriteOptions {
+    /// Which offset table it gets; without one the length decides.
+    pub offset_table: Option<OffsetTable>,
+    /// Whether it goes past the page cache, where the file system can do that: for a large file
+    /// that nobody reads soon.
+    pub past_cache: bool,
+}
 
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +52,7 @@ pub struct WriteReport {
 ///
 /// `header` is a Part 10 file up to the first element of group 7FE0. The file must not exist
 /// and is created for its owner only; on an error what was written of it stays for the caller
-/// to remove. Without an `offset_table` the length decides. `watch` counts bytes.
+/// to remove. `watch` counts bytes.
 ///
 /// # Errors
 ///
@@ -53,28 +62,26 @@ pub fn write_instance(
     plan: &FramePlan,
     header: &[u8],
     path: &Path,
-    offset_table: Option<OffsetTable>,
+    options: WriteOptions,
     watch: &mut dyn Watch,
 ) -> Result<WriteReport, Error> {
     plan.check_source(source)?;
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    let offset_table =
-        offset_table.unwrap_or_else(|| OffsetTable::for_byte_count(plan.fragment_bytes()));
-    let mut start = BufWriter::with_capacity(BATCH_BYTES, &file);
+    let mut sink = Sink::create(path, options.past_cache)?;
+    let offset_table = options
+        .offset_table
+        .unwrap_or_else(|| OffsetTable::for_byte_count(plan.fragment_bytes()));
+    let mut start = BufWriter::with_capacity(BATCH_BYTES, &mut sink);
     start.write_all(header)?;
     encapsulate::write_pixel_data_start(&mut start, || plan.lengths(), offset_table)?;
     start.flush()?;
     drop(start);
 
-    copy_frames(source, plan, &file, watch)?;
+    copy_frames(source, plan, &mut sink, watch)?;
+    let byte_count = sink.finish()?;
     source.check_unchanged()?;
     let pixel_data_offset = u64::try_from(header.len()).unwrap_or(u64::MAX);
     Ok(WriteReport {
-        byte_count: file.metadata()?.len(),
+        byte_count,
         pixel_data_offset,
         offset_table,
     })
@@ -92,7 +99,7 @@ enum Slice {
 fn copy_frames(
     source: &Source,
     plan: &FramePlan,
-    out: &File,
+    out: &mut Sink,
     watch: &mut dyn Watch,
 ) -> Result<(), Error> {
     let (full, filled) = mpsc::sync_channel(BATCHES_IN_FLIGHT);
@@ -247,7 +254,7 @@ impl Batch {
         Ok(())
     }
 
-    fn write(&self, out: &File) -> Result<(), Error> {
+    fn write(&self, out: &mut Sink) -> Result<(), Error> {
         let mut runs = self.runs.iter().peekable();
         let mut gathered = Vec::with_capacity(self.slices.len());
         for slice in &self.slices {
@@ -302,7 +309,7 @@ impl Run {
     }
 }
 
-fn write_all_vectored(mut out: &File, mut slices: &mut [IoSlice<'_>]) -> Result<(), Error> {
+fn write_all_vectored(out: &mut Sink, mut slices: &mut [IoSlice<'_>]) -> Result<(), Error> {
     IoSlice::advance_slices(&mut slices, 0);
     while !slices.is_empty() {
         match out.write_vectored(slices) {

@@ -28,11 +28,11 @@ pub(crate) enum HeaderSource {
     Rebuilt(u32),
 }
 
-/// One frame. 16 bytes, since a slide may have millions.
+/// One frame. 12 bytes, since a slide may have millions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Frame {
-    /// Offset of the entropy-coded bytes in the file.
-    pub(crate) body_offset: u64,
+    /// Where the entropy-coded bytes begin, from the start of the tile.
+    pub(crate) body_start: u32,
     pub(crate) body_len: u32,
     pub(crate) header: PackedHeader,
 }
@@ -224,7 +224,7 @@ impl FramePlan {
             });
         };
         let body = ByteRange {
-            offset: frame.body_offset,
+            offset: range.offset.saturating_add(u64::from(frame.body_start)),
             byte_count: u64::from(frame.body_len),
         };
         let header = match frame.header.unpack() {
@@ -237,10 +237,10 @@ impl FramePlan {
                     .codec
                     .split(&mut reader)
                     .map_err(|_| Error::SourceChanged)?;
-                if len64(&split.header) != u64::from(len) {
+                if len64(&split.made.header) != u64::from(len) {
                     return Err(Error::SourceChanged);
                 }
-                Cow::Owned(split.header)
+                Cow::Owned(split.made.header.clone())
             }
         };
         let tail = match frame.header.unpack() {

@@ -31,6 +31,7 @@ pub mod plan;
 pub mod retile;
 pub mod rewrite;
 pub mod scan;
+mod sink;
 pub mod source;
 pub mod strips;
 pub mod tables;
@@ -39,7 +40,7 @@ pub mod verify;
 pub mod watch;
 
 pub use codec::Codec;
-pub use copy::{WriteReport, write_instance};
+pub use copy::{WriteOptions, WriteReport, write_instance};
 pub use encapsulate::OffsetTable;
 pub use error::{Error, Kind, StreamError};
 pub use frame::FramePlan;

@@ -27,16 +27,16 @@ struct HeaderTable {
 }
 
 impl HeaderTable {
-    fn keep(&mut self, header: Vec<u8>, limits: &Limits) -> HeaderSource {
-        if let Some(&index) = self.index.get(&header) {
+    fn keep(&mut self, header: &[u8], limits: &Limits) -> HeaderSource {
+        if let Some(&index) = self.index.get(header) {
             return HeaderSource::Kept(index);
         }
-        let bytes = self.bytes.saturating_add(len64(&header));
+        let bytes = self.bytes.saturating_add(len64(header));
         match u32::try_from(self.kept.len()) {
             Ok(index) if bytes <= limits.kept_header_bytes => {
                 self.bytes = bytes;
-                self.index.insert(header.clone(), index);
-                self.kept.push(header);
+                self.index.insert(header.to_vec(), index);
+                self.kept.push(header.to_vec());
                 HeaderSource::Kept(index)
             }
             _ => HeaderSource::Rebuilt(u32::try_from(header.len()).unwrap_or(u32::MAX)),
@@ -67,7 +67,9 @@ pub fn plan_frames(
     let facts = codec
         .split(&mut reader)
         .map_err(|fault| fault.of_tile(first))?
-        .facts;
+        .made
+        .facts
+        .clone();
     let absent = (0..)
         .zip(tiles.ranges())
         .find(|(_, range)| range.byte_count == 0);
@@ -133,7 +135,7 @@ impl Planner<'_> {
         watch: &mut dyn Watch,
     ) -> Result<(Vec<Frame>, Summary), Error> {
         let placeholder = Frame {
-            body_offset: 0,
+            body_start: 0,
             body_len: 0,
             header: PackedHeader::pack(HeaderSource::Blank),
         };
@@ -222,29 +224,38 @@ impl Planner<'_> {
             .codec
             .split(reader)
             .map_err(|fault| fault.of_tile(tile))?;
-        if let Some(what) = self.reference.difference(&split.facts) {
+        let made = &split.made;
+        if made.kept.get().is_none()
+            && let Some(what) = self.reference.difference(&made.facts)
+        {
             return Err(Error::Mixed { tile, what });
         }
-        let body_len = u32::try_from(split.body_len).map_err(|_| Error::Limit {
-            what: format!("tile {tile} with {} entropy-coded bytes", split.body_len),
-            name: "tile_bytes",
-            limit: u64::from(u32::MAX),
-        })?;
-        let header_len = len64(&split.header);
+        let short = |len: u64| {
+            u32::try_from(len).map_err(|_| Error::Limit {
+                what: format!("tile {tile} with {len} bytes in one part"),
+                name: "tile_bytes",
+                limit: u64::from(u32::MAX),
+            })
+        };
+        let header_len = len64(&made.header);
         summary.add(&Summary {
             copied: 1,
             blank: 0,
             truncated: u64::from(split.truncated),
-            dropped_segments: u64::from(split.dropped),
+            dropped_segments: u64::from(made.dropped),
             frame_bytes: header_len
                 .saturating_add(split.body_len)
                 .saturating_add(len64(tail(header_len, split.body_len))),
         });
-        let mut headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
+        let header = made.kept.get().unwrap_or_else(|| {
+            let mut headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
+            PackedHeader::pack(headers.keep(&made.header, self.limits))
+        });
+        made.kept.set(Some(header));
         Ok(Frame {
-            body_offset: reader.range.offset.saturating_add(split.body_start),
-            body_len,
-            header: PackedHeader::pack(headers.keep(split.header, self.limits)),
+            body_start: short(split.body_start)?,
+            body_len: short(split.body_len)?,
+            header,
         })
     }
 }

@@ -152,13 +152,13 @@ fn copied(weaver: &Weaver<'_>, frame: (u32, u32)) -> Result<Option<Vec<u8>>, Err
         }
         Err(fault) => return Err(fault.of_tile(tile)),
     };
-    if let codec::Facts::Jpeg(facts) = &split.facts {
+    if let codec::Facts::Jpeg(facts) = &split.made.facts {
         weaver.check_alike(tile, facts)?;
     }
     let body = reader.read(split.body_start, split.body_len)?;
     // A scan behind the first one cannot be told from its header.
     match jpeg::scan_entropy(body) {
-        Ok(_) => Ok(Some([&split.header, body, &EOI].concat())),
+        Ok(_) => Ok(Some([&split.made.header[..], body, &EOI].concat())),
         Err(StreamError::Unsupported(_)) => Ok(None),
         Err(error) => Err(Error::Tile { tile, error }),
     }

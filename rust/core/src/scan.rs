@@ -11,6 +11,7 @@
 
 pub mod forms;
 mod instance;
+mod offsets;
 mod sieve;
 mod stream;
 
@@ -24,7 +25,7 @@ pub use instance::{Header, InstanceReport, Tiles, check_instance};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::watch::Watch;
-use forms::{Form, forms_of};
+use forms::{Form, Unit, forms_of};
 use sieve::{Sieve, Step};
 
 /// Bits that a form must have to count in entropy-coded data.
@@ -88,8 +89,20 @@ impl Rule {
 
     /// Whether a form that begins and ends at the given places counts.
     fn allows(self, data: &[u8], start: usize, end: usize, encoding: Encoding) -> bool {
+        let run = |unit| Run {
+            data,
+            start,
+            end,
+            unit,
+        };
         let Some(unit) = encoding.unit() else {
-            return true;
+            // Few letters in hexadecimal may be digits alone, as a UID is.
+            let is_number = encoding == Encoding::Hex
+                && end.saturating_sub(start) < SURE_DIGITS
+                && data
+                    .get(start..end)
+                    .is_some_and(|form| form.iter().all(u8::is_ascii_digit));
+            return !is_number || run(Unit::BYTE).is_short(NUMBER_DIGITS, u8::is_ascii_digit);
         };
         if self.whole_word
             && [unit.before(data, start), unit.after(data, end)]
@@ -99,20 +112,36 @@ impl Rule {
         {
             return false;
         }
-        let run_is_short = |most: usize, belongs: fn(&u8) -> bool| {
-            let own = end.saturating_sub(start).checked_div(unit.bytes);
-            let step = |n: usize| n.saturating_mul(unit.bytes);
-            let before = (0..most)
-                .map_while(|n| unit.before(data, start.saturating_sub(step(n))))
-                .take_while(belongs);
-            let after = (0..most)
-                .map_while(|n| unit.after(data, end.saturating_add(step(n))))
-                .take_while(belongs);
-            let around = before.count().saturating_add(after.count());
-            own.unwrap_or(0).saturating_add(around) <= most
-        };
-        (!self.is_number || run_is_short(NUMBER_DIGITS, u8::is_ascii_digit))
-            && (!self.is_hex || run_is_short(HEX_DIGITS, u8::is_ascii_hexdigit))
+        (!self.is_number || run(unit).is_short(NUMBER_DIGITS, u8::is_ascii_digit))
+            && (!self.is_hex || run(unit).is_short(HEX_DIGITS, u8::is_ascii_hexdigit))
+    }
+}
+
+/// Where a form stands, to look at what it is a part of.
+struct Run<'a> {
+    data: &'a [u8],
+    start: usize,
+    end: usize,
+    unit: Unit,
+}
+
+impl Run<'_> {
+    /// Whether it and the characters beside it that belong to it are no more than so many.
+    fn is_short(&self, most: usize, belongs: fn(&u8) -> bool) -> bool {
+        let own = self.end.saturating_sub(self.start);
+        let step = |n: usize| n.saturating_mul(self.unit.bytes);
+        let before = (0..most)
+            .map_while(|n| {
+                self.unit
+                    .before(self.data, self.start.saturating_sub(step(n)))
+            })
+            .take_while(belongs);
+        let after = (0..most)
+            .map_while(|n| self.unit.after(self.data, self.end.saturating_add(step(n))))
+            .take_while(belongs);
+        let around = before.count().saturating_add(after.count());
+        let own = own.checked_div(self.unit.bytes).unwrap_or(0);
+        own.saturating_add(around) <= most
     }
 }
 

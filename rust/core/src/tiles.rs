@@ -1,5 +1,7 @@
 //! Where the tiles of a level lie, checked against the file.
 
+use std::sync::Arc;
+
 use crate::error::Error;
 use crate::limits::Limits;
 
@@ -23,7 +25,8 @@ impl ByteRange {
 /// The tiles of one level in row-major order, every one inside the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TileIndex {
-    ranges: Vec<ByteRange>,
+    /// Shared, since a plan needs them as well and there may be millions.
+    ranges: Arc<Vec<ByteRange>>,
 }
 
 impl TileIndex {
@@ -46,6 +49,7 @@ impl TileIndex {
         if ranges.iter().all(|range| range.byte_count == 0) {
             return Err(Error::NoTiles);
         }
+        let ranges = Arc::new(ranges);
         Ok(Self { ranges })
     }
 
@@ -71,7 +75,7 @@ impl TileIndex {
     #[must_use]
     pub fn first_present(&self) -> Option<(u64, ByteRange)> {
         (0..)
-            .zip(&self.ranges)
+            .zip(self.ranges())
             .find(|(_, range)| range.byte_count > 0)
             .map(|(i, range)| (i, *range))
     }

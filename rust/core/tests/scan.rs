@@ -318,6 +318,16 @@ fn a_number_does_not_count_inside_one_that_is_longer_than_people_write() {
 }
 
 #[test]
+fn letters_that_are_digits_in_hexadecimal_do_not_count_inside_a_uid() {
+    let scanner = scanner(&["wrap"]);
+    let hexadecimal = b"77726170";
+    let uid = b"2.25.33887509531519477726170286027260106086";
+    assert!(scanner.scan_bytes(uid).is_empty());
+    assert_eq!(scanner.scan_bytes(hexadecimal).len(), 1);
+    assert_eq!(scanner.scan_bytes(b"0a77726170ff").len(), 1);
+}
+
+#[test]
 fn a_code_does_not_count_inside_a_digest() {
     let scanner = scanner(&["C0FFEE", "7654321"]);
     assert_eq!(scanner.scan_bytes(b"case c0ffee and 7654321").len(), 2);

@@ -16,7 +16,8 @@ use std::process::Command;
 
 use common::*;
 use coverslip_core::jpeg::Colour;
-use coverslip_core::{Codec, Error, OffsetTable, Watch, write_instance};
+use coverslip_core::watch::Unwatched;
+use coverslip_core::{Codec, Error, OffsetTable, Watch, WriteOptions, write_instance};
 
 fn codec() -> Codec {
     jpeg_codec(Colour::Ybr, &table_stream(&all_tables(3)))
@@ -266,7 +267,14 @@ fn cancelling_ends_writing_at_the_next_batch() {
     let path = slide.path_for("out.dcm");
     let mut watch = StopAtOnce(Vec::new());
 
-    let result = write_instance(&source, &plan, FILE_HEADER, &path, None, &mut watch);
+    let result = write_instance(
+        &source,
+        &plan,
+        FILE_HEADER,
+        &path,
+        WriteOptions::default(),
+        &mut watch,
+    );
 
     assert!(matches!(result, Err(Error::Cancelled)));
     assert_eq!(watch.0.len(), 1);
@@ -322,4 +330,29 @@ fn an_extended_table_is_written_where_32_bits_do_not_reach() {
         OffsetTable::Basic
     );
     assert_eq!(OffsetTable::for_byte_count(1 << 32), OffsetTable::Extended);
+}
+
+#[test]
+fn past_the_cache_or_through_it_the_bytes_are_the_same() {
+    // One batch and many blocks, and ends on and beside the borders of blocks.
+    for count in [1, 7, 90] {
+        let tiles: Vec<_> = (0..count).map(|i| tile(150_000, i)).collect();
+        let slide = Slide::new(&tiles);
+        let (source, plan) = slide.plan(codec()).unwrap();
+        let written = [false, true].map(|past_cache| {
+            let options = WriteOptions {
+                offset_table: None,
+                past_cache,
+            };
+            let path = slide.path_for(&format!("{count}-{past_cache}"));
+            let report =
+                write_instance(&source, &plan, FILE_HEADER, &path, options, &mut Unwatched);
+            assert_eq!(
+                report.unwrap().byte_count,
+                fs::metadata(&path).unwrap().len()
+            );
+            fs::read(&path).unwrap()
+        });
+        assert!(written[0] == written[1]);
+    }
 }

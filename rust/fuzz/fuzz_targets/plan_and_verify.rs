@@ -11,7 +11,7 @@ use coverslip_core::jpeg::{self, Colour, Recipe};
 use coverslip_core::watch::Unwatched;
 use coverslip_core::{
     ByteRange, Codec, Error, Limits, OffsetTable, Source, TileIndex, jp2k, plan_frames,
-    verify_instance, write_instance,
+    WriteOptions, verify_instance, write_instance,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -76,8 +76,11 @@ fn convert(mut data: &[u8]) -> Option<()> {
     assert_eq!(plan.lengths().sum::<u64>(), plan.summary().frame_bytes);
 
     let out = dir.path().join("out");
-    let table = Some(OffsetTable::Basic);
-    write_instance(&source, &plan, b"", &out, table, &mut Unwatched)
+    let options = WriteOptions {
+        offset_table: Some(OffsetTable::Basic),
+        past_cache: false,
+    };
+    write_instance(&source, &plan, b"", &out, options, &mut Unwatched)
         .expect("what was planned can be written");
     match verify_instance(&source, &plan, &out, 0, None, &mut Unwatched) {
         Ok(_) | Err(Error::Frame { .. }) => Some(()),

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use coverslip_core::{ByteRange, Codec, Error, OffsetTable, codec, jp2k, jpeg, plan_frames};
+use coverslip_core::{
+    ByteRange, Codec, Error, OffsetTable, WriteOptions, codec, jp2k, jpeg, plan_frames,
+};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -82,13 +84,7 @@ impl TileIndex {
         byte_counts: &Bound<'_, PyAny>,
         private: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
-        let (offsets, byte_counts) = (unsigned(py, offsets)?, unsigned(py, byte_counts)?);
-        if offsets.len() != byte_counts.len() {
-            return Err(PyValueError::new_err(
-                "as many byte counts as offsets are needed",
-            ));
-        }
-        let tiles = offsets.into_iter().zip(byte_counts).map(to_range).collect();
+        let tiles = ranges(py, offsets, byte_counts)?;
         let private = pairs(py, private)?;
         let file_len = source.0.stamp().len;
         py.detach(|| coverslip_core::TileIndex::new(tiles, private, file_len, &limits::current()))
@@ -113,6 +109,28 @@ pub(crate) fn pairs(py: Python<'_>, array: &Bound<'_, PyAny>) -> PyResult<Vec<By
     Ok(pairs
         .iter()
         .map(|&[offset, count]| to_range((offset, count)))
+        .collect())
+}
+
+/// Ranges of two arrays of the same length; there may be millions, so they are copied once.
+pub(crate) fn ranges(
+    py: Python<'_>,
+    offsets: &Bound<'_, PyAny>,
+    byte_counts: &Bound<'_, PyAny>,
+) -> PyResult<Vec<ByteRange>> {
+    let offsets = PyBuffer::<u64>::get(offsets)?;
+    let byte_counts = PyBuffer::<u64>::get(byte_counts)?;
+    let contiguous = || PyValueError::new_err("arrays in one piece are needed");
+    let offsets = offsets.as_slice(py).ok_or_else(contiguous)?;
+    let byte_counts = byte_counts.as_slice(py).ok_or_else(contiguous)?;
+    if offsets.len() != byte_counts.len() {
+        return Err(PyValueError::new_err(
+            "as many byte counts as offsets are needed",
+        ));
+    }
+    let pairs = offsets.iter().zip(byte_counts);
+    Ok(pairs
+        .map(|(offset, count)| to_range((offset.get(), count.get())))
         .collect())
 }
 
@@ -258,7 +276,8 @@ pub(crate) struct WriteReport {
 }
 
 #[pyfunction]
-#[pyo3(signature = (source, plan, header, path, *, extended_offset_table = None, on_progress = None))]
+#[pyo3(signature = (source, plan, header, path, *, extended_offset_table = None,
+                    past_cache = false, on_progress = None))]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 #[allow(
     clippy::needless_pass_by_value,
@@ -271,6 +290,7 @@ pub(crate) fn write_instance(
     header: Vec<u8>,
     path: PathBuf,
     extended_offset_table: Option<bool>,
+    past_cache: bool,
     on_progress: Option<Py<PyAny>>,
 ) -> PyResult<WriteReport> {
     let offset_table = extended_offset_table.map(|extended| {
@@ -280,9 +300,13 @@ pub(crate) fn write_instance(
             OffsetTable::Basic
         }
     });
+    let options = WriteOptions {
+        offset_table,
+        past_cache,
+    };
     let mut watch = PyWatch::new(on_progress);
     let result = py.detach(|| {
-        coverslip_core::write_instance(&source.0, &plan.0, &header, &path, offset_table, &mut watch)
+        coverslip_core::write_instance(&source.0, &plan.0, &header, &path, options, &mut watch)
     });
     let report = finish(result, watch)?;
     Ok(WriteReport {

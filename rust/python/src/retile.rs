@@ -8,7 +8,7 @@ use coverslip_core::{ByteRange, Error, jpeg};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::copy::{Source, finish, jpeg_colour, pairs, unsigned};
+use crate::copy::{Source, finish, jpeg_colour, pairs, ranges, unsigned};
 use crate::errors::into_py_err;
 use crate::inspect::JpegFacts;
 use crate::limits;
@@ -99,18 +99,6 @@ pub(crate) fn stitch_strips<'py>(
     py.detach(|| coverslip_core::stitch_strips(source.core(), &strips, &frames.0, &limits))
         .map(|bytes| PyBytes::new(py, &bytes))
         .map_err(into_py_err)
-}
-
-pub(crate) fn ranges(
-    py: Python<'_>,
-    offsets: &Bound<'_, PyAny>,
-    byte_counts: &Bound<'_, PyAny>,
-) -> PyResult<Vec<ByteRange>> {
-    let offsets = unsigned(py, offsets)?.into_iter();
-    Ok(offsets
-        .zip(unsigned(py, byte_counts)?)
-        .map(|(offset, byte_count)| ByteRange { offset, byte_count })
-        .collect())
 }
 
 /// Offsets and byte counts of the frames in the spool, as little-endian `uint64`.

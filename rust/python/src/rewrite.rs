@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use coverslip_core::ByteRange;
 use pyo3::prelude::*;
 
-use crate::copy::{Source, finish, pairs};
+use crate::copy::{Source, finish, pairs, ranges};
 use crate::errors::into_py_err;
 use crate::inspect::JpegFacts;
 use crate::limits;
-use crate::retile::{JpegFrames, Ranges, bytes_of, ranges};
+use crate::retile::{JpegFrames, Ranges, bytes_of};
 use crate::watch::PyWatch;
 
 /// Tiles of one size that make up a level.

@@ -216,7 +216,7 @@ mod tests {
         assert!(
             codes
                 .iter()
-                .all(|code| code.bits != ((1_u32 << code.len) - 1) as u16)
+                .all(|code| u32::from(code.bits) != (1_u32 << code.len) - 1)
         );
         let share: u32 = codes.iter().map(|code| 1 << (16 - code.len)).sum();
         assert!(share < 1 << 16);

@@ -98,6 +98,8 @@ pub(super) struct Unit {
 }
 
 impl Unit {
+    pub(super) const BYTE: Self = Self { bytes: 1, low: 0 };
+
     /// The character before a place, if it is ASCII.
     pub(super) fn before(self, data: &[u8], at: usize) -> Option<u8> {
         self.after(data, at.checked_sub(self.bytes)?)

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use super::offsets::Tables;
 use super::stream::{self, Fault};
 use super::{Hit, Piece, Scanner, add, fill, tidy};
 use crate::error::Error;
@@ -220,10 +221,11 @@ impl Walk<'_> {
             return self.give_up("Pixel Data does not begin with an item");
         };
         let basic = self.reader.take(table_len)?.0.to_vec();
-        let (first_item, mut frame, mut table) = (self.reader.at, 0_u64, Vec::new());
+        let (first_item, mut frame) = (self.reader.at, 0_u64);
+        let mut tables = Tables::new(&basic, extended);
         while let Some(len) = self.reader.item()? {
             let (bytes, offset) = self.reader.take(len)?;
-            table.push((offset.saturating_sub(8).saturating_sub(first_item), len));
+            tables.next(offset.saturating_sub(8).saturating_sub(first_item), len);
             let coded = self.notes.frame(frame, bytes, offset);
             if let Some(tiles) = tiles {
                 self.notes.compare(frame, bytes, &coded, tiles)?;
@@ -234,7 +236,9 @@ impl Walk<'_> {
             }
         }
         self.notes.report.frame_count = frame;
-        self.notes.tables(&table, &basic, extended);
+        tables
+            .problems(frame)
+            .for_each(|what| self.notes.problem(what.into()));
         if !self.reader.skip(b"\xFE\xFF\xDD\xE0\0\0\0\0")? {
             return self.give_up("Pixel Data does not end with a sequence delimiter");
         }
@@ -317,33 +321,6 @@ impl Notes<'_> {
         Ok(())
     }
 
-    /// Compares the offset tables with the items that are there.
-    fn tables(
-        &mut self,
-        there: &[(u64, u64)],
-        basic: &[u8],
-        extended: Option<&(Vec<u8>, Vec<u8>)>,
-    ) {
-        let offsets = || there.iter().map(|&(offset, _)| offset);
-        let lengths = || there.iter().map(|&(_, len)| len);
-        let (of_basic, rest) = basic.as_chunks::<4>();
-        let of_basic = of_basic
-            .iter()
-            .map(|entry| u64::from(u32::from_le_bytes(*entry)));
-        if !basic.is_empty() && (!rest.is_empty() || !of_basic.eq(offsets())) {
-            self.problem("the Basic Offset Table is not what is there".into());
-        }
-        let Some((of_extended, len_extended)) = extended else {
-            return;
-        };
-        if !basic.is_empty() {
-            self.problem("two offset tables".into());
-        }
-        if !is_table(of_extended, offsets()) || !is_table(len_extended, lengths()) {
-            self.problem("the Extended Offset Table is not what is there".into());
-        }
-    }
-
     /// Looks at a range of bytes, which were read at `offset`, for what counts there only.
     fn look(&mut self, bytes: &[u8], range: Range<usize>, offset: u64) {
         let offset = add(offset, range.start);
@@ -368,11 +345,4 @@ impl Notes<'_> {
             self.report.unchecked.push(what);
         }
     }
-}
-
-/// Whether a table of 64-bit numbers holds these.
-fn is_table(table: &[u8], numbers: impl Iterator<Item = u64>) -> bool {
-    let (entries, rest) = table.as_chunks::<8>();
-    let entries = entries.iter().map(|entry| u64::from_le_bytes(*entry));
-    rest.is_empty() && entries.eq(numbers)
 }

@@ -9,7 +9,7 @@ use coverslip_core::jpeg::{self, Colour};
 use coverslip_core::watch::Unwatched;
 use coverslip_core::{
     ByteRange, Codec, Error, FramePlan, Limits, OffsetTable, Source, TileIndex, VerifyReport,
-    WriteReport, jp2k, plan_frames, verify_instance, write_instance,
+    WriteOptions, WriteReport, jp2k, plan_frames, verify_instance, write_instance,
 };
 use tempfile::TempDir;
 
@@ -413,8 +413,12 @@ pub(crate) fn write(
     source: &Source,
     plan: &FramePlan,
     path: &Path,
-    options: Option<OffsetTable>,
+    offset_table: Option<OffsetTable>,
 ) -> Result<WriteReport, Error> {
+    let options = WriteOptions {
+        offset_table,
+        past_cache: false,
+    };
     write_instance(source, plan, FILE_HEADER, path, options, &mut Unwatched)
 }
 

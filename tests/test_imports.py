@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "pixels": {"_core", "model", "errors", "limits", "decoders", "samples"},
     "mosaics": {"_core", "model", "errors"},
     "routes": {"_core", "model", "errors", "colour", "mosaics", "samples"},
+    "cutting": {"_core", "errors", "limits", "model", "routes"},
     # To look for a slide's texts it is opened; what wrote the files, and by which rules, is not
     # known here.
     "verification": {"_core", "errors", "model", "mosaics", "routes", "slide", "verification"},
@@ -35,7 +36,9 @@ MAY_IMPORT = {
     "audit": {"model", "deid"},
     "commit": {"errors"},
     "sample": {"errors", "sample"},
-    "slide": {"_core", "colour", "deid", "errors", "formats", "model", "routes", "tiff"},
+    "slide": {
+        *("_core", "colour", "cutting", "deid", "errors", "formats", "model", "routes", "tiff"),
+    },
     "frames": {
         "_core",
         "blank",
@@ -55,8 +58,8 @@ MAY_IMPORT = {
         "verification",
     },
     "conversion": {
-        *("_core", "associated", "audit", "codes", "colour", "commit", "deid", "dicom"),
-        "frames",
+        *("_core", "associated", "audit", "codes", "colour", "commit", "cutting", "deid"),
+        *("dicom", "frames"),
         *("instances", "model", "routes", "search", "slide", "verification"),
     },
     "archive": {
@@ -64,7 +67,7 @@ MAY_IMPORT = {
     },
     "cli": {
         *("archive", "conversion", "deid", "instances", "slide", "sample", "errors", "model"),
-        *("_core", "audit", "cli", "colour", "limits", "pictures", "report", "routes"),
+        *("_core", "audit", "cli", "colour", "cutting", "limits", "pictures", "report", "routes"),
         "verification",
     },
     "__init__": {

@@ -26,6 +26,7 @@ from tests.synth import FORMATS
 NOT_SEARCHED = {
     *("generic-lzw-planar", "generic-zstd-planar", "generic-uncompressed-one-strip"),
     *("generic-deflate-grey-16", "generic-lzma-grey-16-big-endian", "generic-jpeg-planar"),
+    "ome-channels-16",
 }
 """Their colours are apart, or their samples have 16 bits."""
 
@@ -40,6 +41,12 @@ class Case:
 
     def pairs(self):
         return zip(self.slide.levels, self.instances, strict=True)
+
+    def planes(self, level, frames):
+        """Yield each focal plane of a level with its frames."""
+        each = len(frames) // len(level.planes)
+        for number, plane in enumerate(level.planes):
+            yield plane, frames[number * each : (number + 1) * each]
 
     def regions(self):
         """Yield levels and instances of each region: one series each."""
@@ -84,6 +91,11 @@ def entropy_of(frame):
     return frame[at : frame.rindex(b"\xff\xd9")]
 
 
+def entropies_of(level):
+    """Return what is in the tiles of all focal planes, ``None`` where one is missing."""
+    return [entropy for plane in level.planes for entropy in plane.entropy]
+
+
 def test_every_frame_holds_the_entropy_coded_bytes_of_its_tile(case):
     if case.slide.is_decoded:
         pytest.skip("the tiles cannot be frames")
@@ -91,8 +103,9 @@ def test_every_frame_holds_the_entropy_coded_bytes_of_its_tile(case):
         if level.picture is not None or level.whole is not None:
             continue
         frames = readers.frames_of(path)
-        assert len(frames) == len(level.entropy)
-        for frame, entropy in zip(frames, level.entropy, strict=True):
+        entropies = entropies_of(level)
+        assert len(frames) == len(entropies)
+        for frame, entropy in zip(frames, entropies, strict=True):
             assert len(frame) % 2 == 0
             if entropy is not None:
                 assert entropy_of(frame) == entropy
@@ -103,16 +116,20 @@ def test_every_cut_frame_holds_the_coefficients_of_its_part(case, tool, tmp_path
     for level, path in case.pairs():
         if level.picture is None:
             continue
-        frames = readers.frames_of(path)
-        across = -(-level.width // level.tile)
-        assert len(frames) == across * -(-level.length // level.tile)
-        for number, frame in enumerate(frames):
-            x, y = number % across * level.tile, number // across * level.tile
-            width = min(level.tile, level.width - x)
-            length = min(level.tile, level.length - y)
-            theirs = readers.by_jpegtran(level.picture, (x, y, width, length), tool("jpegtran"))
-            ours = readers.by_jpegtran(frame, (0, 0, width, length), tool("jpegtran"))
-            assert ours == theirs
+        for plane, frames in case.planes(level, readers.frames_of(path)):
+            check_coefficients(plane, frames, tool("jpegtran"))
+
+
+def check_coefficients(level, frames, jpegtran):
+    across = -(-level.width // level.tile)
+    assert len(frames) == across * -(-level.length // level.tile)
+    for number, frame in enumerate(frames):
+        x, y = number % across * level.tile, number // across * level.tile
+        width = min(level.tile, level.width - x)
+        length = min(level.tile, level.length - y)
+        theirs = readers.by_jpegtran(level.picture, (x, y, width, length), jpegtran)
+        ours = readers.by_jpegtran(frame, (0, 0, width, length), jpegtran)
+        assert ours == theirs
 
 
 @pytest.mark.tools
@@ -146,9 +163,10 @@ def test_every_frame_that_was_decoded_holds_exactly_the_pixels_of_the_slide(case
     if not case.slide.is_decoded:
         pytest.skip("the tiles are frames")
     for level, path in case.pairs():
-        frames = readers.by_pydicom(path, plugin)
-        assert len(frames) == len(level.entropy)
-        assert np.array_equal(readers.mosaic(frames, level.width, level.length), level.rgb)
+        decoded = readers.by_pydicom(path, plugin)
+        assert len(decoded) == len(entropies_of(level))
+        for plane, frames in case.planes(level, decoded):
+            assert np.array_equal(readers.mosaic(frames, level.width, level.length), plane.rgb)
 
 
 def test_lowest_level_is_searched_for_bar_codes(request, case):
@@ -159,7 +177,9 @@ def test_lowest_level_is_searched_for_bar_codes(request, case):
 
 
 def test_missing_tiles_and_only_those_are_counted_as_blank(case):
-    missing = [sum(entropy is None for entropy in level.entropy) for level in case.slide.levels]
+    missing = [
+        sum(entropy is None for entropy in entropies_of(level)) for level in case.slide.levels
+    ]
     assert [instance.frames.blank for instance in case.result.instances] == missing
     certificate = json.loads(case.result.certificate_path.read_text())
     assert [instance["frames_blank"] for instance in certificate["instances"]] == missing
@@ -170,8 +190,8 @@ def test_decoded_colours_are_those_of_the_slide(case, plugin):
     if case.slide.is_ycc422_jpeg2000:
         pytest.skip("pydicom does not know YCbCr 4:2:2 in JPEG 2000; OpenJPEG does, see below")
     for level, path in case.pairs():
-        pixels = readers.mosaic(readers.by_pydicom(path, plugin), level.width, level.length)
-        assert_alike(pixels, level.rgb)
+        for plane, frames in case.planes(level, readers.by_pydicom(path, plugin)):
+            assert_alike(readers.mosaic(frames, level.width, level.length), plane.rgb)
 
 
 def assert_alike(pixels, expected):
@@ -195,14 +215,16 @@ def test_openjpeg_shows_the_colours_of_subsampled_jpeg2000(case, tool, tmp_path)
         assert_alike(whole, level.rgb)
 
 
-def test_blank_frames_are_white(case):
+def test_blank_frames_are_white_or_black_where_light_is_emitted(case):
     if case.slide.is_ycc422_jpeg2000:
         pytest.skip("compared with OpenJPEG above")
     for level, path in case.pairs():
-        missing = [tile for tile, entropy in enumerate(level.entropy) if entropy is None]
+        missing = [tile for tile, entropy in enumerate(entropies_of(level)) if entropy is None]
         if missing:
             frames = readers.by_pydicom(path, "pylibjpeg")
-            assert frames[missing].min() >= 254
+            glows = any(level.optical_path for level in case.slide.levels)
+            expected = 0 if glows else np.iinfo(frames.dtype).max
+            assert np.abs(frames[missing].astype(int) - expected).max() <= 1
 
 
 def test_openslide_and_wsidicom_show_the_same_levels(case):
@@ -212,18 +234,39 @@ def test_openslide_and_wsidicom_show_the_same_levels(case):
     if dataset.PhotometricInterpretation == "MONOCHROME2":
         pytest.skip("OpenSlide reads colour only")
     for truths, instances in case.regions():
-        for show in (readers.by_openslide, readers.by_wsidicom):
-            levels = show(instances[0].parent)
-            assert len(levels) == len(truths)
-            for shown, level in zip(levels, truths, strict=True):
-                assert_alike(shown, level.rgb)
+        folder = instances[0].parent
+        # OpenSlide takes no instance of several focal planes.
+        shown = [] if truths[0].above else [readers.by_openslide(folder)]
+        shown.append(readers.by_wsidicom(folder))
+        for levels in shown:
+            for pixels, level in zip(levels, truths, strict=True):
+                assert_alike(pixels, level.rgb)
+
+
+def test_wsidicom_shows_each_focal_plane_and_channel(case):
+    if not any(level.above or level.optical_path for level in case.slide.levels):
+        pytest.skip("one picture at each level")
+    for channel in sorted({level.optical_path for level in case.slide.levels}):
+        truths = [level for level in case.slide.levels if level.optical_path == channel]
+        for number in range(len(truths[0].planes)):
+            shown = readers.by_wsidicom(
+                case.instances[0].parent, plane=number, path=str(channel + 1)
+            )
+            for pixels, level in zip(shown, truths, strict=True):
+                truth = level.planes[number].rgb
+                is_colour = pixels.ndim > truth.ndim
+                assert_alike(pixels[..., 0] if is_colour else pixels, truth)
 
 
 def test_highdicom_shows_the_same_levels(case):
     if case.slide.is_ycc422_jpeg2000:
         pytest.skip("its decoder does not know the photometric interpretation")
     for level, path in case.pairs():
-        assert_alike(readers.by_highdicom(path), level.rgb)
+        if not level.above:
+            assert_alike(readers.by_highdicom(path), level.rgb)
+            continue
+        for plane, frames in case.planes(level, readers.frames_by_highdicom(path)):
+            assert_alike(readers.mosaic(frames, level.width, level.length), plane.rgb)
 
 
 @pytest.mark.tools

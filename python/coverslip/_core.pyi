@@ -182,6 +182,9 @@ class WriteReport:
     def pixel_data_offset(self) -> int: ...
     @property
     def has_extended_offset_table(self) -> bool: ...
+    @property
+    def sha256(self) -> str | None:
+        """SHA-256 of the whole file in hexadecimal, if it was asked for."""
 
 @final
 class VerifyReport:
@@ -191,9 +194,6 @@ class VerifyReport:
     def frames_equal(self) -> int: ...
     @property
     def frames_blank(self) -> int: ...
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the whole file, in hexadecimal."""
 
 @final
 class Hit:
@@ -302,7 +302,7 @@ def plan_jpeg(
     *,
     columns: int,
     rows: int,
-    colour: Literal["RGB", "YBR", "GREY"],
+    colour: Literal["RGB", "YBR", "GREY", "EMITTED"],
     jpeg_tables: bytes,
     on_progress: _Progress = None,
 ) -> FramePlan:
@@ -344,7 +344,12 @@ class JpegFrames:
     """How the frames of a picture are made: their size, in whole MCUs, and their colour."""
 
     def __new__(
-        cls, *, columns: int, rows: int, colour: Literal["RGB", "YBR", "GREY"], jpeg_tables: bytes
+        cls,
+        *,
+        columns: int,
+        rows: int,
+        colour: Literal["RGB", "YBR", "GREY", "EMITTED"],
+        jpeg_tables: bytes,
     ) -> JpegFrames: ...
 
 def inspect_picture(source: Source, picture: Picture) -> JpegFacts:
@@ -361,8 +366,8 @@ def retile(
     """Cut a picture into frames without changing a coefficient; progress counts frames.
 
     Frames that are whole restart intervals are stitched of their bytes. The frames become
-    stand-alone JPEG streams in a new file ``spool``. Returned are their offsets and byte counts
-    there, row by row, as little-endian ``uint64``.
+    stand-alone JPEG streams behind what is in the file ``spool``; it is made if it is not there.
+    Returned are their offsets and byte counts in it, row by row, as little-endian ``uint64``.
     """
 
 def prove_retiled(
@@ -413,8 +418,9 @@ def rewrite(
     """Write frames with the coefficients of a mosaic's tiles; progress counts frames.
 
     A tile that can be a frame keeps its entropy-coded bytes. The frames become stand-alone JPEG
-    streams in a new file ``spool``. Returned are their offsets and byte counts there, row by row,
-    as little-endian ``uint64``, 0 where there is no tile; and how many were coded anew.
+    streams behind what is in the file ``spool``; it is made if it is not there. Returned are their
+    offsets and byte counts in it, row by row, as little-endian ``uint64``, 0 where there is no
+    tile; and how many were coded anew.
     """
 
 def prove_rewritten(
@@ -456,12 +462,14 @@ def write_instance(
     path: str | os.PathLike[str],
     *,
     extended_offset_table: bool | None = None,
+    digest: bool = False,
     past_cache: bool = False,
     on_progress: _Progress = None,
 ) -> WriteReport:
     """Write one instance in one pass; progress counts bytes.
 
     ``header`` is a Part 10 file up to group 7FE0 (PS3.10 7). The file must not exist.
+    With ``digest`` its SHA-256 is computed on the way.
     With ``past_cache`` it goes past the page cache, where the file system can do that.
     """
 

@@ -17,9 +17,17 @@ _NEAR_LOSSLESS = 60
 
 
 def jpeg2000(
-    facts: _core.Jpeg2000Facts, frame_format: FrameFormat, columns: int, rows: int
+    facts: _core.Jpeg2000Facts,
+    frame_format: FrameFormat,
+    columns: int,
+    rows: int,
+    *,
+    is_emitted: bool = False,
 ) -> bytes:
-    """Return a white codestream of the kind that ``facts`` describe."""
+    """Return a codestream of the kind that ``facts`` describe: white, or black if light is emitted.
+
+    Only one grey component can be of emitted light.
+    """
     depth = facts.depths[0]
     dtype = np.dtype(np.uint8 if depth == 8 else np.uint16)
     white = (1 << depth) - 1
@@ -27,7 +35,8 @@ def jpeg2000(
         luminance = _encode(np.full((rows, columns), white, dtype), facts, mct=False)
         return _with_flat_chroma(luminance, facts)
     if frame_format.samples_per_pixel == 1:
-        return _encode(np.full((rows, columns), white, dtype), facts, mct=False)
+        nothing = 0 if is_emitted else white
+        return _encode(np.full((rows, columns), nothing, dtype), facts, mct=False)
     transformed = frame_format.photometric_interpretation in ("YBR_ICT", "YBR_RCT")
     return _encode(np.full((rows, columns, 3), white, dtype), facts, mct=transformed)
 

@@ -11,6 +11,7 @@ from coverslip.associated import AssociatedPicture
 from coverslip.codes import codes
 from coverslip.colour import Samples
 from coverslip.commit import staging
+from coverslip.cutting import USUAL, Frames
 from coverslip.deid.custody import Charge, Custody
 from coverslip.deid.pixels.substitute import draw_label
 from coverslip.deid.policy import Policy, Profile
@@ -72,6 +73,7 @@ def convert(
     mpp_um: float | None = None,
     colour: Samples | None = None,
     allow_pixel: bool = False,
+    ndpi_frames: Frames = USUAL,
     label: Literal["drop", "substitute", "keep"] | None = None,
     overview: Literal["drop", "mask", "keep"] | None = None,
     pixels_attested: str | None = None,
@@ -102,6 +104,9 @@ def convert(
     allow_pixel
         Whether tiles that cannot be frames as they are, Deflate or LZW for example, may be decoded
         and stored with a lossless codec; without it such a slide is refused.
+    ndpi_frames
+        Side in pixels of the frames that levels of Hamamatsu NDPI are cut into, a multiple of 16;
+        ``native`` for frames that are whole restart intervals, so that nothing is coded anew.
     label
         ``substitute`` to write one that shows the Container Identifier; ``keep``, under `care`
         only and its default, to write the slide's own; else ``drop``.
@@ -113,7 +118,7 @@ def convert(
         Who vouches that the pixels show nothing that identifies, whatever the search for bar
         codes and text says; the name goes into the certificate.
     policy
-        All choices in one, in the place of the seven above.
+        All choices in one, in the place of the eight above.
     custody
         Key, metadata and vault; by default neither key nor metadata.
     overwrite
@@ -145,6 +150,7 @@ def convert(
             mpp_um=mpp_um,
             colour=colour,
             allow_pixel=allow_pixel,
+            ndpi_frames=ndpi_frames,
             label=label,
             overview=overview,
             pixels_attested=pixels_attested,
@@ -176,6 +182,7 @@ def convert_opened(
     on_progress: OnProgress | None = None,
 ) -> Result:
     """Convert an opened slide under an identity; see `convert`."""
+    slide = slide.cut_into(policy.ndpi_frames)
     spacing = require_spacing(slide.description, policy)
     routes = slide.routes(colour=policy.colour, allow_pixel=policy.allow_pixel)
     for number, route in enumerate(routes):

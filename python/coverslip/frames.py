@@ -4,13 +4,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from coverslip import _core, blank, pixels
 from coverslip.errors import LimitError, SourceError
 from coverslip.limits import LIMITS
-from coverslip.model import Level, Mosaic, Picture, Strips, TileIndex
+from coverslip.model import (
+    Level,
+    Mosaic,
+    Picture,
+    Strips,
+    TileIndex,
+    Uint64Array,
+    one_after_another,
+)
 from coverslip.mosaics import core_mosaic, mosaic_of
 from coverslip.routes import Route, core_picture
 from coverslip.slide import OpenedSlide
@@ -39,13 +48,17 @@ class PlannedFrames:
 
 
 def stored_bytes(level: Level) -> int:
-    """Return how many bytes the picture or the raster of a level takes.
+    """Return how many bytes the pictures or rasters of a level take, in all its focal planes.
 
     About as many do its frames, if they are cut.
     """
-    if isinstance(level.picture, Picture):
-        return level.picture.byte_count
-    held = level.picture or level.raster
+    return sum(_stored_bytes(plane) for plane in level.focal_planes)
+
+
+def _stored_bytes(plane: Level) -> int:
+    if isinstance(plane.picture, Picture):
+        return plane.picture.byte_count
+    held = plane.picture or plane.raster
     # Claims may add up to more than 64 bits.
     return 0 if held is None else int(held.byte_counts.sum(dtype=np.float64))
 
@@ -76,8 +89,23 @@ def plan_tiles(
 ) -> PlannedFrames:
     """Plan frames that are the tiles of a level; ``on_tiles`` is called with their count."""
     private = slide.description.private_ranges
-    plan = _plan(slide.source, level, level.tiles, private, route, on_tiles)
+    tiles = one_after_another([plane.tiles for plane in level.focal_planes])
+    plan = _plan(slide.source, level, tiles, private, route, on_tiles)
     return PlannedFrames(source=slide.source, plan=plan)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """Frames that were made into a file, of one focal plane or of all."""
+
+    tiles: TileIndex
+    rewritten: int | None = None
+    source_bytes: int | None = None
+    blank: bytes | None = None
+
+
+_Maker = Callable[[Level, Path, OnCount | None], _Made]
+"""Appends the frames of a focal plane to a file."""
 
 
 def cut_picture(
@@ -96,66 +124,114 @@ def cut_picture(
     VerificationError
         If a coefficient of the frames is not that of the picture.
     """
-    if level.picture is None or isinstance(level.picture, Mosaic):
-        return _rewrite_tiles(slide, level, route, spool, prove=prove, on_frames=on_frames)
-    recipe = _recipe(level, route, level.tile_width, level.tile_length)
-    with _whole_picture(slide, level, route, spool) as (whole, picture):
-        ranges = _core.retile(whole, picture, recipe, spool, on_progress=on_frames)
-        offsets, byte_counts = (np.frombuffer(each, "<u8").astype(np.uint64) for each in ranges)
-        source = _core.Source(spool)
-        if prove:
-            _core.prove_retiled(whole, picture, recipe, source, offsets, byte_counts)
-    tiles = replace(level.tiles, offsets=offsets, byte_counts=byte_counts)
-    plan = _plan(source, level, tiles, _NOTHING_PRIVATE, route, None)
-    return PlannedFrames(source=source, plan=plan, spool=spool)
+    is_rewritten = level.picture is None or isinstance(level.picture, Mosaic)
+    maker = _rewriter if is_rewritten else _cutter
+    return _planned(level, route, spool, maker(slide, route, prove=prove), on_frames)
 
 
-def _rewrite_tiles(
-    slide: OpenedSlide,
-    level: Level,
-    route: Route,
-    spool: Path,
-    *,
-    prove: bool,
-    on_frames: OnCount | None,
+def _planned(
+    level: Level, route: Route, spool: Path, make: _Maker, on_frames: OnCount | None
 ) -> PlannedFrames:
-    """Write frames with the coefficients of a level's tiles into ``spool``, prove it, plan them.
-
-    Raises
-    ------
-    VerificationError
-        If a coefficient of the frames is not that of the tiles.
-    """
-    source_bytes = int(mosaic_of(level).byte_counts.sum(dtype=np.float64))
-    # Tiles may share their bytes, which frames do not.
-    require_output(slide, source_bytes)
-    mosaic = core_mosaic(level, slide.description.private_ranges)
-    recipe = _recipe(level, route, level.tile_width, level.tile_length)
-    ranges, rewritten = _core.rewrite(slide.source, mosaic, recipe, spool, on_progress=on_frames)
-    offsets, byte_counts = (np.frombuffer(each, "<u8").astype(np.uint64) for each in ranges)
+    """Plan the frames of a level that ``make`` makes into ``spool``."""
+    made = _all_planes(level, spool, make, on_frames)
     source = _core.Source(spool)
-    if prove:
-        _core.prove_rewritten(slide.source, mosaic, recipe, source, offsets, byte_counts)
-    tiles = replace(level.tiles, offsets=offsets, byte_counts=byte_counts)
-    plan = _plan(source, level, tiles, _NOTHING_PRIVATE, route, None)
+    plan = _plan(source, level, made.tiles, _NOTHING_PRIVATE, route, None, made.blank)
     return PlannedFrames(
         source=source,
         plan=plan,
         spool=spool,
-        rewritten=rewritten,
-        source_bytes=source_bytes,
+        rewritten=made.rewritten,
+        source_bytes=made.source_bytes,
     )
+
+
+def _all_planes(level: Level, spool: Path, make: _Maker, on_frames: OnCount | None) -> _Made:
+    """Make the frames of each focal plane, one plane after another in ``spool``."""
+    spool.touch(mode=0o600, exist_ok=False)
+    made: list[_Made] = []
+    for plane in level.focal_planes:
+        done = sum(len(one.tiles.offsets) for one in made)
+        made.append(make(plane, spool, _after(on_frames, done)))
+    return _Made(
+        tiles=one_after_another([one.tiles for one in made]),
+        rewritten=_sum([one.rewritten for one in made]),
+        source_bytes=_sum([one.source_bytes for one in made]),
+        blank=made[0].blank,
+    )
+
+
+def _after(on_frames: OnCount | None, done: int) -> OnCount | None:
+    """Return what counts on from the frames of the planes before."""
+    return None if on_frames is None else lambda count: on_frames(done + count)
+
+
+def _sum(counts: list[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def _cutter(slide: OpenedSlide, route: Route, *, prove: bool) -> _Maker:
+    """Return what cuts a picture into frames."""
+
+    def cut(level: Level, spool: Path, on_frames: OnCount | None) -> _Made:
+        recipe = _recipe(level, route, level.tile_width, level.tile_length)
+        with _whole_picture(slide, level, route, spool) as (whole, picture):
+            ranges = _core.retile(whole, picture, recipe, spool, on_progress=on_frames)
+            offsets, byte_counts = _unpacked(ranges)
+            if prove:
+                _core.prove_retiled(
+                    whole, picture, recipe, _core.Source(spool), offsets, byte_counts
+                )
+        return _Made(tiles=replace(level.tiles, offsets=offsets, byte_counts=byte_counts))
+
+    return cut
+
+
+def _rewriter(slide: OpenedSlide, route: Route, *, prove: bool) -> _Maker:
+    """Return what writes frames with the coefficients of tiles."""
+
+    def rewrite(level: Level, spool: Path, on_frames: OnCount | None) -> _Made:
+        source_bytes = int(mosaic_of(level).byte_counts.sum(dtype=np.float64))
+        # Tiles may share their bytes, which frames do not.
+        require_output(slide, source_bytes)
+        mosaic = core_mosaic(level, slide.description.private_ranges)
+        recipe = _recipe(level, route, level.tile_width, level.tile_length)
+        ranges, rewritten = _core.rewrite(
+            slide.source, mosaic, recipe, spool, on_progress=on_frames
+        )
+        offsets, byte_counts = _unpacked(ranges)
+        if prove:
+            frames = _core.Source(spool)
+            _core.prove_rewritten(slide.source, mosaic, recipe, frames, offsets, byte_counts)
+        return _Made(
+            tiles=replace(level.tiles, offsets=offsets, byte_counts=byte_counts),
+            rewritten=rewritten,
+            source_bytes=source_bytes,
+        )
+
+    return rewrite
+
+
+def _unpacked(ranges: tuple[bytes, bytes]) -> tuple[Uint64Array, Uint64Array]:
+    """Return offsets and byte counts that the core has packed."""
+    offsets, byte_counts = (np.frombuffer(each, "<u8").astype(np.uint64) for each in ranges)
+    return offsets, byte_counts
 
 
 def _recipe(level: Level, route: Route, columns: int, rows: int) -> _core.JpegFrames:
-    if route.jpeg_colour is None:
-        raise AssertionError(route.reason)
     return _core.JpegFrames(
         columns=columns,
         rows=rows,
-        colour=route.jpeg_colour,
+        colour=_jpeg_colour(route),
         jpeg_tables=level.jpeg_tables or b"",
     )
+
+
+def _jpeg_colour(route: Route) -> Literal["RGB", "YBR", "GREY", "EMITTED"]:
+    """Return what the samples of JPEG frames are, as the core takes it."""
+    if route.jpeg_colour is None:
+        raise AssertionError(route.reason)
+    return "EMITTED" if route.is_emitted else route.jpeg_colour
 
 
 @contextmanager
@@ -204,12 +280,21 @@ def store_pixels(
         If a frame does not decode to the pixels of its tile.
     """
     private = slide.description.private_ranges
-    stored = pixels.store(
-        slide.source, level, private, spool, most=most, prove=prove, on_frames=on_frames
-    )
-    source = _core.Source(spool)
-    plan = _plan(source, level, stored.tiles, _NOTHING_PRIVATE, route, None, stored.blank)
-    return PlannedFrames(source=source, plan=plan, spool=spool, source_bytes=stored.source_bytes)
+
+    def store(plane: Level, spool: Path, on_frames: OnCount | None) -> _Made:
+        stored = pixels.store(
+            slide.source,
+            plane,
+            private,
+            spool,
+            is_emitted=route.is_emitted,
+            most=most,
+            prove=prove,
+            on_frames=on_frames,
+        )
+        return _Made(tiles=stored.tiles, source_bytes=stored.source_bytes, blank=stored.blank)
+
+    return _planned(level, route, spool, store, on_frames)
 
 
 def _plan(
@@ -229,7 +314,7 @@ def _plan(
             index,
             columns=columns,
             rows=rows,
-            colour=route.jpeg_colour,
+            colour=_jpeg_colour(route),
             jpeg_tables=level.jpeg_tables or b"",
             on_progress=on_tiles,
         )
@@ -252,4 +337,4 @@ def _blank(source: _core.Source, level: Level, route: Route) -> bytes:
     facts = _core.inspect_tile(source, tile, offset, byte_count, *size)
     if not isinstance(facts, _core.Jpeg2000Facts) or route.frame_format is None:
         raise SourceError(f"tile {tile} is JPEG among JPEG 2000 tiles")
-    return blank.jpeg2000(facts, route.frame_format, *size)
+    return blank.jpeg2000(facts, route.frame_format, *size, is_emitted=route.is_emitted)

@@ -93,8 +93,8 @@ def plan_level(
 ) -> PlannedFrames:
     """Plan the frames of a level that are its tiles as they are."""
     level = slide.levels[number]
-    total = level.tiles.across * level.tiles.down
     with at_level(number):
+        total = level.frame_count
         return plan_tiles(slide, level, route, _report(on_progress, "plan", number, total))
 
 
@@ -110,7 +110,7 @@ def make_frames(
 ) -> PlannedFrames:
     """Make the frames of a level that are not its tiles as they are, at most so many bytes."""
     level = slide.levels[number]
-    total = level.tiles.across * level.tiles.down
+    total = level.frame_count
     with at_level(number):
         require_room(spool.parent, stored_bytes(level))
         if level.raster is not None:
@@ -131,26 +131,30 @@ def planned_level(
     clean: CleanMetadata,
 ) -> PlannedInstance:
     """Fix what the instance of a level will be."""
-    level, base, plan = slide.levels[number], slide.levels[0], frames.plan
+    level, plan = slide.levels[number], frames.plan
     frame_format = route.frame_format
     if frame_format is None:  # `require_copy` has raised by then
         raise AssertionError(route.reason)
-    above = sum(other.region == level.region for other in slide.levels[:number])
-    base = slide.levels[number - above]
+    of_region = [other for other in slide.levels[: number + 1] if other.region == level.region]
+    of_path = [other for other in of_region if other.optical_path == level.optical_path]
+    base = of_path[0]
     spacing = region_spacing(spacing, slide.levels[0], base)
     bytes_a_pixel = frame_format.samples_per_pixel * frame_format.bits_allocated // 8
     uncompressed = level.tile_width * level.tile_length * bytes_a_pixel * plan.frame_count
     spec = InstanceSpec(
         sop_instance_uid=clean.sop_instance_uids[number],
         region=level.region,
-        instance_number=above + 1,
-        is_base=above == 0,
+        instance_number=len(of_region),
+        is_base=len(of_path) == 1,
         total_pixel_matrix_columns=level.image_width,
         total_pixel_matrix_rows=level.image_length,
         columns=level.tile_width,
         rows=level.tile_length,
         frame_count=plan.frame_count,
         spacing=level_spacing(spacing, base, level),
+        optical_path=level.optical_path,
+        focal_planes=len(level.focal_planes),
+        plane_distance_um=level.plane_distance_um,
         imaged_volume_width_mm=base.image_width * spacing.column_mm,
         imaged_volume_height_mm=base.image_length * spacing.row_mm,
         label_side=slide.description.label_side,
@@ -203,15 +207,15 @@ def write_instance(
         item.plan,
         header,
         path,
+        digest=verify,
         past_cache=not verify and item.plan.frame_bytes >= _PAST_CACHE_BYTES,
         on_progress=_report(on_progress, "write", item.number, item.plan.frame_bytes),
     )
     on_written(path)
-    sha256 = None
     if verify:
         frames = _report(on_progress, "verify", item.number, item.plan.frame_count)
         with at_level(item.number):
-            sha256 = read_back(item.frames.source, item.plan, path, on_progress=frames).sha256
+            read_back(item.frames.source, item.plan, path, header, on_progress=frames)
     kind, made = None if item.route is None else item.route.kind, item.plan.copied
     rewritten = made if item.frames.rewritten is None else item.frames.rewritten
     counts = FrameCounts(
@@ -229,7 +233,7 @@ def write_instance(
         level=None if item.route is None else item.number,
         byte_count=report.byte_count,
         frames=counts,
-        sha256=sha256,
+        sha256=report.sha256,
     )
 
 

@@ -6,8 +6,8 @@ They are different types on purpose: `coverslip.dicom` accepts only the second, 
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -192,6 +192,18 @@ class TileIndex:
     down: int
 
 
+def one_after_another(planes: Sequence[TileIndex]) -> TileIndex:
+    """Return the tiles of all focal planes in the order of TILED_FULL (PS3.3 C.7.6.17.3)."""
+    first, *above = planes
+    if not above:  # no copy of what may be millions of tiles
+        return first
+    return replace(
+        first,
+        offsets=np.concatenate([plane.offsets for plane in planes]),
+        byte_counts=np.concatenate([plane.byte_counts for plane in planes]),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     """One JPEG stream that holds a whole level, as Hamamatsu stores it.
@@ -306,8 +318,24 @@ class Level:
     """Shape (n, 2): offset and byte count of tiles that hold padding only, and become no frame."""
     region: int = 0
     """Which of the slide's regions it shows."""
+    optical_path: int = 0
+    """By which of the slide's optical paths it was taken."""
+    planes_above: tuple["Level", ...] = field(default=(), repr=False)
+    """The same picture in further focal planes, from this one upwards; none has any itself."""
+    plane_distance_um: float | None = None
+    """From one focal plane to the next, if there are several."""
     are_colour_tags_sure: bool = True
     """Whether tags 259 and 262 say what the samples are, as far as the writer can be trusted."""
+
+    @property
+    def focal_planes(self) -> tuple["Level", ...]:
+        """All focal planes in their order, this one first."""
+        return (self, *self.planes_above)
+
+    @property
+    def frame_count(self) -> int:
+        """How many frames its tiles become, those of all focal planes."""
+        return self.tiles.across * self.tiles.down * len(self.focal_planes)
 
     @property
     def has_tiles(self) -> bool:
@@ -316,6 +344,9 @@ class Level:
 
     def stored_ranges(self) -> npt.NDArray[np.uint64]:
         """Return offset and byte count of all streams of the level in the file, shape (n, 2)."""
+        if self.planes_above:
+            planes = (replace(self, planes_above=()), *self.planes_above)
+            return np.concatenate([plane.stored_ranges() for plane in planes])
         if isinstance(self.picture, Picture):
             return np.array([[self.picture.offset, self.picture.byte_count]], np.uint64)
         held = self.raster or self.picture or self.tiles
@@ -329,6 +360,18 @@ class Region:
 
     corner_mm: tuple[float, float] | None = None
     """X and Y on the slide of the outer corner at the first pixel, if the source tells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpticalPath:
+    """With what light a level was taken: a channel, if the slide was lit to glow."""
+
+    is_fluorescence: bool = False
+    """Else the light went through the slide."""
+    wave_length_nm: float | None = None
+    """Of the light that makes it glow, in nanometres; ``None`` if the source does not tell."""
+    name: SourceText | None = None
+    """What the slide calls the channel; only a closed vocabulary is looked up in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -372,7 +415,8 @@ class Slide:
 
     format: str
     levels: tuple[Level, ...]
-    """Region by region, in each from the largest to the smallest."""
+    """Region by region, in each one optical path after the other, from the largest to the
+    smallest."""
     associated_images: tuple[AssociatedImage, ...]
     metadata: RawMetadata
     spacing: Spacing | None
@@ -384,8 +428,7 @@ class Slide:
     regions: tuple[Region, ...] = (Region(),)
     notes: tuple[str, ...] = ()
     """What the user should know about how the slide was understood; no source text."""
-    fluorescence_nm: float | None = None
-    """Wavelength in nanometres if the slide was lit to glow, ``None`` for light through it."""
+    optical_paths: tuple[OpticalPath, ...] = (OpticalPath(),)
 
 
 class RouteKind(StrEnum):
@@ -425,6 +468,10 @@ class InstanceSpec:
     rows: int
     frame_count: int
     spacing: Spacing
+    optical_path: int = 0
+    focal_planes: int = 1
+    plane_distance_um: float | None = None
+    """From one focal plane to the next, if there are several."""
     imaged_volume_width_mm: float
     imaged_volume_height_mm: float
     label_side: LabelSide
@@ -445,6 +492,16 @@ class CleanRegion:
     dimension_organization_uid: str
     corner_mm: tuple[float, float] | None
     """Where it lies; ``None`` where a default will do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanOpticalPath:
+    """What may be written about one optical path."""
+
+    is_fluorescence: bool = False
+    wave_length_nm: float | None = None
+    description: str | None = None
+    """The name of a dye, or the number of the channel; ``None`` where neither may be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -476,7 +533,7 @@ class CleanMetadata:
     device_serial_number: str
     software_versions: str
     objective_power: float | None
-    fluorescence_nm: float | None
+    optical_paths: tuple[CleanOpticalPath, ...]
     icc_profile: bytes = field(repr=False)
     icc_is_synthetic: bool
     """True if the source had no profile and sRGB was assumed."""

@@ -46,11 +46,12 @@ def store(
     private_ranges: npt.NDArray[np.uint64],
     spool: Path,
     *,
+    is_emitted: bool,
     most: int,
     prove: bool,
     on_frames: Callable[[int], object] | None,
 ) -> Stored:
-    """Decode a level and write its frames, lossless JPEG 2000 codestreams, into a new file.
+    """Decode a level and append its frames, lossless JPEG 2000 codestreams, to a file.
 
     All cores work on it. Ctrl-C ends it when the frames that are in work are done.
 
@@ -64,8 +65,10 @@ def store(
         Shape (n, 2): offset and byte count of what no frame may touch.
     spool
         The file.
+    is_emitted
+        Whether a missing tile is black, for light that the specimen gives off, and not white.
     most
-        Bytes after which it may not grow.
+        Bytes beyond which it may not grow.
     prove
         Whether to decode each frame again and compare it with what was decoded from the slide.
     on_frames
@@ -86,12 +89,13 @@ def store(
     _core.TileIndex(source, raster.offsets, raster.byte_counts, private_ranges)
     frames = len(level.tiles.offsets)
     offsets, byte_counts = np.zeros(frames, np.uint64), np.zeros(frames, np.uint64)
-    tell, at = _Teller(on_frames), 0
+    tell = _Teller(on_frames)
     with (
         closing(_decoders()) as decoders,
         _Cores() as cores,
-        spool.open("xb") as file,
+        spool.open("ab") as file,
     ):
+        at = file.tell()
         reader = _Reader(source, level, raster, cores, decoders)
         jobs = (partial(_frame, number, read, prove=prove) for number, read in reader.frames())
         with closing(cores.in_order(jobs, _in_flight(level))) as encoded:
@@ -110,7 +114,7 @@ def store(
     )
     return Stored(
         tiles=tiles,
-        blank=_encode(_white(level, level.tile_length, level.tile_width)),
+        blank=_encode(_blank(level, level.tile_length, level.tile_width, is_emitted=is_emitted)),
         source_bytes=int(raster.byte_counts.sum()),
     )
 
@@ -147,10 +151,10 @@ def _decode(frame: bytes) -> Samples:
     return decoded
 
 
-def _white(level: Level, rows: int, columns: int) -> Samples:
+def _blank(level: Level, rows: int, columns: int, *, is_emitted: bool = False) -> Samples:
     shape = (rows, columns) if level.samples_per_pixel == 1 else (rows, columns, 3)
-    white = (1 << level.bits_per_sample) - 1
-    return np.full(shape, white, np.uint8 if level.bits_per_sample == 8 else np.uint16)
+    nothing = 0 if is_emitted else (1 << level.bits_per_sample) - 1
+    return np.full(shape, nothing, np.uint8 if level.bits_per_sample == 8 else np.uint16)
 
 
 def _sample_bytes(level: Level, rows: int, columns: int) -> int:
@@ -281,7 +285,7 @@ class _Reader:
             )
         top = row * level.tile_length
         bottom = min(top + level.tile_length, level.image_length)
-        band = _white(level, level.tile_length, columns)
+        band = _blank(level, level.tile_length, columns)
         for strip, samples in self._strips(range(top // length, -(-bottom // length))):
             first = strip * length
             begin, end = max(first, top), min(first + len(samples), bottom)

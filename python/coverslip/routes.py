@@ -38,6 +38,8 @@ class Route:
     jpeg_colour: Literal["RGB", "YBR", "GREY"] | None = None
     set_mct: bool = False
     is_inverted: bool = False
+    is_emitted: bool = False
+    """Whether its grey is light that the specimen gives off, so that nothing is black."""
     needs_blank: bool = False
     notes: tuple[str, ...] = ()
     error: CoverslipError | None = None
@@ -65,8 +67,9 @@ def decide(
     *,
     declared_colour: colour.Samples | None = None,
     allow_pixel: bool = False,
+    is_fluorescence: bool = False,
 ) -> Route:
-    """Return the route of a level from a sample of its tiles.
+    """Return the route of a level from a sample of its tiles, in each of its focal planes.
 
     Parameters
     ----------
@@ -80,7 +83,53 @@ def decide(
         What the user says the samples of three-component tiles are, ``RGB`` or ``YBR``.
     allow_pixel
         Whether tiles that cannot be frames as they are may be decoded and stored without loss.
+    is_fluorescence
+        Whether the level was lit to glow.
     """
+    routes = [
+        _decide(source, plane, private_ranges, declared_colour, allow_pixel=allow_pixel)
+        for plane in level.focal_planes
+    ]
+    first = next((route for route in routes if route.error is not None), routes[0])
+    for number, route in enumerate(routes):
+        if first.error is None and _of_frames(route) != _of_frames(first):
+            what = f"its focal plane {number} is stored in another way than the first"
+            return _refusal(level, _refuse(what))
+    return replace(
+        first,
+        is_emitted=is_fluorescence and level.samples_per_pixel == 1,
+        needs_blank=any(route.needs_blank for route in routes),
+        notes=tuple(dict.fromkeys(note for route in routes for note in route.notes)),
+    )
+
+
+def _of_frames(route: Route) -> tuple[object, ...]:
+    """Return what must be the same of all focal planes of an instance."""
+    return (
+        route.kind,
+        route.codec,
+        route.frame_format,
+        route.jpeg_colour,
+        route.set_mct,
+        route.is_inverted,
+    )
+
+
+def _refusal(level: Level, error: CoverslipError) -> Route:
+    codec = "JPEG 2000" if level.compression in _J2K_COMPRESSIONS else "JPEG"
+    codec = level.raster.codec if level.raster is not None else codec
+    return Route(kind=RouteKind.REFUSE, codec=codec, reason=str(error), error=error)
+
+
+def _decide(
+    source: _core.Source,
+    level: Level,
+    private_ranges: npt.NDArray[np.uint64],
+    declared_colour: colour.Samples | None,
+    *,
+    allow_pixel: bool,
+) -> Route:
+    """Return the route of one focal plane."""
     try:
         if level.raster is not None:
             return _pixel_route(level, level.raster, declared_colour, allow_pixel=allow_pixel)
@@ -106,9 +155,7 @@ def decide(
             return _jpeg_route(facts, sample, declared_colour)
         return _jpeg2000_route(facts, sample, declared_colour)
     except CoverslipError as error:
-        codec = "JPEG 2000" if level.compression in _J2K_COMPRESSIONS else "JPEG"
-        codec = level.raster.codec if level.raster is not None else codec
-        return Route(kind=RouteKind.REFUSE, codec=codec, reason=str(error), error=error)
+        return _refusal(level, error)
 
 
 def core_picture(

@@ -16,7 +16,9 @@ from coverslip.model import Level, Raster
 
 Samples = npt.NDArray[np.uint8 | np.uint16]
 
-_UNCOMPRESSED = 1
+_UNCOMPRESSED, _LZW = 1, 5
+_LZW_CODE_BYTES = 4096
+"""What the last code of a stream may stand for; some writers end on more than a strip holds."""
 _NO_PREDICTOR, _HORIZONTAL = 1, 2
 _PREDICTED = {5, 8, 32946, 34925, 34926, 50000}
 """Codecs with which tag 317 means something; on others readers disagree about it."""
@@ -114,12 +116,14 @@ def decode(
         compression=level.compression,
         shape=shape,
         sample_bytes=dtype.itemsize,
-        most=whole + 1,
+        most=whole + 1 + (_LZW_CODE_BYTES if level.compression == _LZW else 0),
         lzma_bytes=LIMITS.lzma_bytes,
     )
     try:
         if level.compression != _UNCOMPRESSED:
             data = decoders.decode(data, wanted)
+        if level.compression == _LZW and len(data) <= whole + _LZW_CODE_BYTES:
+            data = data[:whole]
         order = "=" if level.compression in _LOSSY else raster.byte_order
         decoded = _shaped(data, shape, dtype.newbyteorder(order), whole)
         if raster.predictor == _HORIZONTAL:

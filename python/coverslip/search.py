@@ -13,7 +13,7 @@ from coverslip.deid.pixels.priors import prior_of
 from coverslip.deid.pixels.shapes import Grey, reduced
 from coverslip.deid.policy import Policy, Profile
 from coverslip.errors import CoverslipError, QuarantineError
-from coverslip.model import CheckResult, PixelChecks, Role
+from coverslip.model import CheckResult, Level, PixelChecks, Role
 from coverslip.pictures import luminance_of, rgb_of
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide
@@ -54,21 +54,25 @@ def examine(slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy) -> Ex
         masked_ifd=next((p.ifd for p in pictures if not p.is_as_scanned), None),
         kept_ifds=frozenset(p.ifd for p in pictures if p.is_as_scanned),
     )
-    return Examined(checks=checks, pictures=pictures, notes=tuple(notes))
+    return Examined(checks=checks, pictures=pictures, notes=tuple(dict.fromkeys(notes)))
 
 
 def _searched(
     slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy, notes: list[str]
 ) -> PixelChecks:
-    """Search the lowest level of each region; one that cannot be decoded leaves it not run."""
+    """Search the lowest level of each region and channel; undecodable ones leave it not run.
+
+    Of focal planes all are searched: what is written on the glass may be sharp in one alone.
+    """
     codes, texts, is_complete = 0, 0, True
     for number in _lowest_levels(slide):
-        picture = _luminance(slide, number, routes[number], notes)
-        if picture is None:
-            is_complete = False
-            continue
-        codes += len(bar_codes(picture))
-        texts += _count_texts(picture) if ocr.is_installed() else 0
+        for plane in slide.levels[number].focal_planes:
+            picture = _luminance(slide, number, plane, routes[number], notes)
+            if picture is None:
+                is_complete = False
+                continue
+            codes += len(bar_codes(picture))
+            texts += _count_texts(picture) if ocr.is_installed() else 0
     has_read = is_complete and ocr.is_installed()
     return PixelChecks(
         bar_codes=_judge("bar codes", codes, policy, notes, is_complete=is_complete),
@@ -77,13 +81,15 @@ def _searched(
 
 
 def _lowest_levels(slide: OpenedSlide) -> list[int]:
-    """Return the number of the smallest level of each region."""
-    last = {level.region: number for number, level in enumerate(slide.levels)}
+    """Return the number of the smallest level of each region and optical path."""
+    last = {(level.region, level.optical_path): number for number, level in enumerate(slide.levels)}
     return sorted(last.values())
 
 
-def _luminance(slide: OpenedSlide, number: int, route: Route, notes: list[str]) -> Grey | None:
-    """Return a level in grey at a size to be searched, ``None`` if it cannot be decoded.
+def _luminance(
+    slide: OpenedSlide, number: int, plane: Level, route: Route, notes: list[str]
+) -> Grey | None:
+    """Return a focal plane in grey at a size to be searched, ``None`` if it cannot be decoded.
 
     Its tiles are decoded, not its frames: those hold the same pixels, and nothing has been
     written yet for a slide that is stopped here.
@@ -91,7 +97,7 @@ def _luminance(slide: OpenedSlide, number: int, route: Route, notes: list[str]) 
     if route.frame_format is None:  # `require_copy` has raised by then
         raise AssertionError(route.reason)
     try:
-        grey = luminance_of(slide.source, slide.levels[number], route.frame_format)
+        grey = luminance_of(slide.source, plane, route.frame_format)
     except CoverslipError as error:
         notes.append(f"level {number} was not searched for bar codes: {error}")
         return None

@@ -6,13 +6,22 @@ from pathlib import Path
 
 from coverslip import _core, formats
 from coverslip.colour import Samples
+from coverslip.cutting import Frames, cut_into
 from coverslip.deid.policy import Policy
 from coverslip.deid.scrub import Scrubbed, scrub
 from coverslip.deid.uids import RandomIdentity
-from coverslip.errors import CoverslipError, PolicyError, SourceError, at_level
+from coverslip.errors import (
+    CoverslipError,
+    PolicyError,
+    SourceError,
+    UnsupportedSlideError,
+    at_level,
+)
 from coverslip.model import AssociatedImage, Finding, Level, Picture, Slide, SourceText, Spacing
 from coverslip.routes import Route, core_picture, decide
 from coverslip.tiff import open_tiff
+
+_MAX_PATHS = 999
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +62,24 @@ class OpenedSlide:
         """Return what may be written of the slide's metadata under a policy."""
         return scrub(self.description, policy, RandomIdentity(), package_version=_core.__version__)
 
+    def cut_into(self, frames: Frames) -> "OpenedSlide":
+        """Return the slide with frames of a size for levels that are one JPEG, as NDPI's are."""
+        return replace(self, description=cut_into(self.description, self.source, frames))
+
     def routes(
         self, *, colour: Samples | None = None, allow_pixel: bool = False
     ) -> tuple[Route, ...]:
         """Return what would happen to each level; reads only a sample of its tiles."""
-        private = self.description.private_ranges
+        paths = self.description.optical_paths
         return tuple(
-            decide(self.source, level, private, declared_colour=colour, allow_pixel=allow_pixel)
+            decide(
+                self.source,
+                level,
+                self.description.private_ranges,
+                declared_colour=colour,
+                allow_pixel=allow_pixel,
+                is_fluorescence=paths[level.optical_path].is_fluorescence,
+            )
             for level in self.levels
         )
 
@@ -89,16 +109,34 @@ def open(path: str | PathLike[str]) -> OpenedSlide:
         source = _core.Source(path)
         if source.stamp != tiff.stamp:
             raise SourceError("the file was replaced while it was being opened")
+    _check_paths(description)
     parts = tuple(SourceText(part.name) for part in (path.absolute(), *path.absolute().parents))
     return OpenedSlide(
         description=_with_true_sizes(description, source), source=source, path_parts=parts
     )
 
 
+def _check_paths(slide: Slide) -> None:
+    """Raise for levels of no optical path, or more paths than Optical Path Identifiers have."""
+    count = len(slide.optical_paths)
+    if count > _MAX_PATHS:
+        raise UnsupportedSlideError(f"{count} channels are more than can be told apart")
+    if not all(0 <= level.optical_path < count for level in slide.levels):
+        raise SourceError("a level was taken by an optical path that the slide does not have")
+
+
 def _with_true_sizes(slide: Slide, source: _core.Source) -> Slide:
     """Return the slide with the sizes of its JPEG pictures, where tags are one pixel off."""
-    levels = tuple(_with_true_size(slide, level, source) for level in slide.levels)
-    return replace(slide, levels=levels)
+    return replace(
+        slide, levels=tuple(_with_true_sizes_of(slide, level, source) for level in slide.levels)
+    )
+
+
+def _with_true_sizes_of(slide: Slide, level: Level, source: _core.Source) -> Level:
+    """Return a level with the true size of each of its focal planes."""
+    first = _with_true_size(slide, level, source)
+    above = tuple(_with_true_size(slide, plane, source) for plane in level.planes_above)
+    return replace(first, planes_above=above)
 
 
 def _with_true_size(slide: Slide, level: Level, source: _core.Source) -> Level:

@@ -4,6 +4,7 @@ import numpy as np
 import openslide
 import pydicom
 import pytest
+import tifffile
 
 import coverslip
 from coverslip.errors import UnsupportedSlideError
@@ -33,10 +34,69 @@ def test_openslide_believes_the_built_slides(quirks, tmp_path):
             assert np.abs(pixels[whole].astype(int) - level.rgb[whole]).mean() < 0.5
 
 
-def test_focal_planes_are_refused_by_name(tmp_path):
-    slide = build_ndpi(tmp_path, 2, focal_planes=(0, 2000))
-    with pytest.raises(UnsupportedSlideError, match="focal planes"):
+def test_openslide_and_tifffile_believe_the_built_focal_planes(tmp_path):
+    slide = build_ndpi(tmp_path, 2, focal_planes=(1000, 0, -1000), levels=1)
+    (level,) = slide.levels
+    with openslide.OpenSlide(slide.path) as shown:
+        assert shown.properties["openslide.vendor"] == "hamamatsu"
+        pixels = np.asarray(shown.read_region((0, 0), 0, shown.dimensions))[..., :3]
+        whole = np.s_[: level.length // 16 * 16, : level.width // 16 * 16]
+        main = level.planes[1]
+        assert np.abs(pixels[whole].astype(int) - main.rgb[whole]).mean() < 0.5
+    with tifffile.TiffFile(slide.path) as other:
+        stored = sorted(other.pages[:3], key=lambda page: page.tags[65424].value)
+        for page, plane in zip(stored, level.planes, strict=True):
+            assert np.abs(page.asarray().astype(int) - plane.rgb).mean() < 2
+
+
+@pytest.mark.parametrize(
+    ("heights", "reason"),
+    [((0, 1000, 3000), "not the same distance"), ((0, 0), "heights are told")],
+)
+def test_focal_planes_that_one_distance_cannot_tell_are_refused(heights, reason, tmp_path):
+    slide = build_ndpi(tmp_path, 2, focal_planes=heights, levels=1)
+    with pytest.raises(UnsupportedSlideError, match=reason):
         coverslip.open(slide.path)
+
+
+def test_verify_compares_each_focal_plane_with_its_picture(tmp_path):
+    slide = build_ndpi(tmp_path, 2, focal_planes=(0, 500), levels=1, size=(1500, 600))
+    result = coverslip.convert(slide.path, tmp_path / "out")
+    report = coverslip.verify(tmp_path / "out", source=slide.path)
+    assert report.is_clean
+    assert report.frames_equal == report.frames == 4
+    dataset = pydicom.dcmread(result.instances[0].path, stop_before_pixels=True)
+    assert dataset.TotalPixelMatrixFocalPlanes == 2
+    (measures,) = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    assert measures.SpacingBetweenSlices == 0.0005
+
+
+@pytest.mark.parametrize(
+    ("frames", "quirks", "size"),
+    [
+        ("native", {"restart_blocks": 28}, (896, 896)),
+        ("native", {"restart_blocks": 70, "subsampling": "4:2:0"}, (1120, 1120)),
+        ("native", {"restart": None}, (1024, 1024)),
+        (256, {"restart": 2, "focal_planes": (0, 500)}, (256, 256)),
+    ],
+)
+def test_frames_are_as_large_as_is_asked_for(frames, quirks, size, tmp_path):
+    slide = build_ndpi(tmp_path, 3, size=(2240, 300), levels=1, **quirks)
+    result = coverslip.convert(slide.path, tmp_path / "out", ndpi_frames=frames)
+    for instance in result.instances:
+        dataset = pydicom.dcmread(instance.path, stop_before_pixels=True)
+        assert (dataset.Columns, dataset.Rows) == size
+    counts = result.frames
+    assert (counts.stitched > 0) == ("restart_blocks" in quirks)
+    report = coverslip.verify(tmp_path / "out", source=slide.path)
+    assert report.is_clean
+    assert report.frames_equal == report.frames == counts.stitched + counts.retiled
+
+
+def test_native_frames_of_intervals_across_the_slide_are_wide(tmp_path):
+    slide = build_ndpi(tmp_path, 3, size=(4800, 300), levels=1, restart=1)
+    (level,) = coverslip.open(slide.path).cut_into("native").levels
+    assert (level.tile_width, level.tile_length) == (4800, 1024)
 
 
 def test_size_is_that_of_the_jpeg_where_the_tags_are_a_pixel_off(tmp_path):

@@ -1,11 +1,17 @@
 import struct
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import numpy as np
+import pydicom
 import pytest
 import tifffile
 
 import coverslip
+from coverslip.cli.inspect import describe
 from coverslip.formats.ome import _role
+from coverslip.formats.ome_planes import plane_numbers
 from coverslip.formats.xml import parse
 from coverslip.model import Role, SourceText
 from tests.formats.findings import check_every_text_is_found, items_of
@@ -76,10 +82,9 @@ def test_unit_that_measures_nothing_leaves_what_the_tags_say(unit, per_mm, tmp_p
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"pixels": {"SizeZ": 5}}, "5 focal planes"),
+        ({"focal_planes": 2, "pixels": {"PhysicalSizeZUnit": "pixel"}}, "distance of its focal"),
         ({"pixels": {"SizeT": 3}}, "3 points in time"),
-        ({"channels": ONE * 3}, "3 channels in directories of their own"),
-        ({"pixels": {"SizeC": 9}}, "3 channels in directories of their own"),
+        ({"pixels": {"SizeC": 9}}, "3 channels in colour"),
         ({"more_tags": PLANAR, "codec": "j2k_rgb"}, "PlanarConfiguration"),
         ({"more_tags": {258: tiff.short(16, 16, 16)}}, "samples of 16 bits"),
         ({"compression": 5}, "LZW"),
@@ -102,6 +107,132 @@ def test_what_is_not_copied_is_refused_with_the_reason(options, reason, tmp_path
     built = build_ome(tmp_path, levels=1, **options)
     with pytest.raises(coverslip.UnsupportedSlideError, match=reason):
         coverslip.convert(built.path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("options", [{"pixels": {"SizeZ": 5}}, {"channels": ONE * 3}])
+def test_planes_that_are_said_and_not_placed_are_told(options, tmp_path):
+    built = build_ome(tmp_path, levels=1, **options)
+    with pytest.raises(coverslip.SourceError, match="where all planes are"):
+        coverslip.open(built.path)
+
+
+def test_planes_of_different_sizes_are_refused(tmp_path):
+    built = build_ome(
+        tmp_path, codec="jpeg_grey", grey_channels=2, levels=1, layout="series", pictures=()
+    )
+    data = bytearray(built.path.read_bytes())
+    width = struct.pack(">HHII", 256, 4, 1, 610)
+    at = data.rindex(width)
+    data[at : at + 12] = struct.pack(">HHII", 256, 4, 1, 600)
+    built.path.write_bytes(data)
+    with pytest.raises(coverslip.SourceError, match="different sizes"):
+        coverslip.open(built.path)
+
+
+def test_more_channels_than_identifiers_are_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr("coverslip.slide._MAX_PATHS", 1)
+    built = build_ome(tmp_path, codec="jpeg_grey", grey_channels=2, levels=1)
+    with pytest.raises(coverslip.UnsupportedSlideError, match="2 channels"):
+        coverslip.open(built.path)
+
+
+def test_colours_in_one_directory_are_one_channel_even_if_none_is_listed(tmp_path):
+    slide = coverslip.open(build_ome(tmp_path, levels=1, channels="").path)
+    assert [level.optical_path for level in slide.levels] == [0]
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("", {(0, 0): 7, (1, 0): 8, (0, 1): 9, (1, 1): 10}),
+        ('<TiffData IFD="1"/>', {(0, 0): 1, (1, 0): 2, (0, 1): 3, (1, 1): 4}),
+        (
+            '<TiffData IFD="3" FirstC="1" PlaneCount="2"/><TiffData IFD="1" PlaneCount="2"/>',
+            {(0, 0): 1, (1, 0): 2, (0, 1): 3, (1, 1): 4},
+        ),
+        ('<TiffData IFD="1" PlaneCount="4"/><TiffData IFD="9" FirstZ="1"/>', "twice"),
+        ('<TiffData FirstZ="2"/>', "does not have"),
+        ('<TiffData IFD="11" PlaneCount="4"/>', "directory that the file"),
+        ('<TiffData IFD="1" PlaneCount="-4"/><TiffData IFD="0"/>', "where all planes are"),
+    ],
+)
+def test_planes_are_where_the_xml_says(said, expected):
+    text = f'<Pixels SizeZ="2" SizeC="2" DimensionOrder="XYZCT">{said}</Pixels>'
+    pixels = parse(SourceText(text))
+    chain = [SimpleNamespace(integer=lambda *_: 1)] * 12
+    if isinstance(expected, str):
+        with pytest.raises(coverslip.SourceError, match=expected):
+            plane_numbers(pixels, chain, 7)
+    else:
+        assert plane_numbers(pixels, chain, 7) == {(*p, 0): n for p, n in expected.items()}
+
+
+@pytest.mark.parametrize("layout", ["subifds", "series"])
+def test_tifffile_finds_the_same_planes_and_channels(layout, tmp_path):
+    built = build_ome(
+        tmp_path, codec="jpeg_grey", grey_channels=2, focal_planes=3, layout=layout, levels=2
+    )
+    slide = coverslip.open(built.path)
+    first, second, third, fourth = slide.levels
+    assert [level.optical_path for level in slide.levels] == [0, 0, 1, 1]
+    assert [first.ifd, *(plane.ifd for plane in first.planes_above)] == [
+        third.ifd - 1,
+        *(plane.ifd - 1 for plane in third.planes_above),
+    ] or layout == "subifds"
+    assert first.plane_distance_um == fourth.plane_distance_um == 1.5
+    assert second.frame_count == 3 * second.tiles.across * second.tiles.down
+    with tifffile.TiffFile(built.path) as other:
+        series = max(other.series, key=lambda one: one.size)
+        assert series.axes == "ZCYX"
+        planes = series.asarray()
+    for level in (built.levels[0], built.levels[2]):
+        for number, plane in enumerate(level.planes):
+            assert np.abs(planes[number, level.optical_path].astype(int) - plane.rgb).mean() < 2
+
+
+def test_channels_are_named_after_dyes_or_numbered_but_for_the_public(tmp_path):
+    built = build_ome(
+        tmp_path, codec="jpeg_grey", grey_channels=2, levels=1, names=("Dapi", "Channel 1 DOE")
+    )
+    for profile, expected in (("research", ["DAPI", "Channel 2"]), ("public", [None, None])):
+        result = coverslip.convert(built.path, tmp_path / profile, profile=profile)
+        said = [
+            pydicom.dcmread(instance.path, stop_before_pixels=True)
+            .OpticalPathSequence[0]
+            .get("OpticalPathDescription")
+            for instance in result.instances
+        ]
+        assert said == expected
+
+
+def test_inspect_tells_planes_and_channels_and_no_name_but_of_a_dye(tmp_path):
+    built = build_ome(
+        tmp_path, codec="jpeg_grey", grey_channels=2, focal_planes=3, levels=1, names=("dapi",)
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "coverslip", "inspect", built.path], capture_output=True, text=True
+    )
+    assert "optical path 1: DAPI, fluorescence, lit at 400 nm" in done.stdout
+    assert "optical path 2: Channel 2, fluorescence\n" in done.stdout
+    assert "3 focal planes, 1.5 um apart" in done.stdout
+    slide = coverslip.open(built.path)
+    described = describe(slide, slide.routes())
+    assert [path["name"] for path in described["optical_paths"]] == ["DAPI", "Channel 2"]
+    assert [level["plane_distance_um"] for level in described["levels"]] == [1.5, 1.5]
+
+
+def test_name_of_a_channel_is_not_written_and_its_light_is(tmp_path):
+    built = build_ome(tmp_path, codec="jpeg_grey", grey_channels=2, levels=1)
+    result = coverslip.convert(built.path, tmp_path / "out")
+    paths = [
+        pydicom.dcmread(instance.path, stop_before_pixels=True).OpticalPathSequence[0]
+        for instance in result.instances
+    ]
+    assert [path.OpticalPathIdentifier for path in paths] == ["1", "2"]
+    assert paths[0].IlluminationWaveLength == 400
+    assert "IlluminationWaveLength" not in paths[1]
+    assert not any("OpticalPathDescription" in path for path in paths)
+    assert any("optical path 2" in note for note in result.notes)
 
 
 def test_picture_that_is_slide_and_label_at_once_is_told(tmp_path):

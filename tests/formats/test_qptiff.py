@@ -6,6 +6,7 @@ import coverslip
 from coverslip.model import Role
 from tests.conftest import SLIDES
 from tests.formats.findings import check_every_text_is_found
+from tests.interop import readers
 from tests.synth import build_qptiff
 
 
@@ -47,13 +48,23 @@ def test_level_in_strips_is_a_level(tmp_path):
     assert [level.picture is not None for level in slide.levels] == [False, False, True]
 
 
-def test_fluorescence_is_refused_by_name(tmp_path):
+def test_tifffile_finds_the_same_bands(tmp_path):
+    built = build_qptiff(tmp_path, levels=2, bands=3, codec="jpeg_grey")
+    slide = coverslip.open(built.path)
+    assert [level.optical_path for level in slide.levels] == [0, 0, 1, 1, 2, 2]
+    assert all(path.is_fluorescence for path in slide.description.optical_paths)
+    with tifffile.TiffFile(built.path) as other:
+        (baseline,) = [series for series in other.series if series.name == "Baseline"]
+        assert baseline.axes == "CYX"
+        for number, level in enumerate(baseline.levels):
+            for band, plane in enumerate(level.asarray()):
+                truth = built.levels[2 * band + number].rgb
+                assert np.abs(plane.astype(int) - truth).mean() < 2
+
+
+def test_several_pictures_in_colour_are_refused(tmp_path):
     built = build_qptiff(tmp_path, levels=1, bands=3)
-    with pytest.raises(coverslip.UnsupportedSlideError, match="fluorescence, 3 grey pictures"):
-        coverslip.open(built.path)
-    (tmp_path / "grey").mkdir()
-    built = build_qptiff(tmp_path / "grey", levels=1, codec="jpeg_grey")
-    with pytest.raises(coverslip.UnsupportedSlideError, match="fluorescence, 1 grey"):
+    with pytest.raises(coverslip.UnsupportedSlideError, match="several pictures"):
         coverslip.open(built.path)
 
 
@@ -85,6 +96,11 @@ def test_every_text_is_found_and_no_unknown_word_is_a_key(tmp_path):
 
 
 @pytest.mark.slides
-def test_real_slide_is_refused_as_fluorescence():
-    with pytest.raises(coverslip.UnsupportedSlideError, match="fluorescence, 3 grey pictures"):
-        coverslip.open(SLIDES / "qptiff/small_vectra.qptiff")
+def test_bands_of_a_real_slide_become_instances(tmp_path):
+    path = SLIDES / "qptiff/small_vectra.qptiff"
+    result = coverslip.convert(path, tmp_path / "out", allow_pixel=True)
+    with tifffile.TiffFile(path) as other:
+        truths = [page.asarray() for page in other.pages[:3]]
+    for instance, truth in zip(result.instances, truths, strict=True):
+        frames = readers.by_pydicom(instance.path, "pylibjpeg")
+        assert np.array_equal(readers.mosaic(frames, *truth.shape[::-1]), truth)

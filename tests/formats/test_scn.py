@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import openslide
@@ -123,22 +124,44 @@ def test_regions_of_different_magnification_keep_their_own_spacing(tmp_path):
 @pytest.mark.parametrize(
     ("roi", "reason"),
     [
-        (Roi(dimension='z="1"'), "focal planes"),
-        (Roi(dimension='c="2"'), "fluorescence channels"),
-        (Roi(light="fluorescence"), "fluorescence"),
-        (Roi(light="DOE^JANE"), "fluorescence"),
+        (Roi(focal_planes=2), "distance of its focal planes"),
+        (Roi(light="DOE^JANE"), "neither brightfield nor fluorescence"),
     ],
 )
-def test_planes_and_channels_are_refused_by_name(roi, reason, tmp_path):
+def test_planes_and_lights_that_are_not_known_are_refused(roi, reason, tmp_path):
     built = build_scn(tmp_path, rois=(Roi(), roi), levels=1)
-    with pytest.raises(coverslip.UnsupportedSlideError, match=f"Leica SCN {reason}") as raised:
+    with pytest.raises(coverslip.UnsupportedSlideError, match=reason) as raised:
         coverslip.open(built.path)
     assert "DOE" not in str(raised.value)
 
 
 def test_light_that_is_not_named_is_taken_for_brightfield(tmp_path):
-    built = build_scn(tmp_path, rois=(Roi(light=None, dimension='z="0"'),), levels=1)
-    assert len(coverslip.open(built.path).levels) == 1
+    slide = coverslip.open(build_scn(tmp_path, rois=(Roi(light=None),), levels=1).path)
+    assert not slide.description.optical_paths[0].is_fluorescence
+
+
+def test_tifffile_finds_the_same_planes_and_channels(tmp_path):
+    roi = Roi(light="fluorescence", focal_planes=2, channels=3, spacing_z_nm=1500)
+    built = build_scn(tmp_path, rois=(roi,), codec="jpeg_grey", levels=2)
+    slide = coverslip.open(built.path)
+    assert [level.optical_path for level in slide.levels] == [0, 0, 1, 1, 2, 2]
+    assert {level.plane_distance_um for level in slide.levels} == {1.5}
+    with tifffile.TiffFile(built.path) as other:
+        series = max(other.series, key=lambda one: one.size)
+        assert series.axes == "CZYX"
+        for number, shown in enumerate(series.levels):
+            for channel, planes in enumerate(shown.asarray()):
+                level = built.levels[2 * channel + number]
+                for pixels, plane in zip(planes, level.planes, strict=True):
+                    assert np.abs(pixels.astype(int) - plane.rgb).mean() < 2
+
+
+def test_regions_of_different_light_have_optical_paths_of_their_own(tmp_path):
+    glowing = replace(TWO[1], light="fluorescence", channels=2)
+    slide = coverslip.open(build_scn(tmp_path, rois=(TWO[0], glowing, TWO[0]), levels=1).path)
+    assert [level.optical_path for level in slide.levels] == [0, 1, 2, 0]
+    lights = [path.is_fluorescence for path in slide.description.optical_paths]
+    assert lights == [False, True, True]
 
 
 def test_inspect_says_which_region_a_level_shows(tmp_path):

@@ -1,5 +1,7 @@
 import numpy as np
+import openslide
 import pytest
+import tifffile
 
 import coverslip
 from coverslip.errors import SourceError
@@ -9,6 +11,7 @@ from coverslip.model import ItemKind, Role
 from coverslip.tiff import open_tiff
 from tests.conftest import SLIDES
 from tests.formats.test_generic import tags, write
+from tests.interop import readers
 from tests.synth import build_svs, tiff
 from tests.synth import identifiers as ids
 from tests.synth.svs import _tags
@@ -73,10 +76,32 @@ def test_sealed_text_shows_nothing(tmp_path):
     assert item.text.reveal() not in repr(slide) + str(slide.description)
 
 
-def test_z_stack_is_refused_by_name(tmp_path):
-    built = build_svs(tmp_path, levels=1, z_stack=True)
-    with pytest.raises(coverslip.UnsupportedSlideError, match="z-stacks"):
+def test_tifffile_and_openslide_believe_the_built_focal_planes(tmp_path):
+    built = build_svs(tmp_path, focal_planes=("-1.5", "0", "1,5"))
+    slide = coverslip.open(built.path)
+    assert [level.plane_distance_um for level in slide.levels] == [1.5, 1.5]
+    with tifffile.TiffFile(built.path) as other:
+        (series,) = [one for one in other.series if one.name == "Baseline"]
+        assert series.axes == "ZYXS"
+        for shown, level in zip(series.levels, built.levels, strict=True):
+            for pixels, plane in zip(shown.asarray(), level.planes, strict=True):
+                assert np.abs(pixels.astype(int) - plane.rgb).mean() < 2
+    with openslide.OpenSlide(built.path) as shown:
+        assert shown.properties["openslide.vendor"] == "aperio"
+
+
+def test_heights_that_are_not_those_of_every_level_are_refused(tmp_path):
+    built = build_svs(tmp_path, focal_planes=("1", "2"))
+    data = built.path.read_bytes()
+    at = data.rindex(b"|OffsetZ = 2")
+    built.path.write_bytes(data[:at] + b"|OffsetZ = 3" + data[at + 12 :])
+    with pytest.raises(coverslip.UnsupportedSlideError, match="different focal planes"):
         coverslip.open(built.path)
+
+
+def test_a_picture_that_is_alone_is_no_stack_wherever_its_focus_was(tmp_path):
+    slide = coverslip.open(build_svs(tmp_path, focal_planes=("5.0",)).path)
+    assert [len(level.focal_planes) for level in slide.levels] == [1, 1]
 
 
 def test_label_of_two_minds_is_a_label(tmp_path):
@@ -112,11 +137,11 @@ def base(text="|MPP = 0.5"):
     return tiff.Directory(aperio(200, 100, text), [b"x"] * 8)
 
 
-def test_levels_of_equal_size_are_a_z_stack_even_if_none_says_so(tmp_path):
+def test_levels_of_equal_size_that_tell_no_height_are_refused(tmp_path):
     for twice in ((200, 100), (100, 50)):
         lower = [tiff.Directory(tags(*twice), [b"x"] * 8) for _ in range(2)]
         path = write(tmp_path / "x.svs", [base(), *lower])
-        with pytest.raises(coverslip.UnsupportedSlideError, match="z-stacks"):
+        with pytest.raises(coverslip.UnsupportedSlideError, match="heights are told"):
             coverslip.open(path)
 
 
@@ -233,3 +258,17 @@ def test_real_slide_without_label_has_two_levels_and_no_spacing():
     assert [image.role for image in slide.associated_images] == [Role.THUMBNAIL]
     assert slide.spacing is None
     assert len(slide.description.metadata.icc_profile) == 3144
+
+
+def test_focal_planes_that_are_coded_anew_are_compared_with_their_own_tiles(tmp_path):
+    style = {"progressive": True, "ids": (82, 71, 66), "tables": "own", "markers": "app14_0"}
+    built = build_svs(tmp_path, levels=1, size=(300, 200), focal_planes=("0", "1"), style=style)
+    result = coverslip.convert(built.path, tmp_path / "out")
+    assert result.frames.retiled == 12
+    frames = readers.by_pydicom(result.instances[0].path, "pylibjpeg")
+    for plane, shown in zip(built.levels[0].planes, (frames[:6], frames[6:]), strict=True):
+        pixels = readers.mosaic(shown, plane.width, plane.length)
+        assert np.abs(pixels.astype(int) - plane.rgb).mean() < 2
+    report = coverslip.verify(tmp_path / "out", source=built.path)
+    assert report.is_clean
+    assert report.frames_equal == 12

@@ -104,13 +104,16 @@ def _check_fidelity(path: Path, result: coverslip.Result) -> None:
             dataset = pydicom.dcmread(instance.path, stop_before_pixels=True)
             across = -(-dataset.TotalPixelMatrixColumns // dataset.Columns)
             down = -(-dataset.TotalPixelMatrixRows // dataset.Rows)
-            if not len(frames) == made == across * down:
+            planes, each = levels[instance.level].focal_planes, across * down
+            if not len(frames) == made == each * len(planes):
                 raise WrongResult("the number of frames is wrong")
-            table = structure.tables[levels[instance.level].ifd]
-            if counts.copied:
-                _compare_tiles(structure, table, frames, across, counts.retiled)
-            elif counts.pixel and structure.first(table, 259, 1) in (1, *DEFLATE):
-                _compare_samples(structure, table, frames, across)
+            for number, plane in enumerate(planes):
+                table = structure.tables[plane.ifd]
+                of_plane = frames[number * each : (number + 1) * each]
+                if counts.copied:
+                    _compare_tiles(structure, table, of_plane, across, counts.retiled)
+                elif counts.pixel and structure.first(table, 259, 1) in (1, *DEFLATE):
+                    _compare_samples(structure, table, of_plane, across)
 
 
 def _tiles(structure: Structure, table: Table, frames: int, across: int) -> list[bytes]:

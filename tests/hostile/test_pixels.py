@@ -91,6 +91,14 @@ def test_few_bytes_that_become_many_are_refused_before_they_do(codec, pack, deco
     assert peak < 16 << 20
 
 
+def test_lzw_whose_last_code_stands_for_more_than_the_tile_is_cut(decoders, tmp_path):
+    slide = build_generic(tmp_path, codec="lzw", **SMALL)
+    (level,) = coverslip.open(slide.path).levels
+    data = bytes(64 * 64 * 3)
+    surplus = raster.BYTES["lzw"][1](data + b"abc")
+    assert samples.decode(level, level.raster, surplus, 3, 64, decoders).tobytes() == data
+
+
 def test_lzma_that_asks_for_much_memory_is_refused(decoders, tmp_path):
     slide = build_generic(tmp_path, codec="lzma", **SMALL)
     filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 30}]

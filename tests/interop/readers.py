@@ -110,15 +110,19 @@ def by_openslide(folder: Path) -> list[np.ndarray]:
         ]
 
 
-def by_wsidicom(folder: Path) -> list[np.ndarray]:
-    """Return every level of a series, read by wsidicom."""
+def by_wsidicom(folder: Path, *, plane: int = 0, path: str | None = None) -> list[np.ndarray]:
+    """Return every level of a series in one focal plane and channel, read by wsidicom."""
     import wsidicom
 
     with wsidicom.WsiDicom.open(folder) as slide:
-        return [
-            np.asarray(slide.read_region((0, 0), level.level, level.size.to_tuple()).convert("RGB"))
-            for level in slide.pyramids[0]
-        ]
+        shown = []
+        for level in slide.pyramids[0]:
+            heights = sorted(level.focal_planes)
+            size = level.size.to_tuple()
+            picture = slide.read_region((0, 0), level.level, size, z=heights[plane], path=path)
+            is_deep = picture.mode.startswith("I")
+            shown.append(np.asarray(picture if is_deep else picture.convert("RGB")))
+        return shown
 
 
 def by_highdicom(path: Path) -> np.ndarray:
@@ -127,6 +131,13 @@ def by_highdicom(path: Path) -> np.ndarray:
 
     image = highdicom.imread(path)
     return image.get_total_pixel_matrix(apply_icc_profile=False)
+
+
+def frames_by_highdicom(path: Path) -> np.ndarray:
+    """Return all frames: of focal planes highdicom puts no matrix together."""
+    import highdicom
+
+    return highdicom.imread(path).get_frames(apply_icc_profile=False)
 
 
 def dciodvfy(path: Path, program: str) -> list[str]:

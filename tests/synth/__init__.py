@@ -13,7 +13,7 @@ from tests.synth.ndpi import build_ndpi
 from tests.synth.ome import build_ome
 from tests.synth.philips import build_philips
 from tests.synth.qptiff import build_qptiff
-from tests.synth.scn import FINER, TWO, build_scn
+from tests.synth.scn import FINER, TWO, Roi, build_scn
 from tests.synth.slide import SynthLevel, SynthSlide
 from tests.synth.svs import build_svs
 from tests.synth.ventana import build_ventana
@@ -59,6 +59,30 @@ FORMATS: dict[str, Builder] = {
     "ndpi-without-high-words": partial(build_ndpi, high_words=False),
     "ndpi-beyond-4-gb": partial(build_ndpi, shift=5 << 30),
     "ndpi-fluorescence": partial(build_ndpi, fluorescence=True),
+    "ndpi-focal-planes": partial(
+        build_ndpi, focal_planes=(500, -500, 0), size=(1500, 600), levels=2
+    ),
+    "ome-channels-in-planes": partial(
+        build_ome,
+        codec="jpeg_grey",
+        grey_channels=2,
+        focal_planes=2,
+        layout="series",
+        levels=2,
+        missing=((0, 3), (1, 0)),
+    ),
+    "ome-channels-16": partial(
+        build_ome, codec="deflate", bits=16, grey_channels=2, levels=2, missing=((0, 2),)
+    ),
+    "scn-fluorescence": partial(
+        build_scn,
+        rois=(Roi(light="fluorescence", channels=2, focal_planes=2, spacing_z_nm=1500),),
+        codec="jpeg_grey",
+        levels=2,
+    ),
+    "svs-focal-planes": partial(
+        build_svs, focal_planes=("-0.5", "0", "+0.5"), missing=((0, 4),), size=(500, 400)
+    ),
     "generic-lzw": partial(build_generic, codec="lzw", predictor=2),
     "generic-lzw-planar": partial(build_generic, codec="lzw", predictor=2, planar=True),
     "generic-deflate": partial(build_generic, codec="deflate", missing=((0, 2), (2, 1))),

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.synth import identifiers as ids
 from tests.synth import jpeg, tiff
-from tests.synth.slide import SynthLevel, SynthSlide
+from tests.synth.slide import SynthLevel, SynthSlide, stacked
 from tests.synth.texture import halved, tissue
 
 FLOAT, SLONG = 11, 9
@@ -56,15 +56,16 @@ def build_ndpi(
     """Write an NDPI file whose every place for text holds an invented identifier."""
     secret = ids.of(seed)
     quirk = Quirks(**quirks)
-    base = tissue(*size, 13)
-    built, directories = [], []
+    built: dict[int, list[SynthLevel]] = {plane: [] for plane in sorted(focal_planes)}
+    directories = []
     for number in range(levels):
-        picture = base if number == 0 else halved(base, 2**number)
         is_small = number == levels - 1
-        stream = _jpeg(picture, quirk, secret, is_small=is_small)
-        built.append(_level(picture, stream))
-        length, width = picture.shape[:2]
         for plane in focal_planes:
+            base = tissue(*size, 13 + sorted(focal_planes).index(plane))
+            picture = base if number == 0 else halved(base, 2**number)
+            length, width = picture.shape[:2]
+            stream = _jpeg(picture, quirk, secret, is_small=is_small)
+            built[plane].append(_level(picture, stream))
             tags = _tags(secret, quirk, _BASE_LENS / 2**number, fluorescence=fluorescence)
             tags |= {
                 256: tiff.long(width + (quirk.one_pixel_off and is_small)),
@@ -91,7 +92,12 @@ def build_ndpi(
     writer = _NdpiWriter(quirk, gap=secret.word().encode())
     writer.chain(directories)
     writer.save(path, tail=secret.word().encode())
-    return SynthSlide(path=path, levels=built, identifiers=tuple(secret.drawn), mpp_um=_MPP)
+    return SynthSlide(
+        path=path,
+        levels=stacked(list(built.values())),
+        identifiers=tuple(secret.drawn),
+        mpp_um=_MPP,
+    )
 
 
 def _level(picture: np.ndarray, stream: bytes) -> SynthLevel:

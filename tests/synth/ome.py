@@ -1,13 +1,14 @@
 """OME-TIFF, as Bio-Formats and QuPath write it."""
 
 import base64
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from tests.synth import identifiers as ids
-from tests.synth import tiff
+from tests.synth import raster, tiff
 from tests.synth.parts import level_directory, picture_directory
-from tests.synth.slide import J2K_KINDS, SynthSlide, build_levels, samples
+from tests.synth.slide import J2K_KINDS, SynthSlide, build_levels, samples, stacked
 
 Layout = Literal["subifds", "series"]
 _MPP = 0.25
@@ -18,6 +19,14 @@ _PICTURES = {
     "unnamed": ("{}", (120, 110)),
 }
 _NAMESPACE = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+
+
+@dataclass(frozen=True)
+class Image:
+    """What an ``Image`` of the XML is to be about."""
+
+    name: str
+    planes: list[tiff.Directory]
 
 
 def build_ome(
@@ -44,6 +53,10 @@ def build_ome(
     tile: int = 128,
     big_endian: bool = True,
     missing: tuple[tuple[int, int], ...] = (),
+    focal_planes: int = 1,
+    grey_channels: int = 1,
+    bits: int = 8,
+    names: tuple[str, ...] = (),
     more_tags: dict[int, tiff.Value] | None = None,
     style: dict[str, object] | None = None,
 ) -> SynthSlide:
@@ -51,65 +64,89 @@ def build_ome(
 
     ``pixels`` adds attributes to the slide's Pixels, ``channels`` replaces its channels,
     ``per_mm`` of ``unit`` are a millimetre, ``tag_262`` may lie,
-    ``twice`` calls the base a label as well.
+    ``twice`` calls the base a label as well. ``focal_planes`` are 1.5 micrometres apart; each
+    of several ``grey_channels`` but the last says its wavelength, and ``names`` are what the
+    first are called.
     """
     secret = ids.of(seed)
-    built = build_levels(
-        codec,
-        secret,
-        size=size,
-        tile=tile,
-        levels=levels,
-        factor=factor,
-        seed=13,
-        missing=missing,
-        style=style,
-    )
+    stored = None
+    if codec in raster.CODECS:
+        stored = raster.Storage(
+            codec=codec, big_endian=big_endian, grey=True, bits=bits, is_emitted=grey_channels > 1
+        )
+    shape = {"size": size, "tile": tile, "levels": levels, "factor": factor, "missing": missing}
+    pyramids = [
+        raster.build_levels(stored, seed=13 + plane, **shape)
+        if stored
+        else build_levels(
+            codec, secret, seed=13 + plane, style=style, blank=255 * (grey_channels == 1), **shape
+        )
+        for plane in range(focal_planes * grey_channels)
+    ]
     more = dict(more_tags or {})
     if compression is not None:
         more[259] = tiff.short(compression)
     if tag_262 is not None:
         more[262] = tiff.short(tag_262)
-    base, *lower = [
-        level_directory(level, codec, more | _common(secret, tag_296), number=number)
-        for number, level in enumerate(built)
+    more |= raster.tags(stored) if stored else {}
+    by_level = [
+        [
+            level_directory(level, codec, more | _common(secret, tag_296), number=number)
+            for level in planes
+        ]
+        for number, planes in enumerate(zip(*pyramids, strict=True))
     ]
-    names = [secret.word()]
-    directories = [base]
+    base = Image(secret.word(), by_level[0])
+    lower, images = [], [base]
     if layout == "subifds":
-        base.children = lower
+        for directory, *children in zip(*by_level, strict=True):
+            directory.children = children
     else:
-        directories += lower
-        names += [secret.word() for _ in lower]
+        lower = [Image(secret.word(), planes) for planes in by_level[1:]]
+        images += lower
     other = [_PICTURES[name] for name in pictures]
-    shown = [picture_directory(secret, size, _common(secret, tag_296)) for _, size in other]
-    shown_names = [name.format(secret.word()) for name, _ in other]
-    if pictures_first:
-        directories, names = shown + directories, shown_names + names
-    else:
-        directories, names = directories + shown, names + shown_names
+    shown = [
+        Image(
+            name.format(secret.word()), [picture_directory(secret, size, _common(secret, tag_296))]
+        )
+        for name, size in other
+    ]
+    images = shown + images if pictures_first else images + shown
+    directories = [directory for image in images for directory in image.planes]
     step = None if unit is None else (_MPP / 1000 * per_mm, unit)
     file, uuid = f"{secret.word()}.tif", f"urn:uuid:{secret.number()}-{secret.number()}"
-    images = [
-        _image(
-            secret,
-            number if say_ifd else None,
-            name,
-            directory,
-            codec,
-            (file, uuid),
-            step=step if directory is base else None,
-            pixels=(pixels or {}) if directory is base else {},
-            channels=channels if directory is base else None,
+    stack = {"SizeZ": focal_planes, "PhysicalSizeZ": 1.5, "SizeC": grey_channels}
+    many = focal_planes * grey_channels > 1
+    if many and grey_channels == 1:
+        stack["SizeC"] = samples(codec)
+    if stored:
+        stack["Type"] = f"uint{bits}"
+    if grey_channels > 1:
+        channels = _channels(secret, grey_channels, names)
+    texts, number = [], 0
+    for image in images:
+        is_slide = image is base or (many and image in lower)
+        texts.append(
+            _image(
+                secret,
+                number if say_ifd else None,
+                image.name,
+                image.planes[0],
+                codec,
+                (file, uuid),
+                step=step if image is base else None,
+                pixels=((stack if many or stored else {}) | (pixels or {})) if is_slide else {},
+                channels=channels if is_slide else None,
+                count=len(image.planes),
+            )
         )
-        for number, (name, directory) in enumerate(zip(names, directories, strict=True))
-    ]
+        number += len(image.planes)
     if other_file:
         other = (f"{secret.word()}.tif", f"urn:uuid:{secret.number()}")
-        images.append(_image(secret, 0, "x", base, codec, other))
+        texts.append(_image(secret, 0, "x", base.planes[0], codec, other))
     if twice:
-        images.append(_image(secret, 0, "label", base, codec, (file, uuid)))
-    text = _document(secret, uuid, "".join(images))
+        texts.append(_image(secret, 0, "label", base.planes[0], codec, (file, uuid)))
+    text = _document(secret, uuid, "".join(texts))
     directories[0].tags[270] = tiff.ascii_(text)
     path = folder / f"{secret.word()}-{secret.number()}.ome.tif"
     tiff.write_tiff(
@@ -121,10 +158,26 @@ def build_ome(
     )
     return SynthSlide(
         path=path,
-        levels=built,
+        levels=[
+            replace(level, optical_path=channel)
+            for channel in range(grey_channels)
+            for level in stacked(pyramids[channel::grey_channels])
+        ],
         identifiers=tuple(secret.drawn),
         mpp_um=None if unit is None else _MPP,
         is_jpeg2000=codec in J2K_KINDS,
+        is_decoded=stored is not None,
+    )
+
+
+def _channels(secret, count: int, names: tuple[str, ...]) -> str:
+    """Return channels of fluorescence: all names in them are text."""
+    waves = [f'ExcitationWavelength="{400 + 50 * n}"' for n in range(count - 1)]
+    called = (*names, *(secret.word() for _ in range(count - len(names))))
+    return "".join(
+        f'<Channel ID="{secret.word()}" Name="{name}" Fluor="{secret.word()}"'
+        f' SamplesPerPixel="1" {wave}/>'
+        for name, wave in zip(called, (*waves, ""), strict=True)
     )
 
 
@@ -139,7 +192,17 @@ def _common(secret, tag_296: int) -> dict[int, tiff.Value]:
 
 
 def _image(
-    secret, number, name, directory, codec, reference, *, step=None, pixels=(), channels=None
+    secret,
+    number,
+    name,
+    directory,
+    codec,
+    reference,
+    *,
+    step=None,
+    pixels=(),
+    channels=None,
+    count=1,
 ) -> str:
     file, uuid = reference
     width, length = directory.tags[256].items[0], directory.tags[257].items[0]
@@ -152,7 +215,7 @@ def _image(
         "SizeX": width,
         "SizeY": length,
         "SizeZ": 1,
-        "SizeC": 1 if "grey" in codec else 3,
+        "SizeC": directory.tags[277].items[0],
         "SizeT": 1,
     }
     if step is not None:
@@ -163,7 +226,7 @@ def _image(
     said |= dict(pixels)
     attributes = " ".join(f'{key}="{value}"' for key, value in said.items())
     if channels is None:
-        channels = f'<Channel ID="{secret.word()}" SamplesPerPixel="{samples(codec)}"/>'
+        channels = f'<Channel ID="{secret.word()}" SamplesPerPixel="{said["SizeC"]}"/>'
     ifd = "" if number is None else f' IFD="{number}" FirstC="0" FirstZ="0" FirstT="0"'
     return (
         f'<Image ID="Image:{secret.word()}" Name="{name}">'
@@ -171,7 +234,7 @@ def _image(
         f"<Description>{secret.name()}</Description>"
         f'<ExperimenterRef ID="{secret.word()}"/>'
         f"<Pixels {attributes}>{channels}"
-        f'<TiffData PlaneCount="1"{ifd}><UUID FileName="{file}">{uuid}</UUID>'
+        f'<TiffData PlaneCount="{count}"{ifd}><UUID FileName="{file}">{uuid}</UUID>'
         f'</TiffData><Plane TheZ="0" TheC="0" TheT="0" {secret.word()}="{secret.word()}"/>'
         "</Pixels></Image>"
     )

@@ -1,5 +1,6 @@
 """QPTIFF, as the Vectra Polaris writes it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from tests.synth import identifiers as ids
@@ -25,34 +26,40 @@ def build_qptiff(
 ) -> SynthSlide:
     """Write base, thumbnail, lower levels, overview and label; ``types`` renames image types.
 
-    ``level_in_strips`` adds a last level as small ones are really stored, ``bands`` repeats the
-    base as fluorescence does.
+    ``level_in_strips`` adds a last level as small ones are really stored, ``bands`` is the number
+    of pictures at each resolution, grey in fluorescence.
     """
     secret = ids.of(seed)
-    built = build_levels(
-        codec,
-        secret,
-        size=(640, 490),
-        tile=128,
-        levels=levels,
-        factor=2,
-        seed=41,
-        missing=missing,
-        style=style,
-    )
+    pyramids = [
+        build_levels(
+            codec,
+            secret,
+            size=(640, 490),
+            tile=128,
+            levels=levels,
+            factor=2,
+            seed=41 + band,
+            missing=missing,
+            style=style,
+            blank=0 if "grey" in codec else 255,
+        )
+        for band in range(bands)
+    ]
 
     def common(name: str, factor: int) -> dict[int, tiff.Value]:
         return _common(secret, (types or {}).get(name, name), factor)
 
-    base, *lower = [
-        level_directory(
-            level, codec, common("ReducedResolution" if n else "FullResolution", 2**n), number=n
-        )
-        for n, level in enumerate(built)
+    directories, *lower = [
+        [
+            level_directory(
+                level, codec, common("ReducedResolution" if n else "FullResolution", 2**n), number=n
+            )
+            for level in of_bands
+        ]
+        for n, of_bands in enumerate(zip(*pyramids, strict=True))
     ]
-    directories = [base, *[level_directory(built[0], codec, dict(base.tags))] * (bands - 1)]
     directories.append(picture_directory(secret, (200, 150), common("Thumbnail", 4)))
-    directories += lower
+    directories += [directory for of_bands in lower for directory in of_bands]
     if level_in_strips:
         strips = picture_directory(secret, (64, 49), common("ReducedResolution", 10))
         strips.tags = {key: tag for key, tag in strips.tags.items() if key not in (322, 323)}
@@ -65,6 +72,11 @@ def build_qptiff(
     path = folder / f"{secret.word()}-{secret.number()}.qptiff"
     gap, tail = secret.word().encode(), secret.word().encode()
     tiff.write_tiff(path, directories, gap=gap, tail=tail)
+    built = [
+        replace(level, optical_path=band)
+        for band, pyramid in enumerate(pyramids)
+        for level in pyramid
+    ]
     return SynthSlide(path=path, levels=built, identifiers=tuple(secret.drawn), mpp_um=_MPP)
 
 

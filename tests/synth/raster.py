@@ -52,6 +52,8 @@ class Storage:
     white_is_zero: bool = False
     rows_per_strip: int | None = None
     """For strips instead of tiles."""
+    is_emitted: bool = False
+    """Whether a missing tile is black, as in fluorescence."""
     full_last_strip: bool = False
     """Whether the last strip has as many rows as the others."""
 
@@ -104,8 +106,9 @@ def _level(storage: Storage, picture: np.ndarray, size: int, gone: set[int]) -> 
         for plane in planes
         for index, part in enumerate(plane)
     ]
+    nothing = 0 if storage.is_emitted else (1 << storage.bits) - 1
     decoded = [
-        np.full_like(part, np.iinfo(part.dtype).max) if index in gone else _truth(storage, part)
+        np.full_like(part, nothing) if index in gone else _truth(storage, part)
         for index, part in enumerate(parts)
     ]
     across = 1 if storage.rows_per_strip else -(-width // size)

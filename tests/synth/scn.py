@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.synth import identifiers as ids
 from tests.synth import tiff
 from tests.synth.parts import level_directory, picture_directory
-from tests.synth.slide import SynthLevel, SynthSlide, build_levels
+from tests.synth.slide import SynthLevel, SynthSlide, build_levels, stacked
 
 _GLASS_NM = (26_000_000, 76_000_000)
 _NAMESPACES = {
@@ -26,7 +26,10 @@ class Roi:
     objective: str = "20"
     light: str | None = "brightfield"
     dimension: str = ""
-    """Attributes of every dimension: focal planes, channels."""
+    """More attributes of every dimension."""
+    focal_planes: int = 1
+    channels: int = 1
+    spacing_z_nm: int = 0
 
 
 TWO = (Roi(), Roi(offset_nm=(11_030_000, 31_260_000), size=(410, 530)))
@@ -52,25 +55,35 @@ def build_scn(
     secret = ids.of(seed)
     built: list[SynthLevel] = []
     chain: list[tiff.Directory] = []
-    dimensions: list[list[tuple[int, SynthLevel]]] = []
+    dimensions: list[list[tuple[int, SynthLevel, tuple[int, int]]]] = []
     for number, roi in enumerate(rois):
-        pyramid = build_levels(
-            codec,
-            secret,
-            size=roi.size,
-            tile=tile,
-            levels=levels,
-            factor=2,
-            seed=20 + number,
-            missing=missing if number == 0 else (),
-            style=style,
-        )
-        built += [replace(level, region=number) for level in pyramid]
+        pyramids = [
+            build_levels(
+                codec,
+                secret,
+                size=roi.size,
+                tile=tile,
+                levels=levels,
+                factor=2,
+                seed=20 + number + plane,
+                missing=missing if number == 0 else (),
+                style=style,
+                blank=0 if roi.light == "fluorescence" else 255,
+            )
+            for plane in range(roi.focal_planes * roi.channels)
+        ]
+        built += [
+            replace(level, region=number, optical_path=channel)
+            for channel in range(roi.channels)
+            for level in stacked(pyramids[channel :: roi.channels])
+        ]
         dimensions.append([])
-        for level in reversed(pyramid):
-            dimensions[-1].insert(0, (len(chain) + bool(macro), level))
-            more = _common(secret, roi.mpp_um * roi.size[0] / level.width)
-            chain.append(level_directory(level, codec, more))
+        for plane, pyramid in enumerate(pyramids):
+            where = divmod(plane, roi.channels)
+            for level in reversed(pyramid):
+                dimensions[-1].insert(0, (len(chain) + bool(macro), level, where))
+                more = _common(secret, roi.mpp_um * roi.size[0] / level.width)
+                chain.append(level_directory(level, codec, more))
     if macro:
         chain.insert(0, picture_directory(secret, (260, 760), _common(secret, 100)))
     if supplemental:
@@ -103,16 +116,18 @@ def _common(secret, mpp_um: float) -> dict[int, tiff.Value]:
     }
 
 
-def _image(secret, roi: Roi, found: list[tuple[int, SynthLevel]]) -> str:
+def _image(secret, roi: Roi, found) -> str:
     width, length = roi.size
     size_nm = (round(width * roi.mpp_um * 1000), round(length * roi.mpp_um * 1000))
+    widths = sorted({level.width for _, level, _ in found}, reverse=True)
     pixels = "".join(
-        f'<dimension sizeX="{level.width}" sizeY="{level.length}" r="{r}" ifd="{ifd}"'
-        f" {roi.dimension}/>"
-        for r, (ifd, level) in enumerate(found)
+        f'<dimension sizeX="{level.width}" sizeY="{level.length}" r="{widths.index(level.width)}"'
+        f' ifd="{ifd}" z="{z}" c="{c}" {roi.dimension}/>'
+        for ifd, level, (z, c) in found
     )
     light = "" if roi.light is None else f"<illuminationSource>{roi.light}</illuminationSource>"
-    return _framed(secret, size_nm, roi.offset_nm, roi.size, pixels, roi.objective, light)
+    objective, step = roi.objective, roi.spacing_z_nm
+    return _framed(secret, size_nm, roi.offset_nm, roi.size, pixels, objective, light, step)
 
 
 def _macro(secret) -> str:
@@ -121,14 +136,14 @@ def _macro(secret) -> str:
     return _framed(secret, _GLASS_NM, (0, 0), (260, 760), pixels, "0.6", light)
 
 
-def _framed(secret, size_nm, offset_nm, size, pixels, objective, light) -> str:
+def _framed(secret, size_nm, offset_nm, size, pixels, objective, light, step=0) -> str:
     return (
         f'<image name="{secret.word()}" uuid="{secret.number()}">'
         f"<creationDate>{secret.date()}</creationDate>"
         f'<device model="Leica SCN400F;{secret.word()}" version="1.4.0 {secret.date()}"/>'
         f'<pixels sizeX="{size[0]}" sizeY="{size[1]}">{pixels}</pixels>'
         f'<view sizeX="{size_nm[0]}" sizeY="{size_nm[1]}" offsetX="{offset_nm[0]}"'
-        f' offsetY="{offset_nm[1]}" spacingZ="0"/>'
+        f' offsetY="{offset_nm[1]}" spacingZ="{step}"/>'
         f"<scanSettings><objectiveSettings><objective>{objective}</objective></objectiveSettings>"
         f"<illuminationSettings><numericalAperture>0.4</numericalAperture>{light}"
         f"</illuminationSettings><{secret.word()}>{secret.word()}</{secret.drawn[-2]}>"

@@ -20,7 +20,7 @@ class SynthLevel:
     entropy: list[bytes | None]
     """Entropy-coded bytes of each tile, ``None`` where the tile is missing."""
     rgb: np.ndarray
-    """The level's pixels; white where a tile is missing."""
+    """The level's pixels; white where a tile is missing, or black in fluorescence."""
     jpeg_tables: bytes | None
     pieces: list[bytes]
     picture: bytes | None = None
@@ -32,6 +32,18 @@ class SynthLevel:
     """Width and length that the tags say, and the size of tiles, where tiles overlap."""
     whole: list[bytes | None] | None = None
     """An honest stream of each tile, where its coefficients are kept and not its bytes."""
+    above: tuple["SynthLevel", ...] = ()
+    """The further focal planes, upwards."""
+    optical_path: int = 0
+
+    @property
+    def planes(self) -> tuple["SynthLevel", ...]:
+        return (self, *self.above)
+
+
+def stacked(planes: list[list[SynthLevel]]) -> list[SynthLevel]:
+    """Return the pyramids of focal planes as one."""
+    return [replace(first, above=tuple(above)) for first, *above in zip(*planes, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -100,8 +112,9 @@ def build_levels(
     clipped: bool = False,
     planar: bool = False,
     overlaps: tuple[tuple[int, int], ...] = (),
+    blank: int = 255,
 ) -> list[SynthLevel]:
-    """Return the levels of a pyramid; ``missing`` lists level and tile number.
+    """Return the levels of a pyramid; ``missing`` lists level and tile number, shown ``blank``.
 
     With ``clipped`` tiles end where the level does, with ``planar`` each holds one colour, and with
     ``overlaps`` those of a level share so many columns and rows with their neighbours.
@@ -122,14 +135,22 @@ def build_levels(
             shape = (tile, tile_length or tile)
             built.append(
                 _level(
-                    codec, identifiers, picture, shape, gone, options, boxed=boxed, clipped=clipped
+                    codec,
+                    identifiers,
+                    picture,
+                    shape,
+                    gone,
+                    options,
+                    boxed=boxed,
+                    clipped=clipped,
+                    blank=blank,
                 )
             )
     return built
 
 
 def _level(
-    codec, identifiers, picture, shape, gone, style, *, boxed=False, clipped=False
+    codec, identifiers, picture, shape, gone, style, *, boxed=False, clipped=False, blank=255
 ) -> SynthLevel:
     size, tile_length = shape
     shared_text = identifiers.word() if _has_shared_tables(codec, style) else None
@@ -142,10 +163,10 @@ def _level(
         text = None if index in gone else identifiers
         made = _tile(codec, tile, style, text, shared_text, boxed=boxed)
         encoded.append(made)
-        white = np.full((tile_length, size, *made.rgb.shape[2:]), 255, np.uint8)
+        shown = np.full((tile_length, size, *made.rgb.shape[2:]), blank, np.uint8)
         if index not in gone:
-            white[: made.rgb.shape[0], : made.rgb.shape[1]] = made.rgb
-        pixels.append(white)
+            shown[: made.rgb.shape[0], : made.rgb.shape[1]] = made.rgb
+        pixels.append(shown)
     rows = [
         np.concatenate(pixels[at : at + across], axis=1) for at in range(0, len(pixels), across)
     ]

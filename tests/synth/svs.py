@@ -8,7 +8,7 @@ import numpy as np
 
 from tests.synth import identifiers as ids
 from tests.synth import jpeg, tiff
-from tests.synth.slide import SynthSlide, build_levels, photometric, samples
+from tests.synth.slide import SynthSlide, build_levels, photometric, samples, stacked
 
 _COMPRESSION = {"j2k_33005": 33005, "j2k_33003_444": 33003, "j2k_33003_422": 33003}
 Mpp = Literal["dot", "comma", "absent", "header"]
@@ -26,31 +26,43 @@ def build_svs(
     missing: tuple[tuple[int, int], ...] = (),
     mpp: Mpp = "dot",
     icc: bool = True,
-    z_stack: bool = False,
+    focal_planes: tuple[str, ...] = ("",),
     levels: int = 2,
     size: tuple[int, int] = (700, 520),
     tile: int = 128,
     style: dict[str, object] | None = None,
     overview: np.ndarray | None = None,
 ) -> SynthSlide:
-    """Write an SVS whose every place for text holds an invented identifier."""
+    """Write an SVS whose every place for text holds an invented identifier.
+
+    ``focal_planes`` are the texts of ``OffsetZ`` from low to high, empty for none.
+    """
     secret = ids.of(seed)
-    built = build_levels(
-        codec,
-        secret,
-        size=size,
-        tile=tile,
-        levels=levels,
-        factor=4,
-        seed=7,
-        missing=missing,
-        style=style,
-    )
+    pyramids = [
+        build_levels(
+            codec,
+            secret,
+            size=size,
+            tile=tile,
+            levels=levels,
+            factor=4,
+            seed=7 + plane,
+            missing=missing,
+            style=style,
+        )
+        for plane in range(len(focal_planes))
+    ]
     compression = _COMPRESSION.get(codec, 7)
     directories = []
-    for number, level in enumerate(built):
+    profile = tiff.undefined(_profile(secret)) if icc else None
+    by_level = (
+        (number, level, offset)
+        for number, planes in enumerate(zip(*pyramids, strict=True))
+        for level, offset in zip(planes, focal_planes, strict=True)
+    )
+    for number, level, offset in by_level:
         text = _description(secret, level, mpp, gt450=gt450, number=number)
-        text += "|OffsetZ = 5.0" if z_stack else ""
+        text += f"|OffsetZ = {offset}" if offset else ""
         tags = _tags(secret, text, level.width, level.length, codec) | {
             259: tiff.short(compression),
             322: tiff.short(level.tile),
@@ -59,8 +71,8 @@ def build_svs(
         }
         if level.jpeg_tables is not None:
             tags[347] = tiff.undefined(level.jpeg_tables)
-        if icc and number == 0:
-            tags[34675] = tiff.undefined(_profile(secret))
+        if profile is not None and number == 0:
+            tags[34675] = profile
         directories.append(tiff.Directory(tags, pieces=level.pieces))
     directories[0].exif = {
         36867: tiff.ascii_(secret.date()),
@@ -77,7 +89,7 @@ def build_svs(
     tiff.write_tiff(path, directories, big_endian=big_endian, bigtiff=bigtiff, gap=gap, tail=tail)
     return SynthSlide(
         path=path,
-        levels=built,
+        levels=stacked(pyramids),
         identifiers=tuple(secret.drawn),
         mpp_um=None if mpp == "absent" else _MPP,
         is_jpeg2000=compression != 7,

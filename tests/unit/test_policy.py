@@ -41,6 +41,7 @@ OPTIONS = {
     "mpp_um": ("public", 0.25),
     "colour": ("public", "RGB"),
     "allow_pixel": ("public", True),
+    "ndpi_frames": ("public", 512),
 }
 
 

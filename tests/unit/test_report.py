@@ -6,6 +6,7 @@ import os
 import random
 import re
 import sqlite3
+from functools import partial
 from html.parser import HTMLParser
 from io import BytesIO
 
@@ -143,7 +144,10 @@ def test_same_output_gives_the_same_page(converted):
     assert render(collect(converted)) == render(collect(converted))
 
 
-@pytest.mark.parametrize("build", [build_svs, build_ndpi])
+STACK = partial(build_svs, focal_planes=("0", "1"), levels=1)
+
+
+@pytest.mark.parametrize("build", [build_svs, build_ndpi, STACK])
 def test_picture_is_the_lowest_level_and_has_its_colours(build, tmp_path):
     slide = build(tmp_path)
     coverslip.convert(slide.path, tmp_path / "out", verify=False)

@@ -11,7 +11,9 @@ from coverslip.deid import scrub as scrub_module
 from coverslip.deid.icc import rebuild_profile, srgb_profile
 from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.scrub import CODES, Scrubbed, scrub
+from coverslip.deid.stains import _KNOWN
 from coverslip.deid.uids import RandomIdentity
+from coverslip.dicom.allowlist import rules
 from coverslip.errors import PolicyError
 from coverslip.model import (
     AssociatedImage,
@@ -19,6 +21,7 @@ from coverslip.model import (
     Fate,
     ItemKind,
     LabelSide,
+    OpticalPath,
     PixelChecks,
     RawMetadata,
     Region,
@@ -27,6 +30,7 @@ from coverslip.model import (
     SourceItem,
     SourceText,
 )
+from coverslip.verification.words import is_channel_name
 from tests.unit.builders import slide
 
 CANARY = "ZACHARIAS^QUILLFEATHER"
@@ -168,6 +172,63 @@ def test_device_item_that_gave_the_model_is_cleaned_and_another_is_dropped():
     ]
 
 
+def channels(*names: str, policy: Policy | None = None) -> list[str | None]:
+    paths = tuple(OpticalPath(is_fluorescence=True, name=SourceText(name)) for name in names)
+    source = slide(optical_paths=paths)
+    policy = policy or Policy(profile=Profile.RESEARCH)
+    clean = scrub(source, policy, RandomIdentity(), package_version="0.1.0").clean
+    return [path.description for path in clean.optical_paths]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("dapi", "DAPI"),
+        ("Cy-3.5", "Cy3.5"),
+        ("AF488", "Alexa Fluor 488"),
+        ("ALEXA FLUOR 647", "Alexa Fluor 647"),
+        ("opal_520", "Opal 520"),
+        ("DAPI 4711", "Channel 1"),
+        ("Opal 521", "Channel 1"),
+        (CANARY, "Channel 1"),
+        ("", "Channel 1"),
+    ],
+)
+def test_channel_is_named_after_its_dye_or_numbered(text, expected):
+    assert channels(text) == [expected]
+
+
+@given(st.lists(st.text(max_size=20), min_size=1, max_size=5))
+def test_channel_names_come_from_the_vocabulary_whatever_the_slide_says(texts):
+    named = channels(*texts)
+
+    assert all(name in _KNOWN.values() or name == f"Channel {n}" for n, name in enumerate(named, 1))
+    for name in {*_KNOWN.values(), *named}:
+        rule = rules()["OpticalPathSequence.OpticalPathDescription"]
+        assert rule.allows(name, Profile.RESEARCH)
+        assert is_channel_name(name)
+
+
+def test_public_says_nothing_of_what_a_channel_is_called():
+    assert channels("DAPI", CANARY, policy=Policy()) == [None, None]
+
+
+def test_item_that_gave_a_dye_is_cleaned_and_another_is_dropped():
+    items = (item(ItemKind.TEXT, "dapi", "@Name"), item(ItemKind.TEXT, CANARY, "@Name"))
+    paths = tuple(OpticalPath(is_fluorescence=True, name=item.text) for item in items)
+    source = slide(metadata=RawMetadata(items=items), optical_paths=paths)
+
+    def fates(policy: Policy) -> list[tuple[Fate, str | None]]:
+        result = scrub(source, policy, RandomIdentity(), package_version="0.1.0")
+        return [(f.fate, f.attribute) for f in result.findings if f.kind is ItemKind.TEXT]
+
+    assert fates(Policy(profile=Profile.RESEARCH)) == [
+        (Fate.CLEANED, "OpticalPathDescription"),
+        (Fate.DROPPED, None),
+    ]
+    assert fates(Policy()) == [(Fate.DROPPED, None)] * 2
+
+
 def test_every_date_is_a_plain_dummy():
     clean = scrubbed(slide()).clean
 
@@ -277,14 +338,19 @@ def test_impossible_spacing_is_refused(mpp_um):
         Policy(mpp_um=mpp_um)
 
 
+@pytest.mark.parametrize("frames", [0, 100, 1000, 8208, True, 512.0, "natural", None])
+def test_impossible_frames_are_refused(frames):
+    with pytest.raises(PolicyError, match="multiple of 16"):
+        Policy(ndpi_frames=frames)
+
+
 def test_digest_is_that_of_the_policy_alone():
     assert Policy().digest() == Policy(profile=Profile("anonymised")).digest()
     assert Policy().digest() != Policy(mpp_um=0.25).digest()
     canonical = (
         b'{"accession":"empty","allow_pixel":false,"anatomy":"drop","colour":null,"dates":"drop",'
-        b'"keep":[],'
-        b'"label":"drop","link":"none","mpp_um":null,"overview":"drop","pixels_attested":null,'
-        b'"profile":"public","project":"","year":"drop"}'
+        b'"keep":[],"label":"drop","link":"none","mpp_um":null,"ndpi_frames":1024,'
+        b'"overview":"drop","pixels_attested":null,"profile":"public","project":"","year":"drop"}'
     )
     assert Policy().digest() == hashlib.sha256(canonical).hexdigest()
 

@@ -191,3 +191,38 @@ def test_the_header_is_read_as_pydicom_reads_it(tmp_path):
     assert read.place_of(read.pixel_data_offset + 7) == "(7FE0,0010) byte 7"
     offset = path.read_bytes().index(b"P-")
     assert read.place_of(offset) == "(0010,0010)"
+
+
+def change_planes(dataset):
+    dataset.TotalPixelMatrixFocalPlanes = 3
+
+
+def change_paths(dataset):
+    dataset.NumberOfOpticalPaths = 2
+    dataset.NumberOfFrames *= 2
+
+
+def drop_distance(dataset):
+    del dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices
+
+
+def name_channel(dataset):
+    dataset.OpticalPathSequence[0].OpticalPathDescription = "QUILLFEATHER"
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (change_planes, "(0028,0008)"),
+        (change_paths, "(0048,0302)"),
+        (drop_distance, "(0018,0088)"),
+        (name_channel, "(0048,0105)[0].(0048,0107)"),
+    ],
+)
+def test_planes_and_paths_that_contradict_the_frames_are_found(change, place, tmp_path):
+    slide = build_svs(tmp_path, levels=1, focal_planes=("0", "1"))
+    path = Path(coverslip.convert(slide.path, tmp_path / "out").instances[0].path)
+    dataset = pydicom.dcmread(path)
+    change(dataset)
+    dataset.save_as(path)
+    assert place in [place for place, _ in header.read(path).problems]

@@ -13,7 +13,7 @@ from coverslip.deid.icc import srgb_profile
 from coverslip.dicom import modules, part10, wsm
 from coverslip.dicom.allowlist import rules
 from coverslip.errors import PolicyError
-from coverslip.model import LabelSide, OperatorText, Profile, RawMetadata, Role
+from coverslip.model import LabelSide, OperatorText, OpticalPath, Profile, RawMetadata, Role
 from tests.interop import readers
 from tests.unit.builders import (
     COLOUR,
@@ -26,6 +26,8 @@ from tests.unit.builders import (
     instance_spec,
     overview_spec,
 )
+
+GLOWING = OpticalPath(is_fluorescence=True, wave_length_nm=455.0)
 
 
 @pytest.mark.tools
@@ -113,18 +115,63 @@ def test_each_attribute_of_the_table_is_written_for_some_image():
         anatomy="76752008",
     )
     images = [(frame_format, plain) for frame_format in FORMATS.values()]
-    glowing = clean_metadata(fluorescence_nm=455.0)
+    glowing = clean_metadata(optical_paths=(GLOWING,))
     more = [(FORMATS["jpeg-rgb"], research), (FORMATS["jpeg-rgb"], glowing)]
+    named = dataclasses.replace(glowing.optical_paths[0], description="Channel 1")
+    more.append((FORMATS["jpeg-rgb"], dataclasses.replace(research, optical_paths=(named,))))
     for frame_format, clean in [*images, *more]:
         ds = wsm.build(clean, instance_spec(clean, frame_format))
         for element in ds.iterall():
             written.add(element.keyword)
+    stack = stack_spec(plain)
+    written |= {element.keyword for element in wsm.build(plain, stack).iterall()}
     clean = clean_metadata()
     overview = overview_spec(clean)
     for spec in (overview, dataclasses.replace(overview, role=Role.LABEL)):
         written |= {element.keyword for element in wsm.build(clean, spec).iterall()}
 
     assert {path.rpartition(".")[2] for path in rules()} == written
+
+
+def stack_spec(clean):
+    spec = instance_spec(clean)
+    more = {"focal_planes": 3, "plane_distance_um": 1.5, "frame_count": 3 * spec.frame_count}
+    return dataclasses.replace(spec, **more)
+
+
+def test_focal_planes_say_their_distance_and_the_depth_of_all():
+    clean = clean_metadata()
+
+    ds = wsm.build(clean, stack_spec(clean))
+
+    assert ds.TotalPixelMatrixFocalPlanes == 3
+    assert ds.ImagedVolumeDepth == 4
+    (measures,) = ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    assert measures.SpacingBetweenSlices == 0.0015
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"focal_planes": 2}, {"plane_distance_um": None}, {"frame_count": 1}]
+)
+def test_stack_that_contradicts_itself_is_a_defect(wrong):
+    clean = clean_metadata()
+
+    with pytest.raises(ValueError, match=r"focal planes|TILED_FULL"):
+        wsm.build(clean, dataclasses.replace(stack_spec(clean), **wrong))
+
+
+def test_channel_is_identified_by_its_number_alone():
+    clean = clean_metadata(
+        optical_paths=(GLOWING, dataclasses.replace(GLOWING, wave_length_nm=None))
+    )
+
+    ds = wsm.build(clean, dataclasses.replace(instance_spec(clean), optical_path=1))
+
+    (path,) = ds.OpticalPathSequence
+    assert path.OpticalPathIdentifier == "2"
+    assert path.IlluminationTypeCodeSequence[0].CodeValue == "111743"
+    assert path.IlluminationColorCodeSequence[0].CodeValue == "414298005"
+    assert "OpticalPathDescription" not in path
 
 
 LABEL_IN_OVERVIEW = (
@@ -147,7 +194,7 @@ def test_validator_says_of_an_overview_only_that_it_should_show_a_label(label_si
 
 
 def test_overview_says_that_its_label_is_gone():
-    clean = clean_metadata(fluorescence_nm=455.0)
+    clean = clean_metadata(optical_paths=(GLOWING,))
 
     ds = wsm.build(clean, overview_spec(clean))
 

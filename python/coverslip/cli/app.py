@@ -1,5 +1,6 @@
 """The commands and their options; the work is done elsewhere, imported when it is needed."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -59,6 +60,14 @@ PixelOption = Annotated[
         "--allow-pixel",
         help="Decode tiles that cannot be frames as they are (LZW, Deflate, WebP ...) and store "
         "their pixels with a lossless codec; without it such a slide is refused.",
+    ),
+]
+FramesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="native|N",
+        help="Side of the frames that the one JPEG of an NDPI level is cut into, 1024 if left; "
+        "native for whole restart intervals, of which no JPEG is coded anew.",
     ),
 ]
 IdentityOption = Annotated[
@@ -194,6 +203,7 @@ def convert(
         typer.Option("--overwrite", help="Replace the slide in OUT when the new one is complete."),
     ] = False,
     allow_pixel: PixelOption = False,
+    ndpi_frames: FramesOption = None,
     label: Annotated[
         Label | None,
         typer.Option(
@@ -269,6 +279,7 @@ def convert(
         "mpp_um": mpp,
         "colour": _samples(colour),
         "allow_pixel": allow_pixel or None,
+        "ndpi_frames": _frames(ndpi_frames),
         "label": None if label is None else label.value,
         "overview": None if overview is None else overview.value,
         "pixels_attested": pixels_attested,
@@ -349,6 +360,7 @@ def inspect(
     *,
     colour: ColourOption = None,
     allow_pixel: PixelOption = False,
+    ndpi_frames: FramesOption = None,
     show_values: Annotated[
         bool,
         typer.Option("--show-values", help="Show the texts themselves: whoever sees them knows."),
@@ -360,11 +372,15 @@ def inspect(
     Kinds and places are told, values only with --show-values; and which profile is for whom.
     """
     from coverslip.cli import inspect as command
+    from coverslip.deid.policy import Policy
 
+    chosen = _frames(ndpi_frames)
+    policy = Policy() if chosen is None else Policy(ndpi_frames=chosen)
     command.run(
         slide,
         colour=_samples(colour),
         allow_pixel=allow_pixel,
+        ndpi_frames=policy.ndpi_frames,
         show_values=show_values,
         as_json=json,
     )
@@ -480,6 +496,11 @@ def doctor(*, json: JsonOption = False) -> None:
     from coverslip.cli import doctor as command
 
     command.run(as_json=json)
+
+
+def _frames(text: str | None) -> "Frames | None":  # type: ignore[name-defined] # noqa: F821
+    """Return a number where there is one; what else it may be is the policy's to say."""
+    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,6}", text) else text
 
 
 def _samples(colour: Colour | None) -> "Samples | None":  # type: ignore[name-defined] # noqa: F821

@@ -8,8 +8,19 @@ from pathlib import Path
 
 from coverslip.audit import place_class
 from coverslip.colour import Samples
+from coverslip.cutting import Frames
 from coverslip.deid.policy import Policy, Profile
-from coverslip.model import AssociatedImage, ItemKind, Level, Role, SealedFinding, Spacing
+from coverslip.deid.stains import channel_name
+from coverslip.model import (
+    AssociatedImage,
+    CleanMetadata,
+    CleanOpticalPath,
+    ItemKind,
+    Level,
+    Role,
+    SealedFinding,
+    Spacing,
+)
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide, open
 
@@ -50,11 +61,12 @@ def run(
     *,
     colour: Samples | None,
     allow_pixel: bool,
+    ndpi_frames: Frames,
     show_values: bool,
     as_json: bool,
 ) -> None:
     """Show what a slide is, what it gives away and what would become of it."""
-    slide = open(path)
+    slide = open(path).cut_into(ndpi_frames)
     routes = slide.routes(colour=colour, allow_pixel=allow_pixel)
     if as_json:
         described = describe(slide, routes, show_values=show_values)
@@ -67,21 +79,33 @@ def describe(
     slide: OpenedSlide, routes: tuple[Route, ...], *, show_values: bool = False
 ) -> dict[str, object]:
     """Return what is fit for JSON; it holds no source value unless that is wanted."""
-    sealed = slide.scrub(Policy()).sealed
+    scrubbed = slide.scrub(Policy())
     return {
         "format": slide.format,
         "spacing_um": _microns(slide.spacing),
         "objective_power": slide.description.objective_power,
+        "optical_paths": [
+            {
+                "optical_path": number,
+                "illumination": "fluorescence" if path.is_fluorescence else "brightfield",
+                "wave_length_nm": path.wave_length_nm,
+                "name": name,
+            }
+            for number, (name, path) in enumerate(_optical_paths(slide, scrubbed.clean), 1)
+        ],
         "levels": [
             {
                 "level": number,
                 "region": level.region,
+                "optical_path": level.optical_path + 1,
+                "focal_planes": len(level.focal_planes),
+                "plane_distance_um": level.plane_distance_um,
                 "ifd": level.ifd,
                 "columns": level.image_width,
                 "rows": level.image_length,
                 "tile_columns": level.tile_width,
                 "tile_rows": level.tile_length,
-                "tiles": level.tiles.across * level.tiles.down,
+                "tiles": level.frame_count,
                 "missing_tiles": _missing(level),
                 **route.to_dict(),
             }
@@ -99,7 +123,7 @@ def describe(
                 "fate": str(item.finding.fate),
                 **({"value": _value(item)} if show_values else {}),
             }
-            for item in sealed
+            for item in scrubbed.sealed
         ],
         "may_tell": _may_tell(slide),
         "profiles": [
@@ -115,7 +139,9 @@ def _fate(image: AssociatedImage) -> str:
 
 
 def _missing(level: Level) -> int:
-    return int((level.tiles.byte_counts == 0).sum()) if level.has_tiles else 0
+    if not level.has_tiles:
+        return 0
+    return sum(int((plane.tiles.byte_counts == 0).sum()) for plane in level.focal_planes)
 
 
 def _microns(spacing: Spacing | None) -> list[float] | None:
@@ -146,20 +172,39 @@ def _text(slide: OpenedSlide, routes: tuple[Route, ...], *, show_values: bool) -
         f"{'level':<7}{'columns x rows':<20}{'tiles':<18}{'codec':<18}{'route':<8}colour",
     ]
     regions = len(slide.description.regions)
+    paths = _optical_paths(slide, slide.scrub(Policy()).clean)
     for number, (level, route) in enumerate(zip(slide.levels, routes, strict=True)):
         colour = route.frame_format.photometric_interpretation if route.frame_format else "-"
         size = f"{level.image_width} x {level.image_length}"
-        tiles = f"{len(level.tiles.byte_counts)} of {level.tile_width}x{level.tile_length}"
+        tiles = f"{level.frame_count} of {level.tile_width}x{level.tile_length}"
         lines.append(f"{number:<7}{size:<20}{tiles:<18}{route.codec:<18}{route.kind:<8}{colour}")
         lines.append(f"       {route.reason}")
         if regions > 1:
             lines.append(f"       of region {level.region}, in series {level.region + 1}")
+        name, path = paths[level.optical_path]
+        if path.is_fluorescence or len(paths) > 1:
+            lines.append(f"       {_light(level.optical_path + 1, name, path)}")
+        if level.planes_above:
+            planes = f"{len(level.focal_planes)} focal planes"
+            lines.append(f"       {planes}, {level.plane_distance_um:.4g} um apart")
         lines.extend(f"       note: {note}" for note in route.notes)
     lines.extend(f"note: {note}" for note in slide.description.notes)
     hints = [route.error.hint for route in routes if route.error is not None]
     lines.extend(f"hint: {hint}" for hint in dict.fromkeys(hints) if hint is not None)
     lines += ["", *_given_away(slide, show_values=show_values), "", *_advice(slide)]
     return "\n".join(lines) + "\n"
+
+
+def _optical_paths(slide: OpenedSlide, clean: CleanMetadata) -> list[tuple[str, CleanOpticalPath]]:
+    """Return a name of each optical path, that of a dye or a number, and what may be told of it."""
+    paths = zip(slide.description.optical_paths, clean.optical_paths, strict=True)
+    return [(channel_name(n, path.name), told) for n, (path, told) in enumerate(paths, 1)]
+
+
+def _light(number: int, name: str, path: CleanOpticalPath) -> str:
+    kind = "fluorescence" if path.is_fluorescence else "brightfield"
+    wave = "" if path.wave_length_nm is None else f", lit at {path.wave_length_nm:.0f} nm"
+    return f"optical path {number}: {name}, {kind}{wave}"
 
 
 def _given_away(slide: OpenedSlide, *, show_values: bool) -> Iterator[str]:

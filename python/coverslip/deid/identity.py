@@ -133,7 +133,8 @@ def fingerprint(slide: Slide) -> str:
     digest = hashlib.sha256()
     for level in slide.levels:
         digest.update(f"{level.image_width} {level.image_length}\0".encode())
-        digest.update(level.tiles.byte_counts.astype("<u8").tobytes())
+        for plane in level.focal_planes:
+            digest.update(plane.tiles.byte_counts.astype("<u8").tobytes())
     for item in slide.metadata.items:
         text = item.text.reveal().encode("utf-8", "surrogatepass")
         digest.update(len(text).to_bytes(8) + text)

@@ -17,6 +17,7 @@ Word = TypeVar("Word", bound=StrEnum)
 
 __all__ = ["Dates", "Keep", "Link", "Policy", "Profile", "read_policy"]
 
+_MOST_FRAME = 8192
 _WHO_LENGTH = 64
 
 
@@ -94,6 +95,9 @@ class Policy:
     allow_pixel
         Whether tiles that cannot be frames as they are may be decoded, and their pixels stored with
         a lossless codec.
+    ndpi_frames
+        Side in pixels of the frames that the one JPEG of an NDPI level is cut into, a multiple of
+        16; ``native`` for frames that are whole restart intervals, so that nothing is coded anew.
     label
         What becomes of the label: ``drop``; ``substitute`` to write a drawn one that shows the
         Container Identifier; ``keep``, the default under `care` and only there.
@@ -122,6 +126,7 @@ class Policy:
     mpp_um: float | None = None
     colour: Literal["RGB", "YBR"] | None = None
     allow_pixel: bool = False
+    ndpi_frames: Literal["native"] | int = 1024
     label: Literal["drop", "substitute", "keep"] | None = None
     overview: Literal["drop", "mask", "keep"] | None = None
     pixels_attested: str | None = None
@@ -142,6 +147,7 @@ class Policy:
         self._check_words()
         self._check_profile()
         self._check_number()
+        self._check_frames()
         self._check_attestation()
 
     def _set(self, name: str, value: object) -> None:
@@ -186,6 +192,17 @@ class Policy:
             raise PolicyError("MPP must be a number")
         if not 0 < mpp_um < float("inf"):
             raise PolicyError("MPP must be positive and finite")
+
+    def _check_frames(self) -> None:
+        frames = self.ndpi_frames
+        if frames == "native":
+            return
+        is_number = isinstance(frames, int) and not isinstance(frames, bool)
+        if not is_number or frames % 16 or not 128 <= frames <= _MOST_FRAME:
+            raise PolicyError(
+                f"frames of NDPI are native, or have a side of 128 to {_MOST_FRAME} pixels that "
+                "is a multiple of 16"
+            )
 
     def _check_attestation(self) -> None:
         who = self.pixels_attested

@@ -13,11 +13,13 @@ from coverslip.deid.icc import rebuild_profile, srgb_profile
 from coverslip.deid.metadata import Given
 from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.release import claims, release, temporal_information
+from coverslip.deid.stains import channel_name, dye_of
 from coverslip.deid.uids import Identity, PseudonymKind, UidPurpose
 from coverslip.errors import PolicyError, VerificationError
 from coverslip.model import (
     CheckResult,
     CleanMetadata,
+    CleanOpticalPath,
     CleanRegion,
     Fate,
     Finding,
@@ -203,7 +205,7 @@ def scrub(
         codes = tuple(sorted((*clean.deidentification_codes, CLEAN_PIXEL_DATA)))
         clean = replace(clean, deidentification_codes=codes)
     sealed = (
-        *_findings(slide, clean.manufacturer_model_name, pixels),
+        *_findings(slide, clean, pixels),
         *_icc_findings(source_profile, rebuilt),
     )
     _require_fates(slide, sealed)
@@ -265,7 +267,7 @@ def _clean(
         device_serial_number=_serial_number(given, policy, identity, released),
         software_versions=f"coverslip {package_version}",
         objective_power=_objective_power(slide.objective_power),
-        fluorescence_nm=_wave_length(slide.fluorescence_nm),
+        optical_paths=tuple(_optical_paths(slide, policy)),
         icc_profile=b"",
         icc_is_synthetic=True,
         srgb_profile=srgb_profile(),
@@ -348,7 +350,9 @@ def _require_fates(slide: Slide, sealed: tuple[SealedFinding, ...]) -> None:
         raise VerificationError(f"{found} findings have {len(sealed)} fates")
 
 
-def _findings(slide: Slide, model: str, pixels: PixelChecks) -> Iterator[SealedFinding]:
+def _findings(slide: Slide, clean: CleanMetadata, pixels: PixelChecks) -> Iterator[SealedFinding]:
+    model = clean.manufacturer_model_name
+    dyes = {path.name for path in slide.optical_paths if dye_of(path.name) is not None}
     name = Finding(
         place="file name",
         key=None,
@@ -363,6 +367,8 @@ def _findings(slide: Slide, model: str, pixels: PixelChecks) -> Iterator[SealedF
         fate, attribute = _FATES[item.kind]
         if item.kind is ItemKind.DEVICE and UNKNOWN != model == _device([item.text])[1]:
             fate, attribute = Fate.CLEANED, "ManufacturerModelName"
+        if item.text in dyes and clean.profile is not Profile.PUBLIC:
+            fate, attribute = Fate.CLEANED, "OpticalPathDescription"
         finding = Finding(
             place=item.place, key=item.key, kind=item.kind, fate=fate, attribute=attribute
         )
@@ -425,6 +431,18 @@ def _objective_power(power: float | None) -> float | None:
         return None
     rounded = round(power, 2)
     return rounded if 0 < rounded <= MAX_OBJECTIVE_POWER else None
+
+
+def _optical_paths(slide: Slide, policy: Policy) -> Iterator[CleanOpticalPath]:
+    """Yield with what light each path was taken; `public` says nothing of what it is called."""
+    is_named = policy.profile is not Profile.PUBLIC
+    for number, path in enumerate(slide.optical_paths, 1):
+        is_channel = path.is_fluorescence or len(slide.optical_paths) > 1
+        yield CleanOpticalPath(
+            is_fluorescence=path.is_fluorescence,
+            wave_length_nm=_wave_length(path.wave_length_nm),
+            description=channel_name(number, path.name) if is_named and is_channel else None,
+        )
 
 
 def _wave_length(nanometres: float | None) -> float | None:

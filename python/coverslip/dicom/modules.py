@@ -10,7 +10,7 @@ from pydicom.sequence import Sequence
 
 from coverslip.codes import codes
 from coverslip.dicom.geometry import image_orientation, origin_mm
-from coverslip.model import CleanMetadata, InstanceSpec, Role
+from coverslip.model import CleanMetadata, CleanOpticalPath, InstanceSpec, Role
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.77.1.6"
 PACKAGE = "coverslip"
@@ -32,7 +32,8 @@ SLICE_THICKNESS_MM = "0.001"
 """Must be there; the depth of field is not known."""
 
 IMAGED_VOLUME_DEPTH_UM = 1.0  # may not be 0
-OPTICAL_PATH = "1"
+LOWEST_PLANE_UM = "0"
+"""Where on the glass the focal planes begin is not known."""
 DIMENSIONS = ("RowPositionInTotalImagePixelMatrix", "ColumnPositionInTotalImagePixelMatrix")
 
 
@@ -183,14 +184,16 @@ def whole_slide_microscopy_image(ds: Dataset, clean: CleanMetadata, spec: Instan
     if spec.role is Role.VOLUME:
         ds.ImagedVolumeWidth = spec.imaged_volume_width_mm
         ds.ImagedVolumeHeight = spec.imaged_volume_height_mm
-        ds.ImagedVolumeDepth = IMAGED_VOLUME_DEPTH_UM
-        ds.TotalPixelMatrixFocalPlanes = 1
+        ds.ImagedVolumeDepth = IMAGED_VOLUME_DEPTH_UM + _stack_um(spec)
+        ds.TotalPixelMatrixFocalPlanes = spec.focal_planes
     ds.TotalPixelMatrixColumns = spec.total_pixel_matrix_columns
     ds.TotalPixelMatrixRows = spec.total_pixel_matrix_rows
     x_mm, y_mm = _origin_mm(clean, spec)
     origin = Dataset()
     origin.XOffsetInSlideCoordinateSystem = decimal_string(x_mm)
     origin.YOffsetInSlideCoordinateSystem = decimal_string(y_mm)
+    if spec.focal_planes > 1:
+        origin.ZOffsetInSlideCoordinateSystem = LOWEST_PLANE_UM
     ds.TotalPixelMatrixOriginSequence = Sequence([origin])
     ds.ImageOrientationSlide = [str(cosine) for cosine in image_orientation(spec.label_side)]
     if spec.frame_format.samples_per_pixel == 1:
@@ -198,6 +201,16 @@ def whole_slide_microscopy_image(ds: Dataset, clean: CleanMetadata, spec: Instan
         ds.RescaleIntercept = "0"
         ds.RescaleSlope = "1"
     _lossy_image_compression(ds, spec)
+
+
+def _stack_um(spec: InstanceSpec) -> float:
+    """Return how far the last focal plane is from the first."""
+    return (spec.focal_planes - 1) * (spec.plane_distance_um or 0.0)
+
+
+def path_identifier(spec: InstanceSpec) -> str:
+    """Return the Optical Path Identifier: its number."""
+    return str(spec.optical_path + 1)
 
 
 def _lossy_image_compression(ds: Dataset, spec: InstanceSpec) -> None:
@@ -211,19 +224,25 @@ def _lossy_image_compression(ds: Dataset, spec: InstanceSpec) -> None:
 
 
 def optical_path(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
-    """Add the Optical Path module (PS3.3 C.8.12.5): one.
+    """Add the Optical Path module (PS3.3 C.8.12.5): one, each channel is an instance of its own.
 
     An overview is taken by another camera, in plain light.
     """
     path = Dataset()
-    path.OpticalPathIdentifier = OPTICAL_PATH
+    path.OpticalPathIdentifier = path_identifier(spec)
     is_volume = spec.role is Role.VOLUME
-    if clean.fluorescence_nm is None or not is_volume:
-        path.IlluminationTypeCodeSequence = code("111744", "DCM", "Brightfield illumination")
-        path.IlluminationColorCodeSequence = code("414298005", "SCT", "Full Spectrum")
-    else:
+    light = clean.optical_paths[spec.optical_path] if is_volume else CleanOpticalPath()
+    if light.is_fluorescence:
         path.IlluminationTypeCodeSequence = code("111743", "DCM", "Epifluorescence illumination")
-        path.IlluminationWaveLength = clean.fluorescence_nm
+    else:
+        path.IlluminationTypeCodeSequence = code("111744", "DCM", "Brightfield illumination")
+    if light.description is not None:
+        path.OpticalPathDescription = light.description
+    # One of the two has to be there (Type 1C).
+    if light.wave_length_nm is not None:
+        path.IlluminationWaveLength = light.wave_length_nm
+    else:
+        path.IlluminationColorCodeSequence = code("414298005", "SCT", "Full Spectrum")
     if spec.frame_format.samples_per_pixel > 1:
         path.ICCProfile = clean.icc_profile if is_volume else clean.srgb_profile
         if clean.icc_is_synthetic or not is_volume:
@@ -299,6 +318,8 @@ def multi_frame_functional_groups(ds: Dataset, clean: CleanMetadata, spec: Insta
         decimal_string(spec.spacing.column_mm),
     ]
     measures.SliceThickness = SLICE_THICKNESS_MM
+    if spec.focal_planes > 1 and spec.plane_distance_um is not None:
+        measures.SpacingBetweenSlices = decimal_string(spec.plane_distance_um / 1000)
     frame_type = Dataset()
     frame_type.FrameType = image_type(spec)
     groups = Dataset()
@@ -306,7 +327,7 @@ def multi_frame_functional_groups(ds: Dataset, clean: CleanMetadata, spec: Insta
     groups.WholeSlideMicroscopyImageFrameTypeSequence = Sequence([frame_type])
     if spec.role is not Role.VOLUME:
         path = Dataset()
-        path.OpticalPathIdentifier = OPTICAL_PATH
+        path.OpticalPathIdentifier = path_identifier(spec)
         groups.OpticalPathIdentificationSequence = Sequence([path])
         ds.PerFrameFunctionalGroupsSequence = Sequence([_only_frame(clean, spec)])
     ds.SharedFunctionalGroupsSequence = Sequence([groups])

@@ -61,5 +61,7 @@ def _check(clean: CleanMetadata, spec: InstanceSpec) -> None:
         raise ValueError("a frame has between 1 and 65535 rows and columns")
     across = -(-spec.total_pixel_matrix_columns // spec.columns)
     down = -(-spec.total_pixel_matrix_rows // spec.rows)
-    if spec.frame_count != across * down or spec.frame_count < 1:
+    if spec.frame_count != across * down * spec.focal_planes or spec.frame_count < 1:
         raise ValueError("TILED_FULL needs one frame for every tile of the grid")
+    if (spec.focal_planes > 1) != (spec.plane_distance_um is not None):
+        raise ValueError("several focal planes and their distance belong together")

@@ -1,9 +1,11 @@
 """Hamamatsu NDPI: every level is one JPEG, cut into intervals by restart markers."""
 
+import math
 import re
 from collections.abc import Iterator
 
 from coverslip.errors import UnsupportedSlideError
+from coverslip.formats.planes import stacks
 from coverslip.formats.pyramid import (
     associated_image,
     has_shape_of,
@@ -17,6 +19,7 @@ from coverslip.model import (
     AssociatedImage,
     ItemKind,
     LabelSide,
+    OpticalPath,
     Role,
     Slide,
     SourceItem,
@@ -78,9 +81,8 @@ class HamamatsuNdpi:
             raise UnsupportedSlideError("the NDPI file has no picture of the specimen")
         chosen.sort(key=lambda d: -size_of(d)[0])
         base = chosen[0]
-        _refuse_focal_planes(chosen)
-        chosen = [d for d in chosen if d is base or has_shape_of(base, d)]
-        levels = tuple(picture_level(directory, _starts(directory)) for directory in chosen)
+        chosen = [d for d in chosen if size_of(d) == size_of(base) or has_shape_of(base, d)]
+        levels = stacks((_height_um(d), picture_level(d, _starts(d))) for d in chosen)
         others = [d for d in pictures if d not in chosen]
         return Slide(
             format=self.name,
@@ -91,27 +93,27 @@ class HamamatsuNdpi:
             objective_power=_lens(base),
             label_side=LabelSide.LEFT,
             private_ranges=private_ranges(tiff, levels),
-            fluorescence_nm=_wave_length(base),
+            optical_paths=(_optical_path(base),),
         )
 
 
-def _wave_length(base: Directory) -> float | None:
-    """Return the wavelength of a fluorescence channel, which has a name."""
+def _optical_path(base: Directory) -> OpticalPath:
+    """Return with what light it was taken: a fluorescence channel has a name and a wavelength."""
     nanometres = base.number_of(_WAVE_LENGTH)
-    if base.text(_CHANNEL_NAME) is None or nanometres is None:
-        return None
-    return nanometres if 0 < nanometres < float("inf") else None
+    name = base.text(_CHANNEL_NAME)
+    if name is None or nanometres is None or not 0 < nanometres < math.inf:
+        return OpticalPath()
+    return OpticalPath(is_fluorescence=True, wave_length_nm=nanometres, name=name)
 
 
 def _lens(directory: Directory) -> float | None:
     return directory.number_of(_SOURCE_LENS)
 
 
-def _refuse_focal_planes(levels: list[Directory]) -> None:
-    planes = {directory.number_of(_FOCAL_PLANE) or 0.0 for directory in levels}
-    sizes = [size_of(directory) for directory in levels]
-    if len(planes) > 1 or len(set(sizes)) < len(sizes):
-        raise UnsupportedSlideError("Hamamatsu focal planes (z-stacks) are not supported yet")
+def _height_um(directory: Directory) -> float:
+    """Return how far from the main focal plane a picture was taken; the tag is in nanometres."""
+    height_nm = directory.number_of(_FOCAL_PLANE) or 0.0
+    return height_nm / 1000 if math.isfinite(height_nm) else 0.0
 
 
 def _starts(directory: Directory) -> Uint64Array | None:

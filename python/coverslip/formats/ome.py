@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element
 
 from coverslip.errors import SourceError, UnsupportedSlideError
+from coverslip.formats.ome_planes import Plane, plane_numbers, size
+from coverslip.formats.planes import light_notes, stacked_pyramids
 from coverslip.formats.pyramid import (
     BITS_PER_SAMPLE,
     SAMPLES_PER_PIXEL,
@@ -23,7 +25,6 @@ from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import (
     Vocabulary,
     children,
-    integer_in,
     number_in,
     xml_items,
 )
@@ -32,6 +33,7 @@ from coverslip.model import (
     ItemKind,
     LabelSide,
     Level,
+    OpticalPath,
     Role,
     Slide,
     SourceText,
@@ -53,6 +55,8 @@ _UNIT_MM = {"pm": 1e-9, "\u00c5": 1e-7, "\u212b": 1e-7, "nm": 1e-6, "um": 1e-3, 
             "\u03bcm": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3, "in": 25.4}  # fmt: skip
 """Millimetres in a unit; of micro and of angstrom there are two characters each."""
 _FLUORESCENCE = {"Fluorescence", "Epifluorescence"}
+_FLUORESCENCE_ONLY = {"Fluor", "ExcitationWavelength", "EmissionWavelength"}
+"""Attributes that a channel has only if something glows in it."""
 
 _VOCABULARY = Vocabulary(
     kinds={
@@ -64,6 +68,7 @@ _VOCABULARY = Vocabulary(
         "OME@Creator": ItemKind.DEVICE,
         "Image@Name": ItemKind.TEXT,
         "@Name": ItemKind.TEXT,
+        "@Fluor": ItemKind.TEXT,
         "@ID": ItemKind.TEXT,
         "@Description": ItemKind.TEXT,
         "Description": ItemKind.TEXT,
@@ -93,7 +98,8 @@ _VOCABULARY = Vocabulary(
             *("@PhysicalSizeYUnit", "@PhysicalSizeZUnit", "@SignificantBits", "@DimensionOrder"),
             *("@BigEndian", "@Interleaved", "@IFD", "@PlaneCount", "@FirstZ", "@FirstC", "@FirstT"),
             *("@TheZ", "@TheC", "@TheT", "@NominalMagnification", "@CalibratedMagnification"),
-            *("@LensNA", "@Color"),
+            *("@LensNA", "@Color", "@ExcitationWavelength", "@ExcitationWavelengthUnit"),
+            *("@EmissionWavelength", "@EmissionWavelengthUnit"),
         }
     ),
     values=frozenset(
@@ -117,11 +123,16 @@ _VOCABULARY = Vocabulary(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Image:
-    """One ``Image`` of the XML, and the directory of its first plane."""
+    """One ``Image`` of the XML, and the directories of its planes."""
 
     pixels: Element
     role: Role | None
-    directory: Directory
+    planes: dict[Plane, Directory]
+
+    @property
+    def directory(self) -> Directory:
+        """The directory of its first plane."""
+        return self.planes[0, 0]
 
 
 class OmeTiff:
@@ -149,8 +160,9 @@ class OmeTiff:
             )
         base = max(unnamed, key=lambda image: math.prod(size_of(image.directory)))
         _check(base)
-        chosen = with_reduced(base.directory, _candidates(tiff, base, unnamed))
-        levels = tuple(_level(directory) for directory in chosen)
+        levels = tuple(_levels(tiff, base, unnamed))
+        paths = _optical_paths(base)
+        chosen = [tiff.directories[p.ifd] for level in levels for p in level.focal_planes]
         spacing = _spacing(base.pixels) or resolution(base.directory)
         associated, notes = _associated(tiff, chosen, images)
         place = f"{tiff.directories[0].place} ImageDescription"
@@ -165,7 +177,8 @@ class OmeTiff:
             objective_power=_objective_power(root),
             label_side=LabelSide.RIGHT,
             private_ranges=private_ranges(tiff, levels),
-            notes=notes,
+            optical_paths=paths,
+            notes=(*notes, *light_notes(paths)),
         )
 
 
@@ -196,33 +209,16 @@ def _images(root: Element, tiff: Tiff) -> list[_Image]:
     following = 0
     for element in children(root, "Image"):
         for pixels in children(element, "Pixels")[:1]:
-            first = _first_plane(pixels, following)
-            if not 0 <= first < len(chain):
-                raise SourceError("the OME-XML names a directory that the file does not have")
-            following = first + _planes(pixels)
-            images.append(_Image(pixels=pixels, role=_role(element), directory=chain[first]))
+            numbers = plane_numbers(pixels, chain, following)
+            following = max(numbers.values()) + 1
+            planes = {(z, c): chain[number] for (z, c, t), number in numbers.items() if t == 0}
+            images.append(_Image(pixels=pixels, role=_role(element), planes=planes))
     if not images:
         raise SourceError("the OME-XML describes no picture")
-    if len({image.directory.number for image in images}) < len(images):
+    used = [directory.number for image in images for directory in image.planes.values()]
+    if len(set(used)) < len(used):
         raise SourceError("the OME-XML gives a directory two roles")
     return images
-
-
-def _first_plane(pixels: Element, following: int) -> int:
-    """Return the directory of an image's first plane; without a word the one that follows."""
-    said = [integer_in(data.get("IFD")) for data in children(pixels, "TiffData")]
-    known = [number for number in said if number is not None]
-    return min(known) if known else following
-
-
-def _planes(pixels: Element) -> int:
-    """Return how many directories an image takes, each with all samples of its channel."""
-    count = len(children(pixels, "Channel")) or _size(pixels, "SizeC")
-    return _size(pixels, "SizeZ") * _size(pixels, "SizeT") * count
-
-
-def _size(pixels: Element, name: str) -> int:
-    return integer_in(pixels.get(name)) or 1
 
 
 def _role(image: Element) -> Role | None:
@@ -231,42 +227,108 @@ def _role(image: Element) -> Role | None:
 
 
 def _check(image: _Image) -> None:
-    """Raise for pictures of more than one plane, or of more than light that went through."""
+    """Raise for what is neither a picture in colour nor grey channels, or not of one moment."""
 
     def refuse(why: str) -> None:
         raise UnsupportedSlideError(f"the OME-TIFF has {why}, which is not supported yet")
 
     pixels, directory = image.pixels, image.directory
-    for name, what in (("SizeZ", "focal planes"), ("SizeT", "points in time")):
-        if _size(pixels, name) > 1:
-            refuse(f"{_size(pixels, name)} {what}")
+    if size(pixels, "SizeT") > 1:
+        refuse(f"{size(pixels, 'SizeT')} points in time")
     channels = children(pixels, "Channel")
     samples = directory.integer(SAMPLES_PER_PIXEL, 1)
     if samples < 1:
         raise SourceError(f"{directory.place} has no samples a pixel (tag 277)")
-    planes = -(-_size(pixels, "SizeC") // samples)
-    if max(len(channels), planes) > 1:
-        refuse(f"{max(len(channels), planes)} channels in directories of their own")
+    planes = -(-size(pixels, "SizeC") // samples)
+    if samples > 1 and max(len(channels), planes) > 1:
+        refuse(f"{max(len(channels), planes)} channels in colour")
     bits = directory.integer(BITS_PER_SAMPLE, 1)
-    if bits != 8:
+    if bits not in ((8, 16) if samples == 1 else (8,)):
         refuse(f"samples of {bits} bits")
-    for channel in channels:
-        modes = {channel.get("IlluminationType"), channel.get("ContrastMethod")}
-        if modes & _FLUORESCENCE or "Fluor" in channel.attrib:
-            refuse("a fluorescence channel")
+    if samples > 1 and any(_is_fluorescence(channel) for channel in channels):
+        refuse("a fluorescence channel in colour")
 
 
-def _candidates(tiff: Tiff, base: _Image, unnamed: list[_Image]) -> Iterator[Directory]:
-    """Yield what may be a level: the base's sub-directories, else smaller series."""
+def _is_fluorescence(channel: Element) -> bool:
+    modes = {channel.get("IlluminationType"), channel.get("ContrastMethod")}
+    return bool(modes & _FLUORESCENCE or _FLUORESCENCE_ONLY & channel.attrib.keys())
+
+
+def _optical_paths(image: _Image) -> tuple[OpticalPath, ...]:
+    """Return with what light each channel was taken.
+
+    Where there are several, they are fluorescence unless one says that light went through.
+    """
+    channels, count = children(image.pixels, "Channel"), len({c for _, c in image.planes})
+    if len(channels) < count:
+        return (OpticalPath(is_fluorescence=count > 1),) * count
+    return tuple(
+        OpticalPath(
+            is_fluorescence=_is_fluorescence(channel)
+            or (count > 1 and channel.get("IlluminationType") != "Transmitted"),
+            wave_length_nm=_excitation_nm(channel),
+            name=_name(channel),
+        )
+        for channel in channels
+    )
+
+
+def _name(channel: Element) -> SourceText | None:
+    """Return what a channel is called: its own name, or that of its dye."""
+    said = channel.get("Name") or channel.get("Fluor")
+    return None if said is None else SourceText(said)
+
+
+def _excitation_nm(channel: Element) -> float | None:
+    """Return the wavelength of the light that a channel was lit with."""
+    length = number_in(channel.get("ExcitationWavelength"))
+    unit_mm = _UNIT_MM.get(channel.get("ExcitationWavelengthUnit", "nm").strip())
+    if length is None or unit_mm is None or length <= 0:
+        return None
+    return length * unit_mm / _UNIT_MM["nm"]
+
+
+def _levels(tiff: Tiff, base: _Image, unnamed: list[_Image]) -> Iterator[Level]:
+    """Yield the levels of each channel, with all focal planes of each."""
+    if len({size_of(directory) for directory in base.planes.values()}) > 1:
+        raise SourceError("the planes of the OME-TIFF have different sizes")
+    heights = sorted({z for z, _ in base.planes})
+    for channel in sorted({c for _, c in base.planes}):
+        planes = [(z, channel) for z in heights]
+        pyramids = [
+            [
+                _level(directory)
+                for directory in with_reduced(
+                    base.planes[plane], _candidates(tiff, base, unnamed, plane)
+                )
+            ]
+            for plane in planes
+        ]
+        for stack in stacked_pyramids(pyramids, _plane_distance_um(base.pixels)):
+            yield replace(stack, optical_path=channel)
+
+
+def _plane_distance_um(pixels: Element) -> float | None:
+    size = number_in(pixels.get("PhysicalSizeZ"))
+    unit_mm = _UNIT_MM.get(pixels.get("PhysicalSizeZUnit", "um").strip())
+    return None if size is None or unit_mm is None else size * unit_mm * 1000
+
+
+def _candidates(
+    tiff: Tiff, base: _Image, unnamed: list[_Image], plane: Plane
+) -> Iterator[Directory]:
+    """Yield what may be a level of a plane: its sub-directories, else smaller series."""
     subs = [
         directory
         for directory in tiff.directories
-        if directory.kind == "SubIFD" and directory.parent == base.directory.number
+        if directory.kind == "SubIFD" and directory.parent == base.planes[plane].number
     ]
     yield from subs or (
-        image.directory
+        image.planes[plane]
         for image in unnamed
-        if image is not base and _is_whole_fraction(base.directory, image.directory)
+        if image is not base
+        and plane in image.planes
+        and _is_whole_fraction(base.directory, image.directory)
     )
 
 

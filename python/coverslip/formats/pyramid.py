@@ -368,7 +368,7 @@ def private_ranges(tiff: Tiff, levels: Iterable[Level]) -> npt.NDArray[np.uint64
     That is the file's header, its directories, their values, and all pictures that are no level.
     A picture without a length is private up to whatever else is private behind it.
     """
-    level_ifds = {level.ifd for level in levels}
+    level_ifds = {plane.ifd for level in levels for plane in level.focal_planes}
     ranges = [np.array([(0, tiff.layout.header_size)], np.uint64)]
     for directory in tiff.directories:
         values = [directory.table, *directory.value_ranges()]

@@ -1,10 +1,12 @@
-"""QPTIFF (Akoya, once PerkinElmer), brightfield: an XML in each directory says what it is."""
+"""QPTIFF (Akoya, once PerkinElmer): an XML in each directory says what it is."""
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from xml.etree.ElementTree import Element
 
 from coverslip.errors import CoverslipError, UnsupportedSlideError
+from coverslip.formats.planes import light_notes
 from coverslip.formats.pyramid import (
     SAMPLES_PER_PIXEL,
     associated_image,
@@ -16,7 +18,15 @@ from coverslip.formats.pyramid import (
 )
 from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import Vocabulary, text_of, xml_items
-from coverslip.model import AssociatedImage, ItemKind, LabelSide, Role, Slide, SourceText
+from coverslip.model import (
+    AssociatedImage,
+    ItemKind,
+    LabelSide,
+    OpticalPath,
+    Role,
+    Slide,
+    SourceText,
+)
 from coverslip.tiff import Directory, Tiff
 from coverslip.tiff.tags import IMAGE_DESCRIPTION, SOFTWARE
 
@@ -67,7 +77,7 @@ _VOCABULARY = Vocabulary(
 
 
 class Qptiff:
-    """A whole-slide scan in colour."""
+    """A whole-slide scan: in colour, or in grey with a picture for each band of fluorescence."""
 
     name = "QPTIFF"
 
@@ -79,16 +89,25 @@ class Qptiff:
         return text is not None and text.reveal().startswith("PerkinElmer-QPI")
 
     def read(self, tiff: Tiff) -> Slide:
-        """Return the slide: the picture of full resolution, and the reduced ones in tiles."""
+        """Return the slide: the pictures of full resolution, and the reduced ones of each."""
         roots = dict(_roots(tiff))
         types = {number: text_of(root, "ImageType") or "" for number, root in roots.items()}
 
         def of_type(name: str) -> list[Directory]:
             return [d for d in tiff.directories if types.get(d.number) == name]
 
-        base = _base(of_type(_FULL))
-        chosen = with_reduced(base, of_type(_REDUCED))
-        levels = tuple(to_level(directory) for directory in chosen)
+        bands = _bands(of_type(_FULL), of_type(_REDUCED))
+        base, chosen = bands[0][0], [directory for band in bands for directory in band]
+        levels = tuple(
+            replace(to_level(directory), optical_path=number)
+            for number, band in enumerate(bands)
+            for directory in band
+        )
+        is_fluorescence = levels[0].samples_per_pixel == 1
+        paths = tuple(
+            OpticalPath(is_fluorescence=is_fluorescence, name=_band_name(roots[band[0].number]))
+            for band in bands
+        )
         associated, notes = _associated(tiff, chosen, types)
         items = (
             item
@@ -111,7 +130,8 @@ class Qptiff:
             objective_power=_objective_power(first),
             label_side=LabelSide.RIGHT,
             private_ranges=private_ranges(tiff, levels),
-            notes=notes,
+            optical_paths=paths,
+            notes=(*notes, *light_notes(paths)),
         )
 
 
@@ -127,22 +147,37 @@ def _roots(tiff: Tiff) -> Iterator[tuple[int, Element]]:
             continue
 
 
-def _base(full: list[Directory]) -> Directory:
-    """Return the only picture of full resolution.
+def _bands(full: list[Directory], reduced: list[Directory]) -> list[list[Directory]]:
+    """Return the pyramid of each band: bands have the same order at every resolution.
 
     Raises
     ------
     UnsupportedSlideError
-        If there is none, or one for each band of fluorescence.
+        If there is no picture of full resolution, or there are bands that are none of
+        fluorescence, or a resolution that lacks some.
     """
     if not full:
         raise UnsupportedSlideError("the QPTIFF has no picture that it calls full resolution")
-    if len(full) > 1 or full[0].integer(SAMPLES_PER_PIXEL, 1) != 3:
+    if len({size_of(directory) for directory in full}) > 1:
+        raise UnsupportedSlideError("the QPTIFF has pictures of full resolution of several sizes")
+    if len(full) > 1 and any(d.integer(SAMPLES_PER_PIXEL, 1) != 1 for d in full):
+        raise UnsupportedSlideError("the QPTIFF has several pictures of full resolution in colour")
+    of_size: dict[tuple[int, int], list[Directory]] = {}
+    for directory in reduced:
+        of_size.setdefault(size_of(directory), []).append(directory)
+    if len(full) > 1 and any(len(found) != len(full) for found in of_size.values()):
         raise UnsupportedSlideError(
-            f"the QPTIFF is fluorescence, {len(full)} grey pictures for as many bands, which is "
-            "not supported yet"
+            f"the QPTIFF has {len(full)} bands, but not at every resolution"
         )
-    return full[0]
+    return [
+        with_reduced(base, [found[number] for found in of_size.values() if number < len(found)])
+        for number, base in enumerate(full)
+    ]
+
+
+def _band_name(root: Element) -> SourceText | None:
+    said = text_of(root, "Name")
+    return None if said is None else SourceText(said)
 
 
 def _associated(

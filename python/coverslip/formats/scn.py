@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element
 
 from coverslip.errors import SourceError, UnsupportedSlideError
+from coverslip.formats.planes import light_notes, stacked_pyramids
 from coverslip.formats.pyramid import (
     associated_image,
     microscope_spacing,
@@ -32,6 +33,7 @@ from coverslip.model import (
     ItemKind,
     LabelSide,
     Level,
+    OpticalPath,
     Region,
     Role,
     Slide,
@@ -43,8 +45,9 @@ from coverslip.tiff import Directory, Tiff
 from coverslip.tiff.tags import IMAGE_DESCRIPTION
 
 _NAMESPACE = "leica-microsystems.com/scn/"
-_BRIGHTFIELD = "brightfield"
+_BRIGHTFIELD, _FLUORESCENCE = "brightfield", "fluorescence"
 _NM_IN_MM = 1e6
+_NM_IN_UM = 1e3
 _SPACING_TOLERANCE = 0.02
 _WHOLE_GLASS = 0.95
 """An overview has the very size of the glass; what is rounded by a few pixels is one too."""
@@ -71,7 +74,7 @@ _VOCABULARY = Vocabulary(
             *("objective", "numericalAperture", "illuminationSource", "supplementalImage@type"),
         }
     ),
-    values=frozenset({_BRIGHTFIELD, "fluorescence", "label"}),
+    values=frozenset({_BRIGHTFIELD, _FLUORESCENCE, "label"}),
     structure=frozenset(
         {
             *("scn", "collection", "image", "device", "pixels", "dimension", "view"),
@@ -81,19 +84,29 @@ _VOCABULARY = Vocabulary(
 )
 
 
+Plane = tuple[int, int]
+"""Number of the focal plane and of the channel."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Image:
     """One ``image`` of the XML: what it covers of the glass, and its directories."""
 
     size_nm: tuple[int, int]
     offset_nm: tuple[int, int]
-    directories: list[Directory]
-    """Largest first, as the TIFF has them."""
+    pyramids: dict[Plane, list[Directory]]
+    """Of each plane and channel, the largest first."""
     element: Element
+
+    @property
+    def directories(self) -> list[Directory]:
+        """All, the largest first."""
+        found = [directory for pyramid in self.pyramids.values() for directory in pyramid]
+        return sorted(found, key=_by_size)
 
 
 class LeicaScn:
-    """An SCN file: an overview, and one pyramid for each region that was scanned."""
+    """An SCN file: an overview, and one pyramid for each region and channel that was scanned."""
 
     name = "Leica SCN"
 
@@ -112,11 +125,14 @@ class LeicaScn:
         scanned = [image for image in images if not _covers(image, glass)]
         if not scanned:
             raise UnsupportedSlideError("the SCN holds an overview of the glass and no scan of it")
-        for image in scanned:
-            _check(image)
+        lights = [_light(image) for image in scanned]
+        paths = list(dict.fromkeys(light for of_image in lights for light in of_image))
         levels = tuple(
-            level for number, image in enumerate(scanned) for level in _levels(image, number)
+            level
+            for number, image in enumerate(scanned)
+            for level in _levels(image, number, [paths.index(light) for light in lights[number]])
         )
+        optical_paths = tuple(OpticalPath(is_fluorescence=glows) for glows, _ in paths)
         associated, notes = _associated(tiff, root, levels, images, glass)
         place = f"{first.place} ImageDescription"
         items = (_decoded(item) for item in xml_items(root, place, _VOCABULARY))
@@ -130,7 +146,8 @@ class LeicaScn:
             label_side=LabelSide.BOTTOM,
             private_ranges=private_ranges(tiff, levels),
             regions=tuple(Region(corner_mm=_corner_mm(image, glass)) for image in scanned),
-            notes=(*_notes_on(scanned, glass), *notes),
+            optical_paths=optical_paths,
+            notes=(*_notes_on(scanned, glass), *notes, *light_notes(optical_paths)),
         )
 
 
@@ -150,22 +167,27 @@ def _image(element: Element, chain: list[Directory]) -> _Image:
     views = children(element, "view")
     if not views:
         raise SourceError("the SCN's XML has an image without a view")
-    directories = []
+    pyramids: dict[Plane, list[Directory]] = {}
     for dimension in children(element, "pixels", "dimension"):
         number = integer_in(dimension.get("ifd"))
         if number is None or not 0 <= number < len(chain):
             raise SourceError("the SCN's XML names a directory that the file does not have")
         if size_of(chain[number]) != _pair(dimension, "sizeX", "sizeY"):
             raise SourceError(f"IFD {number} has another size than the SCN's XML says")
-        directories.append(chain[number])
-    if not directories:
+        plane = (integer_in(dimension.get("z")) or 0, integer_in(dimension.get("c")) or 0)
+        pyramids.setdefault(plane, []).append(chain[number])
+    if not pyramids:
         raise SourceError("the SCN's XML has an image without pixels")
     return _Image(
         size_nm=_pair(views[0], "sizeX", "sizeY"),
         offset_nm=_pair(views[0], "offsetX", "offsetY"),
-        directories=sorted(directories, key=lambda d: -math.prod(size_of(d))),
+        pyramids={plane: sorted(found, key=_by_size) for plane, found in pyramids.items()},
         element=element,
     )
+
+
+def _by_size(directory: Directory) -> int:
+    return -math.prod(size_of(directory))
 
 
 def _pair(element: Element, first: str, second: str) -> tuple[int, int]:
@@ -181,21 +203,52 @@ def _covers(image: _Image, glass: tuple[int, int]) -> bool:
     return all(side >= _WHOLE_GLASS * whole for side, whole in sides)
 
 
-def _check(image: _Image) -> None:
-    """Raise for what is more than one focal plane or one kind of light."""
-    dimensions = children(image.element, "pixels", "dimension")
-    for key, what in (("z", "focal planes"), ("c", "fluorescence channels")):
-        if any(dimension.get(key, "0") != "0" for dimension in dimensions):
-            raise UnsupportedSlideError(f"Leica SCN {what} are not supported yet")
-    light = text_of(image.element, "scanSettings", "illuminationSettings", "illuminationSource")
-    if light not in (None, "", _BRIGHTFIELD):
-        raise UnsupportedSlideError("Leica SCN fluorescence is not supported yet")
+def _light(image: _Image) -> list[tuple[bool, int]]:
+    """Return of each channel whether it glows, and its number; regions have channels in common.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        If the light is neither brightfield nor fluorescence.
+    """
+    said = text_of(image.element, "scanSettings", "illuminationSettings", "illuminationSource")
+    if said not in (None, "", _BRIGHTFIELD, _FLUORESCENCE):
+        raise UnsupportedSlideError("the SCN was lit by neither brightfield nor fluorescence")
+    return [(said == _FLUORESCENCE, channel) for channel in _channels(image)]
 
 
-def _levels(image: _Image, region: int) -> Iterator[Level]:
-    base, *lower = image.directories
-    for directory in with_reduced(base, lower):
-        yield replace(to_level(directory), region=region, spacing=_spacing(image, directory))
+def _channels(image: _Image) -> list[int]:
+    return sorted({channel for _, channel in image.pyramids})
+
+
+def _levels(image: _Image, region: int, paths: list[int]) -> Iterator[Level]:
+    """Yield the levels of each channel, with all focal planes of each; ``paths`` are theirs.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        If a channel lacks a focal plane.
+    """
+    heights = sorted({z for z, _ in image.pyramids})
+    for channel, path in zip(_channels(image), paths, strict=True):
+        if any((z, channel) not in image.pyramids for z in heights):
+            raise UnsupportedSlideError("not all channels of the SCN have the same focal planes")
+        pyramids = [_pyramid(image, image.pyramids[z, channel], region) for z in heights]
+        for stack in stacked_pyramids(pyramids, _plane_distance_um(image)):
+            yield replace(stack, optical_path=path)
+
+
+def _pyramid(image: _Image, directories: list[Directory], region: int) -> list[Level]:
+    base, *lower = directories
+    return [
+        replace(to_level(directory), region=region, spacing=_spacing(image, directory))
+        for directory in with_reduced(base, lower)
+    ]
+
+
+def _plane_distance_um(image: _Image) -> float | None:
+    distance_nm = number_in(children(image.element, "view")[0].get("spacingZ"))
+    return None if distance_nm is None else distance_nm / _NM_IN_UM
 
 
 def _spacing(image: _Image, directory: Directory) -> Spacing | None:

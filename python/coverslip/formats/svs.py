@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from coverslip.errors import UnsupportedSlideError
+from coverslip.formats.planes import stacks
 from coverslip.formats.pyramid import (
     NEW_SUBFILE_TYPE,
     associated_image,
@@ -97,10 +97,9 @@ class AperioSvs:
         """Return the slide."""
         base = tiff.directories[0]
         pictures = [d for d in tiff.directories if d is base or min(size_of(d)) > 0]
-        _refuse_z_stack(pictures)
         tiled = [d for d in pictures if d is base or _is_level(base, d)]
         tiled.sort(key=lambda d: -size_of(d)[0])
-        levels = tuple(to_level(directory) for directory in tiled)
+        levels = stacks((_height_um(directory), to_level(directory)) for directory in tiled)
         others = [d for d in pictures if d not in tiled]
         keys = _keys(_description(base))
         header = _description(base).split("|", 1)[0]
@@ -158,27 +157,23 @@ def _is_level(base: Directory, directory: Directory) -> bool:
     is_marked = _said(directory) is not None or (
         directory.integer(NEW_SUBFILE_TYPE, 0) == _MACRO_TYPE
     )
-    return directory.is_tiled and not is_marked and is_like(base, directory)
+    has_size = size_of(directory) == size_of(base) or is_like(base, directory)
+    return directory.is_tiled and not is_marked and has_size
 
 
-def _refuse_z_stack(pictures: list[Directory]) -> None:
-    """Raise for focal planes: levels that say so, or that repeat a size."""
-    sizes = [size_of(directory) for directory in pictures if directory.is_tiled]
-    if len(set(sizes)) < len(sizes) or any(_has_focus_offset(d) for d in pictures):
-        raise UnsupportedSlideError("Aperio z-stacks are not supported yet")
+def _height_um(directory: Directory) -> float:
+    """Return how far from the first focal plane a picture was taken, 0 if it does not tell."""
+    offset = _keys(_description(directory)).get("OffsetZ", "").strip()
+    height = _decimal(offset.lstrip("+-"))
+    return 0.0 if height is None else -height if offset.startswith("-") else height
 
 
-def _has_focus_offset(directory: Directory) -> bool:
-    offset = _keys(_description(directory)).get("OffsetZ")
-    return offset is not None and _decimal(offset, allow_zero=True) != 0
-
-
-def _decimal(text: str | None, *, allow_zero: bool = False) -> float | None:
+def _decimal(text: str | None) -> float | None:
     """Return a positive number, with a decimal point or comma; ``None`` if it is none."""
     if text is None or not re.fullmatch(r"[0-9]{1,6}([.,][0-9]{1,12})?", text.strip()):
         return None
     value = float(text.strip().replace(",", "."))
-    return value if value > 0 or allow_zero else None
+    return value if value > 0 else None
 
 
 def _spacing(keys: dict[str, str], header: str) -> Spacing | None:

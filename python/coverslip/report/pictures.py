@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 from io import BytesIO
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ def _serve() -> None:
 def pixels_of(instance: bytes, most_pixels: int) -> "Pixels":
     """Return the whole picture of a tiled instance; in a process of its own only.
 
+    Of several focal planes it is the one in the middle.
+
     Raises
     ------
     ValueError
@@ -162,8 +165,10 @@ def pixels_of(instance: bytes, most_pixels: int) -> "Pixels":
         raise ValueError("too many pixels or frames")
     samples = int(dataset.SamplesPerPixel)
     whole = np.zeros((down * rows, across * columns, samples), np.uint8)
-    frames = generate_frames(dataset.PixelData, number_of_frames=across * down)
-    for number, frame in enumerate(frames):
+    count = int(dataset.NumberOfFrames)
+    first = count // (across * down) // 2 * across * down
+    frames = generate_frames(dataset.PixelData, number_of_frames=count)
+    for number, frame in enumerate(islice(frames, first, first + across * down)):
         decoded = _decoded(frame, dataset)
         row, column = number // across * rows, number % across * columns
         whole[row : row + rows, column : column + columns] = decoded.reshape(rows, columns, samples)

@@ -250,8 +250,7 @@ class _Check:
             self.unchecked.append("frames against tiles: the folder holds several studies")
             return None
         for level in self.tiles:
-            same = (level.total_columns, level.total_rows, level.columns, level.rows)
-            if instance.level_size != same or instance.frame_count != level.frame_count:
+            if not _is_of(instance, level):
                 continue
             if level.tiles is None:
                 self._coefficients(entry, instance, level)
@@ -261,23 +260,26 @@ class _Check:
         return None
 
     def _coefficients(self, entry: Entry, instance: header.Header, level: LevelTiles) -> None:
-        """Compare the coefficients of frames with those of the picture or tiles they came from."""
+        """Compare the coefficients of frames with those of the pictures or tiles they came from."""
         # What the samples are makes no difference to their coefficients.
+        *_, columns, rows = instance.level_size
         frames = _core.JpegFrames(
-            columns=level.columns, rows=level.rows, colour="YBR", jpeg_tables=level.jpeg_tables
+            columns=columns, rows=rows, colour="YBR", jpeg_tables=level.jpeg_tables
         )
         try:
             offsets, counts = frame_ranges(
                 entry.path, instance.pixel_data_offset, instance.frame_count
             )
-            written = _core.Source(entry.path)
-            ranges = (written, offsets, counts)
-            if level.mosaic is not None:
-                equal = _core.prove_rewritten(level.source, level.mosaic, frames, *ranges)
-                self.frames_equal += equal
-            elif level.picture is not None:
-                _core.prove_retiled(level.source, level.picture, frames, *ranges)
-                self.frames_equal += instance.frame_count
+            written, each = _core.Source(entry.path), len(offsets) // len(level.coded)
+            for plane, coded in enumerate(level.coded):
+                part = slice(plane * each, (plane + 1) * each)
+                ranges = (written, offsets[part], counts[part])
+                if isinstance(coded.held, _core.Mosaic):
+                    equal = _core.prove_rewritten(coded.source, coded.held, frames, *ranges)
+                    self.frames_equal += equal
+                else:
+                    _core.prove_retiled(coded.source, coded.held, frames, *ranges)
+                    self.frames_equal += each
         except VerificationError as error:
             self._found(entry, [("frames", str(error))])
 
@@ -356,3 +358,17 @@ class _Check:
 
 def _encoded(name: str) -> bytes:
     return os.fsencode(name)
+
+
+def _is_of(instance: header.Header, level: LevelTiles) -> bool:
+    """Tell whether an instance has the size and frames of a level, and its light."""
+    *total, columns, rows = instance.level_size
+    if total != [level.total_columns, level.total_rows]:
+        return False
+    if instance.optical_path != level.optical_path or min(columns, rows) < 1:
+        return False
+    if level.is_cut:
+        grid = -(-level.total_columns // columns) * -(-level.total_rows // rows)
+        return instance.frame_count == grid * len(level.coded)
+    has_frames = instance.frame_count == level.frame_count
+    return has_frames and (columns, rows) == (level.columns, level.rows)

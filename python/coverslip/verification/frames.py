@@ -43,11 +43,13 @@ def read_back(
     source: _core.Source,
     plan: _core.FramePlan,
     path: Path,
+    header: bytes,
     *,
     on_progress: Callable[[int], object] | None = None,
 ) -> _core.VerifyReport:
-    """Compare a written instance with its source, offset tables and every frame.
+    """Compare a written instance with its source: header, offset tables and every frame.
 
+    So nothing is left that could be another byte than was written and hashed.
     The header is parsed by pydicom, which had no part in placing the Pixel Data.
 
     Raises
@@ -58,6 +60,9 @@ def read_back(
         If a tile hides something behind its picture that must not go out.
     """
     with path.open("rb") as file:
+        if file.read(len(header)) != header:
+            raise VerificationError("the header is not what was written")
+        file.seek(0)
         dataset = pydicom.dcmread(file, stop_before_pixels=True)
         pixel_data_offset = file.tell()
     if int(dataset.NumberOfFrames) != plan.frame_count:

@@ -29,6 +29,7 @@ from coverslip.verification.attributes import (
     RETAINED,
     VALUES,
 )
+from coverslip.verification.words import is_channel_name
 
 _PREAMBLE = 128
 _TEXT_VRS = frozenset(
@@ -76,6 +77,8 @@ class Header:
     """Of study, series and instance."""
     flavor: str
     """Value 3 of (0008,0008): what the picture shows."""
+    optical_path: str
+    """Identifier of the only one."""
     container_identifier: str = field(repr=False)
     frame_count: int
     """What (0028,0008) says."""
@@ -158,6 +161,7 @@ def _read(file: BinaryIO) -> Header:
         *_meta(dataset, data),
         *_dataset(dataset, (), _retained(dataset)),
         *_whole(dataset),
+        *_grid(dataset),
     )
     extended = None
     if "ExtendedOffsetTable" in dataset:
@@ -166,6 +170,7 @@ def _read(file: BinaryIO) -> Header:
     return Header(
         uids=tuple(str(dataset.get(f"{kind}InstanceUID")) for kind in ("Study", "Series", "SOP")),
         flavor=str([*dataset.get("ImageType", ()), "", "", ""][2]),
+        optical_path=_optical_path(dataset),
         container_identifier=str(dataset.get("ContainerIdentifier")),
         frame_count=int(dataset.get("NumberOfFrames") or 0),
         level_size=tuple(int(dataset.get(keyword) or 0) for keyword in _LEVEL_SIZE),
@@ -185,7 +190,7 @@ def _sizes(dataset: Dataset) -> Iterator[str]:
         measures += [item.get(f"{axis}OffsetInSlideCoordinateSystem") for axis in "XY"]
     for groups in dataset.get("SharedFunctionalGroupsSequence", ()):
         for item in groups.get("PixelMeasuresSequence", ()):
-            measures.append(item.get("PixelSpacing"))
+            measures += [item.get("PixelSpacing"), item.get("SpacingBetweenSlices")]
     for measure in measures:
         yield from re.findall(r"(?<=\.)\d+", str(measure))
 
@@ -247,6 +252,8 @@ def _dataset(
             yield place, "it must be empty"
         if keyword == "AccessionNumber" and not CASE_PSEUDONYM.fullmatch(str(element.value or "")):
             yield place, "it is neither empty nor a pseudonym"
+        if keyword == "OpticalPathDescription" and not is_channel_name(str(element.value)):
+            yield place, "a name of a channel that is neither a number nor a known dye"
         is_time = element.VR in _TIME_VRS and not element.is_empty
         if is_time and removed and not IS_DUMMY_TIME.fullmatch(str(element.value)):
             yield place, "a date or time, where the instance says that they were removed"
@@ -282,6 +289,34 @@ def _whole(dataset: Dataset) -> Iterator[Problem]:
         yield "(0008,0008)", "a label or overview as it was scanned"
     if dataset.get("SpecimenLabelInImage") == "YES" and "LABEL" not in kinds:
         yield "(0048,0010)", "a label in a picture that is none"
+
+
+def _grid(dataset: Dataset) -> Iterator[Problem]:
+    """Check that TILED_FULL has a frame for each tile of each plane and path (PS3.3 C.7.6.17.3)."""
+    if dataset.get("DimensionOrganizationType") != "TILED_FULL":
+        return
+    width, length, columns, rows = (int(dataset.get(keyword) or 0) for keyword in _LEVEL_SIZE)
+    planes = int(dataset.get("TotalPixelMatrixFocalPlanes") or 0)
+    paths = int(dataset.get("NumberOfOpticalPaths") or 0)
+    tiles = -(-width // columns) * -(-length // rows) if min(columns, rows) > 0 else 0
+    if tiles * planes * paths != int(dataset.get("NumberOfFrames") or 0):
+        yield "(0028,0008)", "its frames are not those of all tiles, focal planes and optical paths"
+    if paths != len(dataset.get("OpticalPathSequence", ())):
+        yield "(0048,0302)", "it is not the number of optical paths"
+    for groups in dataset.get("SharedFunctionalGroupsSequence", ()):
+        for item in groups.get("PixelMeasuresSequence", ()):
+            if (planes > 1) != ("SpacingBetweenSlices" in item):
+                yield (
+                    "(0018,0088)",
+                    "a distance of focal planes where there is one, or none of more",
+                )
+
+
+def _optical_path(dataset: Dataset) -> str:
+    """Return the identifier of the first optical path; there is one in each instance."""
+    for item in dataset.get("OpticalPathSequence", ()):
+        return str(item.get("OpticalPathIdentifier", ""))
+    return ""
 
 
 def _profile(dataset: Dataset) -> bytes:

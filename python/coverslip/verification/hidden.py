@@ -26,8 +26,9 @@ _TEXT_IN_GAP = re.compile(rb"[\w .:/\\^,=|@+-]{8,}|(?:[\w .:/\\^,=|@+-]\x00){6,}
 def hidden_texts(slide: OpenedSlide) -> Iterator[str]:
     """Yield texts in comments and application segments of tiles, in boxes, and in gaps."""
     for level in slide.levels:
-        if level.jpeg_tables is not None:
-            yield from _in_stream(level.jpeg_tables)
+        for plane in level.focal_planes:
+            if plane.jpeg_tables is not None:
+                yield from _in_stream(plane.jpeg_tables)
         stored = level.stored_ranges()
         present = np.flatnonzero(stored[:, 1])
         chosen = present[:: max(1, len(present) // _TILES_A_LEVEL)][:_TILES_A_LEVEL]

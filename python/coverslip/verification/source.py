@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from coverslip import _core
-from coverslip.model import Level, Mosaic, Picture, Strips
+from coverslip.model import Level, Picture, Strips, one_after_another
 from coverslip.mosaics import core_mosaic, is_rewritten
 from coverslip.routes import core_picture
 from coverslip.slide import OpenedSlide
@@ -16,6 +16,16 @@ from coverslip.verification.hidden import hidden_texts
 from coverslip.verification.schema import certificate_schema, words_of_schema
 from coverslip.verification.terms import Terms, Text, terms_of
 from coverslip.verification.words import PublicWords
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coded:
+    """What holds the coefficients of frames that were cut or coded anew."""
+
+    source: _core.Source
+    """The file it lies in."""
+    held: _core.Picture | _core.Mosaic
+    """One JPEG that is the whole level, or its tiles."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +38,16 @@ class LevelTiles:
     rows: int
     frame_count: int
     tiles: _core.TileIndex | None = field(repr=False)
-    picture: _core.Picture | None = field(repr=False)
-    """The one JPEG that holds the level, if its frames were cut out of it."""
-    mosaic: _core.Mosaic | None = field(repr=False)
-    """The tiles whose coefficients the frames hold, if they do not hold their bytes."""
-    source: _core.Source = field(repr=False)
-    """The file that holds the picture."""
+    optical_path: str
+    """Its identifier."""
+    coded: tuple["Coded", ...] = field(repr=False)
+    """What the frames of each focal plane were made of, if they do not hold bytes of tiles."""
     jpeg_tables: bytes = field(repr=False)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether its frames may have any size, since they were cut out of something larger."""
+        return any(isinstance(one.held, _core.Picture) for one in self.coded)
 
 
 def terms_of_slide(
@@ -80,28 +93,34 @@ def level_tiles(slide: OpenedSlide) -> Iterator[LevelTiles]:
     for level in slide.levels:
         if level.raster is not None:
             continue
-        tiles, picture, mosaic, source = None, None, None, slide.source
-        if isinstance(level.picture, Mosaic) or is_rewritten(source, level):
-            mosaic = core_mosaic(level, private)
-        elif level.picture is None:
-            stored = level.tiles
+        planes, tiles = level.focal_planes, None
+        coded = tuple(one for plane in planes for one in _coded(slide, plane))
+        if not coded:
+            stored = one_after_another([plane.tiles for plane in planes])
             tiles = _core.TileIndex(slide.source, stored.offsets, stored.byte_counts, private)
-        elif isinstance(level.picture, Picture):
-            picture = core_picture(level, level.picture, private)
-        else:
-            source, picture = _joined(slide, level, level.picture)
         yield LevelTiles(
             total_columns=level.image_width,
             total_rows=level.image_length,
             columns=level.tile_width,
             rows=level.tile_length,
-            frame_count=level.tiles.across * level.tiles.down,
+            frame_count=level.frame_count,
+            optical_path=str(level.optical_path + 1),
             tiles=tiles,
-            picture=picture,
-            mosaic=mosaic,
-            source=source,
+            coded=coded,
             jpeg_tables=level.jpeg_tables or b"",
         )
+
+
+def _coded(slide: OpenedSlide, plane: Level) -> Iterator[Coded]:
+    """Yield what the frames of a focal plane were made of, nothing if they are its tiles."""
+    private = slide.description.private_ranges
+    if isinstance(plane.picture, Picture):
+        yield Coded(source=slide.source, held=core_picture(plane, plane.picture, private))
+    elif isinstance(plane.picture, Strips):
+        source, whole = _joined(slide, plane, plane.picture)
+        yield Coded(source=source, held=whole)
+    elif is_rewritten(slide.source, plane):
+        yield Coded(source=slide.source, held=core_mosaic(plane, private))
 
 
 def _joined(slide: OpenedSlide, level: Level, strips: Strips) -> tuple[_core.Source, _core.Picture]:

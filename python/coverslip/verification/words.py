@@ -12,6 +12,8 @@ from coverslip.verification.dates import dates_in
 
 _WORD = re.compile(r"[^\W_]+")
 _MEASURE = re.compile(r"[+-]?\d*[.,]?\d*(?:[eE][+-]?\d+)?")
+_CHANNEL = re.compile(r"channel [1-9]\d{0,2}")
+"""What a channel is called that has no better name."""
 _MEASURE_DIGITS = 5
 """Numbers with a point of no more digits are measures: spacings, powers, times of exposure."""
 
@@ -26,6 +28,12 @@ def _listed() -> frozenset[str]:
     text = resources.files("coverslip.verification").joinpath("words.txt").read_text("utf-8")
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return frozenset(line.casefold() for line in lines if line)
+
+
+def is_channel_name(text: str) -> bool:
+    """Tell whether a text may stand as the name of a channel: a number, or a listed name."""
+    folded = text.casefold()
+    return _CHANNEL.fullmatch(folded) is not None or folded in _listed()
 
 
 class PublicWords:
@@ -52,7 +60,7 @@ class PublicWords:
         if _is_measure(text) or len(set(text)) == 1:
             return True
         folded = text.casefold()
-        if folded in self._lines:
+        if folded in self._lines or _CHANNEL.fullmatch(folded):
             return True
         words = words_of(folded)
         return bool(words) and all(word in self._words for word in words)

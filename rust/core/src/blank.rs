@@ -8,42 +8,41 @@ use crate::jpeg::blocks::Blocks;
 use crate::jpeg::mcu::{FrameData, Pen, PenTables};
 use crate::jpeg::{self, Colour, Header, Recipe, slot};
 
-/// Quantised value that decodes to 255 for sure: 127 × 8 after the level shift (T.81 A.3.1),
-/// rounded up, since decoders clamp above white but not below.
+/// DC of 255 for sure: 127 × 8 after the level shift (T.81 A.3.1), rounded up when it is
+/// quantised, since decoders clamp above white but not below.
 const WHITE_DC: i16 = 1016;
+/// DC of 0: -128 × 8, rounded away from zero for the same reason.
+const BLACK_DC: i16 = -1024;
 
-/// Quantised DC of a component that is white.
-fn white_dc(colour: Colour, position: usize, steps: &[u8]) -> i16 {
-    if colour == Colour::Ybr && position > 0 {
-        return 0;
-    }
+/// Quantised DC of a component where the slide shows nothing: white, or black if it glows.
+fn blank_dc(colour: Colour, position: usize, steps: &[u8]) -> i16 {
+    let wanted = match (colour, position) {
+        (Colour::Ybr, 1..) => 0,
+        (Colour::Emitted, _) => BLACK_DC,
+        _ => WHITE_DC,
+    };
     let step = steps.first().copied().map_or(1, i16::from).max(1);
-    let rounded = WHITE_DC.saturating_add(step.saturating_sub(1));
-    rounded.checked_div(step).unwrap_or(0)
+    let away = step.saturating_sub(1).saturating_mul(wanted.signum());
+    wanted.saturating_add(away).checked_div(step).unwrap_or(0)
 }
 
-/// Makes a rectangle of MCUs white.
-pub(crate) fn whiten(
-    blocks: &mut Blocks,
-    colour: Colour,
-    at: (usize, usize),
-    size: (usize, usize),
-) {
+/// Makes a rectangle of MCUs blank.
+pub(crate) fn fill(blocks: &mut Blocks, colour: Colour, at: (usize, usize), size: (usize, usize)) {
     for (position, plane) in blocks.planes.iter_mut().enumerate() {
-        let white = white_dc(colour, position, &plane.steps);
+        let blank = blank_dc(colour, position, &plane.steps);
         let (h, v) = plane.factors;
         let (left, top) = (at.0.saturating_mul(h), at.1.saturating_mul(v));
         for y in top..top.saturating_add(size.1.saturating_mul(v)) {
             for x in left..left.saturating_add(size.0.saturating_mul(h)) {
                 if let Some(first) = plane.get_mut(x, y).and_then(|block| block.first_mut()) {
-                    *first = white;
+                    *first = blank;
                 }
             }
         }
     }
 }
 
-/// Builds a white frame like the ones that the recipe makes of tiles like `header`.
+/// Builds a blank frame like the ones that the recipe makes of tiles like `header`.
 ///
 /// The result is a whole JPEG stream, SOI to EOI.
 ///
@@ -58,14 +57,14 @@ pub fn jpeg_frame(recipe: &Recipe, header: &Header<'_>) -> Result<Vec<u8>, Strea
     let pen_tables = PenTables::new(&facts.components, &tables)?;
     let tables = pen_tables.tables(&tables);
     let pen = Pen::new(facts, &tables)?;
-    let mut white = [0; 3];
-    for (position, (value, component)) in white.iter_mut().zip(&facts.components).enumerate() {
+    let mut flat = [0; 3];
+    for (position, (value, component)) in flat.iter_mut().zip(&facts.components).enumerate() {
         let steps = slot(&tables.quantisation, component.quantisation);
-        *value = white_dc(recipe.colour, position, steps.unwrap_or_default()).into();
+        *value = blank_dc(recipe.colour, position, steps.unwrap_or_default()).into();
     }
     let (across, down) = facts.mcus(u32::from(recipe.columns), u32::from(recipe.rows));
     let mut data = FrameData::default();
-    data.push_flat(&pen, white)?;
+    data.push_flat(&pen, flat)?;
     data.push_blank(&pen, across.saturating_mul(down).saturating_sub(1));
     let mut bytes = recipe.header_with_interval(facts, &tables, 0)?;
     bytes.extend(data.finish());

@@ -7,8 +7,10 @@
 
 use std::io::{BufWriter, IoSlice, Write};
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread;
+
+use sha2::{Digest, Sha256};
 
 use crate::encapsulate::{self, OffsetTable, SEQUENCE_DELIMITER};
 use crate::error::Error;
@@ -32,13 +34,15 @@ const BATCHES_IN_FLIGHT: usize = 2;
 pub struct WriteOptions {
     /// Which offset table it gets; without one the length decides.
     pub offset_table: Option<OffsetTable>,
+    /// Whether its SHA-256 is computed, from the bytes as they are handed over.
+    pub digest: bool,
     /// Whether it goes past the page cache, where the file system can do that: for a large file
     /// that nobody reads soon.
     pub past_cache: bool,
 }
 
 /// What was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteReport {
     /// Length of the file.
     pub byte_count: u64,
@@ -46,6 +50,8 @@ pub struct WriteReport {
     pub pixel_data_offset: u64,
     /// Which offset table was written.
     pub offset_table: OffsetTable,
+    /// SHA-256 of the file in hexadecimal, if it was asked for.
+    pub sha256: Option<String>,
 }
 
 /// Writes one instance: `header`, offset table, fragments, delimiter.
@@ -70,13 +76,18 @@ pub fn write_instance(
     let offset_table = options
         .offset_table
         .unwrap_or_else(|| OffsetTable::for_byte_count(plan.fragment_bytes()));
-    let mut start = BufWriter::with_capacity(BATCH_BYTES, &mut sink);
-    start.write_all(header)?;
-    encapsulate::write_pixel_data_start(&mut start, || plan.lengths(), offset_table)?;
-    start.flush()?;
-    drop(start);
+    let mut start = Start {
+        sink: &mut sink,
+        hasher: options.digest.then(Sha256::new),
+    };
+    let mut buffered = BufWriter::with_capacity(BATCH_BYTES, &mut start);
+    buffered.write_all(header)?;
+    encapsulate::write_pixel_data_start(&mut buffered, || plan.lengths(), offset_table)?;
+    buffered.flush()?;
+    drop(buffered);
+    let hasher = start.hasher;
 
-    copy_frames(source, plan, &mut sink, watch)?;
+    let hasher = copy_frames(source, plan, &mut sink, hasher, watch)?;
     let byte_count = sink.finish()?;
     source.check_unchanged()?;
     let pixel_data_offset = u64::try_from(header.len()).unwrap_or(u64::MAX);
@@ -84,7 +95,36 @@ pub fn write_instance(
         byte_count,
         pixel_data_offset,
         offset_table,
+        sha256: hasher.map(|hasher| hexadecimal(&hasher.finalize())),
     })
+}
+
+fn hexadecimal(digest: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
+    let digits = digest
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+    digits.collect()
+}
+
+/// What stands before the frames goes to the file and into the digest.
+struct Start<'a> {
+    sink: &'a mut Sink,
+    hasher: Option<Sha256>,
+}
+
+impl Write for Start<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.sink.write(bytes)?;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(bytes.get(..count).unwrap_or_default());
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.sink.flush()
+    }
 }
 
 /// One slice of a gathered write.
@@ -95,13 +135,15 @@ enum Slice {
     Source { offset: u64, len: u64 },
 }
 
-/// Reads in one thread and writes in another: the kernel copies on two cores then.
+/// Reads in one thread and writes in another: the kernel copies on two cores then. What is written
+/// is hashed in a third, if there is a hasher, which is returned.
 fn copy_frames(
     source: &Source,
     plan: &FramePlan,
     out: &mut Sink,
+    hasher: Option<Sha256>,
     watch: &mut dyn Watch,
-) -> Result<(), Error> {
+) -> Result<Option<Sha256>, Error> {
     let (full, filled) = mpsc::sync_channel(BATCHES_IN_FLIGHT);
     let (empty, emptied) = mpsc::channel();
     thread::scope(|scope| {
@@ -118,19 +160,50 @@ fn copy_frames(
                 let _ = full.send(Err(error));
             }
         });
+        let hashing = hasher.map(|hasher| {
+            let (to_hash, written) = mpsc::sync_channel(BATCHES_IN_FLIGHT);
+            let empty = empty.clone();
+            let thread = scope.spawn(move || hash(hasher, written, &empty));
+            (to_hash, thread)
+        });
         let mut written = 0_u64;
         for batch in filled {
             let mut batch = batch?;
-            batch.write(out)?;
+            write_all_vectored(out, &mut batch.slices()?)?;
             written = written.saturating_add(u64::try_from(batch.pending).unwrap_or(0));
             if !watch.go_on(written) {
                 return Err(Error::Cancelled);
             }
-            batch.clear();
-            let _ = empty.send(batch);
+            if let Some((to_hash, _)) = &hashing {
+                to_hash.send(batch).map_err(|_| Error::SourceChanged)?;
+            } else {
+                batch.clear();
+                let _ = empty.send(batch);
+            }
         }
-        Ok(())
+        hashing
+            .map(|(to_hash, thread)| {
+                drop(to_hash);
+                thread.join().unwrap_or(Err(Error::SourceChanged))
+            })
+            .transpose()
     })
+}
+
+fn hash(
+    mut hasher: Sha256,
+    written: Receiver<Batch>,
+    empty: &Sender<Batch>,
+) -> Result<Sha256, Error> {
+    for mut batch in written {
+        for slice in batch.slices()? {
+            hasher.update(&*slice);
+        }
+        batch.clear();
+        // Nobody takes it back any more when the last one was read.
+        let _ = empty.send(batch);
+    }
+    Ok(hasher)
 }
 
 /// Fills batches and hands them to the writer.
@@ -254,7 +327,8 @@ impl Batch {
         Ok(())
     }
 
-    fn write(&self, out: &mut Sink) -> Result<(), Error> {
+    /// The bytes of the batch, once they are read.
+    fn slices(&self) -> Result<Vec<IoSlice<'_>>, Error> {
         let mut runs = self.runs.iter().peekable();
         let mut gathered = Vec::with_capacity(self.slices.len());
         for slice in &self.slices {
@@ -268,7 +342,7 @@ impl Batch {
             };
             gathered.push(IoSlice::new(bytes.ok_or(Error::SourceChanged)?));
         }
-        write_all_vectored(out, &mut gathered)
+        Ok(gathered)
     }
 
     /// Empties the batch and keeps its memory.

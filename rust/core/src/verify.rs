@@ -5,19 +5,16 @@
 //! entropy-coded bytes of each frame are compared with what lies behind the scan header, or the
 //! main header, of its tile.
 
-use std::fmt::Write;
 use std::fs::File;
-use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-
-use sha2::{Digest, Sha256};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::codec::Facts;
+use crate::encapsulate::ITEM_HEADER_LEN;
 use crate::error::{Error, StreamError};
 use crate::frame::FramePlan;
+use crate::retile::for_each_group;
 use crate::source::Source;
 use crate::tiles::ByteRange;
 use crate::watch::Watch;
@@ -25,18 +22,14 @@ use crate::{jp2k, jpeg};
 
 const ITEM: [u8; 4] = [0xFE, 0xFF, 0x00, 0xE0];
 const SEQUENCE_DELIMITER: [u8; 8] = [0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0];
-/// Bytes hashed at a time.
-const HASH_BYTES: usize = 1 << 18;
 
 /// What the read-back found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VerifyReport {
     /// Frames whose entropy-coded bytes equal their tile's.
     pub frames_equal: u64,
     /// Blank frames, compared with the plan's.
     pub frames_blank: u64,
-    /// SHA-256 of the file, in hexadecimal.
-    pub sha256: String,
 }
 
 /// Reads an instance back.
@@ -58,40 +51,35 @@ pub fn verify_instance(
 ) -> Result<VerifyReport, Error> {
     plan.check_source(source)?;
     let file = File::open(path)?;
-    let stop = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let digest = scope.spawn(|| sha256(path, &stop));
-        let (frames_equal, frames_blank) =
-            compare(source, plan, &file, pixel_data_offset, extended, watch)
-                .inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
-        let sha256 = digest.join().map_err(|_| Error::Verify {
-            what: "the digest was not computed".into(),
-        })??;
-        Ok(VerifyReport {
-            frames_equal,
-            frames_blank,
-            sha256,
-        })
-    })
-}
-
-/// Hashes a file, unless `stop` says that nobody waits for the result.
-fn sha256(path: &Path, stop: &AtomicBool) -> Result<String, Error> {
-    let mut file = File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; HASH_BYTES];
-    while !stop.load(Ordering::Relaxed) {
-        let count = file.read(&mut buffer)?;
-        if count == 0 {
-            break;
-        }
-        hasher.update(buffer.get(..count).unwrap_or_default());
+    let mut reader = Reader::new(&file, pixel_data_offset);
+    if reader.take(12)? != b"\xE0\x7F\x10\x00OB\0\0\xFF\xFF\xFF\xFF" {
+        return Err(differs(
+            "Pixel Data is not encapsulated OB of undefined length".into(),
+        ));
     }
-    let mut digest = String::new();
-    for byte in hasher.finalize() {
-        write!(digest, "{byte:02x}").map_err(|_| differs("the digest was not written".into()))?;
+    let table_len = reader.item()?;
+    // The table is bounded by the frames that the plan has, not by what the file says.
+    let frame_count = u64::try_from(plan.frame_count()).unwrap_or(u64::MAX);
+    if table_len != 0 && table_len != frame_count.saturating_mul(4) {
+        return Err(differs(format!(
+            "a Basic Offset Table of {table_len} bytes"
+        )));
     }
-    Ok(digest)
+    let basic = reader.take(table_len)?.to_vec();
+    let tables = Tables {
+        basic: &basic,
+        extended,
+    };
+    tables.check_lengths(frame_count)?;
+    Comparison {
+        source,
+        plan,
+        file: &file,
+        file_len: file.metadata()?.len(),
+        first_item: reader.at,
+        tables,
+    }
+    .all(watch)
 }
 
 fn differs(what: String) -> Error {
@@ -105,7 +93,12 @@ struct Reader<'a> {
     buffer: Vec<u8>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(file: &'a File, at: u64) -> Self {
+        let buffer = Vec::new();
+        Self { file, at, buffer }
+    }
+
     fn take(&mut self, len: u64) -> Result<&[u8], Error> {
         self.buffer
             .resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
@@ -133,74 +126,108 @@ impl Reader<'_> {
     }
 }
 
-fn compare(
-    source: &Source,
-    plan: &FramePlan,
-    file: &File,
-    pixel_data_offset: u64,
-    extended: Option<(&[u8], &[u8])>,
-    watch: &mut dyn Watch,
-) -> Result<(u64, u64), Error> {
-    let mut reader = Reader {
-        file,
-        at: pixel_data_offset,
-        buffer: Vec::new(),
-    };
-    if reader.take(12)? != b"\xE0\x7F\x10\x00OB\0\0\xFF\xFF\xFF\xFF" {
-        return Err(differs(
-            "Pixel Data is not encapsulated OB of undefined length".into(),
-        ));
-    }
-    let table_len = reader.item()?;
-    // The table is bounded by the frames that the plan has, not by what the file says.
-    let file_len = file.metadata()?.len();
-    let frame_count = u64::try_from(plan.frame_count()).unwrap_or(u64::MAX);
-    if table_len != 0 && table_len != frame_count.saturating_mul(4) {
-        return Err(differs(format!(
-            "a Basic Offset Table of {table_len} bytes"
-        )));
-    }
-    let basic = reader.take(table_len)?.to_vec();
-    let tables = Tables {
-        basic: &basic,
-        extended,
-    };
-    tables.check_lengths(frame_count)?;
-    let first_item = reader.at;
-    let (mut equal, mut blank, mut tile_bytes) = (0_u64, 0_u64, Vec::new());
-    for (index, (frame, &range)) in (0_u64..).zip(plan.tiles().ranges()).enumerate() {
-        let offset = reader.at.saturating_sub(first_item);
-        let len = reader.item()?;
-        tables.check_frame(frame, offset, len)?;
-        if len > file_len {
-            return Err(differs(format!("frame {frame} claims {len} bytes")));
-        }
-        let bytes = reader.take(len)?;
-        if range.byte_count == 0 {
-            if bytes != plan.blank() {
-                return Err(differs(format!("frame {frame} is not the blank frame")));
+/// Frames that one thread takes at a time.
+const GROUP: usize = 1024;
+
+/// An instance beside what it must be, frame by frame, on all cores.
+struct Comparison<'a> {
+    source: &'a Source,
+    plan: &'a FramePlan,
+    file: &'a File,
+    file_len: u64,
+    first_item: u64,
+    tables: Tables<'a>,
+}
+
+impl Comparison<'_> {
+    fn all(&self, watch: &mut dyn Watch) -> Result<VerifyReport, Error> {
+        let starts = self.group_starts();
+        let groups = u32::try_from(starts.len()).unwrap_or(u32::MAX);
+        let reports = for_each_group(groups, watch, |group, done| {
+            let group = usize::try_from(group).unwrap_or(usize::MAX);
+            let (start, next) = (starts.get(group), starts.get(group.saturating_add(1)));
+            let start = start.copied().unwrap_or(u64::MAX);
+            let first = group.saturating_mul(GROUP);
+            let mut reader = Reader::new(self.file, start);
+            let report = self.group(first, &mut reader, done)?;
+            match next {
+                Some(&next) if next != reader.at => Err(differs(format!(
+                    "the frames before frame {} are not as long as planned",
+                    first.saturating_add(GROUP)
+                ))),
+                Some(_) => Ok(report),
+                None => self.end(&mut reader).map(|()| report),
             }
-            blank = blank.saturating_add(1);
+        })?;
+        let sum = |count: fn(&VerifyReport) -> u64| {
+            reports.iter().map(count).fold(0, u64::saturating_add)
+        };
+        Ok(VerifyReport {
+            frames_equal: sum(|report| report.frames_equal),
+            frames_blank: sum(|report| report.frames_blank),
+        })
+    }
+
+    /// Where each group of frames must begin.
+    fn group_starts(&self) -> Vec<u64> {
+        let mut at = self.first_item;
+        let mut starts = Vec::new();
+        for (frame, len) in self.plan.lengths().enumerate() {
+            if frame.is_multiple_of(GROUP) {
+                starts.push(at);
+            }
+            at = at.saturating_add(ITEM_HEADER_LEN).saturating_add(len);
+        }
+        starts
+    }
+
+    fn group(
+        &self,
+        first: usize,
+        reader: &mut Reader<'_>,
+        done: &AtomicU64,
+    ) -> Result<VerifyReport, Error> {
+        let mut report = VerifyReport::default();
+        let mut tile = Vec::new();
+        let ranges = self.plan.tiles().ranges().get(first..).unwrap_or_default();
+        for (index, &range) in (first..).zip(ranges).take(GROUP) {
+            let frame = u64::try_from(index).unwrap_or(u64::MAX);
+            let offset = reader.at.saturating_sub(self.first_item);
+            let len = reader.item()?;
+            self.tables.check_frame(frame, offset, len)?;
+            if len > self.file_len {
+                return Err(differs(format!("frame {frame} claims {len} bytes")));
+            }
+            let bytes = reader.take(len)?;
+            if range.byte_count == 0 {
+                if bytes != self.plan.blank() {
+                    return Err(differs(format!("frame {frame} is not the blank frame")));
+                }
+                report.frames_blank = report.frames_blank.saturating_add(1);
+            } else {
+                read_tile(self.source, range, &mut tile)?;
+                compare_frame(frame, bytes, &tile, self.plan.facts())?;
+                if !bytes.starts_with(&self.plan.pieces(index, self.source)?.header) {
+                    return Err(differs(format!(
+                        "frame {frame}: its header is not the planned one"
+                    )));
+                }
+                report.frames_equal = report.frames_equal.saturating_add(1);
+            }
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(report)
+    }
+
+    fn end(&self, reader: &mut Reader<'_>) -> Result<(), Error> {
+        if reader.take(8)? == SEQUENCE_DELIMITER && reader.at == self.file_len {
+            Ok(())
         } else {
-            read_tile(source, range, &mut tile_bytes)?;
-            compare_frame(frame, bytes, &tile_bytes, plan.facts())?;
-            if !bytes.starts_with(&plan.pieces(index, source)?.header) {
-                return Err(differs(format!(
-                    "frame {frame}: its header is not the planned one"
-                )));
-            }
-            equal = equal.saturating_add(1);
-        }
-        if !watch.go_on(frame) {
-            return Err(Error::Cancelled);
+            Err(differs(
+                "the file does not end with a sequence delimiter".into(),
+            ))
         }
     }
-    if reader.take(8)? != SEQUENCE_DELIMITER || reader.at != file_len {
-        return Err(differs(
-            "the file does not end with a sequence delimiter".into(),
-        ));
-    }
-    Ok((equal, blank))
 }
 
 fn read_tile(source: &Source, range: ByteRange, buffer: &mut Vec<u8>) -> Result<(), Error> {

@@ -25,6 +25,10 @@ fn blank_like(tile: &Jpeg, colour: Colour, shared: &[u8], columns: u16, rows: u1
 }
 
 fn assert_white(frame: &[u8], columns: u16, rows: u16, format: PixelFormat) {
+    assert_flat(frame, columns, rows, format, 255);
+}
+
+fn assert_flat(frame: &[u8], columns: u16, rows: u16, format: PixelFormat, value: u8) {
     let mut decoder = Decoder::new(frame);
     let pixels = decoder.decode().unwrap();
     let info = decoder.info().unwrap();
@@ -32,7 +36,7 @@ fn assert_white(frame: &[u8], columns: u16, rows: u16, format: PixelFormat) {
         (info.width, info.height, info.pixel_format),
         (columns, rows, format)
     );
-    assert!(pixels.iter().all(|&sample| sample == 255));
+    assert!(pixels.iter().all(|&sample| sample == value));
 }
 
 fn sampled(sampling: u8) -> Jpeg {
@@ -57,6 +61,15 @@ fn rgb_and_grey_are_white() {
     assert_white(&rgb, 48, 40, PixelFormat::RGB24);
     let grey = blank_like(&Jpeg::grey(), Colour::Grey, &shared, 48, 40);
     assert_white(&grey, 48, 40, PixelFormat::L8);
+}
+
+#[test]
+fn every_quantisation_step_is_black_where_light_is_emitted() {
+    for step in 1..=255 {
+        let shared = table_stream(&all_tables(step));
+        let frame = blank_like(&Jpeg::grey(), Colour::Emitted, &shared, 16, 16);
+        assert_flat(&frame, 16, 16, PixelFormat::L8, 0);
+    }
 }
 
 #[test]

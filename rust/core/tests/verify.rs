@@ -18,7 +18,6 @@ use coverslip_core::watch::Unwatched;
 use coverslip_core::{
     Codec, Error, FramePlan, Kind, OffsetTable, Source, VerifyReport, Watch, jp2k, verify_instance,
 };
-use sha2::{Digest, Sha256};
 
 /// A written instance that is as it should be.
 struct Instance {
@@ -129,13 +128,11 @@ fn padded(mut frame: Vec<u8>) -> Vec<u8> {
 }
 
 #[test]
-fn a_good_file_is_reported_with_its_digest() {
+fn a_good_file_is_reported() {
     for table in [OffsetTable::Basic, OffsetTable::Extended] {
         let good = Instance::jpeg(table);
         let report = verify(&good.source, &good.plan, &good.path, table).unwrap();
         assert_eq!((report.frames_equal, report.frames_blank), (2, 1));
-        let digest = Sha256::digest(fs::read(&good.path).unwrap());
-        assert_eq!(report.sha256, format!("{digest:x}"));
     }
 }
 

@@ -18,6 +18,7 @@ use common::*;
 use coverslip_core::jpeg::Colour;
 use coverslip_core::watch::Unwatched;
 use coverslip_core::{Codec, Error, OffsetTable, Watch, WriteOptions, write_instance};
+use sha2::{Digest, Sha256};
 
 fn codec() -> Codec {
     jpeg_codec(Colour::Ybr, &table_stream(&all_tables(3)))
@@ -342,16 +343,17 @@ fn past_the_cache_or_through_it_the_bytes_are_the_same() {
         let written = [false, true].map(|past_cache| {
             let options = WriteOptions {
                 offset_table: None,
+                digest: past_cache,
                 past_cache,
             };
             let path = slide.path_for(&format!("{count}-{past_cache}"));
             let report =
                 write_instance(&source, &plan, FILE_HEADER, &path, options, &mut Unwatched);
-            assert_eq!(
-                report.unwrap().byte_count,
-                fs::metadata(&path).unwrap().len()
-            );
-            fs::read(&path).unwrap()
+            let (report, file) = (report.unwrap(), fs::read(&path).unwrap());
+            assert_eq!(report.byte_count, fs::metadata(&path).unwrap().len());
+            let digest = format!("{:x}", Sha256::digest(&file));
+            assert_eq!(report.sha256, past_cache.then_some(digest));
+            file
         });
         assert!(written[0] == written[1]);
     }

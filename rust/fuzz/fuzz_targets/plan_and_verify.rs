@@ -78,7 +78,7 @@ fn convert(mut data: &[u8]) -> Option<()> {
     let out = dir.path().join("out");
     let options = WriteOptions {
         offset_table: Some(OffsetTable::Basic),
-        past_cache: false,
+        ..WriteOptions::default()
     };
     write_instance(&source, &plan, b"", &out, options, &mut Unwatched)
         .expect("what was planned can be written");

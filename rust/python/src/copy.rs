@@ -211,7 +211,10 @@ pub(crate) fn jpeg_colour(name: &str) -> PyResult<jpeg::Colour> {
         "RGB" => Ok(jpeg::Colour::Rgb),
         "YBR" => Ok(jpeg::Colour::Ybr),
         "GREY" => Ok(jpeg::Colour::Grey),
-        _ => Err(PyValueError::new_err("colour must be RGB, YBR or GREY")),
+        "EMITTED" => Ok(jpeg::Colour::Emitted),
+        _ => Err(PyValueError::new_err(
+            "colour must be RGB, YBR, GREY or EMITTED",
+        )),
     }
 }
 
@@ -273,11 +276,12 @@ pub(crate) struct WriteReport {
     byte_count: u64,
     pixel_data_offset: u64,
     has_extended_offset_table: bool,
+    sha256: Option<String>,
 }
 
 #[pyfunction]
 #[pyo3(signature = (source, plan, header, path, *, extended_offset_table = None,
-                    past_cache = false, on_progress = None))]
+                    digest = false, past_cache = false, on_progress = None))]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 #[allow(
     clippy::needless_pass_by_value,
@@ -290,6 +294,7 @@ pub(crate) fn write_instance(
     header: Vec<u8>,
     path: PathBuf,
     extended_offset_table: Option<bool>,
+    digest: bool,
     past_cache: bool,
     on_progress: Option<Py<PyAny>>,
 ) -> PyResult<WriteReport> {
@@ -302,6 +307,7 @@ pub(crate) fn write_instance(
     });
     let options = WriteOptions {
         offset_table,
+        digest,
         past_cache,
     };
     let mut watch = PyWatch::new(on_progress);
@@ -313,6 +319,7 @@ pub(crate) fn write_instance(
         byte_count: report.byte_count,
         pixel_data_offset: report.pixel_data_offset,
         has_extended_offset_table: report.offset_table == OffsetTable::Extended,
+        sha256: report.sha256,
     })
 }
 
@@ -321,7 +328,6 @@ pub(crate) fn write_instance(
 pub(crate) struct VerifyReport {
     frames_equal: u64,
     frames_blank: u64,
-    sha256: String,
 }
 
 #[pyfunction]
@@ -358,6 +364,5 @@ pub(crate) fn verify_instance(
     Ok(VerifyReport {
         frames_equal: report.frames_equal,
         frames_blank: report.frames_blank,
-        sha256: report.sha256,
     })
 }

@@ -133,7 +133,8 @@ pub(crate) fn retile<'py>(
     let result = py.detach(|| {
         let file = OpenOptions::new()
             .write(true)
-            .create_new(true)
+            .create(true)
+            .truncate(false)
             .mode(0o600)
             .open(&spool)?;
         let limits = limits::current();

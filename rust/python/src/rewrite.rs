@@ -79,7 +79,8 @@ pub(crate) fn rewrite<'py>(
     let result = py.detach(|| {
         let file = OpenOptions::new()
             .write(true)
-            .create_new(true)
+            .create(true)
+            .truncate(false)
             .mode(0o600)
             .open(&spool)?;
         coverslip_core::rewrite(

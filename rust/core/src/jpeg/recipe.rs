@@ -59,7 +59,7 @@ impl Recipe {
         restart_interval: u16,
     ) -> Result<Vec<u8>, StreamError> {
         let components = match self.colour {
-            Colour::Grey => 1,
+            Colour::Grey | Colour::Emitted => 1,
             Colour::Rgb | Colour::Ybr => 3,
         };
         if facts.components.len() != components {
@@ -85,7 +85,7 @@ impl Recipe {
         let ids: &[u8] = match self.colour {
             Colour::Rgb => b"RGB",
             Colour::Ybr => &[1, 2, 3],
-            Colour::Grey => &[1],
+            Colour::Grey | Colour::Emitted => &[1],
         };
         ids.get(position).copied().unwrap_or(own)
     }

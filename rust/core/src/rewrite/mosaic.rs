@@ -240,7 +240,7 @@ impl<'a> Weaver<'a> {
 
     /// Puts a frame together; `None` if none of its tiles is there.
     ///
-    /// `colour` tells what is white where some of them are missing.
+    /// `colour` tells what is blank where some of them are missing.
     pub(super) fn frame(
         &self,
         (column, row): (u32, u32),
@@ -310,7 +310,7 @@ impl<'a> Weaver<'a> {
         for (at, size) in missing {
             present.0 = present.0.max(at.0.saturating_add(size.0));
             present.1 = present.1.max(at.1.saturating_add(size.1));
-            blank::whiten(&mut blocks, colour, at, size);
+            blank::fill(&mut blocks, colour, at, size);
         }
         blocks.extend(present.0, present.1);
         Ok(Some(Woven {

@@ -417,7 +417,7 @@ pub(crate) fn write(
 ) -> Result<WriteReport, Error> {
     let options = WriteOptions {
         offset_table,
-        past_cache: false,
+        ..WriteOptions::default()
     };
     write_instance(source, plan, FILE_HEADER, path, options, &mut Unwatched)
 }

@@ -1,0 +1,143 @@
+"""Focal planes and channels: the same picture several times, each in a directory of its own."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from coverslip.errors import UnsupportedSlideError
+from coverslip.model import Level, OpticalPath
+
+_MAX_DISTANCE_UM = 100.0
+"""The glass over a specimen is 170 micrometres thick."""
+_TOLERANCE = 0.02
+"""Steps of a stage are told rounded."""
+_MAX_PLANES = 999
+_TABLES = (0xDB, 0xC4)
+"""Markers of the tables without which a tile cannot be decoded."""
+
+
+def stacked(planes: Sequence[Level], distance_um: float | None) -> Level:
+    """Return levels that are focal planes as one level; one that is alone as it is.
+
+    Parameters
+    ----------
+    planes
+        From the lowest on the slide to the highest.
+    distance_um
+        Micrometres from each to the next, ``None`` if the slide does not tell.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        If they are stored in different ways, or their distance is not known.
+    """
+    first, *above = planes
+    if not above:
+        return first
+    if len(planes) > _MAX_PLANES:
+        raise UnsupportedSlideError(f"{len(planes)} focal planes are more than can be told apart")
+    if distance_um is None or not 0.001 <= distance_um <= _MAX_DISTANCE_UM:
+        raise UnsupportedSlideError("the slide does not tell the distance of its focal planes")
+    for plane in above:
+        if _storage(plane) != _storage(first):
+            raise UnsupportedSlideError(
+                f"IFD {plane.ifd} is a focal plane, and stored in another way than IFD {first.ifd}"
+            )
+    return replace(first, planes_above=tuple(above), plane_distance_um=round(distance_um, 3))
+
+
+def stacked_pyramids(
+    pyramids: Sequence[Sequence[Level]], distance_um: float | None
+) -> Iterator[Level]:
+    """Yield the levels of pyramids that are focal planes of one, from the lowest to the highest.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        As `stacked`, and if they do not all have the same levels.
+    """
+    if len({len(pyramid) for pyramid in pyramids}) > 1:
+        raise UnsupportedSlideError("focal planes have different levels")
+    for planes in zip(*pyramids, strict=True):
+        yield stacked(planes, distance_um)
+
+
+def stacks(pictures: Iterable[tuple[float, Level]]) -> tuple[Level, ...]:
+    """Return pictures as levels: those of one size are its focal planes.
+
+    Parameters
+    ----------
+    pictures
+        The height in micrometres of each picture of the specimen, and the picture; levels come in
+        the order of their first.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        If heights are not told, or not the same on all levels, or unevenly spaced.
+    """
+    by_size: dict[tuple[int, int], list[tuple[float, Level]]] = {}
+    for height, level in pictures:
+        by_size.setdefault((level.image_width, level.image_length), []).append((height, level))
+    levels = []
+    for planes in by_size.values():
+        planes.sort(key=lambda plane: plane[0])
+        levels.append(stacked([level for _, level in planes], _distance([h for h, _ in planes])))
+    if len({tuple(height for height, _ in planes) for planes in by_size.values()}) > 1:
+        raise UnsupportedSlideError("levels have different focal planes")
+    return tuple(levels)
+
+
+def light_notes(paths: Sequence[OpticalPath]) -> tuple[str, ...]:
+    """Return a note on each channel whose wavelength is not known."""
+    return tuple(
+        f"optical path {number}: fluorescence of a wavelength that is not told, so written as "
+        "lit by the full spectrum"
+        for number, path in enumerate(paths, 1)
+        if path.is_fluorescence and path.wave_length_nm is None
+    )
+
+
+def _distance(heights: Sequence[float]) -> float | None:
+    """Return the distance of focal planes whose heights are given from low to high.
+
+    TILED_FULL has one for all (PS3.3 C.7.6.17.3).
+    """
+    if len(heights) == 1:
+        return None
+    steps = [above - below for below, above in pairwise(heights)]
+    if min(steps) <= 0:
+        raise UnsupportedSlideError(
+            "pictures of the same size are no focal planes whose heights are told"
+        )
+    mean = sum(steps) / len(steps)
+    if any(abs(step - mean) > _TOLERANCE * mean for step in steps):
+        raise UnsupportedSlideError("the focal planes are not the same distance apart")
+    return mean
+
+
+def _storage(level: Level) -> tuple[object, ...]:
+    """Return what must be the same of all frames of an instance."""
+    return (
+        level.image_width,
+        level.image_length,
+        level.tile_width,
+        level.tile_length,
+        level.samples_per_pixel,
+        level.bits_per_sample,
+        level.compression,
+        level.photometric_interpretation,
+        type(level.picture),
+        None if level.picture is not None else _tables(level.jpeg_tables or b""),
+    )
+
+
+def _tables(stream: bytes) -> list[bytes]:
+    """Return the tables of an abbreviated JPEG stream; comments may differ."""
+    at, found = 2, []
+    while at + 4 <= len(stream) and stream[at] == 0xFF:
+        end = at + 2 + int.from_bytes(stream[at + 2 : at + 4])
+        if stream[at + 1] in _TABLES:
+            found.append(stream[at:end])
+        at = end
+    return found

@@ -298,7 +298,7 @@ def with_comment(draft: Draft, data: bytes, words: Words) -> bytes:
     """Return JPEG 2000 with a comment in its main header, or with one more box.
 
     A comment in the header of a tile-part is not among them: it cannot be dropped without a change
-    of the tile-part's length, and such a slide is refused, see ``tests/formats/test_refused.py``.
+    of the tile-part's length, and such a slide is refused, see ``rust/core/tests/jpeg2000.rs``.
     """
     if data.startswith(BOX_FILE):
         return with_box(draft, data, words)

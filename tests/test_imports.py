@@ -13,7 +13,7 @@ MAY_IMPORT = {
     "errors": set(),
     "limits": set(),
     "_core": set(),
-    "model": {"errors"},
+    "model": {"errors", "model"},
     "tiff": {"model", "errors", "limits", "tiff"},
     "formats": {"tiff", "model", "errors", "limits", "formats"},
     "codes": set(),

@@ -21,6 +21,7 @@ from coverslip.verification.terms import Text, terms_of
 from coverslip.verification.words import PublicWords
 
 FRAME_BYTES = 20_000
+CHUNK_BYTES = 1 << 24
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 HEAD = bytes.fromhex(
     "ffd8 ffdb0043 00" + "01" * 64 + "ffc40014 00 01" + "00" * 16 + "ffc40014 10 01" + "00" * 16
@@ -32,9 +33,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", default="1GB")
     parser.add_argument("--terms", type=int, default=1000)
+    parser.add_argument(
+        "--chance", action="store_true", help="count words of 5, 6, 7 letters in noise instead"
+    )
     parser.add_argument("--folder", type=Path, help="where to work")
     options = parser.parse_args()
     byte_count = int(options.size[:-2]) * UNITS[options.size[-2:].upper()]
+    if options.chance:
+        chance(byte_count, options.terms)
+        return
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         path = Path(folder) / "noise"
         write(path, byte_count)
@@ -68,6 +75,34 @@ def search(path: Path, count: int) -> None:
     assert report.problems == report.unchecked == []
     print(f"{len(terms)} terms, {size / 1e9:.2f} GB, {report.frame_count} frames: "
           f"{len(report.hits)} false alarms, {size / seconds / 1e6:.0f} MB/s")  # fmt: skip
+
+
+def chance(byte_count: int, count: int) -> None:
+    """Count how often noise spells random words, capitals or not, by their length.
+
+    This is what a search of compressed data would find wrongly if it looked for words so short.
+    """
+    generator = np.random.default_rng()
+    codes = np.full(256, 255, np.uint8)
+    for number, letter in enumerate(LETTERS):
+        codes[[ord(letter), ord(letter.upper())]] = number
+    lengths = (5, 6, 7)
+    terms = {n: np.unique(generator.integers(0, 26**n, count)) for n in lengths}
+    found = dict.fromkeys(lengths, 0)
+    left = byte_count
+    while left > 0:
+        noise = codes[generator.integers(0, 256, min(left, CHUNK_BYTES), np.uint8)]
+        left -= CHUNK_BYTES
+        for n in lengths:
+            windows = np.lib.stride_tricks.sliding_window_view(noise, n)
+            words = windows[np.flatnonzero((noise[: len(windows)] < 26) & (noise[n - 1 :] < 26))]
+            words = words[(words < 26).all(axis=1)].astype(np.int64)
+            values = words @ 26 ** np.arange(n)
+            found[n] += int(np.isin(values, terms[n]).sum())
+    for n in lengths:
+        expected = byte_count * len(terms[n]) * (2 / 256) ** n
+        print(f"{n} letters, {len(terms[n])} words, {byte_count / 1e9:.2f} GB of noise: "
+              f"{found[n]} found by chance, {expected:.2f} expected")  # fmt: skip
 
 
 if __name__ == "__main__":

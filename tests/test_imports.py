@@ -13,11 +13,12 @@ MAY_IMPORT = {
     "errors": set(),
     "limits": set(),
     "_core": set(),
-    "model": {"errors"},
+    "model": {"errors", "model"},
     "tiff": {"model", "errors", "limits", "tiff"},
     "formats": {"tiff", "model", "errors", "limits", "formats"},
-    "deid": {"model", "errors", "deid"},
-    "dicom": {"model", "errors", "dicom"},
+    "codes": set(),
+    "deid": {"codes", "model", "errors", "deid"},
+    "dicom": {"codes", "model", "errors", "dicom"},
     "colour": {"_core", "model", "errors"},
     "blank": {"_core", "model", "errors"},
     "guard": {"errors"},
@@ -25,18 +26,20 @@ MAY_IMPORT = {
     "samples": {"model", "errors", "limits", "decoders"},
     "pixels": {"_core", "model", "errors", "limits", "decoders", "samples"},
     "mosaics": {"_core", "model", "errors"},
-    "routes": {"_core", "model", "errors", "colour", "mosaics", "samples"},
-    "cutting": {"_core", "errors", "limits", "model", "routes"},
+    "sampling": {"_core", "model", "errors"},
+    "routes": {"_core", "model", "errors", "colour", "mosaics", "samples", "sampling"},
+    "cutting": {"_core", "errors", "limits", "model", "sampling"},
     # To look for a slide's texts it is opened; what wrote the files, and by which rules, is not
     # known here.
-    "verification": {"_core", "errors", "model", "mosaics", "routes", "slide", "verification"},
+    "verification": {"_core", "errors", "model", "mosaics", "sampling", "slide", "verification"},
     # Of verification, only the checker of the certificates' schema.
     "report": {"_core", "errors", "limits", "report", "verification"},
     "audit": {"model", "deid"},
     "commit": {"errors"},
     "sample": {"errors", "sample"},
     "slide": {
-        *("_core", "colour", "cutting", "deid", "errors", "formats", "model", "routes", "tiff"),
+        *("_core", "colour", "cutting", "deid", "errors", "formats", "model", "routes", "sampling"),
+        "tiff",
     },
     "frames": {
         "_core",
@@ -47,6 +50,7 @@ MAY_IMPORT = {
         "mosaics",
         "pixels",
         "routes",
+        "sampling",
         "slide",
     },
     "pictures": {"_core", "colour", "decoders", "errors", "limits", "model"},
@@ -57,7 +61,8 @@ MAY_IMPORT = {
         "verification",
     },
     "conversion": {
-        *("_core", "associated", "audit", "colour", "commit", "cutting", "deid", "dicom", "frames"),
+        *("_core", "associated", "audit", "codes", "colour", "commit", "cutting", "deid"),
+        *("dicom", "frames"),
         *("instances", "model", "routes", "search", "slide", "verification"),
     },
     "archive": {

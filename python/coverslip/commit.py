@@ -154,6 +154,21 @@ def sweep(out: Path) -> None:
         os.close(descriptor)
 
 
+def mark_path(out: Path, token: str) -> Path:
+    """Return the path of a mark; nobody holds its lock, so `sweep` takes it away."""
+    return out / f"{PRIVATE}{token}{_LOCK}"
+
+
+def mark(path: Path) -> bool:
+    """Leave a mark, and return whether it was not there already."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.touch(mode=0o600, exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
 def _lock_of(private: Path) -> Path:
     return private.with_name(private.name + _LOCK)
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from coverslip import _core, audit
 from coverslip.associated import AssociatedPicture
+from coverslip.codes import codes
 from coverslip.colour import Samples
 from coverslip.commit import staging
 from coverslip.cutting import USUAL, Frames
@@ -285,6 +286,9 @@ def _pictures(
 def _released(clean: CleanMetadata, policy: Policy) -> list[str]:
     """Return the texts of the operator's that go out on purpose."""
     given = [text.reveal() for text in clean.given.values()]
+    given += [codes("stains")[stain] for stain in clean.stains]
+    if clean.anatomy is not None:
+        given.append(codes("anatomy")[clean.anatomy])
     return given if policy.pixels_attested is None else [*given, policy.pixels_attested]
 
 

@@ -9,7 +9,7 @@ from coverslip import _core
 from coverslip.errors import CoverslipError, LimitError
 from coverslip.limits import LIMITS
 from coverslip.model import Level, Picture, Slide, TileIndex
-from coverslip.routes import core_picture
+from coverslip.sampling import core_picture
 
 Frames = Literal["native"] | int
 """Side of square frames in pixels, or what needs no JPEG to be coded anew."""

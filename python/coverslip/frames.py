@@ -21,7 +21,8 @@ from coverslip.model import (
     one_after_another,
 )
 from coverslip.mosaics import core_mosaic, mosaic_of
-from coverslip.routes import Route, core_picture
+from coverslip.routes import Route
+from coverslip.sampling import core_picture
 from coverslip.slide import OpenedSlide
 
 OnCount = Callable[[int], object]

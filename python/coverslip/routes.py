@@ -1,8 +1,7 @@
 """Decides what happens to the tiles of a level, and how a frame must say what its samples are."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,19 +11,15 @@ from coverslip.errors import CoverslipError, UnsupportedSlideError
 from coverslip.model import FrameFormat, Level, Mosaic, Picture, Raster, RouteKind, Strips
 from coverslip.mosaics import CodedSample
 from coverslip.samples import check_samples, is_inverted, lossy_method
+from coverslip.sampling import PictureSample, Sample, StripSample, TileSample, core_picture
 
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
 JPEG_2000 = "1.2.840.10008.1.2.4.91"
-_SAMPLE_SIZE = 12
-"""Tiles that are looked at before a route is chosen; the plan looks at all of them."""
 _JPEG = 7
 _APERIO_YCC = 33003
 _J2K_COMPRESSIONS = {33003, 33004, 33005, 34712}
 _SYCC = 18
-_SMALL_PICTURE = 1 << 20
-"""Bytes of a JPEG that is decoded as a whole to look at its colours."""
-_JPEG_SIDE = 65535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,21 +130,21 @@ def _decide(
             return _pixel_route(level, level.raster, declared_colour, allow_pixel=allow_pixel)
         if isinstance(level.picture, Picture):
             picture = core_picture(level, level.picture, private_ranges)
-            whole = _PictureSample(source, level, level.picture)
+            whole = PictureSample(source, level, level.picture)
             facts_of_whole = _core.inspect_picture(source, picture)
             route = _retile_route(facts_of_whole, whole, declared_colour)
             if facts_of_whole.stitches(level.image_width, level.tile_width):
                 return _stitched(route)
             return route
         if isinstance(level.picture, Strips):
-            strips = _StripSample(source, level, level.picture)
+            strips = StripSample(source, level, level.picture)
             return _retile_route(strips.facts(), strips, declared_colour)
         if isinstance(level.picture, Mosaic) or level.compression == _JPEG:
             coded = CodedSample(source, level)
             why = coded.why()
             if why is not None:
                 return _rewrite_route(coded, why, declared_colour)
-        sample = _TileSample(source, level)
+        sample = TileSample(source, level)
         facts = sample.facts()
         if isinstance(facts, _core.JpegFacts):
             return _jpeg_route(facts, sample, declared_colour)
@@ -158,126 +153,12 @@ def _decide(
         return _refusal(level, error)
 
 
-def core_picture(
-    level: Level, picture: Picture, private_ranges: npt.NDArray[np.uint64]
-) -> _core.Picture:
-    """Return the picture of a level as the core takes it."""
-    return _core.Picture(
-        picture.offset,
-        picture.byte_count,
-        width=level.image_width,
-        length=level.image_length,
-        private=private_ranges,
-        starts=picture.starts,
-    )
-
-
-class _Sample(Protocol):
-    """Streams of a level, to look at their pixels."""
-
-    level: Level
-    has_missing: bool
-
-    def data(self) -> Iterator[bytes]: ...
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and length of each."""
-
-
-class _TileSample:
-    """A few tiles of a level that have data, from all over it."""
-
-    def __init__(self, source: _core.Source, level: Level) -> None:
-        self.source = source
-        self.level = level
-        present = np.flatnonzero(level.tiles.byte_counts)
-        picked = np.linspace(0, max(len(present) - 1, 0), _SAMPLE_SIZE).astype(np.int64)
-        self.tiles: list[int] = [int(t) for t in present[np.unique(picked)]] if len(present) else []
-        self.has_missing = len(present) < len(level.tiles.byte_counts)
-
-    def _range(self, tile: int) -> tuple[int, int]:
-        tiles = self.level.tiles
-        return int(tiles.offsets[tile]), int(tiles.byte_counts[tile])
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return self.level.tile_width, self.level.tile_length
-
-    def facts(self) -> _core.JpegFacts | _core.Jpeg2000Facts:
-        """Return what the first of the tiles says, after all were found fit to be frames."""
-        if not self.tiles:
-            raise UnsupportedSlideError("the level has no tile with data")
-        first, *_ = (
-            _core.inspect_tile(self.source, tile, *self._range(tile), *self.size)
-            for tile in self.tiles
-        )
-        return first
-
-    def data(self) -> Iterator[bytes]:
-        for tile in self.tiles:
-            yield self.source.read(*self._range(tile))
-
-
-class _PictureSample:
-    """The whole picture, if it is small: of a large one no part can be decoded by itself."""
-
-    what = "one baseline JPEG"
-    has_missing = False
-
-    def __init__(self, source: _core.Source, level: Level, picture: Picture) -> None:
-        self.source = source
-        self.level = level
-        self.picture = picture
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return self.level.image_width, self.level.image_length
-
-    def data(self) -> Iterator[bytes]:
-        if self.picture.byte_count <= _SMALL_PICTURE and max(self.size) <= _JPEG_SIDE:
-            yield self.source.read(self.picture.offset, self.picture.byte_count)
-
-
-class _StripSample:
-    """A few strips of a level, to look at."""
-
-    what = "baseline JPEG in strips"
-    has_missing = False
-
-    def __init__(self, source: _core.Source, level: Level, strips: Strips) -> None:
-        self.source = source
-        self.level = level
-        self.strips = strips
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return self.level.image_width, self.strips.rows_per_strip
-
-    def facts(self) -> _core.JpegFacts:
-        """Return what the first strip says; all are looked at when they are joined."""
-        if max(self.level.image_width, self.level.image_length) > _JPEG_SIDE:
-            raise _refuse("its strips are a picture larger than a JPEG can be")
-        facts = _core.inspect_tile(self.source, 0, *self._range(0), *self.size)
-        if not isinstance(facts, _core.JpegFacts):
-            raise _refuse("its strips are JPEG 2000")
-        return facts
-
-    def _range(self, strip: int) -> tuple[int, int]:
-        return int(self.strips.offsets[strip]), int(self.strips.byte_counts[strip])
-
-    def data(self) -> Iterator[bytes]:
-        whole = max(1, self.level.image_length // self.strips.rows_per_strip)
-        for strip in np.unique(np.linspace(0, whole - 1, _SAMPLE_SIZE).astype(np.int64)):
-            yield self.source.read(*self._range(int(strip)))
-
-
 def _refuse(message: str, hint: str | None = None) -> UnsupportedSlideError:
     return UnsupportedSlideError(message, hint=hint)
 
 
 def _jpeg_route(
-    facts: _core.JpegFacts, sample: _Sample, declared_colour: colour.Samples | None
+    facts: _core.JpegFacts, sample: Sample, declared_colour: colour.Samples | None
 ) -> Route:
     level = sample.level
     notes: list[str] = []
@@ -327,7 +208,7 @@ def _baseline(photometric: str, samples: int) -> FrameFormat:
 
 def _retile_route(
     facts: _core.JpegFacts,
-    sample: "_PictureSample | _StripSample",
+    sample: "PictureSample | StripSample",
     declared_colour: colour.Samples | None,
 ) -> Route:
     """Return the route of a level that is not tiled: its coefficients go into frames."""
@@ -437,7 +318,7 @@ def _jpeg_sampling(facts: _core.JpegFacts) -> str:
 
 
 def _jpeg2000_route(
-    facts: _core.Jpeg2000Facts, sample: _Sample, declared_colour: colour.Samples | None
+    facts: _core.Jpeg2000Facts, sample: Sample, declared_colour: colour.Samples | None
 ) -> Route:
     level = sample.level
     notes: list[str] = []
@@ -483,7 +364,7 @@ def _jpeg2000_route(
 
 
 def _jpeg2000_colour(
-    facts: _core.Jpeg2000Facts, sample: _Sample, declared_colour: colour.Samples | None
+    facts: _core.Jpeg2000Facts, sample: Sample, declared_colour: colour.Samples | None
 ) -> tuple[str, bool, list[str]]:
     """Return the Photometric Interpretation, whether to set the MCT byte, and notes."""
     if facts.separations[0] != (1, 1):

@@ -18,7 +18,8 @@ from coverslip.errors import (
     at_level,
 )
 from coverslip.model import AssociatedImage, Finding, Level, Picture, Slide, SourceText, Spacing
-from coverslip.routes import Route, core_picture, decide
+from coverslip.routes import Route, decide
+from coverslip.sampling import core_picture
 from coverslip.tiff import open_tiff
 
 _MAX_PATHS = 999

@@ -42,6 +42,14 @@ class Inline:
         return future
 
 
+class Forgetful(Inline):
+    """Does everything twice, as Dask does when a worker dies before its result was fetched."""
+
+    def submit(self, function, *arguments):
+        super().submit(function, *arguments)
+        return super().submit(function, *arguments)
+
+
 def convert_all(slides, out, **options):
     options = {"executor": Inline(), "jobs": 1, **options}
     return list(coverslip.convert_many(slides, out, **options))
@@ -228,6 +236,34 @@ def test_command_tells_all_and_names_nothing(tmp_path):
     assert told.returncode == 1
     assert "done        2" in told.stdout
     assert "slide 3: failed" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "rows"), [("--json", '"rows_unused": 2}'), ("--quiet", "2 rows")]
+)
+def test_rows_that_fit_no_slide_are_told(option, rows, tmp_path):
+    build_slides(tmp_path / "in", 1)
+    (tmp_path / "table.csv").write_text("file,sex\n*.svs,F\nMRN-1.svs,M\nMRN-2.svs,M\n")
+    command = [
+        sys.executable,
+        "-m",
+        "coverslip",
+        "convert",
+        tmp_path / "in",
+        "-o",
+        tmp_path / "out",
+    ]
+    command += ["--metadata", tmp_path / "table.csv", "--dry-run", option]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert rows in done.stdout + done.stderr
+    assert "MRN" not in done.stdout + done.stderr
+
+
+def test_executor_that_loses_a_result_and_repeats_the_task_costs_no_slide(tmp_path):
+    build_slides(tmp_path / "in", 3)
+    outcomes = convert_all(tmp_path / "in", tmp_path / "out", executor=Forgetful())
+    assert {outcome.state for outcome in outcomes} == {State.DONE}
+    assert_ledger_and_disk_agree(tmp_path / "out", 3)
 
 
 def test_events_are_json_lines(tmp_path):

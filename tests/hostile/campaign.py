@@ -97,7 +97,7 @@ def worker(found: list[Original], folder: Path, number: int) -> Callable[[tuple[
             place = own / str(len(copies))
             place.mkdir()
             copies[name] = place / original.path.name
-            _copy(original.path, copies[name])
+            copy_file(original.path, copies[name])
         secrets = [text.encode() for text in original.identifiers]
         mutation = mutation_of(copies[name], secrets, name, seed)
         with Mutated(copies[name], mutation) as path:
@@ -107,7 +107,7 @@ def worker(found: list[Original], folder: Path, number: int) -> Callable[[tuple[
     return attempt
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy_file(source: Path, target: Path) -> None:
     """Copy a file without filling its holes."""
     with source.open("rb") as file, target.open("wb") as copy:
         end, at = source.stat().st_size, 0

@@ -14,7 +14,7 @@ from coverslip.report.page import render
 from tests.synth import build_svs
 
 pytestmark = pytest.mark.tools
-WIDTHS = (1280, 400)
+WIDTHS = (1280, 1000, 400)
 THEMES = {"dark": 0, "light": 1}
 """Chromium's numbers for preferred colour schemes."""
 LEAST_CONTRAST = 4.5

@@ -3,6 +3,9 @@
 import base64
 from pathlib import Path
 
+SHORTEST_FORM = 4
+"""Characters of Base64 that stand for three bytes of the text; fewer are everywhere."""
+
 
 def encodings_of(text):
     """Yield a text as it might survive: plain, wide, hexadecimal, Base64, digits of a UID."""
@@ -16,7 +19,10 @@ def encodings_of(text):
         for phase in range(3):
             # Whatever stands before it, the middle of its Base64 form is one of three.
             encoded = base64.b64encode(b"\0" * phase + plain)
-            yield encoded[-(-phase * 8 // 6) : len(plain) * 8 // 6 - 1]
+            first = -(-phase * 8 // 6)
+            last = (phase + len(plain)) * 8 // 6
+            if last - first >= SHORTEST_FORM:
+                yield encoded[first:last]
 
 
 def survivors(identifiers, places):

@@ -1,6 +1,7 @@
 """A vault that is encrypted: who writes it cannot read it again, who has the identity can."""
 
 import json
+import os
 import sys
 
 import pytest
@@ -10,7 +11,13 @@ import coverslip
 from coverslip.deid.custody import Custody
 from coverslip.deid.identity import Key
 from coverslip.deid.metadata import Given, MetadataTable
-from coverslip.deid.sealing import check_recipient, decrypted, encrypted, read_identities
+from coverslip.deid.sealing import (
+    check_recipient,
+    decrypted,
+    encrypted,
+    read_identities,
+    read_passphrase,
+)
 from coverslip.deid.vault import open_documents, open_vault, read_vault
 from coverslip.errors import PolicyError
 from coverslip.model import OperatorText
@@ -127,6 +134,40 @@ def test_what_is_encrypted_is_age(identity):
 
     assert data.startswith(b"age-encryption.org/v1\n-> X25519 ")
     assert decrypted(data, (str(identity),)) == b"text"
+
+
+def test_a_passphrase_locks_continues_and_opens(slide, tmp_path):
+    secret, other, opened = (tmp_path / name for name in ("secret", "other", "opened.jsonl"))
+    secret.write_text("four words in a row\n")
+    other.write_text("some other long words\n")
+    for path in (secret, other):
+        path.chmod(0o600)
+    out, vault = tmp_path / "out", tmp_path / "out.vault"
+    options = ("convert", slide.path, "--profile", "research", "--link", "none", "--no-verify")
+    done = run(*options, "-o", out, "--vault-passphrase", secret)
+    assert done.returncode == 0, done.stderr
+    wrong = run(*options, "-o", out, "--vault-passphrase", other)
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert "passphrase does not open" in wrong.stderr
+    assert run(*options, "-o", out).returncode == 0  # it stays locked without being told
+
+    assert not survivors([slide.path.name, *slide.identifiers[:40]], places_of(vault))
+    environment = {**os.environ, "COVERSLIP_VAULT_PASSPHRASE": "four words in a row"}
+    done = run("vault", "open", vault, "-o", opened, env=environment)
+    assert done.returncode == 0, done.stderr
+    documents = [json.loads(line) for line in opened.read_text().splitlines()]
+    assert [document["source_path"] for document in documents] == [str(slide.path)] * 2
+
+
+def test_passphrase_is_long_and_its_file_its_owner_s_alone(tmp_path):
+    path = tmp_path / "secret"
+    path.write_text("short\n")
+    path.chmod(0o600)
+    with pytest.raises(PolicyError, match="at least 12"):
+        read_passphrase(path)
+    path.chmod(0o640)
+    with pytest.raises(PolicyError, match="others"):
+        read_passphrase(path)
 
 
 def test_commands_encrypt_open_and_report(slide, identity, tmp_path):

@@ -44,7 +44,7 @@ SECRETS += ["ÅSTRÖM", "QUENNIFER", "19570423", "20230517", "20230519"]
 def table(folder, *rows):
     path = folder / "metadata.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["file", *GIVEN])
+        writer = csv.DictWriter(file, ["file", *GIVEN, "stains", "anatomy"])
         writer.writeheader()
         writer.writerows(rows)
     return read_metadata(path)
@@ -156,6 +156,34 @@ def test_research_claims_what_was_done(options, codes, temporal, slide, tmp_path
     assert readers.dciodvfy(result.instances[0].path, tool("dciodvfy")) == []
     digest = result.certificate["policy"]["sha256"]
     assert dataset.DeidentificationMethod[1] == f"policy sha256:{digest[:16]}"
+
+
+@pytest.mark.parametrize(
+    ("profile", "options", "has_organ"),
+    [
+        ("care", {}, True),
+        ("research", {}, True),
+        ("research", {"anatomy": "drop"}, False),
+        ("public", {}, False),
+        ("public", {"anatomy": "keep"}, True),
+    ],
+)
+def test_stain_and_organ_are_codes(profile, options, has_organ, slide, tmp_path, tool):
+    given = custody(tmp_path, key=None, stains="H&E", anatomy="76752008")
+    result = convert(slide, tmp_path / "out", profile, given, **options)
+
+    dataset = header(result)
+    specimen = dataset.SpecimenDescriptionSequence[0]
+    (step,) = specimen.SpecimenPreparationSequence
+    identifier, *coded = step.SpecimenPreparationStepContentItemSequence
+    assert identifier.TextValue == specimen.SpecimenIdentifier
+    assert [item.ConceptCodeSequence[0].CodeMeaning for item in coded] == [
+        *("Staining", "hematoxylin stain", "water soluble eosin stain")
+    ]
+    assert ("PrimaryAnatomicStructureSequence" in specimen) == has_organ
+    if profile != "care":
+        assert "113104" in codes_of(dataset)
+    assert readers.dciodvfy(result.instances[0].path, tool("dciodvfy")) == []
 
 
 def test_research_without_dates_does_not_claim_to_have_moved_any(slide, tmp_path):

@@ -1,11 +1,13 @@
 import re
 
+import pydicom.sr._concepts_dict
 import pytest
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.sr.codedict import codes
 
+from coverslip.codes import codes as listed
 from coverslip.deid import scrub
 from coverslip.dicom import modules, wsm
 from coverslip.dicom.allowlist import Permit, enforce, rules
@@ -71,7 +73,9 @@ def test_each_name_of_the_device_vocabulary_may_be_written():
 def test_codes_that_may_be_written_are_those_that_are_claimed():
     allowed = rules()["DeidentificationMethodCodeSequence.CodeValue"].values
 
-    assert allowed[Profile.PUBLIC] == {*scrub.CODES, scrub.CLEAN_PIXEL_DATA}
+    assert allowed[Profile.PUBLIC] == {
+        *(*scrub.CODES, scrub.CLEAN_PIXEL_DATA, scrub.CLEAN_STRUCTURED_CONTENT)
+    }
     assert allowed[Profile.RESEARCH] == set(modules.CODE_MEANINGS)
     assert Profile.CARE not in allowed
 
@@ -81,6 +85,16 @@ def test_meanings_of_codes_are_those_of_dicom(value):
     meanings = {code.meaning for code in codes.cid7050.concepts.values() if code.value == value}
 
     assert meanings == {modules.CODE_MEANINGS[value]}
+
+
+def test_codes_of_stains_and_organs_are_those_of_the_standard():
+    concepts = pydicom.sr._concepts_dict.concepts["SCT"].values()
+    known = {(value, entry[0]) for group in concepts for value, entry in group.items()}
+    of_cid = {value for group in concepts for value, entry in group.items() if 8112 in entry[1]}
+
+    assert set(listed("stains")) == of_cid
+    for name in ("stains", "anatomy"):
+        assert set(listed(name).items()) <= known
 
 
 def built(profile, given):
@@ -224,7 +238,8 @@ def test_private_and_unknown_attributes_are_refused(dataset, tag):
 
 def test_sequence_that_must_be_empty_may_not_have_items(dataset):
     item = Dataset()
-    dataset.SpecimenDescriptionSequence[0].SpecimenPreparationSequence = Sequence([item])
+    specimen = dataset.SpecimenDescriptionSequence[0]
+    specimen.IssuerOfTheSpecimenIdentifierSequence = Sequence([item])
 
     with pytest.raises(PolicyError, match="must be empty at SpecimenDescriptionSequence"):
         enforce(dataset)

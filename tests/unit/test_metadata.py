@@ -34,6 +34,9 @@ def test_two_patterns_that_fit_are_refused(tmp_path):
 
     with pytest.raises(PolicyError, match="2 rows of the metadata fit one file"):
         table.row_for("B7.svs")
+    assert table.unused(["B7.svs"]) == 0
+    assert table.unused(["B8.svs"]) == 1
+    assert table.unused([]) == 2
 
 
 def test_json_says_the_same_as_csv(tmp_path):
@@ -69,6 +72,9 @@ def test_table_without_a_header_is_refused_without_showing_its_first_row(tmp_pat
         ("birth_date", CANARY),
         ("sex", "female"),
         ("age", "66"),
+        ("stains", CANARY),
+        ("stains", "12710003 123456789"),
+        ("anatomy", "12710003"),
         ("patient_id", "a\\b"),
         ("patient_id", "x" * 65),
         ("patient_id", "a\x1bb"),

@@ -1,9 +1,14 @@
+import json
 from contextlib import suppress
+from dataclasses import fields
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from coverslip.cli import convert
+from coverslip.cli.app import app
 from coverslip.deid.policy import Dates, Keep, Link, Policy, Profile, read_policy
 from coverslip.errors import PolicyError
 
@@ -20,6 +25,54 @@ def test_file_states_a_policy_and_options_count_more(tmp_path):
     assert read(tmp_path, text, dates="drop") == Policy(
         profile=Profile.RESEARCH, dates=Dates.DROP, keep=frozenset({Keep.DEVICE}), project="A"
     )
+
+
+OPTIONS = {
+    "dates": ("research", "drop"),
+    "keep": ("research", ["device", "institution"]),
+    "link": ("research", "slide"),
+    "accession": ("research", "pseudonym"),
+    "project": ("research", "TRIAL-7"),
+    "year": ("public", "keep"),
+    "anatomy": ("public", "keep"),
+    "label": ("public", "substitute"),
+    "overview": ("public", "mask"),
+    "pixels_attested": ("public", "A. Reader"),
+    "mpp_um": ("public", 0.25),
+    "colour": ("public", "RGB"),
+    "allow_pixel": ("public", True),
+    "ndpi_frames": ("public", 512),
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_says_the_same_on_the_command_line_and_in_a_file(
+    option, tmp_path, monkeypatch
+):
+    profile, value = OPTIONS[option]
+    path = tmp_path / "policy.toml"
+    path.write_text(f"profile = {json.dumps(profile)}\n{option} = {json.dumps(value)}\n")
+    (tmp_path / "slide").touch()
+    seen = []
+    monkeypatch.setattr(convert, "run", lambda slide, out, *, policy, **_: seen.append(policy))
+    named = {"mpp_um": "--mpp"}.get(option, f"--{option.replace('_', '-')}")
+    words = value if isinstance(value, list) else [value]
+    typed = (
+        [named]
+        if value is True
+        else [part for word in words for part in (named, {"RGB": "rgb"}.get(word, str(word)))]
+    )
+    slide, out = str(tmp_path / "slide"), str(tmp_path / "out")
+    for choice in (["--profile", profile, *typed], ["--policy", str(path)]):
+        done = CliRunner().invoke(app, ["convert", slide, "-o", out, *choice])
+        assert done.exit_code == 0, done.output
+
+    assert seen[0] == seen[1] == Policy(**{"profile": profile, option: value})
+    assert seen[0].digest() == seen[1].digest() != Policy(profile=profile).digest()
+
+
+def test_every_option_of_a_policy_is_among_them():
+    assert {field.name for field in fields(Policy)} == {"profile", *OPTIONS}
 
 
 def test_unknown_key_is_named(tmp_path):

@@ -464,7 +464,7 @@ def test_overview_is_shown_before_and_after_only_on_the_page_of_the_vault(tmp_pa
 
 
 def report(out, *, page=None, vault=None, overwrite=False):
-    command.run(out, page=page, vault=vault, identity=None, overwrite=overwrite)
+    command.run(out, page=page, vault=vault, identity=None, passphrase=None, overwrite=overwrite)
 
 
 def pixels_of(encoded):

@@ -124,6 +124,20 @@ def test_texts_in_tiles_and_gaps_are_looked_for(tmp_path):
         assert slide.path.stem.split("-")[0].casefold() in terms
 
 
+@pytest.mark.parametrize("codec", ["jpeg_rgb_own_tables", "j2k_33005"])
+def test_a_tile_that_lies_there_twice_gives_terms_of_its_comment_only(codec, tmp_path):
+    slide = build_svs(tmp_path, codec=codec, levels=1)
+    before = {term.spelling for term in terms_of_slide(coverslip.open(slide.path)).terms}
+    tile = slide.levels[0].pieces[0]
+    head = 2 if tile.startswith(b"\xff\xd8") else tile.index(b"\xff\x90")
+    marker = b"\xff\xfe" if tile.startswith(b"\xff\xd8") else b"\xff\x64"
+    comment = marker + (2 + 14).to_bytes(2) + b"\0\1Quillfeather"
+    with slide.path.open("ab") as file:
+        file.write(tile[:head] + comment + tile[head:])
+    after = {term.spelling for term in terms_of_slide(coverslip.open(slide.path)).terms}
+    assert {spelling.casefold() for spelling in after - before} == {"quillfeather"}
+
+
 def test_every_keyword_that_is_permitted_is_one_of_the_standard():
     keywords = attributes.PERMITTED | attributes.FILE_META | attributes.VALUES.keys()
     for keyword in keywords:

@@ -107,7 +107,12 @@ def test_each_attribute_of_the_table_is_written_for_some_image():
     plain = clean_metadata()
     method = tuple(text.replace("public", "research") for text in plain.deidentification_method)
     research = dataclasses.replace(
-        plain, profile=Profile.RESEARCH, given=texts, deidentification_method=method
+        plain,
+        profile=Profile.RESEARCH,
+        given=texts,
+        deidentification_method=method,
+        stains=("12710003",),
+        anatomy="76752008",
     )
     images = [(frame_format, plain) for frame_format in FORMATS.values()]
     glowing = clean_metadata(optical_paths=(GLOWING,))

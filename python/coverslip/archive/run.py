@@ -1,6 +1,7 @@
 """One run over many slides: hands them out, keeps the ledger, and takes what comes back."""
 
 import os
+import secrets
 import shutil
 import signal
 import threading
@@ -158,6 +159,7 @@ class Run:
     """How often it was told to stop."""
     pool: ProcessPoolExecutor | None = None
     in_flight: dict[Future[Outcome], int] = field(default_factory=dict)
+    token: str = field(default_factory=lambda: secrets.token_hex(8))
     deaths: Counter[int] = field(default_factory=Counter)
     """How many workers each slide has lost in this run."""
 
@@ -217,8 +219,12 @@ class Run:
             # Whoever was cut off may have been cut off behind the last rename.
             overwrite=record.attempts > 1,
             verify=self.verify,
+            mark=None if self.executor is None else self._mark_of(number),
         )
         self.in_flight[executor.submit(convert_task, task)] = number
+
+    def _mark_of(self, number: int) -> Path:
+        return commit.mark_path(self.out, f"{self.token}-{number}")
 
     def _ended(self, suspects: deque[int]) -> Iterator[tuple[int, Outcome]]:
         """Yield what ended; a slide whose worker died comes again, or fails."""
@@ -249,6 +255,8 @@ class Run:
 
     def _noted(self, number: int, outcome: Outcome) -> Outcome:
         """Enter an outcome; what an earlier state of the slide left goes when the new is there."""
+        if self.executor is not None:
+            self._mark_of(number).unlink(missing_ok=True)
         if outcome.outputs is None:
             reason = outcome.reason or "it failed"
             self.ledger.fail(number, outcome.state, reason, outcome.hint)

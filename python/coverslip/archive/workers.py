@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from coverslip import _core, limits
+from coverslip import _core, commit, limits
 from coverslip.archive.ledger import Outputs, State
 from coverslip.conversion import Result, convert
 from coverslip.deid.custody import Custody
@@ -40,6 +40,8 @@ class Task:
     custody: Custody
     overwrite: bool
     verify: bool
+    mark: Path | None = None
+    """By which a worker sees that another one, which was lost, had begun this very task."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,7 @@ def convert_task(task: Task) -> Outcome:
         )
 
     try:
+        is_repeated = task.mark is not None and not commit.mark(task.mark)
         stat = task.path.stat()
         if (stat.st_size, stat.st_mtime_ns) != task.stamp:
             return ended(State.FAILED, reason="the slide changed since the run began")
@@ -81,7 +84,7 @@ def convert_task(task: Task) -> Outcome:
                 task.out,
                 policy=task.policy,
                 custody=task.custody,
-                overwrite=task.overwrite,
+                overwrite=task.overwrite or is_repeated,
                 verify=task.verify,
             )
     except QuarantineError as error:

@@ -74,6 +74,14 @@ IdentityOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="The age identity that opens an encrypted vault."),
 ]
+PassphraseOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE|-",
+        help="The passphrase that opens an encrypted vault: a file's first line, or - to be asked; "
+        "COVERSLIP_VAULT_PASSPHRASE in the environment does as well.",
+    ),
+]
 
 
 def _print_version(*, wanted: bool) -> None:
@@ -153,6 +161,14 @@ def convert(
             help="Encrypt the vault to this age recipient; only its identity opens it again.",
         ),
     ] = None,
+    vault_passphrase: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|-",
+            help="Encrypt the vault with a passphrase: a file's first line, or - to be asked; "
+            "COVERSLIP_VAULT_PASSPHRASE in the environment does as well.",
+        ),
+    ] = None,
     project: Annotated[
         str | None, typer.Option(help="Another project gives other pseudonyms under one key.")
     ] = None,
@@ -173,6 +189,10 @@ def convert(
     ] = None,
     year: Annotated[
         str | None, typer.Option(help="Of the acquisition, under public: drop or keep.")
+    ] = None,
+    anatomy: Annotated[
+        str | None,
+        typer.Option(help="The organ of your metadata: keep, or drop, which is public's default."),
     ] = None,
     mpp: Annotated[
         float | None, typer.Option(metavar="UM", help="Micrometres per pixel of the base level.")
@@ -255,6 +275,7 @@ def convert(
         "link": link,
         "accession": accession,
         "year": year,
+        "anatomy": anatomy,
         "mpp_um": mpp,
         "colour": _samples(colour),
         "allow_pixel": allow_pixel or None,
@@ -265,6 +286,10 @@ def convert(
     }
     effective = command.policy_from(policy, choices)
     custody = command.custody_from(key, metadata, vault, vault_recipient)
+    if not dry_run:
+        from coverslip.cli.passphrase import locked_custody
+
+        custody = locked_custody(custody, out, effective, vault_passphrase)
     if len(slides) > 1 or dry_run or not slides[0].is_file() or slides[0].suffix == ".txt":
         from coverslip.cli import archive
 
@@ -403,6 +428,7 @@ def report(
         ),
     ] = None,
     identity: IdentityOption = None,
+    passphrase: PassphraseOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page.")] = False,
 ) -> None:
     """Write one HTML page: what was converted, what was found, what remains, what was not checked.
@@ -411,7 +437,14 @@ def report(
     """
     from coverslip.cli import report as command
 
-    command.run(out, page=page, vault=vault, identity=identity, overwrite=overwrite)
+    command.run(
+        out,
+        page=page,
+        vault=vault,
+        identity=identity,
+        passphrase=passphrase,
+        overwrite=overwrite,
+    )
 
 
 vault_app = typer.Typer(no_args_is_help=True, help="Vaults, which hold originals.")
@@ -431,11 +464,12 @@ def vault_open(
         Path, typer.Option("--out", "-o", metavar="FILE", help="The new file, for you only.")
     ],
     identity: IdentityOption = None,
+    passphrase: PassphraseOption = None,
 ) -> None:
     """Write what an encrypted vault holds, a line of JSON for each slide."""
     from coverslip.cli import vault as command
 
-    command.open_to(vault, file, identity)
+    command.open_to(vault, file, identity, passphrase)
 
 
 @app.command()

@@ -52,6 +52,8 @@ def run(inputs: Sequence[Path], out: Path, policy: Policy, custody: Custody, cho
     candidates = discover(
         inputs, include=choice.include, exclude=choice.exclude, without=(out, vault)
     )
+    if custody.metadata is not None:
+        _tell_unused(custody.metadata.unused(c.path.name for c in candidates), choice)
     if choice.dry_run:
         return _dry_run(candidates, vault, policy, choice)
     with ExitStack() as stack:
@@ -84,6 +86,14 @@ def run(inputs: Sequence[Path], out: Path, policy: Policy, custody: Custody, cho
     if states[State.FAILED]:
         return EXIT_FAILED
     return EXIT_QUARANTINED if states[State.QUARANTINED] else 0
+
+
+def _tell_unused(rows: int, choice: Choice) -> None:
+    """Say how many rows of the metadata fit no slide."""
+    if choice.as_json:
+        sys.stdout.write(json.dumps({"event": "metadata", "rows_unused": rows}) + "\n")
+    elif rows:
+        sys.stderr.write(f"note: {rows} rows of the metadata fit no slide\n")
 
 
 def _sum_up(work: Run, vault: Path, policy: Policy, failed: type | None, *_: object) -> None:

@@ -5,7 +5,7 @@ from io import BytesIO
 from pathlib import Path
 
 from coverslip.archive.ledger import State, read_ledger
-from coverslip.deid.sealing import read_identities
+from coverslip.cli.passphrase import identities_from
 from coverslip.deid.vault import read_vault, vault_beside
 from coverslip.errors import CoverslipError, PolicyError
 from coverslip.limits import LIMITS
@@ -25,6 +25,7 @@ def run(
     page: Path | None,
     vault: Path | None,
     identity: Path | None,
+    passphrase: Path | None,
     overwrite: bool,
 ) -> None:
     """Write the page about an output and say where it is."""
@@ -37,8 +38,9 @@ def run(
     if path.exists() and not overwrite:
         raise CoverslipError("the page exists", hint="replace it with --overwrite")
     collected = collect(out)
-    identities = () if identity is None else read_identities(identity)
-    originals = None if vault is None else _originals(vault, identities, collected)
+    originals = None
+    if vault is not None:
+        originals = _originals(vault, identities_from(vault, identity, passphrase), collected)
     byte_count = write_report(
         collected,
         path,

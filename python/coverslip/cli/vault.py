@@ -5,14 +5,14 @@ import os
 import sys
 from pathlib import Path
 
-from coverslip.deid.sealing import read_identities
+from coverslip.cli.passphrase import identities_from
 from coverslip.deid.vault import open_documents
 from coverslip.errors import CoverslipError
 
 
-def open_to(vault: Path, file: Path, identity: Path | None) -> None:
+def open_to(vault: Path, file: Path, identity: Path | None, passphrase: Path | None) -> None:
     """Write the documents of an encrypted vault into a new file and say how many there are."""
-    documents = open_documents(vault, () if identity is None else read_identities(identity))
+    documents = open_documents(vault, identities_from(vault, identity, passphrase))
     if not documents:
         raise CoverslipError("the vault is not encrypted", hint="read it with any SQLite program")
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

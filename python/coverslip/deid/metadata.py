@@ -10,10 +10,13 @@ from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from coverslip.codes import codes
 from coverslip.errors import PolicyError
 from coverslip.model import OperatorText
 
 FILE = "file"
+MAX_STAINS = 6
+_H_AND_E = "12710003 36879007"
 MAX_BYTES = 64_000_000  # a row is about 100 bytes
 
 
@@ -33,6 +36,10 @@ class Given:
     specimen_identifier: OperatorText | None = None
     institution_name: OperatorText | None = None
     device_serial_number: OperatorText | None = None
+    stains: OperatorText | None = None
+    """Codes of SNOMED CT with spaces between them."""
+    anatomy: OperatorText | None = None
+    """One code of SNOMED CT."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +64,13 @@ class MetadataTable:
         return fitting[0] if fitting else None
 
     def unused(self, file_names: Iterable[str]) -> int:
-        """Return how many rows fit none of some files."""
-        used = {id(self.row_for(name)) for name in file_names}
-        return sum(id(row) not in used for row in self.rows.values())
+        """Return how many rows fit none of some files; of two that fit one, neither counts."""
+        named = set(file_names)
+        others = named - self.rows.keys()
+        return sum(
+            pattern not in named and not any(fnmatchcase(name, pattern) for name in others)
+            for pattern in self.rows
+        )
 
 
 def read_metadata(path: Path) -> MetadataTable:
@@ -198,6 +209,20 @@ def _age(text: str) -> OperatorText:
     return OperatorText(text)
 
 
+def _stains(text: str) -> OperatorText:
+    """Return codes of stains; H&E, which nearly all slides have, may be given by its name."""
+    words = text.upper().replace("H&E", _H_AND_E).replace(",", " ").replace("+", " ").split()
+    if not words or len(words) > MAX_STAINS or not all(word in codes("stains") for word in words):
+        raise PolicyError("stains are H&E, or codes of SNOMED CT that coverslip lists")
+    return OperatorText(" ".join(dict.fromkeys(words)))
+
+
+def _anatomy(text: str) -> OperatorText:
+    if text not in codes("anatomy"):
+        raise PolicyError("it is a code of SNOMED CT that coverslip lists")
+    return OperatorText(text)
+
+
 _PARSERS: dict[str, Callable[[str], OperatorText]] = {
     "patient_id": OperatorText,
     "patient_name": _name,
@@ -211,4 +236,6 @@ _PARSERS: dict[str, Callable[[str], OperatorText]] = {
     "specimen_identifier": OperatorText,
     "institution_name": OperatorText,
     "device_serial_number": OperatorText,
+    "stains": _stains,
+    "anatomy": _anatomy,
 }

@@ -80,6 +80,10 @@ class Policy:
         Under `research`: ``pseudonym`` writes that of the case, ``empty`` nothing.
     year
         Under `public`: ``keep`` writes the year of the acquisition date that the operator gives.
+    anatomy
+        What becomes of the anatomic structure that the operator gives: ``keep``, the default of
+        `research` and `care`, or ``drop``, that of `public`, since a rare site tells patients
+        apart.
     project
         Another project gives other pseudonyms under the same key.
     mpp_um
@@ -117,6 +121,7 @@ class Policy:
     link: Link | None = None
     accession: Literal["empty", "pseudonym"] = "empty"
     year: Literal["drop", "keep"] = "drop"
+    anatomy: Literal["drop", "keep"] | None = None
     project: str = ""
     mpp_um: float | None = None
     colour: Literal["RGB", "YBR"] | None = None
@@ -133,6 +138,8 @@ class Policy:
         pictures = "keep" if profile is Profile.CARE else "drop"
         self._set("label", pictures if self.label is None else self.label)
         self._set("overview", pictures if self.overview is None else self.overview)
+        anatomy = "drop" if profile is Profile.PUBLIC else "keep"
+        self._set("anatomy", anatomy if self.anatomy is None else self.anatomy)
         self._set("link", _word(Link, "link", self.link) or _DEFAULT_LINK[profile])
         if not isinstance(self.keep, frozenset | set | list | tuple):
             raise PolicyError("keep is a list of words")
@@ -150,6 +157,7 @@ class Policy:
         for name, words in (
             ("accession", ("empty", "pseudonym")),
             ("year", ("drop", "keep")),
+            ("anatomy", ("drop", "keep")),
             ("colour", ("RGB", "YBR", None)),
             ("label", ("drop", "substitute", "keep")),
             ("overview", ("drop", "mask", "keep")),

@@ -22,6 +22,8 @@ _CARE = {
     "DeviceSerialNumber": "device_serial_number",
     "ContainerIdentifier": "container_identifier",
     "SpecimenDescriptionSequence.SpecimenIdentifier": "specimen_identifier",
+    "SpecimenDescriptionSequence.SpecimenPreparationSequence"
+    ".SpecimenPreparationStepContentItemSequence.TextValue": "specimen_identifier",
 }
 _KEPT = {
     Keep.PATIENT_CHARACTERISTICS: ("PatientSex", "PatientAge"),

@@ -43,10 +43,9 @@ DUMMY_DATE = "19000101"
 DUMMY_TIME = "000000"
 
 CODES = ("113100", "113105")
-"""Basic Profile and Clean Descriptors: what is done whatever the options of a profile are.
-
-Clean Structured Content (113104) is not claimed: no content items are written that could be clean.
-"""
+"""Basic Profile and Clean Descriptors: what is done whatever the options of a profile are."""
+CLEAN_STRUCTURED_CONTENT = "113104"
+"""Claimed where content items are written: those of stains, built of codes."""
 CLEAN_PIXEL_DATA = "113101"
 """Claimed where the pixels were searched, see `_claims_clean_pixels`."""
 
@@ -235,6 +234,8 @@ def _clean(
     patient_id = _text(released, "PatientID", identity.pseudonym(PseudonymKind.PATIENT))
     container = identity.pseudonym(PseudonymKind.CONTAINER)
     is_identified = policy.profile is Profile.CARE
+    stains = () if given.stains is None else tuple(given.stains.reveal().split())
+    anatomy = given.anatomy if policy.anatomy == "keep" else None
     return CleanMetadata(
         profile=policy.profile,
         slide_pseudonym=container,
@@ -276,11 +277,23 @@ def _clean(
             f"policy sha256:{policy.digest()[:16]}",
         ),
         deidentification_codes=(
-            () if is_identified else tuple(sorted((*CODES, *claims(released, policy))))
+            ()
+            if is_identified
+            else tuple(
+                sorted(
+                    (
+                        *CODES,
+                        *((CLEAN_STRUCTURED_CONTENT,) if stains else ()),
+                        *claims(released, policy),
+                    )
+                )
+            )
         ),
         longitudinal_temporal_information_modified=temporal_information(released, policy),
         accession_number=_accession_number(given, policy, identity, released),
         given=released,
+        stains=stains,
+        anatomy=None if anatomy is None else anatomy.reveal(),
     )
 
 

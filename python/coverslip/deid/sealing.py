@@ -4,11 +4,13 @@ The format is age (https://age-encryption.org/v1), by pyrage, which is the extra
 """
 
 import importlib
+import os
 from pathlib import Path
 from typing import Any
 
 from coverslip.errors import PolicyError
 
+MIN_PASSPHRASE = 12
 _MAX_BYTES = 1 << 16  # a file of identities has some hundred
 
 
@@ -42,6 +44,66 @@ def decrypted(document: bytes, identities: tuple[str, ...]) -> bytes:
         return bytes(pyrage.decrypt(document, keys))
     except (pyrage.IdentityError, pyrage.DecryptError):
         raise PolicyError("the identity does not open this vault") from None
+
+
+def new_identity() -> tuple[str, str]:
+    """Return a new identity and its recipient."""
+    identity = _pyrage().x25519.Identity.generate()
+    return str(identity), str(identity.to_public())
+
+
+def locked(identity: str, passphrase: str) -> bytes:
+    """Return an identity that only the passphrase opens; scrypt takes a second on purpose."""
+    return bytes(_pyrage().passphrase.encrypt(identity.encode("ascii"), passphrase))
+
+
+def unlocked(data: bytes, passphrase: str) -> str:
+    """Return the identity in what `locked` made.
+
+    Raises
+    ------
+    PolicyError
+        If the passphrase does not open it.
+    """
+    pyrage = _pyrage()
+    try:
+        return bytes(pyrage.passphrase.decrypt(data, passphrase)).decode("ascii")
+    except pyrage.DecryptError:
+        raise PolicyError("the passphrase does not open this vault") from None
+
+
+def check_passphrase(passphrase: str) -> str:
+    """Return a passphrase without white space around it.
+
+    Raises
+    ------
+    PolicyError
+        If it is too short.
+    """
+    passphrase = passphrase.strip()
+    if len(passphrase) < MIN_PASSPHRASE:
+        raise PolicyError(f"a passphrase has at least {MIN_PASSPHRASE} characters")
+    return passphrase
+
+
+def read_passphrase(path: Path) -> str:
+    """Return the passphrase in a file, which is its first line.
+
+    Raises
+    ------
+    PolicyError
+        If others may read the file, or it holds none that is long enough.
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_mode & 0o077:
+            raise PolicyError("others than its owner may read the passphrase", hint="chmod 600 it")
+        line = file.read(_MAX_BYTES).partition(b"\n")[0]
+    try:
+        return check_passphrase(line.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise PolicyError("the passphrase is not UTF-8") from None
 
 
 def read_identities(path: Path) -> tuple[str, ...]:

@@ -13,7 +13,14 @@ from typing import Any
 
 from coverslip.deid.identity import Draw
 from coverslip.deid.policy import Policy
-from coverslip.deid.sealing import check_recipient, decrypted, encrypted
+from coverslip.deid.sealing import (
+    check_recipient,
+    decrypted,
+    encrypted,
+    locked,
+    new_identity,
+    unlocked,
+)
 from coverslip.errors import PolicyError
 from coverslip.model import OperatorText, SealedFinding
 
@@ -41,6 +48,9 @@ CREATE TABLE IF NOT EXISTS finding (
 CREATE TABLE IF NOT EXISTS sealed (
     id INTEGER PRIMARY KEY, written TEXT NOT NULL, study_instance_uid TEXT NOT NULL,
     slide_pseudonym TEXT NOT NULL, recipient TEXT NOT NULL, document BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS lock (
+    id INTEGER PRIMARY KEY CHECK (id = 1), recipient TEXT NOT NULL, identity BLOB NOT NULL
 );
 """
 
@@ -89,6 +99,37 @@ class Vault:
     def __init__(self, connection: sqlite3.Connection, recipient: str | None = None) -> None:
         self._connection = connection
         self._recipient = recipient
+
+    def lock(self, passphrase: str) -> str:
+        """Let a passphrase open the vault, and return whom it is encrypted to from now on.
+
+        The identity lies in the vault itself, encrypted with the passphrase, so that this is
+        needed to read and not to write.
+
+        Raises
+        ------
+        PolicyError
+            If another passphrase was set, or the vault is encrypted to a recipient of its own.
+        """
+        known = _lock_of(self._connection)
+        if known is None:
+            if self._recipient is not None:
+                raise PolicyError("the vault is encrypted to a recipient, not with a passphrase")
+            identity, recipient = new_identity()
+            _recipient_of(self._connection, recipient)
+            with _told(), self._connection:
+                # Whoever comes second finds the lock of the first one.
+                self._connection.execute(
+                    "INSERT OR IGNORE INTO lock VALUES (1, ?, ?)",
+                    (recipient, locked(identity, passphrase)),
+                )
+            known = _lock_of(self._connection)
+            if known is None:  # what was inserted is there
+                raise AssertionError("the vault has no lock")
+            if known[0] == recipient:
+                return recipient
+        unlocked(known[1], passphrase)
+        return known[0]
 
     def draw(self, policy: Policy) -> Draw:
         """Return what draws random bytes and remembers them, for a profile and a project.
@@ -224,7 +265,8 @@ def open_documents(folder: Path, identities: tuple[str, ...]) -> tuple[dict[str,
         sealed = [bytes(document) for (document,) in rows]
     if sealed and not identities:
         raise PolicyError(
-            "the vault is encrypted", hint="open it with the identity's file: --identity FILE"
+            "the vault is encrypted",
+            hint="open it with the identity's file, --identity FILE, or with --passphrase FILE",
         )
     return tuple(json.loads(decrypted(document, identities)) for document in sealed)
 
@@ -315,6 +357,35 @@ def open_vault(folder: Path, out: Path, recipient: str | None = None) -> Iterato
         yield Vault(connection, _recipient_of(connection, recipient))
 
 
+def _lock_of(connection: sqlite3.Connection) -> tuple[str, bytes] | None:
+    """Return the recipient of a vault with a passphrase, and its identity as it is locked."""
+    with _told():
+        has_lock = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'lock'").fetchone()
+        row = (
+            connection.execute("SELECT recipient, identity FROM lock").fetchone()
+            if has_lock
+            else None
+        )
+    return None if row is None else (str(row[0]), bytes(row[1]))
+
+
+def identities_of(folder: Path, passphrase: str) -> tuple[str, ...]:
+    """Return what opens a vault, by the passphrase that it was locked with.
+
+    Raises
+    ------
+    PolicyError
+        If there is no such vault in the folder, or the passphrase does not open it.
+    """
+    with _reading(folder) as db:
+        lock = _lock_of(db)
+    if lock is None:
+        raise PolicyError(
+            "no passphrase opens this vault", hint="see --vault-passphrase of convert"
+        )
+    return (unlocked(lock[1], passphrase),)
+
+
 def _recipient_of(connection: sqlite3.Connection, recipient: str | None) -> str | None:
     """Return whom a vault is encrypted to, ``None`` if it is not.
 
@@ -324,7 +395,9 @@ def _recipient_of(connection: sqlite3.Connection, recipient: str | None) -> str 
         If that is another one, or the vault holds originals in clear.
     """
     with _told():
-        known = connection.execute("SELECT recipient FROM sealed LIMIT 1").fetchone()
+        known = connection.execute(
+            "SELECT recipient FROM lock UNION ALL SELECT recipient FROM sealed LIMIT 1"
+        ).fetchone()
         clear = connection.execute(
             "SELECT 1 FROM slide UNION ALL SELECT 1 FROM draw LIMIT 1"
         ).fetchone()

@@ -19,6 +19,7 @@ from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 from pydicom.valuerep import IS, DSfloat, PersonName
 
+from coverslip.codes import codes as listed
 from coverslip.errors import PolicyError
 from coverslip.model import OperatorText, Profile, SourceText
 
@@ -87,9 +88,15 @@ def _rule(
     source: str,
     values: list[str] | dict[str, list[str]] | None = None,
     pattern: str | dict[str, str] | None = None,
+    codes: str | None = None,
+    meanings: str | None = None,
     **actions: Action,
 ) -> Rule:
     group, element = tag.split(",")
+    if codes is not None and isinstance(values, list):
+        values = [*values, *listed(codes)]
+    if meanings is not None and isinstance(values, list):
+        values = [*values, *listed(meanings).values()]
     return Rule(
         tag=Tag(int(group, 16), int(element, 16)),
         type=type,

@@ -8,6 +8,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from coverslip.codes import codes
 from coverslip.dicom.geometry import image_orientation, origin_mm
 from coverslip.model import CleanMetadata, CleanOpticalPath, InstanceSpec, Role
 
@@ -17,6 +18,7 @@ PACKAGE = "coverslip"
 CODE_MEANINGS = {
     "113100": "Basic Application Confidentiality Profile",
     "113101": "Clean Pixel Data Option",
+    "113104": "Clean Structured Content Option",
     "113105": "Clean Descriptors Option",
     "113106": "Retain Longitudinal Temporal Information Full Dates Option",
     "113107": "Retain Longitudinal Temporal Information Modified Dates Option",
@@ -261,8 +263,43 @@ def specimen(ds: Dataset, clean: CleanMetadata) -> None:
     item.SpecimenIdentifier = clean.specimen_identifier
     item.SpecimenUID = clean.specimen_uid
     item.IssuerOfTheSpecimenIdentifierSequence = Sequence()
-    item.SpecimenPreparationSequence = Sequence()
+    item.SpecimenPreparationSequence = _preparation(clean)
+    if clean.anatomy is not None:
+        item.PrimaryAnatomicStructureSequence = code(
+            clean.anatomy, "SCT", codes("anatomy")[clean.anatomy]
+        )
     ds.SpecimenDescriptionSequence = Sequence([item])
+
+
+def _preparation(clean: CleanMetadata) -> Sequence:
+    """Return the step of staining (PS3.16 TID 8001, TID 8003), none if no stain is known."""
+    if not clean.stains:
+        return Sequence()
+    identifier = Dataset()
+    identifier.ValueType = "TEXT"
+    identifier.ConceptNameCodeSequence = code("121041", "DCM", "Specimen Identifier")
+    identifier.TextValue = clean.specimen_identifier
+    step = Dataset()
+    step.SpecimenPreparationStepContentItemSequence = Sequence(
+        [
+            identifier,
+            _coded(("111701", "DCM", "Processing type"), "127790008", "Staining"),
+            *(
+                _coded(("424361007", "SCT", "Using substance"), stain, codes("stains")[stain])
+                for stain in clean.stains
+            ),
+        ]
+    )
+    return Sequence([step])
+
+
+def _coded(name: tuple[str, str, str], value: str, meaning: str) -> Dataset:
+    """Return a content item whose value is a code of SNOMED CT (PS3.3 10.2)."""
+    item = Dataset()
+    item.ValueType = "CODE"
+    item.ConceptNameCodeSequence = code(*name)
+    item.ConceptCodeSequence = code(value, "SCT", meaning)
+    return item
 
 
 def multi_frame_functional_groups(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:

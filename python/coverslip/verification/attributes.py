@@ -95,6 +95,7 @@ PERMITTED = frozenset(
         "ValueType",
         "ConceptNameCodeSequence",
         "ConceptCodeSequence",
+        "TextValue",
         "SpecimenTypeCodeSequence",
         "PrimaryAnatomicStructureSequence",
         "ImagedVolumeWidth",

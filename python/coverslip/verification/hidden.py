@@ -17,6 +17,8 @@ _TILE_BYTES = 1 << 20
 _GAP_BYTES = 4 << 20
 """Most of the bytes between values and tiles; in a slide that nobody edited there are few."""
 _TEXT = re.compile(rb"[\x20-\x7e\x80-\xff]{4,}|(?:[\x20-\x7e]\x00){4,}|(?:\x00[\x20-\x7e]){4,}")
+_STREAM = re.compile(rb"\xff\xd8\xff|\xff\x4f\xff\x51")
+_SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _TEXT_IN_GAP = re.compile(rb"[\w .:/\\^,=|@+-]{8,}|(?:[\w .:/\\^,=|@+-]\x00){6,}", re.ASCII)
 """Longer, and of fewer characters: what lies in a gap may have been a picture."""
 
@@ -34,7 +36,7 @@ def hidden_texts(slide: OpenedSlide) -> Iterator[str]:
             offset, byte_count = stored[stream]
             yield from _in_stream(_read(slide, int(offset), min(int(byte_count), _TILE_BYTES)))
     for offset, byte_count in _gaps(slide):
-        for found in _TEXT_IN_GAP.finditer(_read(slide, offset, byte_count)):
+        for found in _TEXT_IN_GAP.finditer(_without_pixels(_read(slide, offset, byte_count))):
             yield _decoded(found[0])
 
 
@@ -79,6 +81,44 @@ def _boxes(data: bytes) -> Iterator[bytes]:
             return
         yield data[at + 8 : at + length]
         at += length
+
+
+def _without_pixels(data: bytes) -> bytes:
+    """Return bytes without what a decoder needs of the streams in them, zeros in its place.
+
+    A tile that somebody wrote anew lies where it was, its tables and pixels the same as those of
+    the tile that goes out; they are no text, though some of their bytes are letters.
+    """
+    kept, begin = bytearray(data), 0
+    while found := _STREAM.search(data, begin):
+        at, is_jpeg = found.start() + 2, found[0][1] == 0xD8
+        while data[at : at + 1] == b"\xff" and at + 4 <= len(data):
+            marker, (length,) = data[at + 1], struct.unpack_from(">H", data, at + 2)
+            end = at + 2 + length
+            if marker == (0xDA if is_jpeg else 0x90):
+                end = _end_of_scan(data, end) if is_jpeg else _end_of_tile_part(data, at)
+            is_comment = marker == 0xFE or 0xE0 <= marker <= 0xEF if is_jpeg else marker == 0x64
+            if not is_comment:
+                kept[at:end] = bytes(len(kept[at:end]))
+            at = end
+            if data[at : at + 2] == b"\xff\xd9":
+                break
+        begin = max(at, found.end())
+    return bytes(kept)
+
+
+def _end_of_scan(data: bytes, at: int) -> int:
+    """Return where entropy-coded data end; where they begin, if the picture does not end there."""
+    found = _SCAN_END.search(data, at)
+    return at if found is None or found[0] != b"\xff\xd9" else found.start()
+
+
+def _end_of_tile_part(data: bytes, at: int) -> int:
+    """Return where a tile-part ends: at the next one or the end of its codestream."""
+    length = int.from_bytes(data[at + 6 : at + 10])
+    end = data.find(b"\xff\xd9", at) if length == 0 else at + length
+    is_end = data[end : end + 2] in (b"\xff\xd9", b"\xff\x90")
+    return end if end > at and is_end else at + 12
 
 
 def _gaps(slide: OpenedSlide) -> Iterator[tuple[int, int]]:

@@ -10,7 +10,7 @@ import numpy as np
 from coverslip import _core
 from coverslip.model import Level, Picture, Strips, one_after_another
 from coverslip.mosaics import core_mosaic, is_rewritten
-from coverslip.routes import core_picture
+from coverslip.sampling import core_picture
 from coverslip.slide import OpenedSlide
 from coverslip.verification.hidden import hidden_texts
 from coverslip.verification.schema import certificate_schema, words_of_schema

@@ -1,0 +1,183 @@
+"""What goes out: instances, what may be said in them, and what became of all else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from coverslip.model.slides import LabelSide, Role, Spacing
+from coverslip.model.text import ItemKind, OperatorText, Profile, SourceText
+
+
+class RouteKind(StrEnum):
+    """What happens to the tiles of a level."""
+
+    COPY = "copy"
+    STITCH = "stitch"
+    RETILE = "retile"
+    PIXEL = "pixel"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameFormat:
+    """How the frames of one instance are encoded, in DICOM's terms."""
+
+    transfer_syntax_uid: str
+    photometric_interpretation: str
+    samples_per_pixel: int
+    bits_allocated: int
+    lossy_method: str | None
+    """Term of (0028,2114), ``None`` if the data were never compressed with loss."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceSpec:
+    """One level, or an overview, on its way into an instance: numbers only."""
+
+    sop_instance_uid: str
+    region: int = 0
+    instance_number: int
+    is_base: bool
+    total_pixel_matrix_columns: int
+    total_pixel_matrix_rows: int
+    columns: int
+    """Width of a frame in pixels."""
+    rows: int
+    frame_count: int
+    spacing: Spacing
+    optical_path: int = 0
+    focal_planes: int = 1
+    plane_distance_um: float | None = None
+    """From one focal plane to the next, if there are several."""
+    imaged_volume_width_mm: float
+    imaged_volume_height_mm: float
+    label_side: LabelSide
+    frame_format: FrameFormat
+    compression_ratio: float | None
+    """Uncompressed bytes to those after the last loss; ``None`` where nothing was lost."""
+    role: Role = Role.VOLUME
+    is_as_scanned: bool = False
+    """Whether a label or overview shows what the camera saw, the slide's own label with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanRegion:
+    """What may be written about one region: a series of its own."""
+
+    series_instance_uid: str
+    pyramid_uid: str
+    dimension_organization_uid: str
+    corner_mm: tuple[float, float] | None
+    """Where it lies; ``None`` where a default will do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanOpticalPath:
+    """What may be written about one optical path."""
+
+    is_fluorescence: bool = False
+    wave_length_nm: float | None = None
+    description: str | None = None
+    """The name of a dye, or the number of the channel; ``None`` where neither may be told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanMetadata:
+    """What may be written about a slide. Made by `coverslip.deid.scrub` and nowhere else."""
+
+    profile: Profile
+    slide_pseudonym: str
+    """Stands for the slide in the certificate and its name, whatever the profile."""
+    patient_id: str
+    patient_name: str
+    container_identifier: str
+    specimen_identifier: str
+    study_instance_uid: str
+    frame_of_reference_uid: str
+    specimen_uid: str
+    regions: tuple[CleanRegion, ...]
+    sop_instance_uids: tuple[str, ...]
+    """One for each level, in the order of the slide's."""
+    associated_sop_instance_uids: tuple[str, ...]
+    """For a label and an overview, if they go out."""
+    study_date: str
+    study_time: str
+    content_date: str
+    content_time: str
+    acquisition_date_time: str
+    manufacturer: str
+    manufacturer_model_name: str
+    device_serial_number: str
+    software_versions: str
+    objective_power: float | None
+    optical_paths: tuple[CleanOpticalPath, ...]
+    icc_profile: bytes = field(repr=False)
+    icc_is_synthetic: bool
+    """True if the source had no profile and sRGB was assumed."""
+    srgb_profile: bytes = field(repr=False)
+    """For an overview: the profile of the source is that of another camera."""
+    patient_identity_removed: bool
+    deidentification_method: tuple[str, ...]
+    deidentification_codes: tuple[str, ...]
+    """Code values of CID 7050, scheme DCM."""
+    longitudinal_temporal_information_modified: str | None
+    accession_number: str = ""
+    given: Mapping[str, OperatorText] = field(default_factory=dict, repr=False)
+    """What the operator gave and the policy lets out, by path of keywords; dates are shifted."""
+    stains: tuple[str, ...] = ()
+    """Codes of the list ``stains``."""
+    anatomy: str | None = None
+    """A code of the list ``anatomy``."""
+
+
+class Fate(StrEnum):
+    """What became of something that was found in the source."""
+
+    DROPPED = "dropped"
+    REPLACED = "replaced"
+    CLEANED = "cleaned"
+    MASKED = "masked"
+    KEPT = "kept"
+
+
+class CheckResult(StrEnum):
+    """Whether a check ran. One that fails leaves no output and no certificate."""
+
+    PASSED = "passed"
+    ATTESTED = "attested"
+    """It found something, and a person vouches that this identifies nobody."""
+    NOT_RUN = "not_run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelChecks:
+    """What searching the pixels that go out came to."""
+
+    bar_codes: CheckResult = CheckResult.NOT_RUN
+    text: CheckResult = CheckResult.NOT_RUN
+    """``PASSED`` only if text was looked for by reading it."""
+    masked_ifd: int | None = None
+    """Directory of the overview that goes out masked, if one does."""
+    kept_ifds: frozenset[int | None] = frozenset()
+    """Directories of the pictures that go out as they were scanned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something in the source that may identify, and what became of it; never its value."""
+
+    place: str
+    key: str | None
+    kind: ItemKind
+    fate: Fate
+    attribute: str | None = None
+    """Keyword of the attribute that now holds what replaced it, if any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedFinding:
+    """A finding with the text it is about; for the vault only."""
+
+    finding: Finding
+    text: SourceText | None
+    """``None`` where what was found is no text: a picture, a time of the file system."""

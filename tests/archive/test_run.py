@@ -42,7 +42,7 @@ class Inline:
         return future
 
 
-class Forgetful(Inline):
+class Twice(Inline):
     """Does everything twice, as Dask does when a worker dies before its result was fetched."""
 
     def submit(self, function, *arguments):
@@ -261,7 +261,7 @@ def test_rows_that_fit_no_slide_are_told(option, rows, tmp_path):
 
 def test_executor_that_loses_a_result_and_repeats_the_task_costs_no_slide(tmp_path):
     build_slides(tmp_path / "in", 3)
-    outcomes = convert_all(tmp_path / "in", tmp_path / "out", executor=Forgetful())
+    outcomes = convert_all(tmp_path / "in", tmp_path / "out", executor=Twice())
     assert {outcome.state for outcome in outcomes} == {State.DONE}
     assert_ledger_and_disk_agree(tmp_path / "out", 3)
 

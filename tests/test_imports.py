@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "tiff": {"model", "errors", "limits", "tiff"},
     "formats": {"tiff", "model", "errors", "limits", "formats"},
     "codes": set(),
-    "deid": {"codes", "model", "errors", "deid"},
+    "deid": {"codes", "model", "errors", "deid", "limits"},
     "dicom": {"codes", "model", "errors", "dicom"},
     "colour": {"_core", "model", "errors"},
     "blank": {"_core", "model", "errors"},
@@ -31,7 +31,9 @@ MAY_IMPORT = {
     "cutting": {"_core", "errors", "limits", "model", "sampling"},
     # To look for a slide's texts it is opened; what wrote the files, and by which rules, is not
     # known here.
-    "verification": {"_core", "errors", "model", "mosaics", "sampling", "slide", "verification"},
+    "verification": {
+        *("_core", "errors", "limits", "model", "mosaics", "sampling", "slide", "verification"),
+    },
     # Of verification, only the checker of the certificates' schema.
     "report": {"_core", "errors", "limits", "report", "verification"},
     "audit": {"model", "deid"},
@@ -70,7 +72,8 @@ MAY_IMPORT = {
     },
     "cli": {
         *("archive", "conversion", "deid", "instances", "slide", "sample", "errors", "model"),
-        *("_core", "audit", "cli", "colour", "cutting", "limits", "pictures", "report", "routes"),
+        *("_core", "audit", "cli", "colour", "cutting", "guard", "limits", "pictures", "report"),
+        "routes",
         "verification",
     },
     "__init__": {

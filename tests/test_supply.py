@@ -67,6 +67,13 @@ def test_locked_crates_come_from_the_registry_with_a_checksum(lock):
             assert re.fullmatch(r"[0-9a-f]{64}", package["checksum"])
 
 
+def test_lock_of_the_fuzz_targets_has_what_the_core_needs():
+    """Else the lock is changed by the first build, and nothing is pinned."""
+    needed = toml("rust/core/Cargo.toml")["dependencies"].keys()
+    (core,) = (p for p in toml("rust/fuzz/Cargo.lock")["package"] if p["name"] == "coverslip-core")
+    assert {name.split(" ")[0] for name in core["dependencies"]} == set(needed)
+
+
 def test_rules_for_crates_refuse_what_is_not_named():
     rules = toml("deny.toml")
     assert rules["sources"] == {"unknown-registry": "deny", "unknown-git": "deny"}

@@ -34,6 +34,14 @@ class Limits:
     tiles: int = 50_000_000
     """Tiles and strips of all directories together, 16 bytes each; a slide of 20 GB has about a
     million."""
+    profile_bytes: int = 8 << 20
+    """Longest colour profile that is rebuilt; a longer one is left out, as is one of more tags.
+    Those of scanners have below a megabyte."""
+    profile_tags: int = 100
+    """More than any registered set of tags."""
+    table_bytes: int = 1 << 20
+    """Longest value of tag 347 JPEGTables that is compared between planes; usual ones have below a
+    kilobyte."""
     overview_pixels: int = 6 << 20
     """An overview that is to be masked is decoded and searched many times; cameras take one or
     two million."""
@@ -61,11 +69,19 @@ class Limits:
     decoder_seconds: int = 60
     """For one tile or strip of `decoded_bytes` at most."""
     memory_bytes: int = 32 << 30
-    """Address space of a process that converts slides of an archive: the largest index of tiles
-    takes some gigabytes, and libraries reserve more than they use."""
+    """Address space of a process of ours that converts slides: the largest index of tiles takes
+    some gigabytes, and libraries reserve more than they use."""
     cpu_seconds: int = 6 * 3600
-    """Of all cores together, for one slide of an archive: far more than copying takes, whatever the
+    """Of all cores together, for one slide: far more than copying takes, whatever the
     slide; decoding the largest may need more."""
+
+    term_characters: int = 4 << 20
+    """Of a slide's texts that are taken apart into terms to look for; usual slides have far
+    fewer."""
+    checked_certificate_bytes: int = 64 << 20
+    """Longest certificate that is checked with its output."""
+    checked_picture_bytes: int = 256 << 20
+    """Longest label or overview that is searched for bar codes; usual ones have some megabytes."""
 
     report_entries: int = 2_000_000
     """Files and folders of an output that a report walks; a slide has about a dozen."""

@@ -2,7 +2,11 @@
 
 import pytest
 
+from tests.archive.conftest import in_namespace, may_mount
+from tests.archive.test_faults import faults
 from tests.hostile import campaign
+
+__all__ = ["faults", "in_namespace", "may_mount"]  # fixtures of both folders
 
 
 @pytest.fixture(scope="session")

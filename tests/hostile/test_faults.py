@@ -1,6 +1,7 @@
 """Faults of the machine, on real mechanisms: a full disk, a process that is killed."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 import coverslip
 from coverslip.sample import write_sample
+from tests.hostile.test_limits import SMALL, many_tiles_on_the_same_bytes
 from tests.synth import build_generic
 
 
@@ -70,3 +72,59 @@ def assert_only_whole_studies(out):
             assert len(dataset.PixelData) > 0
             listed.remove(dataset.SOPInstanceUID)
         assert listed == set()
+
+
+DIRECT = """
+import errno, os, sys
+import coverslip
+from coverslip import instances
+
+def write(*arguments, **options):
+    went_past.append(options["past_cache"])
+    return write_instance(*arguments, **options)
+
+went_past = []
+write_instance = instances._core.write_instance
+instances._core.write_instance = write
+instances._PAST_CACHE_BYTES = 0
+instances.require_room = lambda out, byte_count: None
+try:
+    coverslip.convert(sys.argv[1], "disk/out", verify=False, mpp_um=0.5)
+except OSError as error:
+    print(errno.errorcode[error.errno], went_past, os.listdir("disk"))
+"""
+"""The thread that writes past the cache has several blocks to write."""
+
+
+@pytest.fixture(scope="module")
+def long_slide(tmp_path_factory):
+    """A slide of 40,000 tiles that all lie on the same bytes: some 50 MB of frames."""
+    folder = tmp_path_factory.mktemp("long")
+    slide = build_generic(folder, 1, codec="jpeg_ycbcr420", **SMALL)
+    piece = max(slide.levels[0].pieces, key=len)
+    path = folder / "long.tif"
+    many_tiles_on_the_same_bytes(path, piece, slide.levels[0].jpeg_tables, 64 * 200)
+    return path
+
+
+def test_disk_that_fills_while_it_is_written_past_its_cache_is_left_as_it_was(
+    long_slide, in_namespace, tmp_path
+):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "script.py").write_text(DIRECT)
+    mount = "mount -t tmpfs -o size=10m none disk"
+    done = in_namespace(f"{mount}; {sys.executable} script.py {long_slide}")
+    assert done.stdout == "ENOSPC [True] []\n", done.stderr
+
+
+@pytest.mark.parametrize("after", [0, 9_000_000])
+def test_disk_that_fails_while_it_is_written_past_its_cache_is_told(
+    after, long_slide, faults, tmp_path
+):
+    (tmp_path / "disk").mkdir()
+    command = [sys.executable, "-c", DIRECT, long_slide]
+    fault = {"FAULT_CALL": "write", "FAULT_PATH": ".dcm", "FAULT_AFTER": str(after)}
+    environment = {**os.environ, "LD_PRELOAD": str(faults), **fault}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True,
+                          timeout=100, check=False)  # fmt: skip
+    assert done.stdout == "EIO [True] []\n", done.stderr

@@ -97,3 +97,36 @@ def test_workers_of_an_archive_have_limits_and_know_which_were_changed(monkeypat
         core = pool.submit(guard.resource.getrlimit, guard.resource.RLIMIT_CORE).result()
     assert soft == hard == 5 << 30
     assert core == (0, 0)
+
+
+COMMAND = """
+import resource, sys
+import coverslip.cli.convert as command
+from coverslip.cli import main
+
+def convert(*_, **__):
+    kinds = resource.RLIMIT_AS, resource.RLIMIT_CORE, resource.RLIMIT_CPU
+    print(*(resource.getrlimit(kind)[0] for kind in kinds))
+    sys.exit()
+
+command.convert = convert
+main()
+"""
+
+
+def test_command_for_one_slide_runs_under_limits_too(tmp_path):
+    slide = build_generic(tmp_path, 1, size=(200, 150), levels=1)
+    options = ["--limit", f"memory_bytes={5 << 30}", "--limit", "cpu_seconds=100"]
+    convert = ["convert", slide.path, "-o", tmp_path / "out"]
+    done = subprocess.run([sys.executable, "-c", COMMAND, *options, *convert],
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    memory, core, cpu = map(int, done.stdout.split())
+    assert (memory, core) == (5 << 30, 0)
+    assert 100 < cpu < 130
+
+    options = ["--limit", f"memory_bytes={1 << 20}"]
+    done = subprocess.run([sys.executable, "-m", "coverslip", *options, *convert],
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 1
+    assert "error: slide 1: the slide needs more memory than the limit memory_bytes" in done.stderr
+    assert not (tmp_path / "out").exists()

@@ -167,3 +167,42 @@ def test_claims_of_terabytes_name_the_limit_and_not_the_disk(tmp_path):
     patched(slide, counts, struct.pack("<I", (1 << 32) - 1) * (len(counts) // 4))
     error = refuse(slide, tmp_path, coverslip.LimitError, allow_pixel=True)
     assert f"output_bytes = {1 << 30}" in str(error)
+
+
+MEASURED = """
+import re, resource, sys
+import coverslip
+from coverslip import limits
+
+def convert():
+    return coverslip.convert(sys.argv[1], sys.argv[2], mpp_um=0.5)
+
+limits.set_limit("output_growth", 0)
+limits.set_limit("output_bytes", 1)
+try:
+    convert()
+except coverslip.LimitError as error:
+    told = int(re.search(r"would take ([0-9]+)", str(error))[1])
+limits.set_limit("output_bytes", told)
+files = convert().instances
+used = resource.getrusage(resource.RUSAGE_SELF)
+written = sum(file.byte_count for file in files)
+print(told, written, used.ru_utime + used.ru_stime, used.ru_maxrss)
+"""
+
+
+def test_ten_megabytes_become_what_is_told_before_in_bounded_time_and_memory(tmp_path):
+    slide = build_generic(tmp_path, 1, codec="jpeg_ycbcr420", **SMALL)
+    piece = max(slide.levels[0].pieces, key=len)
+    path = tmp_path / "same.tif"
+    many_tiles_on_the_same_bytes(path, piece, slide.levels[0].jpeg_tables, 64 * 200)
+    with path.open("ab") as file:
+        file.write(bytes(10_000_000 - path.stat().st_size))
+    command = [sys.executable, "-c", MEASURED, path, tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told, written, cpu_s, most_kilobytes = map(float, done.stdout.split())
+    assert told > 4 * 10_000_000
+    assert told <= written <= told + 24 * 200**2 + 20_000  # items, offset table, header
+    assert cpu_s < 20
+    assert most_kilobytes < 1_500_000  # most of it for pixels that are searched

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from coverslip.deid import icc
+from coverslip.limits import LIMITS
 
 PLANTED = b"CANARY-SCANNER-7731"
 D50 = bytes.fromhex("0000f6d6000100000000d32d")
@@ -287,7 +288,7 @@ def test_malformed_element_is_dropped_where_colour_does_not_need_it():
 
 
 def test_profile_over_the_cap_counts_as_none():
-    assert icc.rebuild_profile(PLAIN + bytes(icc.MAX_PROFILE_LEN)) is None
+    assert icc.rebuild_profile(PLAIN + bytes(LIMITS.profile_bytes)) is None
 
 
 def check_hostile(data: bytes) -> None:

@@ -13,7 +13,9 @@ from coverslip.deid.custody import Custody
 from coverslip.deid.identity import read_key
 from coverslip.deid.metadata import read_metadata
 from coverslip.deid.policy import Policy, read_policy
+from coverslip.guard import confine, limited
 from coverslip.instances import OnProgress, Progress
+from coverslip.limits import LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +54,13 @@ def run(
     overwrite: bool,
     verify: bool,
 ) -> None:
-    """Convert one slide and say what was written."""
-    with _progress(show=show.progress) as on_progress:
+    """Convert one slide and say what was written.
+
+    The process is limited for good, as the workers of an archive are: it ends with the slide.
+    """
+    confine(memory_bytes=LIMITS.memory_bytes)
+    time = limited(cpu_seconds=LIMITS.cpu_seconds)
+    with time, _progress(show=show.progress) as on_progress:
         result = convert(
             slide,
             out,

@@ -11,10 +11,9 @@ import math
 import struct
 from collections.abc import Callable, Iterable, Iterator
 
+from coverslip.limits import LIMITS
+
 HEADER_LEN = 128
-MAX_PROFILE_LEN = 8 << 20
-MAX_TAGS = 100
-"""More than any registered set of tags."""
 
 D50 = struct.pack(">3i", 0xF6D6, 0x10000, 0xD32D)
 """The illuminant of the connection space (ICC.1:2022 7.2.16), as s15Fixed16Number."""
@@ -84,7 +83,7 @@ def srgb_profile() -> bytes:
 
 def _read_header(profile: bytes) -> tuple[int, bytes, bytes, int]:
     """Return version, class, connection space and rendering intent."""
-    if not HEADER_LEN + 4 <= len(profile) <= MAX_PROFILE_LEN:
+    if not HEADER_LEN + 4 <= len(profile) <= LIMITS.profile_bytes:
         raise _UnusableError
     major, device_class = profile[8], profile[12:16]
     colour_space, connection_space, signature = profile[16:20], profile[20:24], profile[36:40]
@@ -100,7 +99,7 @@ def _read_elements(profile: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield signature and rebuilt bytes of each allow-listed element."""
     count = int.from_bytes(profile[HEADER_LEN : HEADER_LEN + 4])
     table_end = HEADER_LEN + 4 + 12 * count
-    if count > MAX_TAGS or table_end > len(profile):
+    if count > LIMITS.profile_tags or table_end > len(profile):
         raise _UnusableError
     ranges: dict[bytes, tuple[int, int]] = {}
     for signature, start, length in struct.iter_unpack(

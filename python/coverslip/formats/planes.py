@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from coverslip.errors import UnsupportedSlideError
+from coverslip.errors import LimitError, UnsupportedSlideError
+from coverslip.limits import LIMITS
 from coverslip.model import Level, OpticalPath
 
 _MAX_DISTANCE_UM = 100.0
@@ -38,8 +39,9 @@ def stacked(planes: Sequence[Level], distance_um: float | None) -> Level:
         raise UnsupportedSlideError(f"{len(planes)} focal planes are more than can be told apart")
     if distance_um is None or not 0.001 <= distance_um <= _MAX_DISTANCE_UM:
         raise UnsupportedSlideError("the slide does not tell the distance of its focal planes")
+    wanted = _storage(first)
     for plane in above:
-        if _storage(plane) != _storage(first):
+        if _storage(plane) != wanted:
             raise UnsupportedSlideError(
                 f"IFD {plane.ifd} is a focal plane, and stored in another way than IFD {first.ifd}"
             )
@@ -133,7 +135,18 @@ def _storage(level: Level) -> tuple[object, ...]:
 
 
 def _tables(stream: bytes) -> list[bytes]:
-    """Return the tables of an abbreviated JPEG stream; comments may differ."""
+    """Return the tables of an abbreviated JPEG stream; comments may differ.
+
+    Raises
+    ------
+    LimitError
+        If it is longer than it may be: there are a thousand planes, and a segment may be empty.
+    """
+    if len(stream) > LIMITS.table_bytes:
+        raise LimitError(
+            f"tag 347 JPEGTables of {len(stream)} bytes, more than the limit "
+            f"table_bytes = {LIMITS.table_bytes}"
+        )
     at, found = 2, []
     while at + 4 <= len(stream) and stream[at] == 0xFF:
         end = at + 2 + int.from_bytes(stream[at + 2 : at + 4])

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from coverslip import _core
 from coverslip.errors import VerificationError
+from coverslip.limits import LIMITS
 from coverslip.slide import OpenedSlide, open
 from coverslip.verification import files, header, pictures, schema
 from coverslip.verification.files import Entry
@@ -29,7 +30,6 @@ OnProgress = Callable[[int, int], object]
 _CERTIFICATE = ".certificate.json"
 _PICTURES = ("LABEL", "OVERVIEW")
 """No tiles of the slide: these were drawn, or changed."""
-_MAX_CERTIFICATE_BYTES = 64 << 20
 _OUT_OF_SCOPE = (
     "bar codes in levels, and text in any picture: those pixels are not looked at",
     "terms of fewer than four characters, and numbers of fewer than five digits",
@@ -297,7 +297,7 @@ class _Check:
 
     def _certificate(self, path: Path) -> Iterator[str]:
         """Check a certificate against its schema, its place and the instances that it lists."""
-        if path.stat().st_size > _MAX_CERTIFICATE_BYTES:
+        if path.stat().st_size > LIMITS.checked_certificate_bytes:
             yield "it is larger than a certificate can be"
             return
         try:

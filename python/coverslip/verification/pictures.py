@@ -5,10 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from coverslip.limits import LIMITS
 from coverslip.verification.frames import frame_ranges
-
-_MAX_BYTES = 256 << 20
-"""A picture of the whole glass has some megabytes."""
 
 
 def problems_of(path: Path, pixel_data_offset: int, container_identifier: str) -> Iterator[str]:
@@ -26,7 +24,7 @@ def problems_of(path: Path, pixel_data_offset: int, container_identifier: str) -
     import zxingcpp
 
     offsets, byte_counts = frame_ranges(path, pixel_data_offset, 1)
-    if int(byte_counts[0]) > _MAX_BYTES:
+    if int(byte_counts[0]) > LIMITS.checked_picture_bytes:
         raise ValueError("the picture is too large to be looked at")
     with path.open("rb") as file:
         file.seek(int(offsets[0]))

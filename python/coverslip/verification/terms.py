@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from urllib.parse import unquote
 
+from coverslip.limits import LIMITS
 from coverslip.verification.dates import dates_in, spellings_of
 from coverslip.verification.words import PublicWords, words_of
 
@@ -22,8 +23,6 @@ MAX_CHARACTERS = 64
 """A longer text is found by its words, or by its beginning."""
 MAX_TERMS = 20_000
 """As many as the core takes."""
-MAX_TEXT = 4 << 20
-"""Characters that are taken apart in all: a slide that nobody made to be long has far fewer."""
 
 _APART = re.compile(r"[\x00-\x1f|;=<>\"{}\[\]()]+")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -71,7 +70,7 @@ def terms_of(texts: Iterable[Text], public: PublicWords) -> Terms:
     found: dict[str, Term] = {}
     days: set[date] = set()
     notes: list[str] = []
-    left = MAX_TEXT
+    left = LIMITS.term_characters
     for text in dict.fromkeys(texts):  # tiles repeat theirs
         spellings = set()
         left -= len(text.value)

@@ -1,7 +1,8 @@
-"""Writes small valid inputs for each fuzz target under seeds/."""
+"""Writes small valid inputs for each fuzz target under seeds/; needs jpegtran."""
 
 import io
 import struct
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,33 @@ def pictures() -> None:
         (SEEDS / "retile_pixels" / str(number)).write_bytes(seed)
 
 
+def tiles() -> None:
+    """Write tiles of other processes than the baseline one, and cut ones."""
+    random = np.random.default_rng(2)
+    looks = [
+        (64, 64, "4:2:0", ["-progressive"]),
+        (64, 64, "4:4:4", ["-progressive", "-restart", "3B"]),
+        (64, 64, "4:2:2", ["-arithmetic"]),
+        (64, 64, "4:4:4", ["-arithmetic", "-progressive", "-restart", "1"]),
+        (40, 24, "4:4:4", ["-progressive"]),
+        (33, 17, "4:4:4", []),
+        (48, 64, "4:4:4", ["-grayscale", "-progressive"]),
+    ]
+    (SEEDS / "rewrite").mkdir(parents=True, exist_ok=True)
+    for number, (width, length, subsampling, options) in enumerate(looks):
+        slope = np.add.outer(np.arange(length) * 2, np.arange(width))[:, :, None]
+        noise = random.integers(0, 30, (length, width, 3)) + slope
+        out = io.BytesIO()
+        picture = Image.fromarray(noise.clip(0, 255).astype(np.uint8))
+        picture.save(out, "JPEG", quality=40, subsampling=subsampling)
+        command = ["jpegtran", "-copy", "none", *options]
+        tile = subprocess.run(  # noqa: S603 (a tool with options of ours)
+            command, input=out.getvalue(), capture_output=True, check=True
+        )
+        seed = bytes([width - 1, length - 1]) + tile.stdout
+        (SEEDS / "rewrite" / str(number)).write_bytes(seed)
+
+
 def strips(shared: bytes, pieces: list[bytes], rows: int) -> bytes:
     """Return strips of 16 columns, the last one as long as the others."""
     size = struct.pack("<HHBBB", 16, rows * len(pieces), rows, len(pieces), len(shared))
@@ -136,3 +164,4 @@ for target, inputs in SEED_INPUTS.items():
     for number, seed in enumerate(inputs):
         (folder / f"{number}").write_bytes(seed)
 pictures()
+tiles()

@@ -286,6 +286,15 @@ fn a_quantisation_table_of_16_bits_is_refused_by_name() {
     assert!(reason(frame_of(&tile, Colour::Ybr, &[])).contains("quantisation table of 16 bits"));
 }
 
+/// Found by the fuzz target `rewrite`: strict decoders refuse such a frame (T.81 Table B.4).
+#[test]
+fn a_quantisation_step_of_0_is_an_error_where_it_is_used() {
+    let used = Jpeg::ycc().with_tables().with_lead(&dqt(0, 0));
+    let unused = Jpeg::ycc().with_tables().with_lead(&dqt(3, 0));
+    assert!(frame_of(&unused, Colour::Ybr, &[]).is_ok());
+    assert!(reason(frame_of(&used, Colour::Ybr, &[])).contains("a quantisation step of 0"));
+}
+
 #[test]
 fn extended_process_with_8_bits_is_called_baseline() {
     let tile = Jpeg {

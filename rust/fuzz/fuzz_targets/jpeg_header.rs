@@ -2,8 +2,8 @@
 
 #![no_main]
 
-use coverslip_core::blank;
 use coverslip_core::jpeg::{self, Colour, Recipe};
+use coverslip_core::{StreamError, blank};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -29,6 +29,10 @@ fuzz_target!(|data: &[u8]| {
     let again = jpeg::parse_header(&built).expect("a built header can be read");
     assert_eq!(again.len, built.len());
     assert_eq!(again.dropped, u32::from(colour == Colour::Rgb));
-    let blank = blank::jpeg_frame(&recipe, &header).expect("a blank frame can be made");
-    assert!(blank.ends_with(&jpeg::EOI));
+    match blank::jpeg_frame(&recipe, &header) {
+        Ok(blank) => assert!(blank.ends_with(&jpeg::EOI)),
+        // Its Huffman tables may have no code for what a blank frame needs, and no room for one.
+        Err(StreamError::Unsupported(_)) => {}
+        Err(error) => panic!("a blank frame cannot be made: {error}"),
+    }
 });

@@ -146,6 +146,7 @@ pub(crate) fn decode(
         size: (columns, rows),
         tables: start.tables.or(shared.tables()?),
         conditioning: Conditioning::default(),
+        sent: [[None; 64]; 3],
         partial: Vec::new(),
         bits: Bits::default(),
     };
@@ -169,6 +170,8 @@ struct Reader<'a> {
     size: (u32, u32),
     tables: Tables<'a>,
     conditioning: Conditioning,
+    /// How many bits the last scan of each coefficient left out, by component.
+    sent: [[Option<u8>; 64]; 3],
     /// Components whose scans hold no more blocks than the picture needs.
     partial: Vec<usize>,
     bits: Bits,
@@ -263,6 +266,27 @@ impl<'a> Reader<'a> {
         )
     }
 
+    /// Checks that each bit of a coefficient comes once, and in order (T.81 G.1.1.1.2).
+    ///
+    /// Where it does not, decoders show different pictures.
+    fn check_order(&mut self, scan: &Scan, at: usize) -> Result<(), StreamError> {
+        for part in &scan.parts {
+            let sent = self.sent.get_mut(part.component);
+            let band = sent.and_then(|sent| sent.get_mut(scan.band.0..=scan.band.1));
+            for left_out in band.into_iter().flatten() {
+                let is_next = match *left_out {
+                    None => scan.high == 0,
+                    Some(left_out) => left_out > 0 && scan.high == left_out,
+                };
+                if !is_next {
+                    return Err(malformed("a scan that sends coefficients out of order", at));
+                }
+                *left_out = Some(scan.low);
+            }
+        }
+        Ok(())
+    }
+
     /// Keeps the quantisation of components whose first scan this is.
     fn begin(&mut self, scan: &Scan) -> Result<(), StreamError> {
         for part in &scan.parts {
@@ -284,6 +308,7 @@ impl<'a> Reader<'a> {
     /// Decodes a scan, and moves the cursor to the marker behind it.
     fn scan(&mut self, segment: Segment<'_>, cursor: &mut Cursor<'a>) -> Result<(), StreamError> {
         let scan = Scan::read(segment, &self.facts, cursor.at)?;
+        self.check_order(&scan, cursor.at)?;
         self.begin(&scan)?;
         let is_arithmetic = matches!(self.facts.sof, marker::SOF9 | marker::SOF10);
         let tables = self.tables.or(Tables::typical());

@@ -99,7 +99,7 @@ impl<'a> Tables<'a> {
     ///
     /// # Errors
     ///
-    /// [`StreamError::Malformed`] if one of them is missing.
+    /// [`StreamError::Malformed`] if one of them is missing, or has a step of 0.
     pub(crate) fn write_used(
         &self,
         components: &[Component],
@@ -122,6 +122,10 @@ fn write_each(
         if components.iter().any(|component| selector(component) == id) {
             let table =
                 slot(tables, id).ok_or_else(|| malformed("a table that nobody defines", 0))?;
+            // T.81 Table B.4: strict decoders refuse it, though others multiply by it.
+            if code == marker::DQT && table.contains(&0) {
+                return Err(malformed("a quantisation step of 0", 0));
+            }
             write_segment(code, class | id, table, out);
         }
     }

@@ -249,6 +249,9 @@ def convert_opened(
             scrubbed, policy, planned, written, key_id, examined.checks, verify=verify
         )
         audit.write_certificate(stage.study / name, certificate)
+        # Of a slide with millions of tiles the check would otherwise need room beside the plans.
+        plans.clear()
+        planned.clear()
         if verify and policy.profile is not Profile.CARE:
             require_clean(stage.study, slide, _released(clean, policy))
         if charge is not None:

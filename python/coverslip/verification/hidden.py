@@ -16,6 +16,8 @@ _TILE_BYTES = 1 << 20
 """Longest part of a tile that is looked at: its header is in front."""
 _GAP_BYTES = 4 << 20
 """Most of the bytes between values and tiles; in a slide that nobody edited there are few."""
+_AT_A_TIME = 1 << 16
+"""Ranges that are sorted at a time: there may be millions, in the order of the file nearly all."""
 _TEXT = re.compile(rb"[\x20-\x7e\x80-\xff]{4,}|(?:[\x20-\x7e]\x00){4,}|(?:\x00[\x20-\x7e]){4,}")
 _STREAM = re.compile(rb"\xff\xd8\xff|\xff\x4f\xff\x51")
 _SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -29,15 +31,19 @@ def hidden_texts(slide: OpenedSlide) -> Iterator[str]:
         for plane in level.focal_planes:
             if plane.jpeg_tables is not None:
                 yield from _in_stream(plane.jpeg_tables)
-        stored = level.stored_ranges()
-        present = np.flatnonzero(stored[:, 1])
-        chosen = present[:: max(1, len(present) // _TILES_A_LEVEL)][:_TILES_A_LEVEL]
-        for stream in {*chosen.tolist(), *present[-1:].tolist()}:
-            offset, byte_count = stored[stream]
-            yield from _in_stream(_read(slide, int(offset), min(int(byte_count), _TILE_BYTES)))
+        for offset, byte_count in _chosen(level.stored_ranges()):
+            yield from _in_stream(_read(slide, offset, min(byte_count, _TILE_BYTES)))
     for offset, byte_count in _gaps(slide):
         for found in _TEXT_IN_GAP.finditer(_without_pixels(_read(slide, offset, byte_count))):
             yield _decoded(found[0])
+
+
+def _chosen(stored: npt.NDArray[np.uint64]) -> list[tuple[int, int]]:
+    """Return offset and byte count of some streams of a level, the last one with them."""
+    present = np.flatnonzero(stored[:, 1])
+    chosen = present[:: max(1, len(present) // _TILES_A_LEVEL)][:_TILES_A_LEVEL]
+    streams = {*chosen.tolist(), *present[-1:].tolist()}
+    return [(int(stored[stream, 0]), int(stored[stream, 1])) for stream in streams]
 
 
 def _read(slide: OpenedSlide, offset: int, byte_count: int) -> bytes:
@@ -123,19 +129,34 @@ def _end_of_tile_part(data: bytes, at: int) -> int:
 
 def _gaps(slide: OpenedSlide) -> Iterator[tuple[int, int]]:
     """Yield offset and byte count of what belongs to no level, picture or value."""
-    of_levels = (level.stored_ranges() for level in slide.levels)
-    ranges = [slide.description.private_ranges, *of_levels]
-    covered: npt.NDArray[np.uint64] = np.concatenate(ranges)
-    covered = covered[np.argsort(covered[:, 0], kind="stable")]
-    starts, lengths = covered[:, 0].astype(np.int64), covered[:, 1].astype(np.int64)
-    ends = np.maximum.accumulate(np.append(0, starts + lengths))
-    starts = np.append(starts, slide.source.stamp[2])
+    runs = [_runs(slide.description.private_ranges)]
+    for level in slide.levels:
+        ranges = level.stored_ranges()
+        runs += [_runs(ranges[at : at + _AT_A_TIME]) for at in range(0, len(ranges), _AT_A_TIME)]
+    covered = _joined(np.concatenate(runs))
+    ends = np.append(0, covered[:, 1])
+    starts = np.append(covered[:, 0], slide.source.stamp[2])
     left = _GAP_BYTES
     for index in np.flatnonzero(starts > ends).tolist():
         size = min(int(starts[index] - ends[index]), left)
         if size > 0:
             yield int(ends[index]), size
         left -= size
+
+
+def _runs(ranges: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Return starts and ends of what ranges (offset, byte count) cover, shape (n, 2), in order."""
+    starts = ranges[:, 0].astype(np.int64)
+    return _joined(np.stack([starts, starts + ranges[:, 1].astype(np.int64)], axis=1))
+
+
+def _joined(runs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Join runs (start, end) that touch or overlap, and return them in order."""
+    runs = runs[np.argsort(runs[:, 0], kind="stable")]
+    reached = np.maximum.accumulate(runs[:, 1])
+    first = np.flatnonzero(np.append(True, runs[1:, 0] > reached[:-1])[: len(runs)])
+    last = np.append(first[1:], len(runs))[: len(first)] - 1
+    return np.stack([runs[first, 0], reached[last]], axis=1)
 
 
 def _decoded(data: bytes) -> str:

@@ -144,7 +144,12 @@ impl Planner<'_> {
         let threads = thread::available_parallelism()
             .map_or(1, NonZero::get)
             .min(chunks.len());
-        let work = Mutex::new((0_u64..).step_by(CHUNK).zip(chunks));
+        let mut ahead = ranges.chunks(CHUNK);
+        ahead
+            .by_ref()
+            .take(threads)
+            .for_each(|chunk| self.source.expect(chunk));
+        let work = Mutex::new(((0_u64..).step_by(CHUNK).zip(chunks), ahead));
         let (sender, results) = mpsc::channel();
         let mut summary = Summary::default();
         let mut worst: Option<(u64, Error)> = None;
@@ -153,7 +158,12 @@ impl Planner<'_> {
                 let (sender, work) = (sender.clone(), &work);
                 scope.spawn(move || {
                     let mut reader = TileReader::new(self.source, self.limits);
-                    let take = || work.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let take = || {
+                        let mut work = work.lock().unwrap_or_else(PoisonError::into_inner);
+                        // Under the lock, so that the disk is asked in the order of the file.
+                        work.1.next().inspect(|chunk| self.source.expect(chunk));
+                        work.0.next()
+                    };
                     while let Some((first, (ranges, frames))) = take() {
                         let result = self.plan_chunk(first, ranges, frames, &mut reader);
                         if sender.send(result).is_err() {

@@ -2,10 +2,24 @@
 
 use std::fs::File;
 use std::io;
+use std::num::NonZero;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
+use rustix::fs::{Advice, fadvise};
+
 use crate::error::Error;
+use crate::tiles::ByteRange;
+
+/// Larger tiles are read one by one: up to about here a disk passes over what lies between two
+/// headers no faster than it reads it.
+const SMALL_TILE_BYTES: u64 = 64 << 10;
+
+/// What one call may ask for: the kernel reads no more than its read-ahead, 128 KiB unless set.
+const READ_AHEAD: NonZero<u64> = match NonZero::new(128 << 10) {
+    Some(len) => len,
+    None => NonZero::<u64>::MIN,
+};
 
 /// What tells one state of a file from another, without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +75,32 @@ impl Source {
             Ok(())
         } else {
             Err(Error::SourceChanged)
+        }
+    }
+
+    /// Asks the system to read what small tiles lie on, before their headers are asked for.
+    ///
+    /// Without it each header is a request of its own, in the order in which several threads come
+    /// by: a spinning disk seeks for each, a network share answers each.
+    pub fn expect(&self, tiles: &[ByteRange]) {
+        let count = u64::try_from(tiles.len()).unwrap_or(u64::MAX);
+        let sum = tiles
+            .iter()
+            .fold(0_u64, |sum, range| sum.saturating_add(range.byte_count));
+        if sum > count.saturating_mul(SMALL_TILE_BYTES) {
+            return;
+        }
+        let mut asked = 0..0;
+        for range in tiles.iter().filter(|range| range.byte_count != 0) {
+            if !asked.contains(&range.offset) {
+                asked = range.offset..range.offset;
+            }
+            let end = range.offset.saturating_add(range.byte_count);
+            while asked.end < end {
+                // It is only advice: what a file system makes of it changes nothing but the time.
+                let _ = fadvise(&self.file, asked.end, Some(READ_AHEAD), Advice::WillNeed);
+                asked.end = asked.end.saturating_add(READ_AHEAD.get());
+            }
         }
     }
 

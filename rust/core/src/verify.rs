@@ -190,7 +190,9 @@ impl Comparison<'_> {
         let mut report = VerifyReport::default();
         let mut tile = Vec::new();
         let ranges = self.plan.tiles().ranges().get(first..).unwrap_or_default();
-        for (index, &range) in (first..).zip(ranges).take(GROUP) {
+        let ranges = ranges.get(..GROUP).unwrap_or(ranges);
+        self.source.expect(ranges);
+        for (index, &range) in (first..).zip(ranges) {
             let frame = u64::try_from(index).unwrap_or(u64::MAX);
             let offset = reader.at.saturating_sub(self.first_item);
             let len = reader.item()?;

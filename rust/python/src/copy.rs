@@ -8,6 +8,7 @@ use coverslip_core::{
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 
 use crate::errors::into_py_err;
 use crate::inspect::{Jpeg2000Facts, JpegFacts};
@@ -343,7 +344,7 @@ pub(crate) fn verify_instance(
     plan: &FramePlan,
     path: PathBuf,
     pixel_data_offset: u64,
-    extended_offset_table: Option<(Vec<u8>, Vec<u8>)>,
+    extended_offset_table: Option<(PyBackedBytes, PyBackedBytes)>,
     on_progress: Option<Py<PyAny>>,
 ) -> PyResult<VerifyReport> {
     let mut watch = PyWatch::new(on_progress);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use coverslip_core::scan::{self, Encoding, Header, Term, Tiles};
 use coverslip_core::{ByteRange, Scanner as CoreScanner};
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 
 use crate::copy::{Source, TileIndex, finish};
 use crate::errors::into_py_err;
@@ -121,7 +122,7 @@ impl Scanner {
         py: Python<'_>,
         path: PathBuf,
         pixel_data_offset: u64,
-        extended_offset_table: Option<(Vec<u8>, Vec<u8>)>,
+        extended_offset_table: Option<(PyBackedBytes, PyBackedBytes)>,
         numbers: Vec<(u64, u64)>,
         tiles: Option<(Py<Source>, Py<TileIndex>)>,
         on_progress: Option<Py<PyAny>>,
@@ -129,7 +130,9 @@ impl Scanner {
         let to_range = |(offset, byte_count)| ByteRange { offset, byte_count };
         let header = Header {
             pixel_data_offset,
-            extended: extended_offset_table,
+            extended: extended_offset_table
+                .as_ref()
+                .map(|(offsets, lengths)| (&**offsets, &**lengths)),
             numbers: numbers.into_iter().map(to_range).collect(),
         };
         let mut watch = PyWatch::new(on_progress);

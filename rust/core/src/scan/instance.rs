@@ -37,11 +37,11 @@ pub struct InstanceReport {
 
 /// What stands before the frames.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Header {
+pub struct Header<'a> {
     /// Where (7FE0,0010) begins.
     pub pixel_data_offset: u64,
     /// The values of (7FE0,0001) and (7FE0,0002).
-    pub extended: Option<(Vec<u8>, Vec<u8>)>,
+    pub extended: Option<(&'a [u8], &'a [u8])>,
     /// Parts of it that are numbers, sorted: they hold every short text sooner or later.
     pub numbers: Vec<ByteRange>,
 }
@@ -65,7 +65,7 @@ pub struct Tiles<'a> {
 pub fn check_instance(
     scanner: &Scanner,
     path: &Path,
-    header: &Header,
+    header: &Header<'_>,
     tiles: Option<Tiles<'_>>,
     watch: &mut dyn Watch,
 ) -> Result<InstanceReport, Error> {
@@ -82,7 +82,7 @@ pub fn check_instance(
                 stop: &stop,
             };
             walk.header(header)?;
-            walk.pixel_data(header.extended.as_ref(), tiles)?;
+            walk.pixel_data(header.extended, tiles)?;
             Ok::<_, Error>(walk.notes.report)
         });
         let sure = scanner.scan_sure(path, watch);
@@ -194,21 +194,25 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Looks at all that stands before the Pixel Data and is not a number.
-    fn header(&mut self, header: &Header) -> Result<(), Error> {
-        let (bytes, _) = self.reader.take(header.pixel_data_offset)?;
-        let at = |offset| to_usize(offset).min(bytes.len());
-        let mut start = 0;
+    fn header(&mut self, header: &Header<'_>) -> Result<(), Error> {
         for range in &header.numbers {
-            self.notes.look(bytes, start..at(range.offset), 0);
-            start = at(range.end().unwrap_or(u64::MAX));
+            let within = |at: u64| at.min(header.pixel_data_offset);
+            self.look_until(within(range.offset))?;
+            let end = within(range.end().unwrap_or(u64::MAX));
+            self.reader.at = self.reader.at.max(end.min(self.reader.file_len));
         }
-        self.notes.look(bytes, start..bytes.len(), 0);
+        self.look_until(header.pixel_data_offset)
+    }
+
+    fn look_until(&mut self, end: u64) -> Result<(), Error> {
+        let (bytes, offset) = self.reader.take(end.saturating_sub(self.reader.at))?;
+        self.notes.look(bytes, 0..bytes.len(), offset);
         Ok(())
     }
 
     fn pixel_data(
         &mut self,
-        extended: Option<&(Vec<u8>, Vec<u8>)>,
+        extended: Option<(&[u8], &[u8])>,
         tiles: Option<Tiles<'_>>,
     ) -> Result<(), Error> {
         if !self

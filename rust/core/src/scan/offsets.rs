@@ -5,7 +5,7 @@ use std::slice;
 /// Offset tables, compared with the items that are there as they come: there may be millions.
 pub(super) struct Tables<'a> {
     basic: &'a [u8],
-    extended: Option<&'a (Vec<u8>, Vec<u8>)>,
+    extended: Option<(&'a [u8], &'a [u8])>,
     next_basic: slice::Iter<'a, [u8; 4]>,
     next_offset: slice::Iter<'a, [u8; 8]>,
     next_length: slice::Iter<'a, [u8; 8]>,
@@ -14,10 +14,8 @@ pub(super) struct Tables<'a> {
 }
 
 impl<'a> Tables<'a> {
-    pub(super) fn new(basic: &'a [u8], extended: Option<&'a (Vec<u8>, Vec<u8>)>) -> Self {
-        let (offsets, lengths) = extended.map_or((&[][..], &[][..]), |(offsets, lengths)| {
-            (offsets.as_slice(), lengths.as_slice())
-        });
+    pub(super) fn new(basic: &'a [u8], extended: Option<(&'a [u8], &'a [u8])>) -> Self {
+        let (offsets, lengths) = extended.unwrap_or_default();
         Self {
             basic,
             extended,

@@ -3,7 +3,7 @@
 from pydicom.dataset import Dataset
 
 from coverslip.dicom import modules
-from coverslip.dicom.allowlist import Permit, enforce
+from coverslip.dicom.allowlist import Permit
 from coverslip.model import CleanMetadata, InstanceSpec, Profile
 
 MAX_FRAME_SIZE = 65535  # Rows and Columns are US
@@ -11,6 +11,8 @@ MAX_FRAME_SIZE = 65535  # Rows and Columns are US
 
 def build(clean: CleanMetadata, spec: InstanceSpec) -> Dataset:
     """Return all attributes of an instance except those of group 7FE0.
+
+    The allow-list judges them where bytes are made of them, in `coverslip.dicom.part10.encode`.
 
     Parameters
     ----------
@@ -21,8 +23,6 @@ def build(clean: CleanMetadata, spec: InstanceSpec) -> Dataset:
 
     Raises
     ------
-    PolicyError
-        If an attribute is not in the allow-list; a defect of coverslip.
     ValueError
         If the numbers contradict each other.
     """
@@ -43,7 +43,6 @@ def build(clean: CleanMetadata, spec: InstanceSpec) -> Dataset:
     modules.specimen(ds, clean)
     modules.multi_frame_functional_groups(ds, clean, spec)
     modules.multi_frame_dimension(ds, clean, spec)
-    enforce(ds, permit(clean))
     return ds
 
 

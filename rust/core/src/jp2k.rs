@@ -11,7 +11,7 @@ pub use tile_part::{TilePart, check_packets, parse_tile_part};
 
 use crate::error::StreamError;
 use boxes::{Boxes, JP2_SIGNATURE, walk_boxes};
-use segments::{check_kept, read_cod, read_siz};
+use segments::{Styles, read_cod, read_siz};
 
 /// Marker codes of T.800 Table A.2.
 pub mod marker {
@@ -241,8 +241,8 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header, StreamError> {
         return Err(malformed("no SIZ after SOC", at));
     }
     let mut kept = bytes.get(start..at).unwrap_or_default().to_vec();
-    let (mut siz, mut cod, mut others, mut dropped) = (None, None, Vec::new(), boxes.dropped);
-    let (mut has_coc, mut high_throughput, mut mct_at) = (false, false, 0_usize);
+    let (mut siz, mut cod, mut dropped) = (None, None, boxes.dropped);
+    let (mut styles, mut high_throughput, mut mct_at) = (Styles::default(), false, 0_usize);
     loop {
         let code = u16_at(bytes, at)?;
         if code == marker::SOT {
@@ -268,11 +268,7 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header, StreamError> {
                     return Err(malformed("a second COD", at));
                 }
             }
-            marker::QCD | marker::QCC => others.push((code, segment, at)),
-            marker::COC => {
-                has_coc = true;
-                others.push((code, segment, at));
-            }
+            marker::QCD | marker::QCC | marker::COC => styles.add(code, segment, at),
             marker::CAP => high_throughput = true,
             marker::RGN | marker::POC | marker::PPM => {
                 return Err(StreamError::Unsupported(
@@ -294,9 +290,7 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header, StreamError> {
     }
     let siz = read_siz(siz.ok_or(malformed("no SIZ", at))?, at)?;
     let cod = read_cod(cod.ok_or(malformed("no COD", at))?, at)?;
-    for (code, segment, at) in others {
-        check_kept(code, segment, cod, at)?;
-    }
+    styles.check(cod)?;
     if siz.rsiz & 0x8000 != 0 {
         return Err(StreamError::Unsupported(
             "JPEG 2000 with extensions of part 2",
@@ -312,7 +306,7 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header, StreamError> {
             reversible: cod.reversible,
             decompositions: cod.decompositions,
             layers: cod.layers,
-            has_coc,
+            has_coc: styles.has_coc(),
             high_throughput,
             jp2_colour: boxes.colour,
         },

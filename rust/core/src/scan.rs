@@ -9,6 +9,7 @@
 //! thousands of forms and gigabytes of them. So only forms of [`SURE_BITS`] count there: one of
 //! them is met by chance once in 2^56 bytes. Everywhere else all forms count.
 
+mod base64;
 pub mod forms;
 mod instance;
 mod offsets;
@@ -273,6 +274,7 @@ impl Scanner {
                 .ok()
                 .and_then(|at| self.rules.get(at));
             if (piece.first_start..piece.end_start).contains(&start)
+                && form.fits(piece.data, start, end)
                 && rule.is_some_and(|rule| rule.allows(piece.data, start, end, form.encoding))
             {
                 hits.push(Hit {

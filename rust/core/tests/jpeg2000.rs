@@ -111,9 +111,8 @@ fn coding_styles_and_quantisation_of_a_component_are_kept() {
     for (marker, payload) in [
         (0x53, &[1, 0, 1, 4, 4, 0, 1][..]),
         (0x53, &[1, 1, 1, 4, 4, 0, 1, 0x88, 0x88][..]),
-        (0x5D, &[2, 0x20, 8, 8, 8, 8][..]),
         (0x5D, &[2, 0x21, 8, 8][..]),
-        (0x5D, &[2, 0x22, 8, 8][..]),
+        (0x5D, &[2, 0x22, 8, 8, 8, 8, 8, 8, 8, 8][..]),
     ] {
         let tile = J2k::new().with_extra(&segment(marker, payload));
         assert_eq!(
@@ -133,22 +132,44 @@ fn pointers_and_hints_are_dropped_as_comments_are() {
     }
 }
 
+/// A stream with other bytes in the place of some.
+fn without(stream: &[u8], bytes: &[u8], instead: &[u8]) -> Vec<u8> {
+    let mut places = stream.windows(bytes.len());
+    let at = places.position(|window| window == bytes).unwrap();
+    [&stream[..at], instead, &stream[at + bytes.len()..]].concat()
+}
+
 #[test]
 fn a_segment_with_room_for_text_is_refused() {
     for marker in [0x53, 0x5C, 0x5D, 0x5E, 0x5F, 0x60] {
         let tile = J2k::new().with_extra(&segment(marker, b"\0\x01DOE^JANE"));
         assert!(convert(&tile.bytes()).is_err(), "{marker:x}");
     }
+    // A comment that one bit made a quantisation of the right length.
+    let again = [
+        J2k::new().qcd(),
+        segment(0x5D, &[0, 0x21, b'J', b'D']).repeat(2),
+        segment(0x53, &[0, 0, 1, 4, 4, 0, 0]).repeat(2),
+    ];
+    for segments in again {
+        let tile = J2k::new().with_extra(&segments);
+        assert!(reason(convert(&tile.bytes())).contains("comes twice"));
+    }
+    let reversible = J2k {
+        wavelet: 1,
+        ..J2k::new()
+    };
+    for tile in [reversible, J2k::new()] {
+        let name = segment(0x5C, &[&tile.qcd()[4..5], b"JANE"].concat());
+        let named = without(&tile.bytes(), &tile.qcd(), &name);
+        assert!(reason(convert(&named)).contains("wrong length or content"));
+        let none = without(&tile.bytes(), &tile.qcd(), &[]);
+        assert!(reason(convert(&none)).contains("no QCD"));
+    }
     let mut long = J2k::new().cod();
     long[3] += 8;
     long.extend(b"DOE^JANE");
-    let own = J2k::new().cod();
-    let bytes = J2k::new().bytes();
-    let at = bytes
-        .windows(own.len())
-        .position(|window| window == own)
-        .unwrap();
-    let changed = [&bytes[..at], &long, &bytes[at + own.len()..]].concat();
+    let changed = without(&J2k::new().bytes(), &J2k::new().cod(), &long);
     assert!(reason(convert(&changed)).contains("a COD of wrong length"));
 }
 

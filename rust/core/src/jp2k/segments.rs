@@ -129,50 +129,112 @@ fn read_style(bytes: &[u8], has_precincts: bool) -> Option<Style> {
     })
 }
 
-/// Checks a segment that goes out and that nothing else here reads.
+/// The coding styles and quantisations of a main header, each of which may stand there once.
 ///
-/// # Errors
-///
-/// [`StreamError::Malformed`] if its length or a code in it is none of T.800 Annex A's.
-pub(super) fn check_kept(
-    code: u16,
-    segment: &[u8],
-    cod: Cod,
-    at: usize,
-) -> Result<(), StreamError> {
-    let payload = segment.get(4..).unwrap_or_default();
-    let is_right = match code {
-        marker::QCD => is_quantisation(payload, cod.decompositions),
-        // With fewer than 257 components their index takes one byte.
-        marker::QCC => payload.split_first().is_some_and(|(component, style)| {
-            *component < 3 && is_quantisation(style, MAX_DECOMPOSITIONS)
-        }),
-        marker::COC => match payload {
-            [component, scoc, style @ ..] => {
-                *component < 3 && *scoc < 2 && read_style(style, *scoc == 1).is_some()
+/// A second one would say nothing that a decoder needs: it is what a comment became when one bit
+/// of its marker fell.
+#[derive(Default)]
+pub(super) struct Styles<'a> {
+    found: Vec<(u16, &'a [u8], usize)>,
+}
+
+impl<'a> Styles<'a> {
+    /// Notes a QCD, QCC or COC segment that begins at `at`.
+    pub(super) fn add(&mut self, code: u16, segment: &'a [u8], at: usize) {
+        self.found.push((code, segment, at));
+    }
+
+    /// Whether a component has a coding style of its own.
+    pub(super) fn has_coc(&self) -> bool {
+        self.found.iter().any(|(code, _, _)| *code == marker::COC)
+    }
+
+    /// Checks every byte of them.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamError::Malformed`] if one comes twice, the QCD is missing, or the length of one or
+    /// a code in it is none of T.800 Annex A's.
+    pub(super) fn check(&self, cod: Cod) -> Result<(), StreamError> {
+        let of_all = (cod.decompositions, cod.reversible);
+        let (mut styles, mut quantised) = ([of_all; MAX_COMPONENTS], [false; MAX_COMPONENTS]);
+        let mut own_styles = [false; MAX_COMPONENTS];
+        let mut has_qcd = false;
+        let in_order = |code| self.found.iter().filter(move |found| found.0 == code);
+        for &(_, segment, at) in in_order(marker::COC) {
+            let (component, rest) = component_of(segment, at)?;
+            once(own_styles.get_mut(component), at)?;
+            let style = match rest {
+                [scoc @ 0..=1, style @ ..] => read_style(style, *scoc == 1),
+                _ => None,
+            };
+            let (slot, style) = styles.get_mut(component).zip(style).ok_or(wrong(at))?;
+            *slot = (style.decompositions, flag(style.wavelet)?);
+        }
+        for &(_, segment, at) in in_order(marker::QCC) {
+            let (component, steps) = component_of(segment, at)?;
+            once(quantised.get_mut(component), at)?;
+            let style = styles.get(component).ok_or(wrong(at))?;
+            if !is_quantisation(steps, *style) {
+                return Err(wrong(at));
             }
-            _ => false,
-        },
-        _ => true,
-    };
-    if is_right {
-        Ok(())
-    } else {
-        Err(malformed("a segment of wrong length or content", at))
+        }
+        for &(_, segment, at) in in_order(marker::QCD) {
+            once(Some(&mut has_qcd), at)?;
+            if !is_quantisation(segment.get(4..).unwrap_or_default(), of_all) {
+                return Err(wrong(at));
+            }
+        }
+        if has_qcd {
+            Ok(())
+        } else {
+            Err(malformed("no QCD", 0))
+        }
     }
 }
 
-/// Whether a quantisation style holds the steps of at most so many decompositions, and no more
-/// (T.800 A.6.4).
-fn is_quantisation(bytes: &[u8], most_decompositions: u8) -> bool {
+/// Most components that a frame may have: their index takes one byte.
+const MAX_COMPONENTS: usize = 3;
+
+fn wrong(at: usize) -> StreamError {
+    malformed("a segment of wrong length or content", at)
+}
+
+fn once(seen: Option<&mut bool>, at: usize) -> Result<(), StreamError> {
+    let is_again = seen.is_none_or(|seen| std::mem::replace(seen, true));
+    if is_again {
+        Err(malformed("a segment that comes twice", at))
+    } else {
+        Ok(())
+    }
+}
+
+fn component_of(segment: &[u8], at: usize) -> Result<(usize, &[u8]), StreamError> {
+    match segment.get(4..) {
+        Some([component, rest @ ..]) if usize::from(*component) < MAX_COMPONENTS => {
+            Ok((usize::from(*component), rest))
+        }
+        _ => Err(wrong(at)),
+    }
+}
+
+/// Whether a quantisation style holds the steps of all sub-bands, and no more (T.800 A.6.4).
+///
+/// The reversible wavelet has steps of 1, of which only the exponent is told, in five of eight
+/// bits.
+fn is_quantisation(bytes: &[u8], (decompositions, reversible): (u8, bool)) -> bool {
     let Some((style, steps)) = bytes.split_first() else {
         return false;
     };
-    let sub_bands = |count: usize| count % 3 == 1 && count / 3 <= most_decompositions.into();
-    match style & 0x1F {
-        0 => sub_bands(steps.len()),
-        1 => steps.len() == 2,
-        2 => steps.len() % 2 == 0 && sub_bands(steps.len() / 2),
+    let sub_bands = usize::from(decompositions)
+        .saturating_mul(3)
+        .saturating_add(1);
+    match (style & 0x1F, reversible) {
+        (0, true) => {
+            steps.len() == sub_bands && steps.iter().all(|step| step.trailing_zeros() >= 3)
+        }
+        (1, false) => steps.len() == 2,
+        (2, false) => steps.len() == sub_bands.saturating_mul(2),
         _ => false,
     }
 }

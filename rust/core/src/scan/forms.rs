@@ -1,5 +1,6 @@
 //! Writes a term in every encoding in which it may survive.
 
+use super::base64::{Encoded, Shared, base64};
 use super::sieve::WINDOW;
 
 /// How a term is written where it was found.
@@ -125,6 +126,8 @@ pub struct Form {
     pub bytes: Vec<u8>,
     /// Whether letters must have the case that they have here.
     pub exact: bool,
+    /// The characters beside it that hold some of the term's bits too.
+    pub(super) shared: Shared,
 }
 
 impl Form {
@@ -145,6 +148,12 @@ impl Form {
             bytes.eq_ignore_ascii_case(&self.bytes)
         }
     }
+
+    /// Whether what stands beside the form can stand beside the term in that encoding.
+    #[must_use]
+    pub fn fits(&self, data: &[u8], start: usize, end: usize) -> bool {
+        self.shared.fit(data, start, end)
+    }
 }
 
 /// Collects the forms of one term, each once.
@@ -155,14 +164,31 @@ struct Forms {
 
 impl Forms {
     fn add(&mut self, encoding: Encoding, bytes: Vec<u8>, exact: bool) {
-        let is_new = |form: &Form| form.exact != exact || form.bytes != bytes;
-        if bytes.len() >= WINDOW && self.all.iter().all(is_new) {
-            self.all.push(Form {
-                term: self.term,
-                encoding,
-                bytes,
-                exact,
-            });
+        self.push(Form {
+            term: self.term,
+            encoding,
+            bytes,
+            exact,
+            shared: Shared::NONE,
+        });
+    }
+
+    fn add_base64(&mut self, encoding: Encoding, encoded: Encoded) {
+        self.push(Form {
+            term: self.term,
+            encoding,
+            bytes: encoded.characters,
+            exact: true,
+            shared: encoded.shared,
+        });
+    }
+
+    fn push(&mut self, form: Form) {
+        let is_new = |other: &Form| {
+            (other.exact, other.shared, &other.bytes) != (form.exact, form.shared, &form.bytes)
+        };
+        if form.bytes.len() >= WINDOW && self.all.iter().all(is_new) {
+            self.all.push(form);
         }
     }
 
@@ -199,10 +225,10 @@ impl Forms {
         }
         for phase in 0..3 {
             for encoded in base64(plain, phase) {
-                self.add(Encoding::Base64, encoded, true);
+                self.add_base64(Encoding::Base64, encoded);
             }
             for encoded in base64(&wide, phase) {
-                self.add(Encoding::Base64Utf16, encoded, true);
+                self.add_base64(Encoding::Base64Utf16, encoded);
             }
         }
         self.add(
@@ -340,36 +366,4 @@ fn spellings(text: &str) -> Vec<String> {
         }
     }
     all
-}
-
-const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/// The characters of Base64 that depend on `bytes` alone, behind `phase` bytes of anything.
-///
-/// In the alphabet of MIME, and in that of URLs where it differs (RFC 4648 sections 4 and 5).
-fn base64(bytes: &[u8], phase: usize) -> Vec<Vec<u8>> {
-    let first = phase.saturating_mul(8).div_ceil(6);
-    let mut encoded = Vec::with_capacity(bytes.len().saturating_mul(2));
-    let (mut value, mut bits, mut characters) = (0_u32, 0_u32, 0_usize);
-    for byte in std::iter::repeat_n(&0, phase).chain(bytes) {
-        value = value << 8 | u32::from(*byte);
-        bits = bits.saturating_add(8);
-        while let Some(rest) = bits.checked_sub(6) {
-            let sextet = usize::try_from(value.wrapping_shr(rest) & 63).unwrap_or(0);
-            if characters >= first {
-                encoded.extend(BASE64.get(sextet));
-            }
-            characters = characters.saturating_add(1);
-            bits = rest;
-        }
-    }
-    let in_url = encoded
-        .iter()
-        .map(|&c| match c {
-            b'+' => b'-',
-            b'/' => b'_',
-            c => c,
-        })
-        .collect();
-    vec![encoded, in_url]
 }

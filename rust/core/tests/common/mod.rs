@@ -285,17 +285,23 @@ impl J2k {
         segment(0x52, &[0, 0, 0, 1, self.mct, 1, 4, 4, 0, self.wavelet])
     }
 
+    pub(crate) fn qcd(&self) -> Vec<u8> {
+        match self.wavelet {
+            1 => segment(0x5C, &[0x40, 0x48, 0x48, 0x48, 0x50]),
+            _ => segment(
+                0x5C,
+                &[0x42, 0x70, 0x00, 0x68, 0x00, 0x68, 0x00, 0x68, 0x00],
+            ),
+        }
+    }
+
     /// SOC up to the first SOT.
     pub(crate) fn main_header(&self) -> Vec<u8> {
-        let qcd = segment(
-            0x5C,
-            &[0x42, 0x70, 0x00, 0x68, 0x00, 0x68, 0x00, 0x68, 0x00],
-        );
         [
             vec![0xFF, 0x4F],
             self.siz(),
             self.cod(),
-            qcd,
+            self.qcd(),
             self.extra.clone(),
         ]
         .concat()

@@ -6,6 +6,9 @@ const ALPHABETS: [&[u8; 64]; 2] = [
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
 ];
 
+/// Characters of its own that are enough to tell a term, six bits each.
+const ENOUGH: usize = 6;
+
 /// A term in Base64.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Encoded {
@@ -15,10 +18,10 @@ pub(super) struct Encoded {
     pub(super) shared: Shared,
 }
 
-/// The bits that the characters on both sides of a form must have.
+/// The bits that the characters on both sides of a short form must have.
 ///
-/// A short term leaves four characters of its own at some phases, and random names and digests
-/// hold any four letters sooner or later; all bits of the term together they do not.
+/// A short term has four characters of its own at some phases, and random names and digests hold
+/// any four letters sooner or later; all bits of the term together they do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Shared {
     before: Bits,
@@ -91,9 +94,13 @@ pub(super) fn base64(bytes: &[u8], phase: usize) -> [Encoded; 2] {
             value: sextets.get(at).copied().unwrap_or(0),
         }
     };
-    let shared = Shared {
-        before: beside(first.checked_sub(1)),
-        behind: beside(Some(last)),
+    let shared = if last.saturating_sub(first) < ENOUGH {
+        Shared {
+            before: beside(first.checked_sub(1)),
+            behind: beside(Some(last)),
+        }
+    } else {
+        Shared::NONE
     };
     let own = sextets.get(first..last).unwrap_or_default();
     ALPHABETS.map(|alphabet| Encoded {

@@ -10,6 +10,7 @@
 //! them is met by chance once in 2^56 bytes. Everywhere else all forms count.
 
 mod base64;
+mod codestream;
 pub mod forms;
 mod instance;
 mod offsets;

@@ -15,6 +15,7 @@ from pathlib import Path
 import coverslip
 from benches.compare.inside import convert_small, memory
 from coverslip.frames import plan_tiles
+from coverslip.limits import set_limit
 
 Stage = tuple[float, float, int]
 
@@ -25,6 +26,8 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--verify", action="store_true")
     options = parser.parse_args()
+    # A level of five million tiles is larger than any scanner makes.
+    set_limit("level_pixels", 1 << 40)
     convert_small()
     gc.collect()
     before = memory("VmRSS")

@@ -40,6 +40,10 @@ const CONTEXT: usize = 160;
 ///
 /// A UID made of a random number has up to 39 and holds every short number sooner or later.
 const NUMBER_DIGITS: usize = 20;
+/// Digits and points in the longest run that a person writes, date and time with fraction.
+///
+/// `2.25.` stands before every random UID, and is the 25th of February where a year follows.
+const POINTED_CHARACTERS: usize = 30;
 /// Hexadecimal digits in the longest run that a person writes; a digest has 64.
 const HEX_DIGITS: usize = 31;
 /// Digits of a term that chance does not write into a UID or a digest.
@@ -68,29 +72,56 @@ pub struct Hit {
 }
 
 /// When a form of a term counts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Rule {
     whole_word: bool,
-    /// A number, which does not count inside one that is longer than people write.
-    is_number: bool,
-    /// Hexadecimal digits, which do not count inside a digest.
-    is_hex: bool,
+    /// What holds the term by chance if it is longer than people write.
+    runs: Vec<LongRun>,
 }
+
+/// Characters of one kind in a row.
+#[derive(Debug, Clone, Copy)]
+struct LongRun {
+    /// Characters in the longest that a person writes.
+    most: usize,
+    belongs: fn(&u8) -> bool,
+}
+
+/// A number does not count inside one of these.
+const NUMBER: LongRun = LongRun {
+    most: NUMBER_DIGITS,
+    belongs: u8::is_ascii_digit,
+};
+/// Numbers with points between them do not count inside a UID.
+const POINTED: LongRun = LongRun {
+    most: POINTED_CHARACTERS,
+    belongs: |byte| byte.is_ascii_digit() || *byte == b'.',
+};
+/// Hexadecimal digits do not count inside a digest.
+const DIGEST: LongRun = LongRun {
+    most: HEX_DIGITS,
+    belongs: u8::is_ascii_hexdigit,
+};
 
 impl Rule {
     fn of(term: &Term) -> Self {
         let text = &term.text;
-        let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        let short = SHORT_CHARACTERS.saturating_add(usize::from(is_digits));
+        let is_all = |run: &LongRun| text.bytes().all(|byte| (run.belongs)(&byte));
+        let short = SHORT_CHARACTERS.saturating_add(usize::from(is_all(&NUMBER)));
+        let mut runs = if text.contains('.') {
+            vec![POINTED]
+        } else {
+            vec![NUMBER, DIGEST]
+        };
+        runs.retain(|run| text.len() < SURE_DIGITS && is_all(run));
         Self {
             whole_word: term.whole_word || text.chars().count() < short,
-            is_number: is_digits && text.len() < SURE_DIGITS,
-            is_hex: text.len() < SURE_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            runs,
         }
     }
 
     /// Whether a form that begins and ends at the given places counts.
-    fn allows(self, data: &[u8], start: usize, end: usize, encoding: Encoding) -> bool {
+    fn allows(&self, data: &[u8], start: usize, end: usize, encoding: Encoding) -> bool {
         let run = |unit| Run {
             data,
             start,
@@ -104,7 +135,7 @@ impl Rule {
                 && data
                     .get(start..end)
                     .is_some_and(|form| form.iter().all(u8::is_ascii_digit));
-            return !is_number || run(Unit::BYTE).is_short(NUMBER_DIGITS, u8::is_ascii_digit);
+            return !is_number || run(Unit::BYTE).is_short(NUMBER);
         };
         if self.whole_word
             && [unit.before(data, start), unit.after(data, end)]
@@ -114,8 +145,7 @@ impl Rule {
         {
             return false;
         }
-        (!self.is_number || run(unit).is_short(NUMBER_DIGITS, u8::is_ascii_digit))
-            && (!self.is_hex || run(unit).is_short(HEX_DIGITS, u8::is_ascii_hexdigit))
+        self.runs.iter().all(|long| run(unit).is_short(*long))
     }
 }
 
@@ -128,8 +158,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Whether it and the characters beside it that belong to it are no more than so many.
-    fn is_short(&self, most: usize, belongs: fn(&u8) -> bool) -> bool {
+    /// Whether it and the characters beside it that belong to it are no more than people write.
+    fn is_short(&self, LongRun { most, belongs }: LongRun) -> bool {
         let own = self.end.saturating_sub(self.start);
         let step = |n: usize| n.saturating_mul(self.unit.bytes);
         let before = (0..most)

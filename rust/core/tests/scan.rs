@@ -310,11 +310,23 @@ fn a_number_does_not_count_inside_one_that_is_longer_than_people_write() {
     assert_eq!(scanner.scan_bytes(b"2.25.24001234").len(), 1);
     assert_eq!(scanner.scan_bytes(b"1.2.840.24001234.7").len(), 1);
     assert_eq!(scanner.scan_bytes(b"20240315240012341111").len(), 1);
+    let in_uid = b"1.2.840.113619.2.24001234.20130225.1.12";
+    assert_eq!(scanner.scan_bytes(in_uid).len(), 1);
     assert!(
         scanner
             .scan_bytes(b"2.25.8824001234567890123456789012345678")
             .is_empty()
     );
+}
+
+#[test]
+fn a_date_with_points_does_not_count_inside_a_uid() {
+    let scanner = scanner(&["2.25.2013"]);
+    let found = |data: &str| !scanner.scan_bytes(data.as_bytes()).is_empty();
+    assert!(!found("2.25.201303914233926749769092036747575802235\0"));
+    assert!(found("2.25.2013"));
+    assert!(found("scanned 2.25.2013.12.30.59.123456 by"));
+    assert!(found("1.2.25.2013"));
 }
 
 #[test]

@@ -46,6 +46,8 @@ const NUMBER_DIGITS: usize = 20;
 const POINTED_CHARACTERS: usize = 30;
 /// Hexadecimal digits in the longest run that a person writes; a digest has 64.
 const HEX_DIGITS: usize = 31;
+/// Hexadecimal digits in a digest of a certificate.
+const SHA256_DIGITS: usize = 64;
 /// Digits of a term that chance does not write into a UID or a digest.
 const SURE_DIGITS: usize = 14;
 /// Characters of a term that must stand alone, since longer words and codes hold it by chance.
@@ -129,13 +131,7 @@ impl Rule {
             unit,
         };
         let Some(unit) = encoding.unit() else {
-            // Few letters in hexadecimal may be digits alone, as a UID is.
-            let is_number = encoding == Encoding::Hex
-                && end.saturating_sub(start) < SURE_DIGITS
-                && data
-                    .get(start..end)
-                    .is_some_and(|form| form.iter().all(u8::is_ascii_digit));
-            return !is_number || run(Unit::BYTE).is_short(NUMBER);
+            return !is_chance(&run(Unit::BYTE), encoding);
         };
         if self.whole_word
             && [unit.before(data, start), unit.after(data, end)]
@@ -160,6 +156,12 @@ struct Run<'a> {
 impl Run<'_> {
     /// Whether it and the characters beside it that belong to it are no more than people write.
     fn is_short(&self, LongRun { most, belongs }: LongRun) -> bool {
+        self.count(most, belongs) <= most
+    }
+
+    /// How many characters it has with those beside it that belong to it, no more than `most` on
+    /// either side.
+    fn count(&self, most: usize, belongs: fn(&u8) -> bool) -> usize {
         let own = self.end.saturating_sub(self.start);
         let step = |n: usize| n.saturating_mul(self.unit.bytes);
         let before = (0..most)
@@ -173,8 +175,21 @@ impl Run<'_> {
             .take_while(belongs);
         let around = before.count().saturating_add(after.count());
         let own = own.checked_div(self.unit.bytes).unwrap_or(0);
-        own.saturating_add(around) <= most
+        own.saturating_add(around)
     }
+}
+
+/// Whether an encoded form is one that digits of a UID or of a SHA-256 spell by chance.
+fn is_chance(run: &Run<'_>, encoding: Encoding) -> bool {
+    let form = run.data.get(run.start..run.end).unwrap_or_default();
+    if form.len() >= SURE_DIGITS {
+        return false;
+    }
+    // Few letters in hexadecimal may be digits alone, as a UID is.
+    let is_number = encoding == Encoding::Hex && form.iter().all(u8::is_ascii_digit);
+    let is_hex = form.iter().all(u8::is_ascii_hexdigit);
+    is_number && !run.is_short(NUMBER)
+        || is_hex && run.count(SHA256_DIGITS, u8::is_ascii_hexdigit) == SHA256_DIGITS
 }
 
 /// Looks for a list of terms.

@@ -320,6 +320,20 @@ fn a_number_does_not_count_inside_one_that_is_longer_than_people_write() {
 }
 
 #[test]
+fn letters_in_hexadecimal_do_not_count_inside_a_digest() {
+    let scanner = scanner(&["Mawa"]);
+    let digits = "6abe7f4d415741661f429c316c3b3";
+    let digest = format!("{digits}{}", "0".repeat(64 - digits.len()));
+    let found = |data: &str| !scanner.scan_bytes(data.as_bytes()).is_empty();
+    assert!(found("4d617761"));
+    let in_digest = format!("4d617761{}", &digest[8..]);
+    assert!(!found(&format!("\"{in_digest}\"")));
+    // A text of another length than a digest.
+    assert!(found(&format!("{in_digest}ab")));
+    assert!(found(&in_digest[..62]));
+}
+
+#[test]
 fn a_date_with_points_does_not_count_inside_a_uid() {
     let scanner = scanner(&["2.25.2013"]);
     let found = |data: &str| !scanner.scan_bytes(data.as_bytes()).is_empty();

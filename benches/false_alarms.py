@@ -3,13 +3,16 @@
     python -m benches.false_alarms --size 1GB --terms 1000
 
 An instance is written whose frames hold noise where entropy-coded data are, and is searched for
-random words, codes and dates of four characters and more, in every encoding.
+random words, codes and dates of four characters and more, in every encoding. ``--headers``
+searches what is random outside of pixels instead: UIDs, pseudonyms and digests.
 """
 
 import argparse
 import random
+import secrets
 import tempfile
 import time
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from tests.privacy.sites import DELIMITER, PIXEL_DATA, item
 
 from benches.beside_cp import UNITS
 from coverslip import _core
+from coverslip.deid.uids import pseudonym_of
 from coverslip.verification.terms import Text, terms_of
 from coverslip.verification.words import PublicWords
 
@@ -36,11 +40,17 @@ def main() -> None:
     parser.add_argument(
         "--chance", action="store_true", help="count words of 5, 6, 7 letters in noise instead"
     )
+    parser.add_argument(
+        "--headers", type=int, metavar="N", help="search N UIDs, pseudonyms and digests instead"
+    )
     parser.add_argument("--folder", type=Path, help="where to work")
     options = parser.parse_args()
     byte_count = int(options.size[:-2]) * UNITS[options.size[-2:].upper()]
     if options.chance:
         chance(byte_count, options.terms)
+        return
+    if options.headers:
+        headers(options.headers, options.terms)
         return
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         path = Path(folder) / "noise"
@@ -59,7 +69,8 @@ def write(path: Path, byte_count: int) -> None:
         file.write(DELIMITER)
 
 
-def search(path: Path, count: int) -> None:
+def scanner_of(count: int) -> tuple[_core.Scanner, int]:
+    """Return what looks for random texts, and for how many terms."""
     chance = random.SystemRandom()
     texts = [Text("date", f"{chance.randint(1950, 2024)}-11-{n:02}") for n in range(1, 29)]
     for _ in range(count):
@@ -67,14 +78,34 @@ def search(path: Path, count: int) -> None:
         code = f"{chance.choice('BSH')}{chance.randint(10, 24)}-{chance.randint(10000, 999999)}"
         texts += [Text("person", word.title()), Text("identifier", code)]
     terms = terms_of(texts, PublicWords()).terms
-    scanner = _core.Scanner([(term.spelling, term.whole_word) for term in terms])
+    return _core.Scanner([(term.spelling, term.whole_word) for term in terms]), len(terms)
+
+
+def search(path: Path, count: int) -> None:
+    scanner, terms = scanner_of(count)
     start = time.perf_counter()
     report = scanner.check_instance(path, 0)
     seconds = time.perf_counter() - start
     size = path.stat().st_size
     assert report.problems == report.unchecked == []
-    print(f"{len(terms)} terms, {size / 1e9:.2f} GB, {report.frame_count} frames: "
+    print(f"{terms} terms, {size / 1e9:.2f} GB, {report.frame_count} frames: "
           f"{len(report.hits)} false alarms, {size / seconds / 1e6:.0f} MB/s")  # fmt: skip
+
+
+def headers(texts: int, count: int) -> None:
+    """Search as many UIDs, pseudonyms and digests as that, a thousand at a time."""
+    scanner, terms = scanner_of(count)
+    found = []
+    for _ in range(texts // 1000):
+        random_texts = (
+            f"2.25.{uuid.uuid4().int}\0{pseudonym_of('PATIENT', secrets.token_bytes(8))}\0"
+            f"{secrets.token_hex(32)}\0"
+            for _ in range(1000)
+        )
+        found += scanner.scan_bytes("".join(random_texts).encode())
+    encodings = sorted(hit.encoding for hit in found)
+    print(f"{terms} terms, {texts} UIDs, pseudonyms and digests each: "
+          f"{len(found)} false alarms {encodings}")  # fmt: skip
 
 
 def chance(byte_count: int, count: int) -> None:

@@ -15,6 +15,7 @@ pub(crate) mod mcu;
 pub(crate) mod optimal;
 mod progressive;
 mod recipe;
+mod scan_header;
 pub(crate) mod scans;
 mod tables;
 

@@ -267,6 +267,22 @@ fn a_scan_that_comes_twice_is_refused() {
     }
 }
 
+/// Found by the fuzz target `rewrite`: T.81 B.2.2 forbids it, and decoders show what they like.
+#[test]
+fn a_quantisation_that_changes_between_scans_is_refused() {
+    let tile = encode((TILE, TILE), SamplingFactor::R_4_2_0, true, 5);
+    let find = |marker: u8| move |pair: &[u8]| pair == [0xFF, marker];
+    let table = tile.windows(2).position(find(0xDB)).unwrap();
+    let scan = tile.windows(2).rposition(find(0xDA)).unwrap();
+    let len = 2 + usize::from(u16::from_be_bytes([tile[table + 2], tile[table + 3]]));
+    let mut again = tile[table..table + len].to_vec();
+    let with = |again: &[u8]| [&tile[..scan], again, &tile[scan..]].concat();
+    assert!(run(&[with(&again)], |_| {}).result.is_ok());
+    again[20] ^= 1;
+    let error = run(&[with(&again)], |_| {}).result.unwrap_err().to_string();
+    assert!(error.contains("changes between scans"), "{error}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 

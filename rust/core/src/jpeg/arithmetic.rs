@@ -4,7 +4,7 @@ use super::bits::Bits;
 use super::blocks::Block;
 use super::header::{Segment, malformed};
 use super::progressive::{refine, refine_dc, set, too_many};
-use super::scans::{Part, Scan};
+use super::scan_header::{Part, Scan};
 use crate::error::StreamError;
 
 /// Tables that a scan header can name.

@@ -5,7 +5,7 @@ use super::bits::Bits;
 use super::blocks::Block;
 use super::header::malformed;
 use super::huffman::{Decoder, extend, no_code};
-use super::scans::{Part, Scan};
+use super::scan_header::{Part, Scan};
 use crate::error::StreamError;
 
 /// What decodes the blocks of a scan.

@@ -4,84 +4,14 @@
 use super::arithmetic::{self, Conditioning};
 use super::bits::{Bits, is_restart, split_interval};
 use super::blocks::{Block, Blocks};
-use super::header::{Cursor, Segment, Start, malformed, read_scan, restart_interval};
+use super::header::{Cursor, Segment, Start, malformed, restart_interval};
 use super::huffman::Decoder;
 use super::progressive::{Entropy, Huffman};
+use super::scan_header::{Part, Scan};
 use super::tables::{Tables, slot};
 use super::{Facts, SharedTables, marker, parse_start};
 use crate::error::StreamError;
 use crate::limits::Limits;
-
-/// What a scan header says (T.81 B.2.3).
-#[derive(Debug, Clone)]
-pub(crate) struct Scan {
-    /// The components by their position, each with its tables of DC and AC.
-    pub(crate) parts: Vec<Part>,
-    /// First and last coefficient.
-    pub(crate) band: (usize, usize),
-    /// Bits that earlier scans left out, and that this one does.
-    pub(crate) high: u8,
-    pub(crate) low: u8,
-    pub(crate) is_progressive: bool,
-}
-
-/// A component in a scan.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Part {
-    pub(crate) component: usize,
-    pub(crate) dc: u8,
-    pub(crate) ac: u8,
-}
-
-impl Scan {
-    fn read(segment: Segment<'_>, facts: &Facts, at: usize) -> Result<Self, StreamError> {
-        let mut parts = Vec::new();
-        for [id, tables] in read_scan(segment, at)? {
-            let component = facts.components.iter().position(|c| c.id == *id);
-            let part = Part {
-                component: component.ok_or(malformed("an SOS with an unknown component", at))?,
-                dc: tables >> 4,
-                ac: tables & 15,
-            };
-            if parts
-                .iter()
-                .any(|other: &Part| other.component >= part.component)
-            {
-                return Err(malformed("an SOS with components out of order", at));
-            }
-            parts.push(part);
-        }
-        let is_progressive = matches!(facts.sof, marker::SOF2 | marker::SOF10);
-        let &[.., first, last, bits] = segment.payload() else {
-            return Err(malformed("an SOS that is too short", at));
-        };
-        let (high, low) = (bits >> 4, bits & 15);
-        let is_right = if is_progressive {
-            let is_dc = (first, last) == (0, 0);
-            (is_dc || first > 0 && first <= last && last < 64 && parts.len() == 1)
-                && low < 14
-                && (high == 0 || high == low.wrapping_add(1))
-        } else {
-            true // a sequential scan always holds all, whatever it says
-        };
-        if parts.is_empty() || !is_right {
-            return Err(malformed("an SOS with impossible coefficients", at));
-        }
-        let band = if is_progressive {
-            (first.into(), last.into())
-        } else {
-            (0, 63)
-        };
-        let (high, low) = if is_progressive { (high, low) } else { (0, 0) };
-        Ok(Self {
-            parts,
-            band,
-            high,
-            low,
-            is_progressive,
-        })
-    }
-}
 
 /// The coefficients of a tile, and what its header says of them.
 #[derive(Debug)]
@@ -195,7 +125,10 @@ impl<'a> Reader<'a> {
                     let segment = cursor.segment(marker::SOS)?;
                     self.scan(segment, cursor)?;
                 }
-                code @ (marker::DHT | marker::DQT) => self.tables.read(cursor.segment(code)?)?,
+                code @ (marker::DHT | marker::DQT) => {
+                    self.tables.read(cursor.segment(code)?)?;
+                    self.check_steps(at)?;
+                }
                 marker::DRI => {
                     let segment = cursor.segment(marker::DRI)?;
                     self.facts.restart_interval = restart_interval(segment, at)?;
@@ -285,6 +218,21 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Checks that components with scans to come keep their quantisation (T.81 B.2.2, Tq).
+    ///
+    /// Where they do not, decoders show different pictures.
+    fn check_steps(&self, at: usize) -> Result<(), StreamError> {
+        let is_progressive = matches!(self.facts.sof, marker::SOF2 | marker::SOF10);
+        let mut begun = (self.facts.components.iter().zip(&self.blocks.planes))
+            .filter(|(_, plane)| is_progressive && !plane.steps.is_empty());
+        if begun.all(|(component, plane)| {
+            slot(&self.tables.quantisation, component.quantisation) == Some(&plane.steps)
+        }) {
+            return Ok(());
+        }
+        Err(malformed("a quantisation that changes between scans", at))
     }
 
     /// Keeps the quantisation of components whose first scan this is.

@@ -295,18 +295,24 @@ def with_segment(draft: Draft, data: bytes, words: Words) -> bytes:
 
 
 def with_comment(draft: Draft, data: bytes, words: Words) -> bytes:
-    """Return JPEG 2000 with a comment in its main header, or with one more box.
+    """Return JPEG 2000 with a comment in its main header or first tile-part, or with one more box.
 
-    A comment in the header of a tile-part is not among them: it cannot be dropped without a change
-    of the tile-part's length, and such a slide is refused, see ``rust/core/tests/jpeg2000.rs``.
+    In a later tile-part it is a reason to refuse, see ``rust/core/tests/jpeg2000.rs``.
     """
     if data.startswith(BOX_FILE):
         return with_box(draft, data, words)
-    place = 2
-    while data[place : place + 2] != b"\xff\x90":
-        place += 2 + int.from_bytes(data[place + 2 : place + 4])
     body = b"\0\1" + words.text.encode()
-    return data[:place] + struct.pack(">BBH", 0xFF, 0x64, len(body) + 2) + body + data[place:]
+    comment = struct.pack(">BBH", 0xFF, 0x64, len(body) + 2) + body
+    is_in_tile_part = draft.chance.random() < 0.5
+    part = data.index(b"\xff\x90\x00\x0a")
+    if is_in_tile_part:
+        (length,) = struct.unpack_from(">I", data, part + 6)
+        longer = struct.pack(">I", length + len(comment) if length else 0)
+        data = data[: part + 6] + longer + data[part + 10 :]
+    place = 2
+    while data[place : place + 2] != (b"\xff\x93" if is_in_tile_part else b"\xff\x90"):
+        place += 2 + int.from_bytes(data[place + 2 : place + 4])
+    return data[:place] + comment + data[place:]
 
 
 def with_box(draft: Draft, data: bytes, words: Words) -> bytes:

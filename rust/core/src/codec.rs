@@ -1,5 +1,7 @@
 //! Takes a tile apart: the header that its frame gets, and where its entropy-coded bytes lie.
 
+mod split;
+
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -222,6 +224,10 @@ impl<'a> TileReader<'a> {
     }
 }
 
+fn to_u64(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
 fn to_usize(len: u64) -> usize {
     usize::try_from(len).unwrap_or(usize::MAX)
 }
@@ -241,6 +247,22 @@ pub(crate) struct Made {
     pub(crate) kept: Cell<Option<PackedHeader>>,
 }
 
+impl Made {
+    /// The same for a tile whose first tile-part has comments: its header is made anew, too.
+    fn with_tile_part(&self, part: &jp2k::TilePart, cleaned: &jp2k::Cleaned) -> Self {
+        Self {
+            // It is of this tile alone.
+            head: Vec::new(),
+            body_start: self.body_start.saturating_add(part.header_len),
+            header: [&self.header[..], &cleaned.bytes].concat(),
+            facts: self.facts.clone(),
+            dropped: self.dropped.saturating_add(cleaned.dropped),
+            limit: self.limit,
+            kept: Cell::new(None),
+        }
+    }
+}
+
 /// A tile, taken apart.
 pub(crate) struct Split {
     pub(crate) made: Rc<Made>,
@@ -253,8 +275,8 @@ pub(crate) struct Split {
 impl Codec {
     pub(crate) fn split(&self, tile: &mut TileReader<'_>) -> Result<Split, Fault> {
         match self {
-            Self::Jpeg(recipe) => split_jpeg(recipe, tile),
-            Self::Jpeg2000 { recipe, .. } => split_jpeg2000(recipe, tile),
+            Self::Jpeg(recipe) => split::split_jpeg(recipe, tile),
+            Self::Jpeg2000 { recipe, .. } => split::split_jpeg2000(recipe, tile),
         }
     }
 
@@ -309,155 +331,6 @@ fn clean_codestream(recipe: &jp2k::Recipe, codestream: &[u8]) -> Result<Vec<u8>,
     let body = usize::try_from(parsed.first_tile_part).unwrap_or(usize::MAX);
     clean.extend_from_slice(codestream.get(body..).unwrap_or_default());
     Ok(clean)
-}
-
-fn split_jpeg(recipe: &jpeg::Recipe, tile: &mut TileReader<'_>) -> Result<Split, Fault> {
-    let made = match tile.made_before()? {
-        Some(made) => made,
-        None => make_jpeg(recipe, tile)?,
-    };
-    let body_start = made.body_start;
-    let (body_len, truncated) = find_jpeg_end(tile, body_start)?;
-    Ok(Split {
-        made,
-        body_start,
-        body_len,
-        truncated,
-    })
-}
-
-fn make_jpeg(recipe: &jpeg::Recipe, tile: &mut TileReader<'_>) -> Result<Rc<Made>, Fault> {
-    let (header, facts, len, dropped) = tile.parse_start(|start| {
-        let parsed = jpeg::parse_header(start)?;
-        Ok((
-            recipe.frame_header(&parsed)?,
-            parsed.facts,
-            parsed.len,
-            parsed.dropped,
-        ))
-    })?;
-    let body_start = to_u64(len);
-    Ok(tile.made(body_start, |head| Made {
-        head,
-        body_start,
-        header,
-        facts: Facts::Jpeg(facts),
-        dropped,
-        limit: None,
-        kept: Cell::new(None),
-    }))
-}
-
-/// Finds the end of the entropy-coded data: at the end of the tile as a rule, else by
-/// walking through all of it.
-fn find_jpeg_end(tile: &mut TileReader<'_>, body_start: u64) -> Result<(u64, bool), Fault> {
-    let body = tile.range.byte_count.saturating_sub(body_start);
-    let tail_len = body.min(TAIL_READ);
-    let tail_start = body.saturating_sub(tail_len);
-    let tail = tile.read(body_start.saturating_add(tail_start), tail_len)?;
-    if let Some(eoi) = jpeg::find_eoi_at_end(tail) {
-        return Ok((
-            tail_start.saturating_add(u64::try_from(eoi).unwrap_or(u64::MAX)),
-            false,
-        ));
-    }
-    let end = jpeg::scan_entropy(tile.read(body_start, body)?)?;
-    Ok((u64::try_from(end.len).unwrap_or(u64::MAX), !end.has_eoi))
-}
-
-fn split_jpeg2000(recipe: &jp2k::Recipe, tile: &mut TileReader<'_>) -> Result<Split, Fault> {
-    let made = match tile.made_before()? {
-        Some(made) => made,
-        None => make_jpeg2000(recipe, tile)?,
-    };
-    let body_start = made.body_start;
-    let limit = made.limit.unwrap_or(u64::MAX).min(tile.range.byte_count);
-    let (end, truncated) = find_codestream_end(tile, body_start, limit)?;
-    Ok(Split {
-        made,
-        body_start,
-        body_len: end.saturating_sub(body_start),
-        truncated,
-    })
-}
-
-fn make_jpeg2000(recipe: &jp2k::Recipe, tile: &mut TileReader<'_>) -> Result<Rc<Made>, Fault> {
-    let parsed = tile.parse_start(jp2k::parse_header)?;
-    let header = recipe.frame_header(&parsed)?;
-    let body_start = parsed.first_tile_part;
-    // That nothing more belongs to the header is told by the marker behind it.
-    Ok(tile.made(body_start.saturating_add(2), |head| Made {
-        head,
-        body_start,
-        header,
-        facts: Facts::Jpeg2000(parsed.facts),
-        dropped: parsed.dropped,
-        limit: parsed.limit,
-        kept: Cell::new(None),
-    }))
-}
-
-/// Follows the tile-parts to the EOC; returns where it is, and whether it is missing.
-fn find_codestream_end(
-    tile: &mut TileReader<'_>,
-    start: u64,
-    limit: u64,
-) -> Result<(u64, bool), Fault> {
-    let mut at = start;
-    for _ in 0..tile.limits.tile_parts {
-        let room = limit.saturating_sub(at);
-        let part = read_tile_part(tile, at, room)?;
-        let Some(len) = part.len else {
-            let tail_start = limit
-                .saturating_sub(TAIL_READ)
-                .max(at.saturating_add(part.header_len));
-            let tail = tile.read(tail_start, limit.saturating_sub(tail_start))?;
-            return match jpeg::find_eoi_at_end(tail) {
-                Some(eoc) => Ok((tail_start.saturating_add(to_u64(eoc)), false)),
-                None => Ok((limit, true)),
-            };
-        };
-        if len > room {
-            let what = "a JPEG 2000 tile-part that goes on past the end of its tile";
-            return Err(Fault::Stream(StreamError::Malformed { what, at }));
-        }
-        at = at.saturating_add(len);
-        let next = tile.read(at, 2.min(limit.saturating_sub(at)))?;
-        match next {
-            [0xFF, 0xD9] => return Ok((at, false)),
-            [0xFF, 0x90] => {}
-            // Nothing more, or padding: the end marker is missing.
-            _ => return Ok((at, true)),
-        }
-    }
-    Err(Fault::Other(Error::Limit {
-        what: "the number of JPEG 2000 tile-parts in a tile".into(),
-        name: "tile_parts",
-        limit: tile.limits.tile_parts,
-    }))
-}
-
-/// Reads the header of one tile-part; PLT segments can make it long.
-fn read_tile_part(tile: &mut TileReader<'_>, at: u64, room: u64) -> Result<jp2k::TilePart, Fault> {
-    // The first one is as a rule at hand, read together with the main header.
-    let at_hand = to_u64(tile.start.len()).saturating_sub(at);
-    let mut want = if at_hand >= jp2k::SOT_LEN {
-        at_hand
-    } else {
-        FIRST_READ
-    };
-    loop {
-        match jp2k::parse_tile_part(tile.read(at, room.min(want))?) {
-            Err(StreamError::Incomplete) if want < room => {
-                want = tile.limits.next_header_read(want)?;
-            }
-            other => return other.map_err(Fault::Stream),
-        }
-    }
-}
-
-fn to_u64(len: usize) -> u64 {
-    u64::try_from(len).unwrap_or(u64::MAX)
 }
 
 /// Reads the header of one tile, JPEG or JPEG 2000 by its first bytes, and checks that it can

@@ -1,13 +1,13 @@
 //! Walks JPEG 2000 codestreams, and takes them out of JP2 files.
 //!
-//! DICOM wants the bare codestream (PS3.5 A.4.4). Comments are dropped from the main header;
-//! tile-parts are copied as they are.
+//! DICOM wants the bare codestream (PS3.5 A.4.4). Comments are dropped from the main header and
+//! that of the first tile-part; all else is copied as it is.
 
 mod boxes;
 mod segments;
 mod tile_part;
 
-pub use tile_part::{TilePart, check_packets, parse_tile_part};
+pub use tile_part::{Cleaned, TilePart, check_packets, parse_tile_part};
 
 use crate::error::StreamError;
 use boxes::{Boxes, JP2_SIGNATURE, walk_boxes};

@@ -287,9 +287,45 @@ fn markers_between_packets_are_data_and_all_others_are_not() {
 }
 
 #[test]
-fn a_comment_inside_a_tile_part_is_refused() {
+fn comments_are_dropped_from_the_first_tile_part() {
+    let lengths = segment(0x58, &[0, 5]);
+    let with = [comment(), lengths.clone(), comment()].concat();
+    for last in [
+        tile_part(1, &[], &DATA),
+        tile_part_of_length(0, 1, &[], &DATA),
+    ] {
+        let clean = J2k::new().with_tile_parts(&[tile_part(0, &lengths, &DATA), last.clone()]);
+        let tile = J2k::new().with_tile_parts(&[tile_part(0, &with, &DATA), last]);
+        let slide = Slide::one(&tile.bytes());
+        let (_, plan) = slide.plan(jp2k_codec(false)).unwrap();
+        assert_eq!(plan.summary().dropped_segments, 2);
+        let frames = slide.convert(jp2k_codec(false)).unwrap();
+        assert_eq!(frames[0], padded(clean.bytes()));
+    }
+    let open = |header: &[u8]| {
+        let part = tile_part_of_length(0, 0, header, &DATA);
+        J2k::new().with_tile_parts(&[part]).bytes()
+    };
+    assert_eq!(convert(&open(&comment())).unwrap(), padded(open(&[])));
+}
+
+/// Tiles with and without them, in any order: the header of one is not taken for that of the next.
+#[test]
+fn comments_in_some_tile_parts_leave_the_other_tiles_alone() {
+    let clean = J2k::new().with_tile_parts(&[tile_part(0, &[], &DATA)]);
     let tile = J2k::new().with_tile_parts(&[tile_part(0, &comment(), &DATA)]);
-    assert!(reason(convert(&tile.bytes())).contains("inside a JPEG 2000 tile-part"));
+    for order in [[0, 1, 0, 1], [1, 1, 0, 0]] {
+        let tiles = order.map(|which| [&clean, &tile][which].bytes());
+        let frames = Slide::new(&tiles).convert(jp2k_codec(false)).unwrap();
+        assert_eq!(frames, vec![padded(clean.bytes()); 4]);
+    }
+}
+
+#[test]
+fn a_comment_inside_a_later_tile_part_is_refused() {
+    let parts = [tile_part(0, &[], &DATA), tile_part(1, &comment(), &DATA)];
+    let tile = J2k::new().with_tile_parts(&parts);
+    assert!(reason(convert(&tile.bytes())).contains("that is not the first"));
 }
 
 /// T.800 A.6.1: it would overrule the main header, and so what the data set says.

@@ -1,15 +1,28 @@
 //! Walks tile-parts.
 
+use std::ops::Range;
+
 use super::{malformed, marker, segment_end, u16_at, u32_at};
 use crate::error::StreamError;
 
 /// One tile-part, as far as its header tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TilePart {
     /// Length from the SOT marker to the end of its data; `None` if it goes on to the EOC.
     pub len: Option<u64>,
     /// Length of its header, SOD included.
     pub header_len: u64,
+    /// The header without its comments, if it has any.
+    pub cleaned: Option<Cleaned>,
+}
+
+/// The header of a tile-part whose comments were dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cleaned {
+    /// From SOT to SOD; the length in SOT is that of what is left.
+    pub bytes: Vec<u8>,
+    /// How many comments were dropped.
+    pub dropped: u32,
 }
 
 /// Walks the header of the tile-part at the start of `bytes`.
@@ -17,7 +30,7 @@ pub struct TilePart {
 /// # Errors
 ///
 /// [`StreamError::Incomplete`] if `bytes` end before SOD; [`StreamError::Unsupported`] for a
-/// segment other than PLT; [`StreamError::Malformed`] for a header that T.800 does not allow.
+/// segment other than PLT and COM; [`StreamError::Malformed`] for a header that T.800 does not allow.
 pub fn parse_tile_part(bytes: &[u8]) -> Result<TilePart, StreamError> {
     if u16_at(bytes, 0)? != marker::SOT {
         return Err(malformed("no SOT where a tile-part must begin", 0));
@@ -29,7 +42,7 @@ pub fn parse_tile_part(bytes: &[u8]) -> Result<TilePart, StreamError> {
         0 => None,
         len => Some(u64::from(len)),
     };
-    let (mut at, mut packets) = (12_usize, None);
+    let (mut at, mut packets, mut comments) = (12_usize, None, Vec::new());
     loop {
         let code = u16_at(bytes, at)?;
         if code == marker::SOD {
@@ -43,10 +56,9 @@ pub fn parse_tile_part(bytes: &[u8]) -> Result<TilePart, StreamError> {
                 let sum = packet_bytes(lengths).ok_or(malformed("a PLT of wrong content", at))?;
                 packets = Some(packets.unwrap_or(0_u64).saturating_add(sum));
             }
-            // A comment could not be dropped without changing the tile-part's length; a coding
-            // style would overrule the wavelet and colour transformation of the main header.
-            marker::COM
-            | marker::COD
+            marker::COM => comments.push(at..end),
+            // It would overrule the wavelet and colour transformation of the main header.
+            marker::COD
             | marker::COC
             | marker::QCD
             | marker::QCC
@@ -54,7 +66,7 @@ pub fn parse_tile_part(bytes: &[u8]) -> Result<TilePart, StreamError> {
             | marker::POC
             | marker::PPT => {
                 return Err(StreamError::Unsupported(
-                    "a comment or coding style inside a JPEG 2000 tile-part",
+                    "a coding style inside a JPEG 2000 tile-part",
                 ));
             }
             _ => {
@@ -77,7 +89,35 @@ pub fn parse_tile_part(bytes: &[u8]) -> Result<TilePart, StreamError> {
             0,
         ));
     }
-    Ok(TilePart { len, header_len })
+    let header = bytes.get(..at.saturating_add(2)).unwrap_or_default();
+    Ok(TilePart {
+        len,
+        header_len,
+        cleaned: clean(header, len, &comments),
+    })
+}
+
+/// Returns a header of a tile-part without its comments, and their number, if it has any.
+fn clean(header: &[u8], len: Option<u64>, comments: &[Range<usize>]) -> Option<Cleaned> {
+    if comments.is_empty() {
+        return None;
+    }
+    let starts = [0].into_iter().chain(comments.iter().map(|c| c.end));
+    let ends = comments.iter().map(|c| c.start).chain([header.len()]);
+    let mut bytes: Vec<u8> = starts
+        .zip(ends)
+        .flat_map(|(start, end)| header.get(start..end).unwrap_or_default())
+        .copied()
+        .collect();
+    let less = u64::try_from(header.len().saturating_sub(bytes.len())).unwrap_or(u64::MAX);
+    if let (Some(len), Some(psot)) = (len, bytes.get_mut(6..10)) {
+        let left = u32::try_from(len.saturating_sub(less)).unwrap_or(u32::MAX);
+        psot.copy_from_slice(&left.to_be_bytes());
+    }
+    Some(Cleaned {
+        bytes,
+        dropped: u32::try_from(comments.len()).unwrap_or(u32::MAX),
+    })
 }
 
 /// Adds up the packet lengths of a PLT: seven bits a byte, the highest bit set but in the last

@@ -47,6 +47,7 @@ def page_of_500(tmp_path_factory):
     return render(collect(folder / "many"))
 
 
+@pytest.hookimpl(tryfirst=True)  # the runner's own reads the groups
 def pytest_collection_modifyitems(items):
     for item in items:
         built = getattr(item, "callspec", None) and item.callspec.params.get("case")

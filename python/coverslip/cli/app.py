@@ -159,7 +159,7 @@ def convert(
         "pixels_attested": pixels_attested,
     }
     effective = command.policy_from(policy, choices)
-    custody = command.custody_from(key, metadata, vault, vault_recipient)
+    custody = command.custody_from(key, metadata, vault, vault_recipient, effective)
     if not dry_run:
         from coverslip.cli.passphrase import locked_custody
 

@@ -97,7 +97,11 @@ MetadataOption = Annotated[
 ]
 KeyOption = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Derive pseudonyms and UIDs; see coverslip key new."),
+    typer.Option(
+        metavar="FILE",
+        help="Derive pseudonyms and UIDs; see coverslip key new. Under research and care "
+        "COVERSLIP_KEY in the environment, with the text of such a file, does as well.",
+    ),
 ]
 VaultOption = Annotated[
     Path | None,

@@ -1,11 +1,51 @@
 """The commands and their options; the work is done elsewhere, imported when it is needed."""
 
 import re
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from coverslip.cli.options import (
+    AccessionOption,
+    AnatomyOption,
+    Colour,
+    ColourOption,
+    DatesOption,
+    DryRunOption,
+    ExcludeOption,
+    FramesOption,
+    IdentityOption,
+    IncludeOption,
+    JobsOption,
+    JsonOption,
+    KeepOption,
+    KeyOption,
+    LabelOption,
+    LinkOption,
+    MetadataOption,
+    MppOption,
+    OutOption,
+    OverviewOption,
+    OverwriteOption,
+    PassphraseOption,
+    PixelOption,
+    PixelsAttestedOption,
+    PolicyOption,
+    ProfileOption,
+    ProjectOption,
+    QuietOption,
+    SampleCompression,
+    SchedulerOption,
+    ShowPathsOption,
+    SlideArgument,
+    SlidesArgument,
+    VaultOption,
+    VaultPassphraseOption,
+    VaultRecipientOption,
+    VerifyOption,
+    YearOption,
+)
 
 app = typer.Typer(
     name="coverslip",
@@ -15,73 +55,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-class Colour(StrEnum):
-    """What the samples of three-component tiles are."""
-
-    RGB = "rgb"
-    YCBCR = "ycbcr"
-
-
-class Label(StrEnum):
-    """What becomes of the label."""
-
-    DROP = "drop"
-    SUBSTITUTE = "substitute"
-    KEEP = "keep"
-
-
-class Overview(StrEnum):
-    """What becomes of the picture of the whole glass."""
-
-    DROP = "drop"
-    MASK = "mask"
-    KEEP = "keep"
-
-
-class SampleCompression(StrEnum):
-    """Codec of the sample's tiles."""
-
-    JPEG = "jpeg"
-    JPEG2000 = "jpeg2000"
-
-
-SlideArgument = Annotated[Path, typer.Argument(metavar="SLIDE", help="The slide's TIFF file.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-ColourOption = Annotated[
-    Colour | None,
-    typer.Option(help="What the samples are, where the slide's own signs contradict each other."),
-]
-
-PixelOption = Annotated[
-    bool,
-    typer.Option(
-        "--allow-pixel",
-        help="Decode tiles that cannot be frames as they are (LZW, Deflate, WebP ...) and store "
-        "their pixels with a lossless codec; without it such a slide is refused.",
-    ),
-]
-FramesOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="native|N",
-        help="Side of the frames that the one JPEG of an NDPI level is cut into, 1024 if left; "
-        "native for whole restart intervals, of which no JPEG is coded anew.",
-    ),
-]
-IdentityOption = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="The age identity that opens an encrypted vault."),
-]
-PassphraseOption = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE|-",
-        help="The passphrase that opens an encrypted vault: a file's first line, or - to be asked; "
-        "COVERSLIP_VAULT_PASSPHRASE in the environment does as well.",
-    ),
-]
 
 
 def _print_version(*, wanted: bool) -> None:
@@ -121,138 +94,39 @@ def options(
 
 @app.command()
 def convert(
-    slides: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="SLIDE|DIR|LIST...",
-            help="A slide; or several, folders to search, lists (.txt) with one path a line.",
-        ),
-    ],
+    slides: SlidesArgument,
     *,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="OUT", help="Folder for the studies.")
-    ],
-    profile: Annotated[
-        str | None,
-        typer.Option(help="Who gets the output: public (the default), research or care."),
-    ] = None,
-    policy: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="TOML file of choices; options count more than it."),
-    ] = None,
-    metadata: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="CSV or JSON: what you know of each slide."),
-    ] = None,
-    key: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Derive pseudonyms and UIDs; see coverslip key new."),
-    ] = None,
-    vault: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Keep originals here; OUT.vault for research and care by default."
-        ),
-    ] = None,
-    vault_recipient: Annotated[
-        str | None,
-        typer.Option(
-            metavar="AGE1...",
-            help="Encrypt the vault to this age recipient; only its identity opens it again.",
-        ),
-    ] = None,
-    vault_passphrase: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE|-",
-            help="Encrypt the vault with a passphrase: a file's first line, or - to be asked; "
-            "COVERSLIP_VAULT_PASSPHRASE in the environment does as well.",
-        ),
-    ] = None,
-    project: Annotated[
-        str | None, typer.Option(help="Another project gives other pseudonyms under one key.")
-    ] = None,
-    dates: Annotated[
-        str | None, typer.Option(help="Of your metadata, under research: shift, full or drop.")
-    ] = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Of your metadata, under research: patient_characteristics, device, institution."
-        ),
-    ] = None,
-    link: Annotated[
-        str | None, typer.Option(help="Slides that share a Patient ID: of a patient, case, slide.")
-    ] = None,
-    accession: Annotated[
-        str | None, typer.Option(help="Under research: empty, or pseudonym of the case.")
-    ] = None,
-    year: Annotated[
-        str | None, typer.Option(help="Of the acquisition, under public: drop or keep.")
-    ] = None,
-    anatomy: Annotated[
-        str | None,
-        typer.Option(help="The organ of your metadata: keep, or drop, which is public's default."),
-    ] = None,
-    mpp: Annotated[
-        float | None, typer.Option(metavar="UM", help="Micrometres per pixel of the base level.")
-    ] = None,
+    out: OutOption,
+    profile: ProfileOption = None,
+    policy: PolicyOption = None,
+    metadata: MetadataOption = None,
+    key: KeyOption = None,
+    vault: VaultOption = None,
+    vault_recipient: VaultRecipientOption = None,
+    vault_passphrase: VaultPassphraseOption = None,
+    project: ProjectOption = None,
+    dates: DatesOption = None,
+    keep: KeepOption = None,
+    link: LinkOption = None,
+    accession: AccessionOption = None,
+    year: YearOption = None,
+    anatomy: AnatomyOption = None,
+    mpp: MppOption = None,
     colour: ColourOption = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Replace the slide in OUT when the new one is complete."),
-    ] = False,
+    overwrite: OverwriteOption = False,
     allow_pixel: PixelOption = False,
     ndpi_frames: FramesOption = None,
-    label: Annotated[
-        Label | None,
-        typer.Option(
-            help="substitute writes a drawn label that shows the Container Identifier; keep, under "
-            "care only and its default, writes the slide's own."
-        ),
-    ] = None,
-    overview: Annotated[
-        Overview | None,
-        typer.Option(
-            help="mask writes the picture of the whole glass too, its label painted over; where "
-            "that is not sure beyond doubt, it is left out and a note says why. keep, under care "
-            "only and its default, writes it as it is."
-        ),
-    ] = None,
-    pixels_attested: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WHO",
-            help="Who looked at the slide and vouches that its pixels show nothing that "
-            "identifies; lets a bar code that was found pass. The name goes into the certificate.",
-        ),
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Of many slides, how many at a time; cores if left."),
-    ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="Of many slides: the Dask scheduler to work for."),
-    ] = None,
-    include: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATTERN", help="Of folders, only what fits one of these."),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option(metavar="PATTERN", help="Of folders, not what fits one.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would become of each slide, and end.")
-    ] = False,
-    show_paths: Annotated[
-        bool,
-        typer.Option("--show-paths", help="Of many slides: show their paths, not only numbers."),
-    ] = False,
-    verify: Annotated[
-        bool, typer.Option(help="Read every file back, compare it, and look for the slide's texts.")
-    ] = True,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    label: LabelOption = None,
+    overview: OverviewOption = None,
+    pixels_attested: PixelsAttestedOption = None,
+    jobs: JobsOption = None,
+    scheduler: SchedulerOption = None,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
+    dry_run: DryRunOption = False,
+    show_paths: ShowPathsOption = False,
+    verify: VerifyOption = True,
+    quiet: QuietOption = False,
     json: JsonOption = False,
 ) -> int:
     """Convert a slide, or many; levels, and pictures beside them if asked.
@@ -285,7 +159,7 @@ def convert(
         "pixels_attested": pixels_attested,
     }
     effective = command.policy_from(policy, choices)
-    custody = command.custody_from(key, metadata, vault, vault_recipient)
+    custody = command.custody_from(key, metadata, vault, vault_recipient, effective)
     if not dry_run:
         from coverslip.cli.passphrase import locked_custody
 

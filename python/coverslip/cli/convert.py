@@ -1,6 +1,7 @@
 """``coverslip convert``."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +11,9 @@ from typing import Any
 
 from coverslip.conversion import Result, convert
 from coverslip.deid.custody import Custody
-from coverslip.deid.identity import read_key
+from coverslip.deid.identity import KEY_VARIABLE, Key, read_key, take_key_from_environment
 from coverslip.deid.metadata import read_metadata
-from coverslip.deid.policy import Policy, read_policy
+from coverslip.deid.policy import Link, Policy, read_policy
 from coverslip.guard import confine, limited
 from coverslip.instances import OnProgress, Progress
 from coverslip.limits import LIMITS
@@ -33,15 +34,27 @@ def policy_from(path: Path | None, choices: dict[str, Any]) -> Policy:
 
 
 def custody_from(
-    key: Path | None, metadata: Path | None, vault: Path | None, recipient: str | None = None
+    key: Path | None,
+    metadata: Path | None,
+    vault: Path | None,
+    recipient: str | None,
+    policy: Policy,
 ) -> Custody:
-    """Return what the operator has beside the slides, read from files."""
+    """Return what the operator has beside the slides, read from files and the environment."""
     return Custody(
-        key=None if key is None else read_key(key),
+        key=_key(key, policy),
         metadata=None if metadata is None else read_metadata(metadata),
         vault=vault,
         recipient=recipient,
     )
+
+
+def _key(file: Path | None, policy: Policy) -> Key | None:
+    """Return the key of a file, else that of the environment where the policy uses one."""
+    if file is not None or policy.link is Link.NONE:
+        os.environ.pop(KEY_VARIABLE, None)  # for nobody who is started from here
+        return None if file is None else read_key(file)
+    return take_key_from_environment()
 
 
 def run(

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from coverslip.deid.identity import Key, LinkedIdentity, Subject, fingerprint
+from coverslip.deid.identity import Key, KeySource, LinkedIdentity, Subject, fingerprint, key_of
 from coverslip.deid.metadata import Given, MetadataTable
 from coverslip.deid.policy import Link, Policy, Profile
 from coverslip.deid.scrub import Scrubbed
@@ -23,7 +23,8 @@ class Custody:
     ----------
     key
         Pseudonyms and UIDs are derived from it; without one they are random, and under the
-        profiles `research` and `care` remembered in the vault.
+        profiles `research` and `care` remembered in the vault. A `Key`, its 32 bytes, or what
+        returns either: it is called once, here, and not by workers.
     metadata
         What is known of the slides.
     vault
@@ -35,11 +36,15 @@ class Custody:
         by chance if ``None``.
     """
 
-    key: Key | None = None
+    key: KeySource | None = field(default=None, repr=False)
     metadata: MetadataTable | None = None
     vault: Path | None = None
     recipient: str | None = None
     seed: bytes | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.key is not None:
+            object.__setattr__(self, "key", key_of(self.key))
 
     @contextmanager
     def of(self, slide: Slide, path: Path, out: Path, policy: Policy) -> Iterator["Charge"]:
@@ -50,7 +55,8 @@ class Custody:
         PolicyError
             If the policy and what the operator gave contradict each other.
         """
-        if self.key is not None and policy.link is Link.NONE:
+        key = None if self.key is None else key_of(self.key)
+        if key is not None and policy.link is Link.NONE:
             raise PolicyError(
                 "a key links slides, and this policy links none",
                 hint="leave the key out, or choose profile research",
@@ -64,11 +70,11 @@ class Custody:
         if folder is None and self.recipient is not None:
             raise PolicyError("there is no vault to encrypt", hint="name one with --vault")
         if folder is None:
-            yield Charge(path, policy, self._identity(slide, given, policy, None), given, self.key)
+            yield Charge(path, policy, self._identity(slide, given, policy, None), given, key)
             return
         with open_vault(folder, out, self.recipient) as vault:
             identity = self._identity(slide, given, policy, vault)
-            yield Charge(path, policy, identity, given, self.key, vault)
+            yield Charge(path, policy, identity, given, key, vault)
 
     def _identity(
         self, slide: Slide, given: Given, policy: Policy, vault: Vault | None
@@ -84,7 +90,7 @@ class Custody:
             device=given.device_serial_number,
         )
         if self.key is not None:
-            return LinkedIdentity(self.key.draw(policy), subject, policy.link)
+            return LinkedIdentity(key_of(self.key).draw(policy), subject, policy.link)
         if vault is None:  # `of` opens one for every profile that links
             raise AssertionError("nothing remembers what is drawn")
         return LinkedIdentity(vault.draw(policy), subject, policy.link)

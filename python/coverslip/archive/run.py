@@ -46,6 +46,7 @@ def convert_many(
     executor: Executor | None = None,
     jobs: int | None = None,
     verify: bool = True,
+    sync: bool = True,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
 ) -> Iterator[Outcome]:
@@ -69,7 +70,7 @@ def convert_many(
     jobs
         Processes of the pool, or slides that the executor works on at a time; by default as many
         as there are cores.
-    verify
+    verify, sync
         As for `coverslip.convert`.
     include, exclude
         Patterns for what is found in folders.
@@ -87,7 +88,14 @@ def convert_many(
     vault = vault_of(custody, out)
     candidates = discover(chosen, include=include, exclude=exclude, without=(out, vault))
     with open_run(
-        candidates, out, policy or Policy(), custody, executor=executor, jobs=jobs, verify=verify
+        candidates,
+        out,
+        policy or Policy(),
+        custody,
+        executor=executor,
+        jobs=jobs,
+        verify=verify,
+        sync=sync,
     ) as run:
         yield from run.convert()
 
@@ -107,6 +115,7 @@ def open_run(
     executor: Executor | None = None,
     jobs: int | None = None,
     verify: bool = True,
+    sync: bool = True,
 ) -> Iterator["Run"]:
     """Yield a run over slides that were found; its ledger is locked, and it stops on signals.
 
@@ -130,6 +139,7 @@ def open_run(
             custody=custody,
             executor=executor,
             verify=verify,
+            sync=sync,
             jobs=jobs or core_count(),
             numbers=ledger.register(candidates, policy.digest(), out),
         )
@@ -152,6 +162,7 @@ class Run:
     custody: Custody
     executor: Executor | None
     verify: bool
+    sync: bool
     jobs: int
     numbers: Sequence[int]
     """Of the slides that are to be converted."""
@@ -219,6 +230,7 @@ class Run:
             # Whoever was cut off may have been cut off behind the last rename.
             overwrite=record.attempts > 1,
             verify=self.verify,
+            sync=self.sync,
             mark=None if self.executor is None else self._mark_of(number),
         )
         self.in_flight[executor.submit(convert_task, task)] = number

@@ -40,6 +40,7 @@ class Task:
     custody: Custody
     overwrite: bool
     verify: bool
+    sync: bool
     mark: Path | None = None
     """By which a worker sees that another one, which was lost, had begun this very task."""
 
@@ -86,6 +87,7 @@ def convert_task(task: Task) -> Outcome:
                 custody=task.custody,
                 overwrite=task.overwrite or is_repeated,
                 verify=task.verify,
+                sync=task.sync,
             )
     except QuarantineError as error:
         return ended(State.QUARANTINED, reason=str(error), hint=error.hint)

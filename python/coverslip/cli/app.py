@@ -40,6 +40,7 @@ from coverslip.cli.options import (
     ShowPathsOption,
     SlideArgument,
     SlidesArgument,
+    SyncOption,
     VaultOption,
     VaultPassphraseOption,
     VaultRecipientOption,
@@ -126,6 +127,7 @@ def convert(
     dry_run: DryRunOption = False,
     show_paths: ShowPathsOption = False,
     verify: VerifyOption = True,
+    sync: SyncOption = True,
     quiet: QuietOption = False,
     json: JsonOption = False,
 ) -> int:
@@ -173,6 +175,7 @@ def convert(
             jobs=jobs,
             scheduler=scheduler,
             verify=verify,
+            sync=sync,
             dry_run=dry_run,
             show_paths=show_paths,
             show_progress=not quiet,
@@ -187,6 +190,7 @@ def convert(
         show=command.Show(progress=not quiet, as_json=json),
         overwrite=overwrite,
         verify=verify,
+        sync=sync,
     )
     return 0
 

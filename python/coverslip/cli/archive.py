@@ -40,6 +40,7 @@ class Choice:
     jobs: int | None
     scheduler: str | None
     verify: bool
+    sync: bool
     dry_run: bool
     show_paths: bool
     show_progress: bool
@@ -62,7 +63,14 @@ def run(inputs: Sequence[Path], out: Path, policy: Policy, custody: Custody, cho
         jobs = choice.jobs or _jobs_of(client)
         work = stack.enter_context(
             open_run(
-                candidates, out, policy, custody, executor=executor, jobs=jobs, verify=choice.verify
+                candidates,
+                out,
+                policy,
+                custody,
+                executor=executor,
+                jobs=jobs,
+                verify=choice.verify,
+                sync=choice.sync,
             )
         )
         if client is not None:

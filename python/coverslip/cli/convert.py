@@ -66,6 +66,7 @@ def run(
     show: Show,
     overwrite: bool,
     verify: bool,
+    sync: bool,
 ) -> None:
     """Convert one slide and say what was written.
 
@@ -81,6 +82,7 @@ def run(
             custody=custody,
             overwrite=overwrite,
             verify=verify,
+            sync=sync,
             on_progress=on_progress,
         )
     unused = 0 if custody.metadata is None else custody.metadata.unused([slide.name])

@@ -204,4 +204,12 @@ ShowPathsOption = Annotated[
 VerifyOption = Annotated[
     bool, typer.Option(help="Read every file back, compare it, and look for the slide's texts.")
 ]
+SyncOption = Annotated[
+    bool,
+    typer.Option(
+        help="Wait until the files are on the disk before they get their names. Without it a "
+        "conversion takes as long as cp, which does not wait either: what was written last may "
+        "be lost if the machine loses power."
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]

@@ -29,10 +29,16 @@ class Entry:
     is_folder: bool
 
 
+def entry_of(path: Path) -> Entry:
+    """Return one file, by itself."""
+    shown = path.name if _NAME.fullmatch(path.name) else "file 1"
+    return Entry(path, shown, path.name, is_folder=False)
+
+
 def entries_of(root: Path) -> Iterator[Entry]:
     """Yield all that is in a folder, sorted, without following links; or the one file."""
     if not root.is_dir():
-        yield Entry(root, "file 1", root.name, is_folder=False)
+        yield entry_of(root)
         return
     paths = sorted(
         Path(folder) / name

@@ -18,6 +18,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.tag import BaseTag
 
+from coverslip import _core
 from coverslip.verification import order
 from coverslip.verification.attributes import (
     CASE_PSEUDONYM,
@@ -94,6 +95,15 @@ class Header:
     elements: tuple[tuple[int, str], ...] = field(repr=False)
     """Where the value of each element of the top level begins, and its tag."""
     problems: tuple[Problem, ...]
+
+    @property
+    def core(self) -> _core.InstanceHeader:
+        """What the core needs to walk the frames."""
+        return _core.InstanceHeader(
+            self.pixel_data_offset,
+            extended_offset_table=self.extended_offset_table,
+            numbers=self.numbers,
+        )
 
     def place_of(self, offset: int) -> str:
         """Return what stands at an offset of the file."""

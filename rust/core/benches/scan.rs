@@ -97,13 +97,10 @@ fn scan(criterion: &mut Criterion) {
     group
         .sample_size(10)
         .throughput(Throughput::Bytes(fs::metadata(&path).unwrap().len()));
-    group.bench_function("instance, both threads", |bencher| {
+    group.bench_function("instance, all cores", |bencher| {
         bencher.iter(|| {
             check_instance(&scanner, &path, &Header::default(), None, &mut Unwatched).unwrap()
         });
-    });
-    group.bench_function("entropy-coded data", |bencher| {
-        bencher.iter(|| scanner.scan_sure(&path, &mut Unwatched).unwrap());
     });
     group.bench_function("any bytes", |bencher| {
         bencher.iter(|| scanner.scan_file(&path, &mut Unwatched).unwrap());

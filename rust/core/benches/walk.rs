@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use coverslip_core::jpeg::{self, Colour, Recipe};
+use coverslip_core::scan::Header;
 use coverslip_core::watch::Unwatched;
 use coverslip_core::{
     ByteRange, Codec, FramePlan, Limits, Source, TileIndex, WriteOptions, jp2k, plan_frames,
@@ -195,7 +196,15 @@ fn write_level(criterion: &mut Criterion) {
     let level = Level::new();
     let plan = level.plan();
     let path = level.write(&plan);
-    let report = verify_instance(&level.source, &plan, &path, 0, None, &mut Unwatched).unwrap();
+    let report = verify_instance(
+        &level.source,
+        &plan,
+        &path,
+        &Header::default(),
+        None,
+        &mut Unwatched,
+    )
+    .unwrap();
     assert_eq!(report.frames_equal, u64::try_from(TILES).unwrap());
     fs::remove_file(&path).unwrap();
 

@@ -8,7 +8,6 @@
 //! The frames go into a spool file as stand-alone streams, and from there, as any tiles, into an
 //! instance: their lengths are known only when they are there.
 
-mod groups;
 mod prove;
 mod rows;
 mod stitch;
@@ -20,6 +19,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::codec::TileReader;
 use crate::error::{Error, StreamError};
+use crate::groups::for_each_group;
 use crate::jpeg::bits::Bits;
 use crate::jpeg::mcu::{FrameData, Pen, PenTables, Position, Scan};
 use crate::jpeg::{self, Recipe};
@@ -27,7 +27,6 @@ use crate::limits::Limits;
 use crate::source::Source;
 use crate::tiles::{self, ByteRange};
 use crate::watch::Watch;
-pub(crate) use groups::for_each_group;
 pub(crate) use prove::Frame;
 pub use prove::prove_retiled;
 use rows::{Rows, Visit, Walk};

@@ -17,10 +17,11 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::codec::{self, Codec, Fault, TileReader};
 use crate::error::{Error, StreamError};
+use crate::groups::for_each_group;
 use crate::jpeg::blocks::Blocks;
 use crate::jpeg::{self, EOI, Facts, Recipe, optimal, parse_start, scans};
 use crate::limits::Limits;
-use crate::retile::{Spool, for_each_group};
+use crate::retile::Spool;
 use crate::source::Source;
 use crate::tiles::{self, ByteRange};
 use crate::watch::Watch;

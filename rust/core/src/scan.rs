@@ -13,7 +13,10 @@ mod base64;
 mod codestream;
 pub mod forms;
 mod instance;
+mod notes;
 mod offsets;
+mod original;
+mod reader;
 mod sieve;
 mod stream;
 
@@ -22,7 +25,10 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 pub use forms::Encoding;
-pub use instance::{Header, InstanceReport, Tiles, check_instance};
+pub(crate) use instance::Walk;
+pub use instance::{Header, InstanceReport, check_instance};
+pub use original::Tiles;
+pub(crate) use original::{Original, Verdict};
 
 use crate::error::Error;
 use crate::limits::Limits;
@@ -261,15 +267,6 @@ impl Scanner {
         self.scan_pieces(&File::open(path)?, 0, &[&self.sure, &self.unsure], watch)
     }
 
-    /// Looks at a file as if all of it were entropy-coded; `watch` counts bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`] and [`Error::Cancelled`].
-    pub fn scan_sure(&self, path: &Path, watch: &mut dyn Watch) -> Result<Vec<Hit>, Error> {
-        self.scan_pieces(&File::open(path)?, 0, &[&self.sure], watch)
-    }
-
     /// Looks at a file from `start` on, a piece at a time.
     fn scan_pieces(
         &self,
@@ -368,6 +365,10 @@ fn fill(file: &File, buffer: &mut [u8], offset: u64) -> Result<usize, Error> {
 
 fn add(offset: u64, count: usize) -> u64 {
     offset.saturating_add(u64::try_from(count).unwrap_or(u64::MAX))
+}
+
+fn to_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// Sorts hits and keeps one of each term at each place.

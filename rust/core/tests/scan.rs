@@ -408,6 +408,67 @@ fn offset_tables_are_compared_with_the_items() {
     }
 }
 
+/// Frames are walked in groups that begin where the offset table says.
+#[test]
+fn a_table_tells_where_groups_begin_and_changes_nothing_that_is_found() {
+    let scanner = scanner(&["Quillfeather", "Doe-X"]);
+    let mut frames = vec![jpeg(&[1, 2, 3]); 2500];
+    for (at, text) in [
+        (0, "Quillfeather"),
+        (1023, "Quillfeather"),
+        (1024, "Quillfeather"),
+    ] {
+        frames[at] = jpeg(text.as_bytes());
+    }
+    frames[2047] = [&frames[2047][..], b"Doe-X "].concat();
+    let mut offset = 0_u32;
+    let mut table = Vec::new();
+    for frame in &frames {
+        table.extend(offset.to_le_bytes());
+        offset += u32::try_from(frame.len()).unwrap() + 8;
+    }
+    // Of the first entry, of the first of a group, of one between, and one entry too many.
+    let wrong = [0, 4 * 1024, 4 * 1500]
+        .map(|at: usize| {
+            let mut wrong = table.clone();
+            wrong[at + 1] ^= 1;
+            wrong
+        })
+        .into_iter()
+        .chain([[&table[..], &table[..4]].concat(), table[4..].to_vec()]);
+    let check = |table: &[u8]| {
+        let (frames, table) = (frames.clone(), table.to_vec());
+        Instance {
+            table,
+            frames,
+            ..Instance::default()
+        }
+        .check(&scanner)
+    };
+    let offsets = |table: &[u8]| {
+        let hits = check(table).hits;
+        let first = hits.first().map_or(0, |hit| hit.offset);
+        hits.iter()
+            .map(|hit| (hit.offset - first, hit.term))
+            .collect::<Vec<_>>()
+    };
+
+    let without = check(&[]);
+    assert_eq!((without.frame_count, without.hits.len()), (2500, 4));
+    assert_eq!(
+        without.problems,
+        ["frame 2047: bytes behind the end marker of a frame"]
+    );
+    assert_eq!(check(&table).problems, without.problems);
+    assert_eq!(offsets(&table), offsets(&[]));
+    for wrong in wrong {
+        let report = check(&wrong);
+        assert_eq!(report.problems.len(), 2, "{:?}", report.problems);
+        assert_eq!(report.frame_count, 2500);
+        assert_eq!(offsets(&wrong), offsets(&[]));
+    }
+}
+
 #[test]
 fn frames_of_unknown_kinds_are_told_and_not_passed() {
     let frames = vec![b"RIFFxxxxWEBP".to_vec(), b"\xFF\xD8\xFF\xF7ab".to_vec()];

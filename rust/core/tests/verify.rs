@@ -14,9 +14,10 @@ use std::path::PathBuf;
 
 use common::*;
 use coverslip_core::jpeg::Colour;
+use coverslip_core::scan::{Header, InstanceReport};
 use coverslip_core::watch::Unwatched;
 use coverslip_core::{
-    Codec, Error, FramePlan, Kind, OffsetTable, Source, VerifyReport, Watch, jp2k, verify_instance,
+    Codec, Error, FramePlan, Kind, OffsetTable, Source, Watch, jp2k, verify_instance,
 };
 
 /// A written instance that is as it should be.
@@ -86,13 +87,13 @@ impl Instance {
         )
     }
 
-    fn verify_changed(&self, change: impl FnOnce(&mut Vec<u8>)) -> Result<VerifyReport, Error> {
+    fn verify_changed(&self, change: impl FnOnce(&mut Vec<u8>)) -> Result<InstanceReport, Error> {
         let changed = rewrite(&self.path, change);
         verify(&self.source, &self.plan, &changed, self.table)
     }
 
     /// Verifies the file with other bytes for one frame, lengths and offsets put right.
-    fn verify_with_frame(&self, index: usize, frame: &[u8]) -> Result<VerifyReport, Error> {
+    fn verify_with_frame(&self, index: usize, frame: &[u8]) -> Result<InstanceReport, Error> {
         let mut frames = self.frames.clone();
         frames[index] = frame.to_vec();
         let item = |bytes: &[u8]| {
@@ -364,7 +365,9 @@ fn a_blank_frame_with_another_picture_is_found() {
     frame[at] ^= 0x10;
     let error = good.verify_with_frame(1, &frame).unwrap_err();
     assert!(
-        error.to_string().contains("frame 1 is not the blank frame"),
+        error
+            .to_string()
+            .contains("frame 1: it is not the blank frame"),
         "{error}"
     );
 }
@@ -375,13 +378,19 @@ fn two_offset_tables_or_none_are_found() {
     let at = u64::try_from(FILE_HEADER.len()).unwrap();
     let table = [0_u8; 24];
     let extended = Some((&table[..], &table[..]));
-    let check = |path, at, extended| {
-        reason(verify_instance(
-            &basic.source,
-            &basic.plan,
-            path,
-            at,
+    let check = |path, pixel_data_offset, extended| {
+        let header = Header {
+            pixel_data_offset,
             extended,
+            numbers: Vec::new(),
+        };
+        let (source, plan) = (&basic.source, &basic.plan);
+        reason(verify_instance(
+            source,
+            plan,
+            path,
+            &header,
+            None,
             &mut Unwatched,
         ))
     };
@@ -396,10 +405,15 @@ fn two_offset_tables_or_none_are_found() {
     .unwrap();
     let at = at + 2 * (12 + 24);
     assert!(check(&extended, at, None).contains("no offset table"));
-    assert!(check(&extended, at, Some((&table[1..], &table))).contains("of wrong length"));
-    assert!(check(&extended, at, Some((&table, &table))).contains("frame 0: its length"));
+    for wrong in [(&table[1..], &table[..]), (&table, &table)] {
+        let wrong = check(&extended, at, Some(wrong));
+        assert!(
+            wrong.contains("the Extended Offset Table is not"),
+            "{wrong}"
+        );
+    }
     assert!(check(&extended, at + 1, Some((&table, &table))).contains("not encapsulated"));
-    assert!(check(&extended, u64::MAX, Some((&table, &table))).contains("the file ends"));
+    assert!(check(&extended, u64::MAX, Some((&table, &table))).contains("not encapsulated"));
 }
 
 #[test]
@@ -430,12 +444,15 @@ impl Watch for StopAtOnce {
 #[test]
 fn cancelling_ends_the_read_back() {
     let good = Instance::jpeg(OffsetTable::Basic);
-    let at = u64::try_from(FILE_HEADER.len()).unwrap();
+    let header = Header {
+        pixel_data_offset: u64::try_from(FILE_HEADER.len()).unwrap(),
+        ..Header::default()
+    };
     let result = verify_instance(
         &good.source,
         &good.plan,
         &good.path,
-        at,
+        &header,
         None,
         &mut StopAtOnce,
     );
@@ -446,6 +463,13 @@ fn cancelling_ends_the_read_back() {
 fn a_file_that_is_not_there_is_an_error_of_the_system() {
     let good = Instance::jpeg(OffsetTable::Basic);
     let nowhere = good.slide.path_for("nowhere");
-    let result = verify_instance(&good.source, &good.plan, &nowhere, 0, None, &mut Unwatched);
+    let result = verify_instance(
+        &good.source,
+        &good.plan,
+        &nowhere,
+        &Header::default(),
+        None,
+        &mut Unwatched,
+    );
     assert!(matches!(result, Err(Error::Io(_))));
 }

@@ -8,6 +8,7 @@
 use std::fs;
 
 use coverslip_core::jpeg::{self, Colour, Recipe};
+use coverslip_core::scan::Header;
 use coverslip_core::watch::Unwatched;
 use coverslip_core::{
     ByteRange, Codec, Error, Limits, OffsetTable, Source, TileIndex, jp2k, plan_frames,
@@ -82,7 +83,7 @@ fn convert(mut data: &[u8]) -> Option<()> {
     };
     write_instance(&source, &plan, b"", &out, options, &mut Unwatched)
         .expect("what was planned can be written");
-    match verify_instance(&source, &plan, &out, 0, None, &mut Unwatched) {
+    match verify_instance(&source, &plan, &out, &Header::default(), None, &mut Unwatched) {
         Ok(_) | Err(Error::Frame { .. }) => Some(()),
         Err(error) => panic!("what was written is not what was planned: {error}"),
     }

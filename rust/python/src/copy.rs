@@ -8,7 +8,6 @@ use coverslip_core::{
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedBytes;
 
 use crate::errors::into_py_err;
 use crate::inspect::{Jpeg2000Facts, JpegFacts};
@@ -142,6 +141,12 @@ fn to_range((offset, byte_count): (u64, u64)) -> ByteRange {
 /// What a level's tiles become.
 #[pyclass(frozen, module = "coverslip._core")]
 pub(crate) struct FramePlan(coverslip_core::FramePlan);
+
+impl FramePlan {
+    pub(crate) fn core(&self) -> &coverslip_core::FramePlan {
+        &self.0
+    }
+}
 
 #[pymethods]
 impl FramePlan {
@@ -321,49 +326,5 @@ pub(crate) fn write_instance(
         pixel_data_offset: report.pixel_data_offset,
         has_extended_offset_table: report.offset_table == OffsetTable::Extended,
         sha256: report.sha256,
-    })
-}
-
-/// What the read-back found.
-#[pyclass(frozen, get_all, module = "coverslip._core")]
-pub(crate) struct VerifyReport {
-    frames_equal: u64,
-    frames_blank: u64,
-}
-
-#[pyfunction]
-#[pyo3(signature = (source, plan, path, pixel_data_offset, *, extended_offset_table = None,
-                    on_progress = None))]
-#[allow(
-    clippy::needless_pass_by_value,
-    reason = "the conversion from Python gives a value"
-)]
-pub(crate) fn verify_instance(
-    py: Python<'_>,
-    source: &Source,
-    plan: &FramePlan,
-    path: PathBuf,
-    pixel_data_offset: u64,
-    extended_offset_table: Option<(PyBackedBytes, PyBackedBytes)>,
-    on_progress: Option<Py<PyAny>>,
-) -> PyResult<VerifyReport> {
-    let mut watch = PyWatch::new(on_progress);
-    let result = py.detach(|| {
-        let extended = extended_offset_table
-            .as_ref()
-            .map(|(offsets, lengths)| (&**offsets, &**lengths));
-        coverslip_core::verify_instance(
-            &source.0,
-            &plan.0,
-            &path,
-            pixel_data_offset,
-            extended,
-            &mut watch,
-        )
-    });
-    let report = finish(result, watch)?;
-    Ok(VerifyReport {
-        frames_equal: report.frames_equal,
-        frames_blank: report.frames_blank,
     })
 }

@@ -20,8 +20,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<copy::TileIndex>()?;
     module.add_class::<copy::FramePlan>()?;
     module.add_class::<copy::WriteReport>()?;
-    module.add_class::<copy::VerifyReport>()?;
     module.add_class::<scan::Scanner>()?;
+    module.add_class::<scan::InstanceHeader>()?;
     module.add_class::<scan::InstanceReport>()?;
     module.add_class::<scan::Hit>()?;
     module.add_class::<inspect::JpegFacts>()?;
@@ -42,6 +42,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(rewrite::rewrite, module)?)?;
     module.add_function(wrap_pyfunction!(rewrite::prove_rewritten, module)?)?;
     module.add_function(wrap_pyfunction!(copy::write_instance, module)?)?;
-    module.add_function(wrap_pyfunction!(copy::verify_instance, module)?)?;
+    module.add_function(wrap_pyfunction!(scan::verify_instance, module)?)?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use coverslip_core::{ByteRange, Scanner as CoreScanner};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 
-use crate::copy::{Source, TileIndex, finish};
+use crate::copy::{FramePlan, Source, TileIndex, finish};
 use crate::errors::into_py_err;
 use crate::limits;
 use crate::watch::PyWatch;
@@ -34,6 +34,45 @@ fn to_hits(hits: &[scan::Hit]) -> Vec<Hit> {
     hits.iter().map(Hit::from).collect()
 }
 
+/// What stands before the frames of an instance, as a parser of data sets found it.
+#[pyclass(frozen, module = "coverslip._core")]
+pub(crate) struct InstanceHeader {
+    pixel_data_offset: u64,
+    extended_offset_table: Option<(PyBackedBytes, PyBackedBytes)>,
+    numbers: Vec<ByteRange>,
+}
+
+#[pymethods]
+impl InstanceHeader {
+    #[new]
+    #[pyo3(signature = (pixel_data_offset, *, extended_offset_table = None, numbers = vec![]))]
+    fn new(
+        pixel_data_offset: u64,
+        extended_offset_table: Option<(PyBackedBytes, PyBackedBytes)>,
+        numbers: Vec<(u64, u64)>,
+    ) -> Self {
+        let to_range = |(offset, byte_count)| ByteRange { offset, byte_count };
+        Self {
+            pixel_data_offset,
+            extended_offset_table,
+            numbers: numbers.into_iter().map(to_range).collect(),
+        }
+    }
+}
+
+impl InstanceHeader {
+    fn core(&self) -> Header<'_> {
+        Header {
+            pixel_data_offset: self.pixel_data_offset,
+            extended: self
+                .extended_offset_table
+                .as_ref()
+                .map(|(offsets, lengths)| (&**offsets, &**lengths)),
+            numbers: self.numbers.clone(),
+        }
+    }
+}
+
 /// What was found in an instance.
 #[pyclass(frozen, module = "coverslip._core")]
 pub(crate) struct InstanceReport(scan::InstanceReport);
@@ -48,6 +87,11 @@ impl InstanceReport {
     #[getter]
     fn frames_equal(&self) -> u64 {
         self.0.frames_equal
+    }
+
+    #[getter]
+    fn frames_blank(&self) -> u64 {
+        self.0.frames_blank
     }
 
     #[getter]
@@ -114,35 +158,52 @@ impl Scanner {
         finish(result, watch).map(|hits| to_hits(&hits))
     }
 
-    #[pyo3(signature = (path, pixel_data_offset, *, extended_offset_table = None,
-                        numbers = vec![], tiles = None, on_progress = None))]
-    #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+    #[pyo3(signature = (path, header, *, tiles = None, on_progress = None))]
     fn check_instance(
         &self,
         py: Python<'_>,
         path: PathBuf,
-        pixel_data_offset: u64,
-        extended_offset_table: Option<(PyBackedBytes, PyBackedBytes)>,
-        numbers: Vec<(u64, u64)>,
+        header: &InstanceHeader,
         tiles: Option<(Py<Source>, Py<TileIndex>)>,
         on_progress: Option<Py<PyAny>>,
     ) -> PyResult<InstanceReport> {
-        let to_range = |(offset, byte_count)| ByteRange { offset, byte_count };
-        let header = Header {
-            pixel_data_offset,
-            extended: extended_offset_table
-                .as_ref()
-                .map(|(offsets, lengths)| (&**offsets, &**lengths)),
-            numbers: numbers.into_iter().map(to_range).collect(),
-        };
         let mut watch = PyWatch::new(on_progress);
         let result = py.detach(|| {
             let tiles = tiles.as_ref().map(|(source, index)| Tiles {
                 source: source.get().core(),
                 index: index.get().core(),
             });
-            scan::check_instance(&self.0, &path, &header, tiles, &mut watch)
+            scan::check_instance(&self.0, &path, &header.core(), tiles, &mut watch)
         });
         finish(result, watch).map(InstanceReport)
     }
+}
+
+#[pyfunction]
+#[pyo3(signature = (source, plan, path, header, *, scanner = None, on_progress = None))]
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the conversion from Python gives a value"
+)]
+pub(crate) fn verify_instance(
+    py: Python<'_>,
+    source: &Source,
+    plan: &FramePlan,
+    path: PathBuf,
+    header: &InstanceHeader,
+    scanner: Option<&Scanner>,
+    on_progress: Option<Py<PyAny>>,
+) -> PyResult<InstanceReport> {
+    let mut watch = PyWatch::new(on_progress);
+    let result = py.detach(|| {
+        coverslip_core::verify_instance(
+            source.core(),
+            plan.core(),
+            &path,
+            &header.core(),
+            scanner.map(|scanner| &scanner.0),
+            &mut watch,
+        )
+    });
+    finish(result, watch).map(InstanceReport)
 }

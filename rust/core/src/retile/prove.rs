@@ -2,10 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use super::groups::for_each_group;
 use super::rows::{Rows, Visit};
 use super::{Picture, in_picture, read_header};
 use crate::error::{Error, StreamError};
+use crate::groups::for_each_group;
 use crate::jpeg::bits::{Bits, is_restart, split_interval};
 use crate::jpeg::coefficients::{BlockDecoder, Coefficients};
 use crate::jpeg::mcu::Position;

@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::mosaic::{Mosaic, Weaver, Woven};
 use crate::error::{Error, StreamError};
+use crate::groups::for_each_group;
 use crate::jpeg::coefficients::Coefficients;
 use crate::jpeg::{Recipe, malformed};
 use crate::limits::Limits;
-use crate::retile::{Frame, for_each_group};
+use crate::retile::Frame;
 use crate::source::Source;
 use crate::tiles::ByteRange;
 use crate::watch::Watch;

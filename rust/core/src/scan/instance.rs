@@ -1,24 +1,27 @@
 //! Walks the Pixel Data of an instance and looks for terms in all of its file.
+//!
+//! Its frames are walked in groups, on all cores: where a group begins is read off the offset
+//! tables, and proved by the walk of the group before, which must end there. Where that fails, the
+//! tables are wrong, and all frames are walked from front to back.
 
 use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
+use super::notes::Notes;
 use super::offsets::Tables;
-use super::stream::{self, Fault};
-use super::{Hit, Piece, Scanner, add, fill, tidy};
+use super::original::{Original, Tiles};
+use super::reader::Reader;
+use super::{Hit, Scanner, tidy, to_usize};
 use crate::error::Error;
-use crate::source::Source;
-use crate::tiles::{ByteRange, TileIndex};
-use crate::watch::{Unwatched, Watch};
+use crate::groups::for_each_group;
+use crate::limits::Limits;
+use crate::tiles::ByteRange;
+use crate::watch::Watch;
 
-/// Bytes read at a time.
-const WINDOW_BYTES: usize = 1 << 18;
-/// How often a walk that takes longer than the scan is asked whether it is done.
-const PERIOD: Duration = Duration::from_micros(200);
+/// Frames that one thread takes at a time.
+const GROUP: usize = 1024;
 
 /// What was found in an instance.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +36,22 @@ pub struct InstanceReport {
     pub unchecked: Vec<String>,
     /// Frames that were compared with their tile and hold its entropy-coded bytes.
     pub frames_equal: u64,
+    /// Frames that stand for tiles that are not there.
+    pub frames_blank: u64,
+}
+
+impl InstanceReport {
+    fn add(&mut self, other: Self, limits: &Limits) {
+        self.frame_count = self.frame_count.saturating_add(other.frame_count);
+        self.frames_equal = self.frames_equal.saturating_add(other.frames_equal);
+        self.frames_blank = self.frames_blank.saturating_add(other.frames_blank);
+        self.hits.extend(other.hits);
+        self.problems.extend(other.problems);
+        self.unchecked.extend(other.unchecked);
+        self.hits.truncate(limits.hits);
+        self.problems.truncate(limits.problems);
+        self.unchecked.truncate(limits.problems);
+    }
 }
 
 /// What stands before the frames.
@@ -44,15 +63,6 @@ pub struct Header<'a> {
     pub extended: Option<(&'a [u8], &'a [u8])>,
     /// Parts of it that are numbers, sorted: they hold every short text sooner or later.
     pub numbers: Vec<ByteRange>,
-}
-
-/// The tiles that frames are compared with.
-#[derive(Debug, Clone, Copy)]
-pub struct Tiles<'a> {
-    /// The slide.
-    pub source: &'a Source,
-    /// Its tiles, one for each frame.
-    pub index: &'a TileIndex,
 }
 
 /// Looks at every byte of an instance.
@@ -70,283 +80,224 @@ pub fn check_instance(
     watch: &mut dyn Watch,
 ) -> Result<InstanceReport, Error> {
     let file = File::open(path)?;
-    let stop = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let walk = scope.spawn(|| {
-            let mut walk = Walk {
-                reader: Reader::new(&file, scanner.limits.tile_bytes)?,
-                notes: Notes {
-                    scanner,
-                    report: InstanceReport::default(),
-                },
-                stop: &stop,
-            };
-            walk.header(header)?;
-            walk.pixel_data(header.extended, tiles)?;
-            Ok::<_, Error>(walk.notes.report)
-        });
-        let sure = scanner.scan_sure(path, watch);
-        while !walk.is_finished() {
-            if sure.is_err() || !watch.go_on(file.metadata()?.len()) {
-                stop.store(true, Ordering::Relaxed);
-            }
-            thread::sleep(PERIOD);
-        }
-        let walked = walk.join().map_err(|_| Error::Verify {
-            what: "the frames were not walked".into(),
-        })?;
-        let (mut hits, mut report) = (sure?, walked?);
-        hits.append(&mut report.hits);
-        report.hits = tidy(hits);
-        Ok(report)
-    })
+    Walk {
+        file_len: file.metadata()?.len(),
+        file: &file,
+        scanner: Some(scanner),
+        limits: &scanner.limits,
+        header,
+        original: tiles.as_ref().map(|tiles| tiles as &dyn Original),
+    }
+    .run(watch)
 }
 
-/// A file that is read from front to back, a piece at a time.
-struct Reader<'a> {
-    file: &'a File,
-    /// An item that is longer is none.
-    longest_item: u64,
-    file_len: u64,
+/// Pixel Data of an instance, to be walked.
+pub(crate) struct Walk<'a> {
+    pub(crate) file: &'a File,
+    pub(crate) file_len: u64,
+    /// What to look for; without it frames are compared only.
+    pub(crate) scanner: Option<&'a Scanner>,
+    pub(crate) limits: &'a Limits,
+    pub(crate) header: &'a Header<'a>,
+    pub(crate) original: Option<&'a dyn Original>,
+}
+
+/// What stands behind the last frame that could be walked.
+struct Leftover {
     at: u64,
-    window: Vec<u8>,
-    window_at: u64,
+    problem: &'static str,
 }
 
-impl<'a> Reader<'a> {
-    fn new(file: &'a File, longest_item: u64) -> Result<Self, Error> {
-        Ok(Self {
-            file,
-            longest_item,
-            file_len: file.metadata()?.len(),
-            at: 0,
-            window: Vec::new(),
-            window_at: 0,
-        })
-    }
-
-    fn left(&self) -> u64 {
-        self.file_len.saturating_sub(self.at)
-    }
-
-    /// The next bytes, without moving; fewer where the file ends.
-    fn peek(&mut self, len: u64) -> Result<&[u8], Error> {
-        let len = to_usize(len.min(self.left()));
-        let start = to_usize(self.at.saturating_sub(self.window_at));
-        let end = start.saturating_add(len);
-        if self.at < self.window_at || end > self.window.len() {
-            self.window.resize(len.max(WINDOW_BYTES), 0);
-            let there = fill(self.file, &mut self.window, self.at)?;
-            self.window.truncate(there);
-            self.window_at = self.at;
-            return Ok(self.window.get(..len).unwrap_or_default());
-        }
-        Ok(self.window.get(start..end).unwrap_or_default())
-    }
-
-    /// The next bytes, with their offset; moves behind them.
-    fn take(&mut self, len: u64) -> Result<(&[u8], u64), Error> {
-        let offset = self.at;
-        self.peek(len)?;
-        self.at = offset.saturating_add(len).min(self.file_len);
-        let start = to_usize(offset.saturating_sub(self.window_at));
-        let end = start.saturating_add(to_usize(self.at.saturating_sub(offset)));
-        Ok((self.window.get(start..end).unwrap_or_default(), offset))
-    }
-
-    /// Moves behind the given bytes if they come next.
-    fn skip(&mut self, bytes: &[u8]) -> Result<bool, Error> {
-        let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        let is_next = self.peek(len)? == bytes;
-        if is_next {
-            self.at = self.at.saturating_add(len);
-        }
-        Ok(is_next)
-    }
-
-    /// Moves behind the header of an item, if one comes next that fits into the file.
-    fn item(&mut self) -> Result<Option<u64>, Error> {
-        let [0xFE, 0xFF, 0x00, 0xE0, len @ ..] = self.peek(8)? else {
-            return Ok(None);
-        };
-        let Some(len) = len.first_chunk().map(|len| u32::from_le_bytes(*len)) else {
-            return Ok(None);
-        };
-        let len = u64::from(len);
-        if len > self.left().saturating_sub(8) || len > self.longest_item {
-            return Ok(None);
-        }
-        self.at = self.at.saturating_add(8);
-        Ok(Some(len))
-    }
-}
-
-fn to_usize(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-/// An instance that is walked from front to back.
-struct Walk<'a> {
-    reader: Reader<'a>,
-    notes: Notes<'a>,
-    stop: &'a AtomicBool,
+/// What became of one group of frames.
+struct Part {
+    report: InstanceReport,
+    are_tables_right: bool,
+    /// Whether the next group begins where this one ends.
+    meets_next: bool,
+    leftover: Option<Leftover>,
 }
 
 impl Walk<'_> {
-    /// Looks at all that stands before the Pixel Data and is not a number.
-    fn header(&mut self, header: &Header<'_>) -> Result<(), Error> {
-        for range in &header.numbers {
-            let within = |at: u64| at.min(header.pixel_data_offset);
-            self.look_until(within(range.offset))?;
-            let end = within(range.end().unwrap_or(u64::MAX));
-            self.reader.at = self.reader.at.max(end.min(self.reader.file_len));
-        }
-        self.look_until(header.pixel_data_offset)
-    }
-
-    fn look_until(&mut self, end: u64) -> Result<(), Error> {
-        let (bytes, offset) = self.reader.take(end.saturating_sub(self.reader.at))?;
-        self.notes.look(bytes, 0..bytes.len(), offset);
-        Ok(())
-    }
-
-    fn pixel_data(
-        &mut self,
-        extended: Option<(&[u8], &[u8])>,
-        tiles: Option<Tiles<'_>>,
-    ) -> Result<(), Error> {
-        if !self
-            .reader
-            .skip(b"\xE0\x7F\x10\x00OB\0\0\xFF\xFF\xFF\xFF")?
-        {
-            return self.give_up("Pixel Data is not encapsulated OB of undefined length");
-        }
-        let Some(table_len) = self.reader.item()? else {
-            return self.give_up("Pixel Data does not begin with an item");
+    /// Walks all frames; `watch` counts bytes.
+    pub(crate) fn run(&self, watch: &mut dyn Watch) -> Result<InstanceReport, Error> {
+        let mut notes = Notes::new(self.scanner, self.limits);
+        let mut reader = self.reader(0..self.file_len);
+        let basic = match self.front(&mut reader, &mut notes)? {
+            Ok(basic) => basic,
+            Err(problem) => {
+                let at = reader.at;
+                notes.report.hits.extend(reader.finish(at)?);
+                return self.end(notes, Some(&Leftover { at, problem }), watch);
+            }
         };
-        let basic = self.reader.take(table_len)?.0.to_vec();
-        let (first_item, mut frame) = (self.reader.at, 0_u64);
-        let mut tables = Tables::new(&basic, extended);
-        while let Some(len) = self.reader.item()? {
-            let (bytes, offset) = self.reader.take(len)?;
-            tables.next(offset.saturating_sub(8).saturating_sub(first_item), len);
-            let coded = self.notes.frame(frame, bytes, offset);
-            if let Some(tiles) = tiles {
-                self.notes.compare(frame, bytes, &coded, tiles)?;
-            }
-            frame = frame.saturating_add(1);
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(Error::Cancelled);
-            }
+        let first_item = reader.at;
+        notes.report.hits.extend(reader.finish(first_item)?);
+        let mut tables = Tables::new(&basic, self.header.extended);
+        let starts = tables.starts(first_item, GROUP);
+        let mut parts = self.parts(&tables, first_item, &starts, watch)?;
+        if parts.iter().any(|part| !part.meets_next) {
+            parts = self.parts(&tables, first_item, &[first_item], watch)?;
         }
-        self.notes.report.frame_count = frame;
-        tables
-            .problems(frame)
-            .for_each(|what| self.notes.problem(what.into()));
-        if !self.reader.skip(b"\xFE\xFF\xDD\xE0\0\0\0\0")? {
-            return self.give_up("Pixel Data does not end with a sequence delimiter");
+        let mut leftover = None;
+        for part in parts {
+            tables.are_right &= part.are_tables_right;
+            notes.report.add(part.report, self.limits);
+            leftover = part.leftover;
         }
-        if self.reader.left() > 0 {
-            return self.give_up("bytes behind the Pixel Data");
+        for problem in tables.problems(notes.report.frame_count) {
+            notes.problem(problem.into());
         }
-        Ok(())
+        let has_table = !basic.is_empty() || self.header.extended.is_some();
+        if !has_table && self.original.is_some_and(Original::has_offset_table) {
+            notes.problem("there is no offset table".into());
+        }
+        self.end(notes, leftover.as_ref(), watch)
     }
 
-    /// Notes a problem behind which nothing is understood, and looks at all the rest.
-    fn give_up(&mut self, what: &str) -> Result<(), Error> {
-        self.notes.problem(what.into());
-        let scanner = self.notes.scanner;
-        let rest = scanner.scan_pieces(
-            self.reader.file,
-            self.reader.at,
-            &[&scanner.unsure],
-            &mut Unwatched,
-        )?;
-        self.notes.report.hits.extend(rest);
-        Ok(())
+    fn reader(&self, stretch: Range<u64>) -> Reader<'_> {
+        // A frame may be longer than its tile by the tables that it shares with others.
+        let longest = self.limits.tile_header_bytes;
+        let longest = longest.saturating_add(self.limits.tile_bytes);
+        Reader::new(self.file, self.file_len, self.scanner, longest, stretch)
     }
-}
 
-/// What a walk comes upon.
-struct Notes<'a> {
-    scanner: &'a Scanner,
-    report: InstanceReport,
-}
-
-impl Notes<'_> {
-    /// Looks at one frame; returns its entropy-coded ranges.
-    ///
-    /// If it is proved to hold nothing but what its decoder needs, all of it counts as
-    /// entropy-coded: tables are numbers as well.
-    fn frame(&mut self, frame: u64, bytes: &[u8], offset: u64) -> Vec<Range<usize>> {
-        match stream::walk(bytes) {
-            Ok(coded) => return coded,
-            Err(Fault::Unknown(what)) => self.unchecked(format!("frame {frame}: {what}")),
-            Err(Fault::Wrong(what)) => {
-                self.problem(format!("frame {frame}: {what}"));
-                self.look(bytes, 0..bytes.len(), offset);
-            }
+    /// Looks at all that stands before the frames; returns the Basic Offset Table or what is wrong.
+    fn front(
+        &self,
+        reader: &mut Reader<'_>,
+        notes: &mut Notes<'_>,
+    ) -> Result<Result<Vec<u8>, &'static str>, Error> {
+        let pixel_data = self.header.pixel_data_offset.min(self.file_len);
+        for range in &self.header.numbers {
+            self.look_until(range.offset.min(pixel_data), reader, notes)?;
+            let end = range.end().unwrap_or(u64::MAX).min(pixel_data);
+            reader.at = reader.at.max(end);
         }
-        Vec::new()
-    }
-
-    /// Compares the entropy-coded ranges of a frame with its tile.
-    fn compare(
-        &mut self,
-        frame: u64,
-        bytes: &[u8],
-        coded: &[Range<usize>],
-        tiles: Tiles<'_>,
-    ) -> Result<(), Error> {
-        let Some(range) = tiles.index.ranges().get(to_usize(frame)) else {
-            self.problem(format!("frame {frame}: the slide has no such tile"));
-            return Ok(());
+        self.look_until(pixel_data, reader, notes)?;
+        if !reader.skip(b"\xE0\x7F\x10\x00OB\0\0\xFF\xFF\xFF\xFF")? {
+            return Ok(Err("Pixel Data is not encapsulated OB of undefined length"));
+        }
+        let Some(table_len) = reader.item()? else {
+            return Ok(Err("Pixel Data does not begin with an item"));
         };
-        // A missing tile has a frame that the writer made; a broken frame is told already.
-        if range.byte_count == 0 || coded.is_empty() {
-            return Ok(());
+        Ok(Ok(reader.take(table_len)?.0.to_vec()))
+    }
+
+    fn look_until(
+        &self,
+        end: u64,
+        reader: &mut Reader<'_>,
+        notes: &mut Notes<'_>,
+    ) -> Result<(), Error> {
+        if self.scanner.is_some() {
+            let (bytes, offset) = reader.take(end.saturating_sub(reader.at))?;
+            notes.look(bytes, offset);
         }
-        let mut tile = vec![0; to_usize(range.byte_count)];
-        tiles.source.read_exact_at(&mut tile, range.offset)?;
-        let mut rest = tile.as_slice();
-        for range in coded {
-            let body = bytes.get(range.clone()).unwrap_or_default();
-            let Some(at) = memchr::memmem::find(rest, body) else {
-                self.problem(format!(
-                    "frame {frame}: its entropy-coded bytes are not its tile's"
-                ));
-                return Ok(());
+        reader.at = reader.at.max(end);
+        Ok(())
+    }
+
+    /// Walks groups of frames that begin at the given offsets.
+    fn parts(
+        &self,
+        tables: &Tables<'_>,
+        first_item: u64,
+        starts: &[u64],
+        watch: &mut dyn Watch,
+    ) -> Result<Vec<Part>, Error> {
+        let groups = u32::try_from(starts.len()).unwrap_or(u32::MAX);
+        for_each_group(groups, watch, |group, done| {
+            let group = to_usize(group.into());
+            let start = starts.get(group).copied().unwrap_or(u64::MAX);
+            let next = starts.get(group.saturating_add(1)).copied();
+            let mut reader = self.reader(start..next.unwrap_or(self.file_len));
+            let mut notes = Notes::new(self.scanner, self.limits);
+            let first = group.saturating_mul(GROUP);
+            let count = next.map_or(usize::MAX, |_| GROUP);
+            let are_tables_right = self.frames(
+                first..first.saturating_add(count),
+                &mut reader,
+                &mut notes,
+                |frame, item, len| {
+                    done.fetch_add(len, Ordering::Relaxed);
+                    tables.are_right_for(frame, item.saturating_sub(first_item), len)
+                },
+            )?;
+            let leftover = match next {
+                Some(_) => None,
+                None => end_of_pixel_data(&mut reader)?,
             };
-            rest = rest
-                .get(at.saturating_add(body.len())..)
-                .unwrap_or_default();
-        }
-        self.report.frames_equal = self.report.frames_equal.saturating_add(1);
-        Ok(())
+            let at = reader.at;
+            let walked = notes.report.frame_count;
+            notes.report.hits.extend(reader.finish(at)?);
+            Ok(Part {
+                report: notes.report,
+                are_tables_right,
+                meets_next: next.is_none_or(|next| {
+                    next == at && usize::try_from(walked).is_ok_and(|walked| walked == GROUP)
+                }),
+                leftover,
+            })
+        })
     }
 
-    /// Looks at a range of bytes, which were read at `offset`, for what counts there only.
-    fn look(&mut self, bytes: &[u8], range: Range<usize>, offset: u64) {
-        let offset = add(offset, range.start);
-        let piece = Piece::whole(bytes.get(range).unwrap_or_default());
-        let mut hits = Vec::new();
-        self.scanner.look(&self.scanner.unsure, &piece, &mut hits);
-        self.report.hits.extend(hits.into_iter().map(|hit| Hit {
-            offset: offset.saturating_add(hit.offset),
-            ..hit
-        }));
-        self.report.hits.truncate(self.scanner.limits.hits);
+    /// Walks frames, as far as there are items; `is_right` compares place and length of each with
+    /// the offset tables.
+    fn frames(
+        &self,
+        frames: Range<usize>,
+        reader: &mut Reader<'_>,
+        notes: &mut Notes<'_>,
+        is_right: impl Fn(usize, u64, u64) -> bool,
+    ) -> Result<bool, Error> {
+        let mut all_right = true;
+        let mut tile = Vec::new();
+        for index in frames {
+            if index.is_multiple_of(GROUP)
+                && let Some(original) = self.original
+            {
+                original.expect(index..index.saturating_add(GROUP));
+            }
+            let item = reader.at;
+            let Some(len) = reader.item()? else {
+                break;
+            };
+            let (bytes, offset) = reader.take(len)?;
+            all_right &= is_right(index, item, len);
+            notes.frame(index, bytes, offset, self.original, &mut tile)?;
+        }
+        Ok(all_right)
     }
 
-    fn problem(&mut self, what: String) {
-        if self.report.problems.len() < self.scanner.limits.problems {
-            self.report.problems.push(what);
+    /// Looks at what was left over, and tidies up.
+    fn end(
+        &self,
+        mut notes: Notes<'_>,
+        leftover: Option<&Leftover>,
+        watch: &mut dyn Watch,
+    ) -> Result<InstanceReport, Error> {
+        if let Some(Leftover { at, problem }) = leftover {
+            notes.problem((*problem).into());
+            if let Some(scanner) = self.scanner {
+                let sieves = [&scanner.sure, &scanner.unsure];
+                let rest = scanner.scan_pieces(self.file, *at, &sieves, watch)?;
+                notes.report.hits.extend(rest);
+            }
         }
+        notes.report.hits = tidy(notes.report.hits);
+        Ok(notes.report)
     }
+}
 
-    fn unchecked(&mut self, what: String) {
-        if self.report.unchecked.len() < self.scanner.limits.problems {
-            self.report.unchecked.push(what);
-        }
-    }
+/// Moves behind the delimiter; returns what stands there or in its place.
+fn end_of_pixel_data(reader: &mut Reader<'_>) -> Result<Option<Leftover>, Error> {
+    let problem = if !reader.skip(b"\xFE\xFF\xDD\xE0\0\0\0\0")? {
+        "Pixel Data does not end with a sequence delimiter"
+    } else if reader.left() > 0 {
+        "bytes behind the Pixel Data"
+    } else {
+        return Ok(None);
+    };
+    let at = reader.at;
+    Ok(Some(Leftover { at, problem }))
 }

@@ -1,40 +1,50 @@
 //! The offset tables of an instance (PS3.5 A.4, PS3.3 C.7.6.3.1.8).
 
-use std::slice;
-
 /// Offset tables, compared with the items that are there as they come: there may be millions.
 pub(super) struct Tables<'a> {
     basic: &'a [u8],
     extended: Option<(&'a [u8], &'a [u8])>,
-    next_basic: slice::Iter<'a, [u8; 4]>,
-    next_offset: slice::Iter<'a, [u8; 8]>,
-    next_length: slice::Iter<'a, [u8; 8]>,
-    is_basic_right: bool,
-    is_extended_right: bool,
+    /// Whether all entries that were looked at are right.
+    pub(super) are_right: bool,
 }
 
 impl<'a> Tables<'a> {
     pub(super) fn new(basic: &'a [u8], extended: Option<(&'a [u8], &'a [u8])>) -> Self {
-        let (offsets, lengths) = extended.unwrap_or_default();
         Self {
             basic,
             extended,
-            next_basic: basic.as_chunks().0.iter(),
-            next_offset: offsets.as_chunks().0.iter(),
-            next_length: lengths.as_chunks().0.iter(),
-            is_basic_right: true,
-            is_extended_right: true,
+            are_right: true,
         }
     }
 
-    pub(super) fn next(&mut self, offset: u64, len: u64) {
-        let basic = self.next_basic.next().copied().map(u32::from_le_bytes);
-        self.is_basic_right &= basic.map(u64::from) == Some(offset);
-        let extended = (
-            self.next_offset.next().copied().map(u64::from_le_bytes),
-            self.next_length.next().copied().map(u64::from_le_bytes),
-        );
-        self.is_extended_right &= extended == (Some(offset), Some(len));
+    /// Where every so many frames begin in the file, if the tables are right; where the first does
+    /// if there are none, or if they plainly are not.
+    pub(super) fn starts(&self, first_item: u64, step: usize) -> Vec<u64> {
+        let basic = self.basic.as_chunks().0.iter().step_by(step);
+        let extended = self.extended.map_or(&[][..], |(offsets, _)| offsets);
+        let extended = extended.as_chunks().0.iter().step_by(step);
+        let offsets = basic
+            .map(|entry| u64::from(u32::from_le_bytes(*entry)))
+            .chain(extended.map(|entry| u64::from_le_bytes(*entry)));
+        let starts: Vec<u64> = offsets
+            .map(|offset| offset.saturating_add(first_item))
+            .collect();
+        if starts.first() == Some(&first_item) && starts.is_sorted() {
+            starts
+        } else {
+            vec![first_item]
+        }
+    }
+
+    /// Whether the entries of a frame say where it is, and how long.
+    pub(super) fn are_right_for(&self, frame: usize, offset: u64, len: u64) -> bool {
+        let basic = entry(self.basic, frame).map(u32::from_le_bytes);
+        let is_basic_right = self.basic.is_empty() || basic.map(u64::from) == Some(offset);
+        is_basic_right
+            && self.extended.is_none_or(|(offsets, lengths)| {
+                entry(offsets, frame).map(u64::from_le_bytes) == Some(offset)
+                    && entry(lengths, frame).map(u64::from_le_bytes) == Some(len)
+            })
     }
 
     /// What is wrong with them, now that there are no more than so many frames.
@@ -42,17 +52,21 @@ impl<'a> Tables<'a> {
         let is_long = |table: &[u8], entry: u64| {
             u64::try_from(table.len()).is_ok_and(|len| len == frames.saturating_mul(entry))
         };
-        let is_basic_right = self.basic.is_empty() || self.is_basic_right && is_long(self.basic, 4);
-        let is_extended_wrong = self.extended.is_some_and(|(offsets, lengths)| {
-            !(self.is_extended_right && is_long(offsets, 8) && is_long(lengths, 8))
+        let is_basic = !self.basic.is_empty();
+        let is_basic_right = self.are_right && is_long(self.basic, 4);
+        let is_extended_right = self.extended.is_none_or(|(offsets, lengths)| {
+            self.are_right && is_long(offsets, 8) && is_long(lengths, 8)
         });
-        let are_two = self.extended.is_some() && !self.basic.is_empty();
         [
-            (!is_basic_right).then_some("the Basic Offset Table is not what is there"),
-            are_two.then_some("two offset tables"),
-            is_extended_wrong.then_some("the Extended Offset Table is not what is there"),
+            (is_basic && self.extended.is_some()).then_some("two offset tables"),
+            (is_basic && !is_basic_right).then_some("the Basic Offset Table is not what is there"),
+            (!is_extended_right).then_some("the Extended Offset Table is not what is there"),
         ]
         .into_iter()
         .flatten()
     }
+}
+
+fn entry<const N: usize>(table: &[u8], index: usize) -> Option<[u8; N]> {
+    table.get(index.checked_mul(N)?..)?.first_chunk().copied()
 }

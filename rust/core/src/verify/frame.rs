@@ -1,35 +1,26 @@
 //! Compares one frame with its tile.
 
-use super::differs;
 use crate::codec::Facts;
 use crate::error::{Error, StreamError};
 use crate::{jp2k, jpeg};
 
-/// Compares the entropy-coded bytes of a frame with those of its tile.
-pub(super) fn compare(frame: u64, bytes: &[u8], tile: &[u8], facts: &Facts) -> Result<(), Error> {
+/// Whether a frame holds the entropy-coded bytes of its tile.
+pub(super) fn holds(frame: u64, bytes: &[u8], tile: &[u8], facts: &Facts) -> Result<bool, Error> {
     let bad = |error| Error::Frame { frame, error };
-    let other = || {
-        let what = "its entropy-coded bytes are not those of its tile";
-        differs(format!("frame {frame}: {what}"))
-    };
     let (body, lead) = match facts {
         Facts::Jpeg(_) => jpeg_body(bytes).map_err(bad)?,
         Facts::Jpeg2000(_) => {
             let body = jpeg2000_body(bytes).map_err(bad)?;
             match jpeg2000_start(tile).map_err(bad)? {
                 (start, None) => (body, Lead::Header(start)),
-                (start, Some(header)) => (
-                    body.strip_prefix(&header[..]).ok_or_else(other)?,
-                    Lead::Header(start),
-                ),
+                (start, Some(header)) => match body.strip_prefix(&header[..]) {
+                    Some(body) => (body, Lead::Header(start)),
+                    None => return Ok(false),
+                },
             }
         }
     };
-    if holds_body(tile, body, lead) {
-        Ok(())
-    } else {
-        Err(other())
-    }
+    Ok(holds_body(tile, body, lead))
 }
 
 /// Where the bytes of a JPEG 2000 tile begin that are copied, and the header of its first

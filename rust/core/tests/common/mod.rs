@@ -6,10 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use coverslip_core::jpeg::{self, Colour};
+use coverslip_core::scan::{Header, InstanceReport};
 use coverslip_core::watch::Unwatched;
 use coverslip_core::{
-    ByteRange, Codec, Error, FramePlan, Limits, OffsetTable, Source, TileIndex, VerifyReport,
-    WriteOptions, WriteReport, jp2k, plan_frames, verify_instance, write_instance,
+    ByteRange, Codec, Error, FramePlan, Limits, OffsetTable, Source, TileIndex, WriteOptions,
+    WriteReport, jp2k, plan_frames, verify_instance, write_instance,
 };
 use tempfile::TempDir;
 
@@ -434,14 +435,19 @@ pub(crate) fn verify(
     plan: &FramePlan,
     path: &Path,
     table: OffsetTable,
-) -> Result<VerifyReport, Error> {
+) -> Result<InstanceReport, Error> {
     let parsed = Parsed::read_start(path, table);
     let extended = parsed
         .extended
         .as_ref()
         .map(|(offsets, lengths)| (&**offsets, &**lengths));
     let at = u64::try_from(parsed.pixel_data_at).unwrap();
-    verify_instance(source, plan, path, at, extended, &mut Unwatched)
+    let header = Header {
+        pixel_data_offset: at,
+        extended,
+        numbers: Vec::new(),
+    };
+    verify_instance(source, plan, path, &header, None, &mut Unwatched)
 }
 
 /// What the test's own parser finds in a written file.

@@ -1,4 +1,4 @@
-//! Works at the groups of a picture on all cores.
+//! Works at groups of frames, or of a picture, on all cores.
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, Ordering};

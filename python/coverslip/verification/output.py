@@ -1,0 +1,96 @@
+"""Checks what a conversion writes, before it gets its final name."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from coverslip import _core
+from coverslip.errors import VerificationError
+from coverslip.slide import OpenedSlide
+from coverslip.verification import header as headers
+from coverslip.verification.check import Check
+from coverslip.verification.files import entry_of
+from coverslip.verification.source import terms_of_slide
+
+
+class OutputCheck:
+    """The check of one slide's output: of each instance when it is whole, of the rest at the end.
+
+    Parameters
+    ----------
+    slide
+        Whose texts are looked for, as `coverslip.verify` does.
+    released
+        Texts that the operator lets go out on purpose.
+    searches
+        Whether to look for texts at all; what goes to the treating team holds them.
+    """
+
+    def __init__(
+        self, slide: OpenedSlide, released: Iterable[str] = (), *, searches: bool = True
+    ) -> None:
+        self._check = (
+            Check(terms=terms_of_slide(slide, released=released), hashes=False)
+            if searches
+            else None
+        )
+
+    def instance(
+        self,
+        source: _core.Source,
+        plan: _core.FramePlan,
+        path: Path,
+        header: bytes,
+        *,
+        on_progress: Callable[[int], object] | None = None,
+    ) -> None:
+        """Compare an instance with its source: header, offset tables and every frame.
+
+        So nothing is left that could be another byte than was written and hashed. The header is
+        parsed by pydicom, which had no part in placing the Pixel Data. On the way every byte is
+        searched; what that finds is told by `rest`.
+
+        Raises
+        ------
+        VerificationError
+            If the file is not what was planned.
+        UnsupportedSlideError
+            If a tile hides something behind its picture that must not go out.
+        """
+        with path.open("rb") as file:
+            if file.read(len(header)) != header:
+                raise VerificationError("the header is not what was written")
+        try:
+            read = headers.read(path)
+        except headers.UnreadableError as error:
+            raise VerificationError(str(error)) from None
+        if read.frame_count != plan.frame_count:
+            raise VerificationError(
+                f"the header says {read.frame_count} frames, the plan has {plan.frame_count}"
+            )
+        check = self._check
+        scanner = None if check is None else check.scanner
+        report = _core.verify_instance(
+            source, plan, path, read.core, scanner=scanner, on_progress=on_progress
+        )
+        if check is not None:
+            check.judge(entry_of(path), read, report)
+
+    def rest(self, study: Path) -> None:
+        """Check all of a finished study that is no instance, and raise if anything was found.
+
+        Raises
+        ------
+        VerificationError
+            For the first thing that was found, or that could not be checked.
+        """
+        check = self._check
+        if check is None:
+            return
+        check.folder(study)
+        for survivor in check.found:
+            raise VerificationError(
+                f"the independent check found: {survivor}",
+                hint="nothing was written; please report this line, it holds nothing of the slide",
+            )
+        for what in check.unchecked:
+            raise VerificationError(f"the independent check could not check: {what}")

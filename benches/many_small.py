@@ -40,8 +40,8 @@ def main() -> None:
             coverslip.convert(slide, out, verify=verify)
         ways: dict[str, Callable[[], object]] = {
             "copy and sync": lambda: copy(slide, work / "copy"),
-            "convert, no verify": lambda: coverslip.convert(slide, out, verify=False),
-            "convert": lambda: coverslip.convert(slide, out),
+            "convert, no verify": lambda: coverslip.convert(slide, out, verify=False, sync=False),
+            "convert": lambda: coverslip.convert(slide, out, sync=False),
         }
         times: dict[str, list[Times]] = {way: [] for way in ways}
         kept = [in_use()]

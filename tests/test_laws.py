@@ -26,7 +26,7 @@ from tests.synth import FORMATS
 NOT_SEARCHED = {
     *("generic-lzw-planar", "generic-zstd-planar", "generic-uncompressed-one-strip"),
     *("generic-deflate-grey-16", "generic-lzma-grey-16-big-endian", "generic-jpeg-planar"),
-    "ome-channels-16",
+    *("ome-channels-16", "indica-channels"),
 }
 """Their colours are apart, or their samples have 16 bits."""
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.synth.generic import build_generic
+from tests.synth.indica import build_indica
 from tests.synth.keyed import build_keyed
 from tests.synth.ndpi import build_ndpi
 from tests.synth.ome import build_ome
@@ -155,6 +156,9 @@ FORMATS: dict[str, Builder] = {
     "3dhistech": partial(build_keyed, maker="3dhistech"),
     "trestle": partial(build_keyed, maker="trestle"),
     "argos": partial(build_keyed, maker="argos", missing=((0, 1), (1, 2))),
+    "indica-channels": partial(build_indica, bits=16, levels=2, missing=((0, 3),)),
+    "indica-channels-jpeg": partial(build_indica, channels=2, codec="jpeg_grey"),
+    "indica-colour": partial(build_indica, channels=0, codec="jpeg_ycbcr420"),
     "philips": partial(build_philips, missing=((0, 3), (1, 0))),
     "philips-surplus": partial(build_philips, surplus=True, bigtiff=True, directories=False),
     "scn": partial(build_scn, missing=((0, 4),)),
@@ -172,6 +176,7 @@ __all__ = [
     "SynthLevel",
     "SynthSlide",
     "build_generic",
+    "build_indica",
     "build_keyed",
     "build_ndpi",
     "build_ome",

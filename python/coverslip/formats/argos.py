@@ -3,14 +3,8 @@
 from collections.abc import Iterator
 
 from coverslip.errors import SourceError, UnsupportedSlideError
-from coverslip.formats.pyramid import (
-    associated_image,
-    private_ranges,
-    raw_metadata,
-    size_of,
-    to_level,
-    with_reduced,
-)
+from coverslip.formats.likeness import passed_over, size_of, with_reduced
+from coverslip.formats.pyramid import associated_image, private_ranges, raw_metadata, to_level
 from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import Vocabulary, xml_items
 from coverslip.model import ItemKind, LabelSide, Role, Slide, SourceItem, SourceText
@@ -68,7 +62,7 @@ class Argos:
             objective_power=None,
             label_side=LabelSide.RIGHT,
             private_ranges=private_ranges(tiff, levels),
-            notes=tuple(f"{d.place} is no level of the pyramid: not written" for d in rest),
+            notes=passed_over(base, rest),
         )
 
 

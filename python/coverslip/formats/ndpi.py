@@ -5,15 +5,9 @@ import re
 from collections.abc import Iterator
 
 from coverslip.errors import UnsupportedSlideError
+from coverslip.formats.likeness import has_shape_of, size_of
 from coverslip.formats.planes import stacks
-from coverslip.formats.pyramid import (
-    associated_image,
-    has_shape_of,
-    picture_level,
-    private_ranges,
-    raw_metadata,
-    size_of,
-)
+from coverslip.formats.pyramid import associated_image, picture_level, private_ranges, raw_metadata
 from coverslip.limits import LIMITS
 from coverslip.model import (
     AssociatedImage,

@@ -7,19 +7,22 @@ from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element
 
 from coverslip.errors import SourceError, UnsupportedSlideError
+from coverslip.formats.likeness import (
+    BITS_PER_SAMPLE,
+    SAMPLES_PER_PIXEL,
+    passed_over,
+    size_of,
+    with_reduced,
+)
 from coverslip.formats.ome_planes import Plane, plane_numbers, size
 from coverslip.formats.planes import light_notes, stacked_pyramids
 from coverslip.formats.pyramid import (
-    BITS_PER_SAMPLE,
-    SAMPLES_PER_PIXEL,
     associated_image,
     microscope_spacing,
     private_ranges,
     raw_metadata,
     resolution,
-    size_of,
     to_level,
-    with_reduced,
 )
 from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import (
@@ -164,7 +167,7 @@ class OmeTiff:
         paths = _optical_paths(base)
         chosen = [tiff.directories[p.ifd] for level in levels for p in level.focal_planes]
         spacing = _spacing(base.pixels) or resolution(base.directory)
-        associated, notes = _associated(tiff, chosen, images)
+        associated, unexplained = _associated(tiff, chosen, images)
         place = f"{tiff.directories[0].place} ImageDescription"
         return Slide(
             format=self.name,
@@ -178,7 +181,7 @@ class OmeTiff:
             label_side=LabelSide.RIGHT,
             private_ranges=private_ranges(tiff, levels),
             optical_paths=paths,
-            notes=(*notes, *light_notes(paths)),
+            notes=(*passed_over(base.directory, unexplained), *light_notes(paths)),
         )
 
 
@@ -365,10 +368,10 @@ def _spacing(pixels: Element) -> Spacing | None:
 
 def _associated(
     tiff: Tiff, levels: list[Directory], images: list[_Image]
-) -> tuple[tuple[AssociatedImage, ...], tuple[str, ...]]:
-    """Return the pictures that are no level, and a note on each that no name explains."""
+) -> tuple[tuple[AssociatedImage, ...], list[Directory]]:
+    """Return the pictures that are no level, and those of them that no name explains."""
     roles = {image.directory.number: image.role for image in images}
-    found, notes = [], []
+    found, unnamed = [], []
     for directory in tiff.directories:
         if directory in levels or min(size_of(directory)) < 1:
             continue
@@ -376,8 +379,8 @@ def _associated(
         role = roles.get(owner)
         found.append(associated_image(directory, role or Role.LABEL))
         if role is None:
-            notes.append(f"{directory.place} is no level of the pyramid: not written")
-    return tuple(found), tuple(notes)
+            unnamed.append(directory)
+    return tuple(found), unnamed
 
 
 def _objective_power(root: Element) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from xml.etree.ElementTree import Element
 
 from coverslip.errors import LimitError, SourceError
-from coverslip.formats.pyramid import SAMPLES_PER_PIXEL
+from coverslip.formats.likeness import SAMPLES_PER_PIXEL
 from coverslip.formats.xml_items import children, integer_in
 from coverslip.limits import LIMITS
 from coverslip.tiff import Directory

@@ -11,19 +11,18 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from coverslip.errors import SourceError
+from coverslip.formats.likeness import passed_over, size_of
 from coverslip.formats.pyramid import (
     associated_image,
     microscope_spacing,
     private_ranges,
     raw_metadata,
-    size_of,
     to_level,
 )
 from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import local_name
 from coverslip.limits import LIMITS
 from coverslip.model import (
-    AssociatedImage,
     ItemKind,
     LabelSide,
     Level,
@@ -111,19 +110,20 @@ class PhilipsTiff:
         chosen = [d for d in tiff.directories if d is base or _is_level(d)]
         levels = tuple(_levels(chosen, spacings))
         others = [d for d in tiff.directories if d not in chosen and min(size_of(d)) > 0]
-        named = [_associated(directory) for directory in others]
         items = tuple(_items(root, f"{base.place} ImageDescription"))
         device = tuple(SourceText(text) for text in _device(root))
         return Slide(
             format=self.name,
             levels=levels,
-            associated_images=tuple(image for image, _ in named),
+            associated_images=tuple(
+                associated_image(directory, _said(directory) or Role.LABEL) for directory in others
+            ),
             metadata=_with_profile(raw_metadata(tiff, items, device, levels), root),
             spacing=levels[0].spacing,
             objective_power=None,
             label_side=LabelSide.LEFT,
             private_ranges=private_ranges(tiff, levels),
-            notes=tuple(note for _, note in named if note),
+            notes=passed_over(base, [d for d in others if _said(d) is None]),
         )
 
 
@@ -192,12 +192,6 @@ def _said(directory: Directory) -> Role | None:
         if text.startswith(word):
             return role
     return None
-
-
-def _associated(directory: Directory) -> tuple[AssociatedImage, str | None]:
-    role = _said(directory)
-    note = None if role else f"{directory.place} is no level of the pyramid: not written"
-    return associated_image(directory, role or Role.LABEL), note
 
 
 def _levels(directories: list[Directory], spacings: list[Spacing]) -> Iterator[Level]:

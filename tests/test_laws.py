@@ -26,7 +26,8 @@ from tests.synth import FORMATS
 NOT_SEARCHED = {
     *("generic-lzw-planar", "generic-zstd-planar", "generic-uncompressed-one-strip"),
     *("generic-deflate-grey-16", "generic-lzma-grey-16-big-endian", "generic-jpeg-planar"),
-    *("ome-channels-16", "indica-channels"),
+    *("ome-channels-16", "indica-channels", "ome-colours-apart"),
+    "ome-colours-apart-series-lzw",
 }
 """Their colours are apart, or their samples have 16 bits."""
 

@@ -149,6 +149,12 @@ FORMATS: dict[str, Builder] = {
         tag_262=2,
         style={"markers": "jfif", "tables": "own"},
     ),
+    "ome-colours-apart": partial(
+        build_ome, codec="jpeg_rgb", colours_apart=True, missing=((0, 3), (1, 0))
+    ),
+    "ome-colours-apart-series-lzw": partial(
+        build_ome, codec="lzw", colours_apart=True, layout="series", levels=2
+    ),
     "huron": partial(build_keyed, bigtiff=True),
     "motic": partial(build_keyed, maker="motic", codec="jpeg_rgb"),
     "mikroscan": partial(build_keyed, maker="mikroscan", big_endian=True),

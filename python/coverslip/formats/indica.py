@@ -71,7 +71,7 @@ class IndicaHalo:
         levels = tuple(_levels(pyramids.values()))
         base = next(iter(pyramids.values()))[0]
         paths = tuple(_optical_paths(root, list(pyramids), base))
-        used = {level.ifd for level in levels}
+        used = {ifd for level in levels for ifd in level.ifds}
         rest = [d for d in tiff.directories if d.number not in used and min(size_of(d)) > 0]
         items = tuple(xml_items(root, f"{first.place} ImageDescription", _VOCABULARY))
         return Slide(

@@ -97,7 +97,7 @@ def to_level(directory: Directory) -> Level:
         bits_per_sample=bits[0],
         compression=directory.integer(_COMPRESSION, 1),
         photometric_interpretation=directory.integer(_PHOTOMETRIC, -1),
-        tiles=_no_tiles(across, down) if is_planar else _tile_index(directory, across, down),
+        tiles=no_tiles(across, down) if is_planar else _tile_index(directory, across, down),
         jpeg_tables=directory.raw(JPEG_TABLES),
         spacing=resolution(directory),
         picture=_planes(directory, across, down) if is_planar else None,
@@ -148,12 +148,13 @@ def overlapping(level: Level, overlap: tuple[int, int]) -> Level:
         image_length=length,
         tile_width=_CUT_FRAME,
         tile_length=_CUT_FRAME,
-        tiles=_no_tiles(-(-width // _CUT_FRAME), -(-length // _CUT_FRAME)),
+        tiles=no_tiles(-(-width // _CUT_FRAME), -(-length // _CUT_FRAME)),
         picture=mosaic,
     )
 
 
-def _no_tiles(across: int, down: int) -> TileIndex:
+def no_tiles(across: int, down: int) -> TileIndex:
+    """Return the tiles that a level is cut into, without data."""
     none = np.zeros(across * down, np.uint64)
     return TileIndex(offsets=none, byte_counts=none, across=across, down=down)
 
@@ -199,7 +200,7 @@ def picture_level(directory: Directory, starts: Uint64Array | None = None) -> Le
         bits_per_sample=(directory.integers(BITS_PER_SAMPLE) or (1,))[0],
         compression=_JPEG,
         photometric_interpretation=directory.integer(_PHOTOMETRIC, -1),
-        tiles=_no_tiles(across, down),
+        tiles=no_tiles(across, down),
         jpeg_tables=directory.raw(JPEG_TABLES),
         spacing=resolution(directory),
         picture=_stored_picture(directory, length, starts),
@@ -327,7 +328,7 @@ def private_ranges(tiff: Tiff, levels: Iterable[Level]) -> npt.NDArray[np.uint64
     That is the file's header, its directories, their values, and all pictures that are no level.
     A picture without a length is private up to whatever else is private behind it.
     """
-    level_ifds = {plane.ifd for level in levels for plane in level.focal_planes}
+    level_ifds = {ifd for level in levels for ifd in level.ifds}
     ranges = [np.array([(0, tiff.layout.header_size)], np.uint64)]
     for directory in tiff.directories:
         values = [directory.table, *directory.value_ranges()]

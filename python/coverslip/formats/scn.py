@@ -282,7 +282,7 @@ def _associated(
         for directory in image.directories
     }
     labels = {integer_in(e.get("ifd")) for e in children(root, "collection", "supplementalImage")}
-    used = {plane.ifd for level in levels for plane in level.focal_planes}
+    used = {ifd for level in levels for ifd in level.ifds}
     found, unnamed = [], []
     for directory in tiff.directories:
         if directory.number in used or min(size_of(directory)) < 1:

@@ -61,7 +61,7 @@ def test_focal_planes_that_one_distance_cannot_tell_are_refused(heights, reason,
 
 def test_verify_compares_each_focal_plane_with_its_picture(tmp_path):
     slide = build_ndpi(tmp_path, 2, focal_planes=(0, 500), levels=1, size=(1500, 600))
-    result = coverslip.convert(slide.path, tmp_path / "out")
+    result = coverslip.convert(slide.path, tmp_path / "out", ndpi_frames=1024)
     report = coverslip.verify(tmp_path / "out", source=slide.path)
     assert report.is_clean
     assert report.frames_equal == report.frames == 4
@@ -77,6 +77,8 @@ def test_verify_compares_each_focal_plane_with_its_picture(tmp_path):
         ("native", {"restart_blocks": 28}, (896, 896)),
         ("native", {"restart_blocks": 70, "subsampling": "4:2:0"}, (1120, 1120)),
         ("native", {"restart": None}, (1024, 1024)),
+        ("auto", {"restart_blocks": 140}, (1120, 1120)),
+        ("auto", {"restart_blocks": 28}, (896, 896)),
         (256, {"restart": 2, "focal_planes": (0, 500)}, (256, 256)),
     ],
 )
@@ -91,6 +93,13 @@ def test_frames_are_as_large_as_is_asked_for(frames, quirks, size, tmp_path):
     report = coverslip.verify(tmp_path / "out", source=slide.path)
     assert report.is_clean
     assert report.frames_equal == report.frames == counts.stitched + counts.retiled
+
+
+def test_intervals_beyond_2048_pixels_are_cut_into_usual_frames_unless_asked_for(tmp_path):
+    for width, side in ((2048, 2048), (2064, 1024)):
+        slide = build_ndpi(tmp_path, 3, size=(width, 100), levels=1, restart=1)
+        (level,) = coverslip.open(slide.path).levels
+        assert (level.tile_width, level.tile_length) == (side, side)
 
 
 def test_native_frames_of_intervals_across_the_slide_are_wide(tmp_path):
@@ -135,7 +144,8 @@ def test_no_spool_is_left_and_frames_are_counted_as_cut(tmp_path):
     ("blocks", "kinds"),
     [
         (4, ["stitch", "stitch", "retile"]),
-        (140, ["retile", "retile", "retile"]),
+        (140, ["stitch", "stitch", "retile"]),
+        (280, ["retile", "retile", "retile"]),
         (None, ["retile", "retile", "retile"]),
     ],
 )

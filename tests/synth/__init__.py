@@ -56,12 +56,12 @@ FORMATS: dict[str, Builder] = {
     "ndpi-without-restarts": partial(build_ndpi, restart=None),
     "ndpi-small-without-restarts": partial(build_ndpi, small_without_restart=True, suffix=".tif"),
     "ndpi-interval-across-rows": partial(build_ndpi, restart_blocks=77),
-    "ndpi-interval-in-row": partial(build_ndpi, restart_blocks=28, one_pixel_off=True),
+    "ndpi-interval-in-row": partial(build_ndpi, restart_blocks=28, one_pixel_off=True, frame=896),
     "ndpi-without-high-words": partial(build_ndpi, high_words=False),
     "ndpi-beyond-4-gb": partial(build_ndpi, shift=5 << 30),
     "ndpi-fluorescence": partial(build_ndpi, fluorescence=True),
     "ndpi-focal-planes": partial(
-        build_ndpi, focal_planes=(500, -500, 0), size=(1500, 600), levels=2
+        build_ndpi, focal_planes=(500, -500, 0), size=(1500, 600), levels=2, frame=1504
     ),
     "ome-channels-in-planes": partial(
         build_ome,
@@ -173,6 +173,7 @@ FORMATS: dict[str, Builder] = {
     "ventana-bif": partial(build_ventana, not_scanned=True),
     "ventana-tiff": partial(build_ventana, stitched=True, codec="jpeg_rgb", missing=((1, 1),)),
     "qptiff": partial(build_qptiff, codec="jpeg_ycbcr422", missing=((0, 2),)),
+    "qptiff-level-in-strips": partial(build_qptiff, levels=2, level_in_strips=True),
     "ome-j2k": partial(build_ome, codec="j2k_rgb", compression=33003, big_endian=False),
 }
 

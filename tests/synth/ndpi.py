@@ -51,9 +51,13 @@ def build_ndpi(
     fluorescence: bool = False,
     suffix: str = ".ndpi",
     overview: np.ndarray | None = None,
+    frame: int = 1024,
     **quirks: object,
 ) -> SynthSlide:
-    """Write an NDPI file whose every place for text holds an invented identifier."""
+    """Write an NDPI file whose every place for text holds an invented identifier.
+
+    ``frame`` is the side of the frames that it is cut into if nothing is said.
+    """
     secret = ids.of(seed)
     quirk = Quirks(**quirks)
     built: dict[int, list[SynthLevel]] = {plane: [] for plane in sorted(focal_planes)}
@@ -65,7 +69,7 @@ def build_ndpi(
             picture = base if number == 0 else halved(base, 2**number)
             length, width = picture.shape[:2]
             stream = _jpeg(picture, quirk, secret, is_small=is_small)
-            built[plane].append(_level(picture, stream))
+            built[plane].append(_level(picture, stream, frame))
             tags = _tags(secret, quirk, _BASE_LENS / 2**number, fluorescence=fluorescence)
             tags |= {
                 256: tiff.long(width + (quirk.one_pixel_off and is_small)),
@@ -100,7 +104,7 @@ def build_ndpi(
     )
 
 
-def _level(picture: np.ndarray, stream: bytes) -> SynthLevel:
+def _level(picture: np.ndarray, stream: bytes, frame: int) -> SynthLevel:
     length, width = picture.shape[:2]
     whole = bytearray(stream)
     at = whole.index(b"\xff\xc0")
@@ -108,7 +112,7 @@ def _level(picture: np.ndarray, stream: bytes) -> SynthLevel:
     return SynthLevel(
         width=width,
         length=length,
-        tile=1024,
+        tile=frame,
         entropy=[],
         rgb=imagecodecs.jpeg8_decode(bytes(whole)),
         jpeg_tables=None,

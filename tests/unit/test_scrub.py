@@ -349,7 +349,7 @@ def test_digest_is_that_of_the_policy_alone():
     assert Policy().digest() != Policy(mpp_um=0.25).digest()
     canonical = (
         b'{"accession":"empty","allow_pixel":false,"anatomy":"drop","colour":null,"dates":"drop",'
-        b'"keep":[],"label":"drop","link":"none","mpp_um":null,"ndpi_frames":1024,'
+        b'"keep":[],"label":"drop","link":"none","mpp_um":null,"ndpi_frames":"auto",'
         b'"overview":"drop","pixels_attested":null,"profile":"public","project":"","year":"drop"}'
     )
     assert Policy().digest() == hashlib.sha256(canonical).hexdigest()

@@ -8,7 +8,8 @@ import tifffile
 
 import coverslip
 from coverslip.errors import UnsupportedSlideError
-from tests.synth import build_ndpi
+from tests.interop import readers
+from tests.synth import build_deep_ndpi, build_ndpi
 
 
 @pytest.mark.parametrize(
@@ -153,6 +154,31 @@ def test_levels_whose_intervals_fit_the_frames_are_stitched(blocks, kinds, tmp_p
     """The last level is 560 pixels wide, 70 MCUs of 4:4:4."""
     slide = build_ndpi(tmp_path, 8, restart_blocks=blocks)
     assert [str(route.kind) for route in coverslip.open(slide.path).routes()] == kinds
+
+
+def test_jpeg_xr_is_stored_as_the_grey_of_16_bits_that_tifffile_shows(tmp_path):
+    slide = build_deep_ndpi(tmp_path)
+    with tifffile.TiffFile(slide.path) as other:
+        assert other.is_ndpi
+        truths = [level.asarray() for level in other.series[0].levels]
+    assert [truth.dtype for truth in truths] == [np.uint16] * 2
+    result = coverslip.convert(slide.path, tmp_path / "out", allow_pixel=True)
+    for instance, truth in zip(result.instances, truths, strict=True):
+        frames = readers.by_pydicom(instance.path, "pylibjpeg")
+        assert np.array_equal(readers.mosaic(frames, *truth.shape[::-1]), truth)
+
+
+def test_jpeg_xr_is_refused_with_what_would_convert_it(tmp_path):
+    slide = build_deep_ndpi(tmp_path)
+    with pytest.raises(UnsupportedSlideError, match="JPEG XR tiles") as raised:
+        coverslip.convert(slide.path, tmp_path / "out")
+    assert "--allow-pixel" in raised.value.hint
+    assert not (tmp_path / "out").exists()
+
+
+def test_jpeg_xr_that_is_not_known_to_be_deep_is_what_its_tags_say(tmp_path):
+    slide = coverslip.open(build_deep_ndpi(tmp_path, capture_mode=None).path)
+    assert [level.samples_per_pixel for level in slide.levels] == [3, 3]
 
 
 def test_a_picture_that_is_not_whole_leaves_nothing(tmp_path):

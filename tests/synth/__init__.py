@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.synth.generic import build_generic
 from tests.synth.indica import build_indica
 from tests.synth.keyed import build_keyed
-from tests.synth.ndpi import build_ndpi
+from tests.synth.ndpi import build_deep_ndpi, build_ndpi
 from tests.synth.ome import build_ome
 from tests.synth.philips import build_philips
 from tests.synth.qptiff import build_qptiff
@@ -63,6 +63,7 @@ FORMATS: dict[str, Builder] = {
     "ndpi-focal-planes": partial(
         build_ndpi, focal_planes=(500, -500, 0), size=(1500, 600), levels=2, frame=1504
     ),
+    "ndpi-jpeg-xr": partial(build_deep_ndpi, missing=((0, 3),)),
     "ome-channels-in-planes": partial(
         build_ome,
         codec="jpeg_grey",
@@ -182,6 +183,7 @@ __all__ = [
     "Builder",
     "SynthLevel",
     "SynthSlide",
+    "build_deep_ndpi",
     "build_generic",
     "build_indica",
     "build_keyed",

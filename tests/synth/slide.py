@@ -61,6 +61,8 @@ class SynthSlide:
     """Whether its tiles cannot be frames as they are."""
     lossy_term: str | None = None
     """What its instances name as lossy method that older validators do not know."""
+    glows: bool = False
+    """Whether it was lit to glow; if it has several channels it was anyway."""
 
 
 JPEG_STYLES: dict[str, jpeg.Style] = {

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from tests.synth.argos import build_argos
 from tests.synth.generic import build_generic
 from tests.synth.indica import build_indica
 from tests.synth.keyed import build_keyed
@@ -162,7 +163,10 @@ FORMATS: dict[str, Builder] = {
     "grundium": partial(build_keyed, maker="grundium", codec="jpeg_ycbcr422"),
     "3dhistech": partial(build_keyed, maker="3dhistech"),
     "trestle": partial(build_keyed, maker="trestle"),
-    "argos": partial(build_keyed, maker="argos", missing=((0, 1), (1, 2))),
+    "argos": partial(build_argos, missing=((0, 1), (1, 2))),
+    "argos-focal-planes": partial(
+        build_argos, focal_planes=3, size=(400, 300), levels=2, missing=((0, 1),)
+    ),
     "indica-channels": partial(build_indica, bits=16, levels=2, missing=((0, 3),)),
     "indica-channels-jpeg": partial(build_indica, channels=2, codec="jpeg_grey"),
     "indica-colour": partial(build_indica, channels=0, codec="jpeg_ycbcr420"),
@@ -183,6 +187,7 @@ __all__ = [
     "Builder",
     "SynthLevel",
     "SynthSlide",
+    "build_argos",
     "build_deep_ndpi",
     "build_generic",
     "build_indica",

@@ -83,6 +83,16 @@ FORMATS: dict[str, Builder] = {
         codec="jpeg_grey",
         levels=2,
     ),
+    "scn-fluorescence-in-colour": partial(
+        build_scn, rois=(Roi(light="fluorescence"),), levels=2, missing=((0, 4), (1, 0))
+    ),
+    "scn-fluorescence-in-jpeg2000": partial(
+        build_scn,
+        rois=(Roi(light="fluorescence"),),
+        codec="j2k_33005",
+        levels=2,
+        missing=((0, 4),),
+    ),
     "svs-focal-planes": partial(
         build_svs, focal_planes=("-0.5", "0", "+0.5"), missing=((0, 4),), size=(500, 400)
     ),

@@ -280,7 +280,6 @@ def _pictures(
     label = AssociatedPicture(
         role=Role.LABEL,
         picture=draw_label(clean.container_identifier),
-        ifd=None,
         stored=None,
         is_as_scanned=False,
     )

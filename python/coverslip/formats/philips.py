@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from coverslip.errors import SourceError
+from coverslip.formats.jpeg import picture_of
 from coverslip.formats.likeness import passed_over, size_of
 from coverslip.formats.pyramid import (
     associated_image,
@@ -23,6 +24,7 @@ from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import local_name
 from coverslip.limits import LIMITS
 from coverslip.model import (
+    AssociatedImage,
     ItemKind,
     LabelSide,
     Level,
@@ -42,6 +44,8 @@ _PLAIN_VALUE = re.compile(r'[-+0-9.eE" ,\s]*')
 _LEAST_MM = 1e-7
 """No pixel is smaller; the ratio of two spacings is a number then."""
 _IMAGE, _PIXELS = "DPScannedImage", "PixelDataRepresentation"
+_TYPE, _DATA = "PIM_DP_IMAGE_TYPE", "PIM_DP_IMAGE_DATA"
+_ROLES = {"LABELIMAGE": Role.LABEL, "MACROIMAGE": Role.OVERVIEW}
 _OBJECT_TYPES = {"DPUfsImport", _IMAGE, _PIXELS}
 
 _KINDS = {
@@ -115,9 +119,7 @@ class PhilipsTiff:
         return Slide(
             format=self.name,
             levels=levels,
-            associated_images=tuple(
-                associated_image(directory, _said(directory) or Role.LABEL) for directory in others
-            ),
+            associated_images=tuple(_associated(others, root, base)),
             metadata=_with_profile(raw_metadata(tiff, items, device, levels), root),
             spacing=levels[0].spacing,
             objective_power=None,
@@ -155,7 +157,7 @@ def _spacings(root: Element) -> list[Spacing]:
     scans = [
         image
         for image in _objects(root, _IMAGE)
-        if any((e.text or "").strip() == "WSI" for e in _attributes(image, "PIM_DP_IMAGE_TYPE"))
+        if any((e.text or "").strip() == "WSI" for e in _attributes(image, _TYPE))
     ]
     if len(scans) != 1:
         raise SourceError(f"the Philips XML describes {len(scans)} whole-slide images, not one")
@@ -192,6 +194,28 @@ def _said(directory: Directory) -> Role | None:
         if text.startswith(word):
             return role
     return None
+
+
+def _associated(
+    directories: list[Directory], root: Element, base: Directory
+) -> Iterator[AssociatedImage]:
+    """Yield the pictures of directories, and those of the XML that have none."""
+    for directory in directories:
+        yield associated_image(directory, _said(directory) or Role.LABEL)
+    said = {_said(directory) for directory in directories}
+    for image in _objects(root, _IMAGE):
+        types = {(element.text or "").strip() for element in _attributes(image, _TYPE)}
+        for role in (role for name, role in _ROLES.items() if name in types and role not in said):
+            for element in _attributes(image, _DATA):
+                yield picture_of(_from_base64(element.text or ""), base.number, role)
+
+
+def _from_base64(text: str) -> bytes:
+    """Return what a text holds, nothing if it is no Base64."""
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
 
 
 def _levels(directories: list[Directory], spacings: list[Spacing]) -> Iterator[Level]:
@@ -257,10 +281,7 @@ def _with_profile(metadata: RawMetadata, root: Element) -> RawMetadata:
     """Return the metadata with the colour profile of the XML, where no tag holds one."""
     for element in _attributes(root, "DICOM_ICCPROFILE"):
         if metadata.icc_profile is None:
-            try:
-                profile = base64.b64decode((element.text or "").strip().strip('"'), validate=True)
-            except binascii.Error:
-                return metadata
+            profile = _from_base64((element.text or "").strip().strip('"'))
             return replace(metadata, icc_profile=profile or None)
     return metadata
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from coverslip.errors import LimitError, UnsupportedSlideError
+from coverslip.formats.jpeg import segments
 from coverslip.formats.pyramid import no_tiles
 from coverslip.limits import LIMITS
 from coverslip.model import Level, Mosaic, OpticalPath
@@ -200,10 +201,4 @@ def _tables(stream: bytes) -> list[bytes]:
             f"tag 347 JPEGTables of {len(stream)} bytes, more than the limit "
             f"table_bytes = {LIMITS.table_bytes}"
         )
-    at, found = 2, []
-    while at + 4 <= len(stream) and stream[at] == 0xFF:
-        end = at + 2 + int.from_bytes(stream[at + 2 : at + 4])
-        if stream[at + 1] in _TABLES:
-            found.append(stream[at:end])
-        at = end
-    return found
+    return [segment for marker, segment in segments(stream) if marker in _TABLES]

@@ -261,6 +261,8 @@ class StoredPixels:
     jpeg_tables: bytes | None = field(default=None, repr=False)
     overlap: tuple[int, int] = (0, 0)
     """Columns and rows that neighbouring tiles share."""
+    held: bytes | None = field(default=None, repr=False)
+    """What its tiles lie in, where that is no part of the file as it is: Base64 in a text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +270,7 @@ class AssociatedImage:
     """A picture that is not a level. Whatever is not recognised is a LABEL."""
 
     ifd: int
+    """The directory that holds it, or the text that it stands in."""
     role: Role
     image_width: int
     image_length: int

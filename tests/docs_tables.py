@@ -12,7 +12,7 @@ from coverslip.deid.scrub import _FATES, CODES
 from coverslip.dicom.allowlist import rules
 from coverslip.dicom.modules import CODE_MEANINGS
 from coverslip.errors import PolicyError
-from coverslip.formats import argos, keyed, ndpi, ome, philips, qptiff, scn, svs, ventana
+from coverslip.formats import argos, indica, keyed, ndpi, ome, philips, qptiff, scn, svs, ventana
 from coverslip.model import ItemKind
 from coverslip.report.totals import FATE_MEANINGS, KINDS
 from coverslip.tiff.tags import TEXT_TAGS
@@ -30,6 +30,7 @@ _VOCABULARIES = {
     "OME-TIFF": ome._VOCABULARY.kinds,
     "QPTIFF": qptiff._VOCABULARY.kinds,
     "Argos": argos._VOCABULARY.kinds,
+    "Indica HALO": indica._VOCABULARY.kinds,
     "Huron, Motic, Mikroscan, Trestle": keyed._KINDS,
 }
 _CODES = "DeidentificationMethodCodeSequence"

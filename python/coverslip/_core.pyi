@@ -33,6 +33,7 @@ __all__ = [
     "WriteReport",
     "__version__",
     "inspect_coded",
+    "inspect_jpeg",
     "inspect_picture",
     "inspect_tile",
     "join_jpeg",
@@ -292,6 +293,9 @@ def inspect_tile(
     ``tile`` is its number, for messages.
     """
 
+def inspect_jpeg(stream: bytes) -> JpegFacts:
+    """Return what the header of a JPEG says that lies in memory."""
+
 def inspect_coded(source: Source, tile: int, offset: int, byte_count: int) -> JpegFacts:
     """Return what the header of one tile says, if its coefficients can be read.
 
@@ -310,8 +314,9 @@ def plan_jpeg(
     *,
     columns: int,
     rows: int,
-    colour: Literal["RGB", "YBR", "GREY", "EMITTED"],
+    colour: Literal["RGB", "YBR", "GREY"],
     jpeg_tables: bytes,
+    is_emitted: bool = False,
     on_progress: _Progress = None,
 ) -> FramePlan:
     """Look at every tile and plan its frame; progress counts tiles."""
@@ -349,15 +354,19 @@ class Picture:
 
 @final
 class JpegFrames:
-    """How the frames of a picture are made: their size, in whole MCUs, and their colour."""
+    """How the frames of a picture are made: their size, in whole MCUs, and their colour.
+
+    Where there is nothing they are white, or black if they are of emitted light.
+    """
 
     def __new__(
         cls,
         *,
         columns: int,
         rows: int,
-        colour: Literal["RGB", "YBR", "GREY", "EMITTED"],
+        colour: Literal["RGB", "YBR", "GREY"],
         jpeg_tables: bytes,
+        is_emitted: bool = False,
     ) -> JpegFrames: ...
 
 def inspect_picture(source: Source, picture: Picture) -> JpegFacts:

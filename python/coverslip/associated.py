@@ -28,10 +28,8 @@ class AssociatedPicture:
 
     role: Role
     picture: Pixels = field(repr=False)
-    ifd: int | None
-    """Of the directory it comes from, ``None`` if it was drawn."""
     stored: StoredPixels | None
-    """How the slide stores it."""
+    """How the slide stores it, ``None`` if it was drawn."""
     is_as_scanned: bool
     """Whether it is what the camera saw, without a change."""
 

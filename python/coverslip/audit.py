@@ -139,7 +139,7 @@ def certificate(
 
 def _residual_risk(checks: dict[str, str], pixels: PixelChecks) -> str:
     """Return what cannot be excluded after the searches of the pixels that ran."""
-    sentences = [_KEPT if pixels.kept_ifds else _DROPPED, _LINKABLE]
+    sentences = [_KEPT if pixels.kept else _DROPPED, _LINKABLE]
     for result, sentence in (
         (CheckResult.PASSED, "The lowest level was searched for {}, larger ones were not."),
         (CheckResult.ATTESTED, "For {} in the pixels somebody vouches by name."),
@@ -148,7 +148,7 @@ def _residual_risk(checks: dict[str, str], pixels: PixelChecks) -> str:
         what = [name for check, name in _SEARCHED.items() if checks[check] == result]
         if what:
             sentences.append(sentence.format(" and ".join(what)))
-    if pixels.masked_ifd is not None:
+    if pixels.is_overview_masked:
         sentences.append(_MASKED)
     return " ".join((*sentences, _CLAIM))
 

@@ -24,21 +24,17 @@ def jpeg2000(
     *,
     is_emitted: bool = False,
 ) -> bytes:
-    """Return a codestream of the kind that ``facts`` describe: white, or black if light is emitted.
-
-    Only one grey component can be of emitted light.
-    """
+    """Return a codestream of the kind that ``facts`` describe: white, or black if it is emitted."""
     depth = facts.depths[0]
     dtype = np.dtype(np.uint8 if depth == 8 else np.uint16)
-    white = (1 << depth) - 1
+    nothing = 0 if is_emitted else (1 << depth) - 1
     if frame_format.photometric_interpretation == "YBR_FULL_422":
-        luminance = _encode(np.full((rows, columns), white, dtype), facts, mct=False)
+        luminance = _encode(np.full((rows, columns), nothing, dtype), facts, mct=False)
         return _with_flat_chroma(luminance, facts)
     if frame_format.samples_per_pixel == 1:
-        nothing = 0 if is_emitted else white
         return _encode(np.full((rows, columns), nothing, dtype), facts, mct=False)
     transformed = frame_format.photometric_interpretation in ("YBR_ICT", "YBR_RCT")
-    return _encode(np.full((rows, columns, 3), white, dtype), facts, mct=transformed)
+    return _encode(np.full((rows, columns, 3), nothing, dtype), facts, mct=transformed)
 
 
 def _encode(

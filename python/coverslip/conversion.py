@@ -11,7 +11,7 @@ from coverslip.associated import AssociatedPicture
 from coverslip.codes import codes
 from coverslip.colour import Samples
 from coverslip.commit import staging
-from coverslip.cutting import USUAL, Frames
+from coverslip.cutting import Frames
 from coverslip.deid.custody import Charge, Custody
 from coverslip.deid.pixels.substitute import draw_label
 from coverslip.deid.policy import Policy, Profile
@@ -73,7 +73,7 @@ def convert(
     mpp_um: float | None = None,
     colour: Samples | None = None,
     allow_pixel: bool = False,
-    ndpi_frames: Frames = USUAL,
+    ndpi_frames: Frames = "auto",
     label: Literal["drop", "substitute", "keep"] | None = None,
     overview: Literal["drop", "mask", "keep"] | None = None,
     pixels_attested: str | None = None,
@@ -107,7 +107,8 @@ def convert(
         and stored with a lossless codec; without it such a slide is refused.
     ndpi_frames
         Side in pixels of the frames that levels of Hamamatsu NDPI are cut into, a multiple of 16;
-        ``native`` for frames that are whole restart intervals, so that nothing is coded anew.
+        ``native`` for frames that are whole restart intervals, so that nothing is coded anew;
+        ``auto`` for those where no interval is wider than 2048 pixels, else 1024.
     label
         ``substitute`` to write one that shows the Container Identifier; ``keep``, under `care`
         only and its default, to write the slide's own; else ``drop``.
@@ -290,7 +291,6 @@ def _pictures(
     label = AssociatedPicture(
         role=Role.LABEL,
         picture=draw_label(clean.container_identifier),
-        ifd=None,
         stored=None,
         is_as_scanned=False,
     )

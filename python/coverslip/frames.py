@@ -225,14 +225,15 @@ def _recipe(level: Level, route: Route, columns: int, rows: int) -> _core.JpegFr
         rows=rows,
         colour=_jpeg_colour(route),
         jpeg_tables=level.jpeg_tables or b"",
+        is_emitted=route.is_emitted,
     )
 
 
-def _jpeg_colour(route: Route) -> Literal["RGB", "YBR", "GREY", "EMITTED"]:
-    """Return what the samples of JPEG frames are, as the core takes it."""
+def _jpeg_colour(route: Route) -> Literal["RGB", "YBR", "GREY"]:
+    """Return what the samples of JPEG frames are."""
     if route.jpeg_colour is None:
         raise AssertionError(route.reason)
-    return "EMITTED" if route.is_emitted else route.jpeg_colour
+    return route.jpeg_colour
 
 
 @contextmanager
@@ -317,6 +318,7 @@ def _plan(
             rows=rows,
             colour=_jpeg_colour(route),
             jpeg_tables=level.jpeg_tables or b"",
+            is_emitted=route.is_emitted,
             on_progress=on_tiles,
         )
     return _core.plan_jpeg2000(

@@ -207,6 +207,8 @@ def _read(source: _core.Source, stored: StoredPixels, number: int) -> bytes:
             f"tile or strip {number} has {count} bytes, more than the limit "
             f"value_bytes = {LIMITS.value_bytes}"
         )
+    if stored.held is not None:
+        return stored.held[offset : offset + count]
     return source.read(offset, count)
 
 
@@ -231,6 +233,8 @@ def _jpeg2000(
 def _inspect(
     source: _core.Source, stored: StoredPixels, number: int, size: tuple[int, int]
 ) -> _core.JpegFacts | _core.Jpeg2000Facts:
+    if stored.held is not None:
+        return _core.inspect_jpeg(_read(source, stored, number))
     offset, count = int(stored.tiles.offsets[number]), int(stored.tiles.byte_counts[number])
     return _core.inspect_tile(source, number, offset, count, *size)
 

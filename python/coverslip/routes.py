@@ -34,7 +34,7 @@ class Route:
     set_mct: bool = False
     is_inverted: bool = False
     is_emitted: bool = False
-    """Whether its grey is light that the specimen gives off, so that nothing is black."""
+    """Whether it is light that the specimen gives off, so that nothing is black."""
     needs_blank: bool = False
     notes: tuple[str, ...] = ()
     error: CoverslipError | None = None
@@ -92,7 +92,7 @@ def decide(
             return _refusal(level, _refuse(what))
     return replace(
         first,
-        is_emitted=is_fluorescence and level.samples_per_pixel == 1,
+        is_emitted=is_fluorescence,
         needs_blank=any(route.needs_blank for route in routes),
         notes=tuple(dict.fromkeys(note for route in routes for note in route.notes)),
     )

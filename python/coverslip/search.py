@@ -51,8 +51,8 @@ def examine(slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy) -> Ex
     pictures = tuple(_pictures(slide, policy, notes))
     checks = replace(
         checks,
-        masked_ifd=next((p.ifd for p in pictures if not p.is_as_scanned), None),
-        kept_ifds=frozenset(p.ifd for p in pictures if p.is_as_scanned),
+        is_overview_masked=any(not picture.is_as_scanned for picture in pictures),
+        kept=frozenset(picture.role for picture in pictures if picture.is_as_scanned),
     )
     return Examined(checks=checks, pictures=pictures, notes=tuple(dict.fromkeys(notes)))
 
@@ -165,9 +165,7 @@ def _picture(slide: OpenedSlide, role: Role, notes: list[str]) -> Iterator[Assoc
         notes.append(f"the {name} was dropped: {error}")
         return
     notes.append(f"the {name}'s pixel spacing is assumed")
-    yield AssociatedPicture(
-        role=role, picture=picture, ifd=image.ifd, stored=image.pixels, is_as_scanned=True
-    )
+    yield AssociatedPicture(role=role, picture=picture, stored=image.pixels, is_as_scanned=True)
 
 
 def _masked(

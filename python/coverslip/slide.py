@@ -112,9 +112,8 @@ def open(path: str | PathLike[str]) -> OpenedSlide:
             raise SourceError("the file was replaced while it was being opened")
     _check_paths(description)
     parts = tuple(SourceText(part.name) for part in (path.absolute(), *path.absolute().parents))
-    return OpenedSlide(
-        description=_with_true_sizes(description, source), source=source, path_parts=parts
-    )
+    description = cut_into(_with_true_sizes(description, source), source, "auto")
+    return OpenedSlide(description=description, source=source, path_parts=parts)
 
 
 def _check_paths(slide: Slide) -> None:

@@ -138,6 +138,21 @@ def test_picture_in_strips_beside_a_pyramid_is_a_label_and_private(tmp_path):
     assert slide.description.notes == ("IFD 1 is no level of the pyramid: not written",)
 
 
+@pytest.mark.parametrize("is_tiled", [True, False])
+def test_second_picture_of_the_bases_size_is_refused_and_not_lost(is_tiled, tmp_path):
+    twin = {k: v for k, v in tags(200, 100).items() if is_tiled or k not in (322, 323)}
+    path = write(
+        tmp_path / "x.tif",
+        [
+            Directory(tags(200, 100), [b"x"] * 8),
+            Directory(tags(100, 50), [b"x"] * 2),
+            Directory(twin, [b"y"] * 8, tiled=is_tiled),
+        ],
+    )
+    with pytest.raises(coverslip.UnsupportedSlideError, match="IFD 2 has the size and samples"):
+        coverslip.open(path)
+
+
 @pytest.mark.slides
 @pytest.mark.parametrize(
     ("name", "tile", "compression", "tiles"),

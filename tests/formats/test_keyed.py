@@ -16,7 +16,6 @@ NAMES = {
     "mikroscan": "Mikroscan",
     "3dhistech": "3DHISTECH TIFF",
     "trestle": "Trestle",
-    "argos": "Argos",
     "grundium": "Aperio SVS",
 }
 VENDORS = {"grundium": "aperio", "huron": "huron", "trestle": "trestle"}
@@ -37,7 +36,7 @@ def test_others_believe_the_built_slides(maker, tmp_path):
         assert other.pages[0].shape == (base.length, base.width, 3)
 
 
-@pytest.mark.parametrize("maker", sorted(set(NAMES) - {"argos", "trestle"}))
+@pytest.mark.parametrize("maker", sorted(set(NAMES) - {"trestle"}))
 def test_roles_are_those_of_tag_254_and_of_the_place(maker, tmp_path):
     slide = coverslip.open(build_keyed(tmp_path, 2, maker=maker).path)
     roles = [image.role for image in slide.associated_images]
@@ -70,13 +69,7 @@ def test_trestle_overlaps_that_cannot_be_cut_off_are_refused(overlaps, reason, t
         coverslip.convert(built.path, tmp_path / "out")
 
 
-def test_argos_focal_planes_are_refused_by_name(tmp_path):
-    built = build_keyed(tmp_path, 4, maker="argos", focal_planes=True)
-    with pytest.raises(coverslip.UnsupportedSlideError, match="focal planes"):
-        coverslip.open(built.path)
-
-
-@pytest.mark.parametrize("maker", sorted(set(NAMES) - {"argos", "grundium"}))
+@pytest.mark.parametrize("maker", sorted(set(NAMES) - {"grundium"}))
 def test_every_text_is_found_and_no_unknown_word_is_a_key(maker, tmp_path):
     check_every_text_is_found(
         build_keyed(tmp_path, maker=maker),

@@ -8,7 +8,8 @@ import tifffile
 
 import coverslip
 from coverslip.errors import UnsupportedSlideError
-from tests.synth import build_ndpi
+from tests.interop import readers
+from tests.synth import build_deep_ndpi, build_ndpi
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_focal_planes_that_one_distance_cannot_tell_are_refused(heights, reason,
 
 def test_verify_compares_each_focal_plane_with_its_picture(tmp_path):
     slide = build_ndpi(tmp_path, 2, focal_planes=(0, 500), levels=1, size=(1500, 600))
-    result = coverslip.convert(slide.path, tmp_path / "out")
+    result = coverslip.convert(slide.path, tmp_path / "out", ndpi_frames=1024)
     report = coverslip.verify(tmp_path / "out", source=slide.path)
     assert report.is_clean
     assert report.frames_equal == report.frames == 4
@@ -77,6 +78,8 @@ def test_verify_compares_each_focal_plane_with_its_picture(tmp_path):
         ("native", {"restart_blocks": 28}, (896, 896)),
         ("native", {"restart_blocks": 70, "subsampling": "4:2:0"}, (1120, 1120)),
         ("native", {"restart": None}, (1024, 1024)),
+        ("auto", {"restart_blocks": 140}, (1120, 1120)),
+        ("auto", {"restart_blocks": 28}, (896, 896)),
         (256, {"restart": 2, "focal_planes": (0, 500)}, (256, 256)),
     ],
 )
@@ -91,6 +94,13 @@ def test_frames_are_as_large_as_is_asked_for(frames, quirks, size, tmp_path):
     report = coverslip.verify(tmp_path / "out", source=slide.path)
     assert report.is_clean
     assert report.frames_equal == report.frames == counts.stitched + counts.retiled
+
+
+def test_intervals_beyond_2048_pixels_are_cut_into_usual_frames_unless_asked_for(tmp_path):
+    for width, side in ((2048, 2048), (2064, 1024)):
+        slide = build_ndpi(tmp_path, 3, size=(width, 100), levels=1, restart=1)
+        (level,) = coverslip.open(slide.path).levels
+        assert (level.tile_width, level.tile_length) == (side, side)
 
 
 def test_native_frames_of_intervals_across_the_slide_are_wide(tmp_path):
@@ -135,7 +145,8 @@ def test_no_spool_is_left_and_frames_are_counted_as_cut(tmp_path):
     ("blocks", "kinds"),
     [
         (4, ["stitch", "stitch", "retile"]),
-        (140, ["retile", "retile", "retile"]),
+        (140, ["stitch", "stitch", "retile"]),
+        (280, ["retile", "retile", "retile"]),
         (None, ["retile", "retile", "retile"]),
     ],
 )
@@ -143,6 +154,31 @@ def test_levels_whose_intervals_fit_the_frames_are_stitched(blocks, kinds, tmp_p
     """The last level is 560 pixels wide, 70 MCUs of 4:4:4."""
     slide = build_ndpi(tmp_path, 8, restart_blocks=blocks)
     assert [str(route.kind) for route in coverslip.open(slide.path).routes()] == kinds
+
+
+def test_jpeg_xr_is_stored_as_the_grey_of_16_bits_that_tifffile_shows(tmp_path):
+    slide = build_deep_ndpi(tmp_path)
+    with tifffile.TiffFile(slide.path) as other:
+        assert other.is_ndpi
+        truths = [level.asarray() for level in other.series[0].levels]
+    assert [truth.dtype for truth in truths] == [np.uint16] * 2
+    result = coverslip.convert(slide.path, tmp_path / "out", allow_pixel=True)
+    for instance, truth in zip(result.instances, truths, strict=True):
+        frames = readers.by_pydicom(instance.path, "pylibjpeg")
+        assert np.array_equal(readers.mosaic(frames, *truth.shape[::-1]), truth)
+
+
+def test_jpeg_xr_is_refused_with_what_would_convert_it(tmp_path):
+    slide = build_deep_ndpi(tmp_path)
+    with pytest.raises(UnsupportedSlideError, match="JPEG XR tiles") as raised:
+        coverslip.convert(slide.path, tmp_path / "out")
+    assert "--allow-pixel" in raised.value.hint
+    assert not (tmp_path / "out").exists()
+
+
+def test_jpeg_xr_that_is_not_known_to_be_deep_is_what_its_tags_say(tmp_path):
+    slide = coverslip.open(build_deep_ndpi(tmp_path, capture_mode=None).path)
+    assert [level.samples_per_pixel for level in slide.levels] == [3, 3]
 
 
 def test_a_picture_that_is_not_whole_leaves_nothing(tmp_path):

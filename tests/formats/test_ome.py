@@ -190,6 +190,40 @@ def test_tifffile_finds_the_same_planes_and_channels(layout, tmp_path):
             assert np.abs(planes[number, level.optical_path].astype(int) - plane.rgb).mean() < 2
 
 
+@pytest.mark.parametrize("layout", ["subifds", "series"])
+@pytest.mark.parametrize("codec", ["jpeg_rgb", "deflate"])
+def test_colours_in_three_directories_are_one_picture_as_tifffile_shows_them(
+    layout, codec, tmp_path
+):
+    built = build_ome(tmp_path, codec=codec, colours_apart=True, layout=layout, pictures=())
+    with tifffile.TiffFile(built.path) as other:
+        colours = [page.asarray() for page in other.pages[:3]]
+    result = coverslip.convert(built.path, tmp_path / "out", allow_pixel=True)
+    assert [instance.frames.blank for instance in result.instances] == [0, 0, 0]
+    frames = readers.frames_of(result.instances[0].path)
+    shown = np.stack([readers.by_imagecodecs(frame) for frame in frames])
+    assert np.array_equal(readers.mosaic(shown, 610, 450), np.stack(colours, axis=-1))
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"codec": "j2k_grey"}, "in a way that is not put together"),
+        ({"pixels": {"SizeC": 1}}, "has the size and samples of"),
+        ({"pixels": {"SizeC": 6}}, "has the size and samples of"),
+        ({"channels": '<Channel SamplesPerPixel="1"/>'}, "has the size and samples of"),
+        ({"channels": '<Channel SamplesPerPixel="3" Fluor="DAPI"/>'}, "fluorescence"),
+        ({"more_tags": {262: tiff.short(0)}}, "white is zero"),
+    ],
+)
+def test_colours_in_three_directories_are_refused_where_in_doubt(options, reason, tmp_path):
+    built = build_ome(
+        tmp_path, **{"codec": "jpeg_rgb", "levels": 1, "colours_apart": True} | options
+    )
+    with pytest.raises(coverslip.UnsupportedSlideError, match=reason):
+        coverslip.convert(built.path, tmp_path / "out")
+
+
 def test_channels_are_named_after_dyes_or_numbered_but_for_the_public(tmp_path):
     built = build_ome(
         tmp_path, codec="jpeg_grey", grey_channels=2, levels=1, names=("Dapi", "Channel 1 DOE")

@@ -6,9 +6,13 @@ import pytest
 import tifffile
 
 import coverslip
+from coverslip.deid.metadata import read_metadata
+from coverslip.deid.pixels.mask import PAINT
 from coverslip.model import ItemKind, Role
 from tests.formats.findings import check_every_text_is_found, items_of
+from tests.interop import readers
 from tests.synth import build_philips
+from tests.synth.overview import draw_overview
 
 
 @pytest.mark.parametrize("missing", [(), ((0, 3), (1, 0))], ids=["whole", "sparse"])
@@ -65,6 +69,46 @@ def test_pictures_in_the_xml_are_findings_with_and_without_their_directories(tmp
         built = build_philips(folder, 7, directories=directories)
         pictures = [item for item in items_of(built) if item.kind is ItemKind.PICTURE]
         assert len(pictures) == 2
+
+
+@pytest.mark.parametrize("directories", [True, False])
+def test_pictures_go_out_as_openslide_shows_them_wherever_they_are(directories, tmp_path):
+    built = build_philips(tmp_path, 8, directories=directories, levels=1)
+    (tmp_path / "given.csv").write_text("file,patient_id\n*,MRN-7719204\n")
+    given = coverslip.Custody(metadata=read_metadata(tmp_path / "given.csv"))
+    policy = coverslip.Policy(profile="care")
+    result = coverslip.convert(built.path, tmp_path / "out", policy=policy, custody=given)
+    with openslide.OpenSlide(built.path) as shown:
+        truths = [shown.associated_images[name].convert("RGB") for name in ("label", "macro")]
+    for instance, truth in zip(result.instances[1:], truths, strict=True):
+        (pixels,) = readers.by_pydicom(instance.path, "pylibjpeg")
+        assert pixels.shape[1::-1] == truth.size
+        assert np.abs(pixels.astype(int) - np.asarray(truth)).mean() < 2
+    places = {f.place for f in coverslip.open(built.path).findings if f.kind is ItemKind.PICTURE}
+    assert ("IFD 0 OVERVIEW" in places) != directories
+
+
+def test_macro_in_the_xml_is_masked(tmp_path):
+    glass = draw_overview(5, noise=1.0)
+    built = build_philips(tmp_path, 9, directories=False, overview=glass.picture, levels=1)
+    result = coverslip.convert(built.path, tmp_path / "out", overview="mask")
+    (pixels,) = readers.by_pydicom(result.instances[-1].path, "pylibjpeg")
+    assert (pixels[glass.label] == PAINT).all()
+    fates = {
+        count["fate"]: count["count"]
+        for count in result.certificate["findings"]["by_kind_and_fate"]
+        if count["kind"] == "picture"
+    }
+    # The label, and the texts that hold both.
+    assert fates == {"masked": 1, "dropped": 3}
+
+
+@pytest.mark.parametrize("data", ["!!!", "AAAA", "/9j/4AAQSkZJRg=="])
+def test_picture_in_the_xml_that_cannot_be_read_is_dropped_with_a_note(data, tmp_path):
+    built = build_philips(tmp_path, 10, directories=False, data=data, levels=1)
+    result = coverslip.convert(built.path, tmp_path / "out", overview="mask")
+    assert len(result.instances) == 1
+    assert any("the overview was dropped" in note for note in result.notes)
 
 
 def test_every_text_is_found_and_no_unknown_word_is_a_key(tmp_path):

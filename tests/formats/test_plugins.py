@@ -11,7 +11,7 @@ from tests.privacy.search import places_of, survivors
 from tests.synth import build_generic
 
 PLUGIN = """
-    from coverslip.formats import pyramid
+    from coverslip.formats import likeness, pyramid
     from coverslip.model import LabelSide, Slide, SourceText
     from coverslip.tiff.tags import SOFTWARE
 
@@ -24,7 +24,7 @@ PLUGIN = """
             return text is not None and text.reveal().startswith("writer on")
 
         def read(self, tiff):
-            chosen = pyramid.with_reduced(tiff.directories[0], tiff.directories[1:])
+            chosen = likeness.with_reduced(tiff.directories[0], tiff.directories[1:])
             levels = tuple(pyramid.to_level(directory) for directory in chosen)
             text = tiff.directories[0].text(SOFTWARE)
             return Slide(

@@ -54,8 +54,8 @@ def test_formats_are_asked_from_the_most_specific_to_the_generic_one():
     names = [known.name for known in FORMATS]
     order = [
         *("Hamamatsu NDPI", "Philips TIFF", "Leica SCN", "Ventana", "OME-TIFF", "QPTIFF"),
-        *("Aperio SVS", "Olympus VSI", "Argos", "Trestle", "Huron", "Motic", "Mikroscan"),
-        "3DHISTECH TIFF",
+        *("Aperio SVS", "Olympus VSI", "Argos", "Indica HALO", "Trestle", "Huron", "Motic"),
+        *("Mikroscan", "3DHISTECH TIFF"),
     ]
     assert names == order
 

@@ -9,6 +9,7 @@ import tifffile
 
 import coverslip
 from coverslip.cli.inspect import describe
+from coverslip.formats.planes import light_notes
 from coverslip.model import ItemKind, Role
 from tests.formats.findings import check_every_text_is_found
 from tests.synth import build_scn
@@ -72,7 +73,7 @@ def test_slide_without_an_overview_has_only_its_regions(tmp_path):
 def test_directory_that_the_xml_does_not_name_is_a_label(tmp_path):
     slide = coverslip.open(build_scn(tmp_path, orphan=True).path)
     assert [image.role for image in slide.associated_images] == [Role.OVERVIEW, Role.LABEL]
-    assert slide.description.notes == ("IFD 4 is no level of a region: not written",)
+    assert slide.description.notes == ("IFD 4 is no level of the pyramid: not written",)
 
 
 def test_regions_lie_where_they_were_scanned(tmp_path):
@@ -146,6 +147,8 @@ def test_tifffile_finds_the_same_planes_and_channels(tmp_path):
     slide = coverslip.open(built.path)
     assert [level.optical_path for level in slide.levels] == [0, 0, 1, 1, 2, 2]
     assert {level.plane_distance_um for level in slide.levels} == {1.5}
+    assert {image.role for image in slide.associated_images} == {Role.OVERVIEW}
+    assert slide.description.notes == light_notes(slide.description.optical_paths)
     with tifffile.TiffFile(built.path) as other:
         series = max(other.series, key=lambda one: one.size)
         assert series.axes == "CZYX"

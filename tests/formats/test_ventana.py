@@ -77,6 +77,18 @@ def test_real_overlap_is_refused_with_its_size(overlap, most, tmp_path):
     assert "stitched TIFF" in raised.value.hint
 
 
+def test_overlap_of_a_joint_that_was_not_used_does_not_matter(tmp_path):
+    built = build_ventana(tmp_path, overlap=("16", "0"), is_joined=False)
+    assert len(coverslip.open(built.path).levels) == len(built.levels)
+
+
+def test_several_pictures_of_one_level_are_refused_by_name(tmp_path):
+    built = build_ventana(tmp_path, focal_planes=True)
+    with pytest.raises(coverslip.UnsupportedSlideError, match="as of focal planes") as raised:
+        coverslip.open(built.path)
+    assert "focal plane" in raised.value.hint
+
+
 def test_overlap_of_an_area_without_tiles_does_not_matter(tmp_path):
     built = build_ventana(tmp_path, not_scanned=True, levels=1)
     data = built.path.read_bytes()

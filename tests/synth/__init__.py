@@ -7,9 +7,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from tests.synth.argos import build_argos
 from tests.synth.generic import build_generic
+from tests.synth.indica import build_indica
 from tests.synth.keyed import build_keyed
-from tests.synth.ndpi import build_ndpi
+from tests.synth.ndpi import build_deep_ndpi, build_ndpi
 from tests.synth.ome import build_ome
 from tests.synth.philips import build_philips
 from tests.synth.qptiff import build_qptiff
@@ -55,13 +57,14 @@ FORMATS: dict[str, Builder] = {
     "ndpi-without-restarts": partial(build_ndpi, restart=None),
     "ndpi-small-without-restarts": partial(build_ndpi, small_without_restart=True, suffix=".tif"),
     "ndpi-interval-across-rows": partial(build_ndpi, restart_blocks=77),
-    "ndpi-interval-in-row": partial(build_ndpi, restart_blocks=28, one_pixel_off=True),
+    "ndpi-interval-in-row": partial(build_ndpi, restart_blocks=28, one_pixel_off=True, frame=896),
     "ndpi-without-high-words": partial(build_ndpi, high_words=False),
     "ndpi-beyond-4-gb": partial(build_ndpi, shift=5 << 30),
     "ndpi-fluorescence": partial(build_ndpi, fluorescence=True),
     "ndpi-focal-planes": partial(
-        build_ndpi, focal_planes=(500, -500, 0), size=(1500, 600), levels=2
+        build_ndpi, focal_planes=(500, -500, 0), size=(1500, 600), levels=2, frame=1504
     ),
+    "ndpi-jpeg-xr": partial(build_deep_ndpi, missing=((0, 3),)),
     "ome-channels-in-planes": partial(
         build_ome,
         codec="jpeg_grey",
@@ -79,6 +82,16 @@ FORMATS: dict[str, Builder] = {
         rois=(Roi(light="fluorescence", channels=2, focal_planes=2, spacing_z_nm=1500),),
         codec="jpeg_grey",
         levels=2,
+    ),
+    "scn-fluorescence-in-colour": partial(
+        build_scn, rois=(Roi(light="fluorescence"),), levels=2, missing=((0, 4), (1, 0))
+    ),
+    "scn-fluorescence-in-jpeg2000": partial(
+        build_scn,
+        rois=(Roi(light="fluorescence"),),
+        codec="j2k_33005",
+        levels=2,
+        missing=((0, 4),),
     ),
     "svs-focal-planes": partial(
         build_svs, focal_planes=("-0.5", "0", "+0.5"), missing=((0, 4),), size=(500, 400)
@@ -148,13 +161,25 @@ FORMATS: dict[str, Builder] = {
         tag_262=2,
         style={"markers": "jfif", "tables": "own"},
     ),
+    "ome-colours-apart": partial(
+        build_ome, codec="jpeg_rgb", colours_apart=True, missing=((0, 3), (1, 0))
+    ),
+    "ome-colours-apart-series-lzw": partial(
+        build_ome, codec="lzw", colours_apart=True, layout="series", levels=2
+    ),
     "huron": partial(build_keyed, bigtiff=True),
     "motic": partial(build_keyed, maker="motic", codec="jpeg_rgb"),
     "mikroscan": partial(build_keyed, maker="mikroscan", big_endian=True),
     "grundium": partial(build_keyed, maker="grundium", codec="jpeg_ycbcr422"),
     "3dhistech": partial(build_keyed, maker="3dhistech"),
     "trestle": partial(build_keyed, maker="trestle"),
-    "argos": partial(build_keyed, maker="argos", missing=((0, 1), (1, 2))),
+    "argos": partial(build_argos, missing=((0, 1), (1, 2))),
+    "argos-focal-planes": partial(
+        build_argos, focal_planes=3, size=(400, 300), levels=2, missing=((0, 1),)
+    ),
+    "indica-channels": partial(build_indica, bits=16, levels=2, missing=((0, 3),)),
+    "indica-channels-jpeg": partial(build_indica, channels=2, codec="jpeg_grey"),
+    "indica-colour": partial(build_indica, channels=0, codec="jpeg_ycbcr420"),
     "philips": partial(build_philips, missing=((0, 3), (1, 0))),
     "philips-surplus": partial(build_philips, surplus=True, bigtiff=True, directories=False),
     "scn": partial(build_scn, missing=((0, 4),)),
@@ -163,6 +188,7 @@ FORMATS: dict[str, Builder] = {
     "ventana-bif": partial(build_ventana, not_scanned=True),
     "ventana-tiff": partial(build_ventana, stitched=True, codec="jpeg_rgb", missing=((1, 1),)),
     "qptiff": partial(build_qptiff, codec="jpeg_ycbcr422", missing=((0, 2),)),
+    "qptiff-level-in-strips": partial(build_qptiff, levels=2, level_in_strips=True),
     "ome-j2k": partial(build_ome, codec="j2k_rgb", compression=33003, big_endian=False),
 }
 
@@ -171,7 +197,10 @@ __all__ = [
     "Builder",
     "SynthLevel",
     "SynthSlide",
+    "build_argos",
+    "build_deep_ndpi",
     "build_generic",
+    "build_indica",
     "build_keyed",
     "build_ndpi",
     "build_ome",

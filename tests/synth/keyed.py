@@ -1,18 +1,17 @@
-"""Slides whose description says ``key = value``: Huron, Motic, Mikroscan, 3DHISTECH, Trestle; and
-Argos."""
+"""Slides whose description says ``key = value``: Huron, Motic, Mikroscan, 3DHISTECH, Trestle."""
 
 from pathlib import Path
 from typing import Literal
 
 from tests.synth import identifiers as ids
 from tests.synth import tiff
-from tests.synth.parts import level_directory, picture_directory, strip_directory
+from tests.synth.parts import level_directory, strip_directory
 from tests.synth.slide import SynthSlide, build_levels
 
-Maker = Literal["huron", "motic", "mikroscan", "3dhistech", "trestle", "argos", "grundium"]
+Maker = Literal["huron", "motic", "mikroscan", "3dhistech", "trestle", "grundium"]
 _MPP = 0.5
 _SUFFIXES = {"huron": ".tif", "motic": ".svs", "mikroscan": ".svs", "3dhistech": ".tif",
-             "trestle": ".tif", "argos": ".avs", "grundium": ".svs"}  # fmt: skip
+             "trestle": ".tif", "grundium": ".svs"}  # fmt: skip
 
 
 def build_keyed(
@@ -22,7 +21,6 @@ def build_keyed(
     maker: Maker = "huron",
     codec: str = "jpeg_ycbcr420",
     overlaps: str = "0 0 0 0 0 0",
-    focal_planes: bool = False,
     bigtiff: bool = False,
     big_endian: bool = False,
     levels: int = 3,
@@ -45,11 +43,7 @@ def build_keyed(
     for number, level in enumerate(built):
         more = _tags(secret, maker, overlaps, number)
         chain.append(level_directory(level, codec, more, number=number))
-    if focal_planes:
-        chain.insert(1, chain[0])
-    if maker == "argos":
-        chain += [picture_directory(secret, size) for size in ((90, 70), (300, 100))]
-    elif maker != "trestle":
+    if maker != "trestle":
         thumbnail = {270: tiff.ascii_(f"User = {secret.word()}|{secret.word()}")}
         chain.insert(1, strip_directory(secret, (165, 125), thumbnail))
         chain.append(strip_directory(secret, (120, 110), {254: tiff.long(1)}))
@@ -66,19 +60,15 @@ def _tags(secret, maker: Maker, overlaps: str, number: int) -> dict[int, tiff.Va
         315: tiff.ascii_(secret.name()),
         316: tiff.ascii_(secret.word()),
     }
-    if maker in ("huron", "argos"):
+    if maker == "huron":
         per_cm = 20000 >> number
         tags |= {282: tiff.rational(per_cm, 1), 283: tiff.rational(per_cm, 1), 296: tiff.short(3)}
-    if maker == "huron":
         tags[271] = tiff.ascii_("Huron Technologies International Inc.")
     if maker == "trestle":
         tags[305] = tiff.ascii_("MedScan 2.1")
         microns = tiff.rational(round(_MPP * 1000) << number, 1000)
         tags |= {282: microns, 283: microns}
-    if maker == "argos":
-        tags[65000] = tiff.ascii_(_argos(secret))
-    else:
-        tags[270] = tiff.ascii_(_description(secret, maker, overlaps))
+    tags[270] = tiff.ascii_(_description(secret, maker, overlaps))
     return tags
 
 
@@ -104,11 +94,3 @@ def _description(secret, maker: Maker, overlaps: str) -> str:
     }[maker]
     pairs = [f"{key} = {value}" for key, value in {**numbers, **texts}.items()]
     return join.join(([head] if head else []) + pairs) + (join if maker == "trestle" else "")
-
-
-def _argos(secret) -> str:
-    return (
-        f'<Argos.Scan Name="{secret.word()}" {secret.word()}="{secret.word()}">'
-        f"<Barcode>{secret.number()}</Barcode><MinZ>0</MinZ><MaxZ>0</MaxZ>"
-        f"<{secret.word()}>{secret.name()}</{secret.drawn[-3]}></Argos.Scan>"
-    )

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from tests.synth import identifiers as ids
-from tests.synth import jpeg, tiff
+from tests.synth import jpeg, raster, tiff
 from tests.synth.slide import SynthLevel, SynthSlide, stacked
 from tests.synth.texture import halved, tissue
 
@@ -51,9 +51,13 @@ def build_ndpi(
     fluorescence: bool = False,
     suffix: str = ".ndpi",
     overview: np.ndarray | None = None,
+    frame: int = 1024,
     **quirks: object,
 ) -> SynthSlide:
-    """Write an NDPI file whose every place for text holds an invented identifier."""
+    """Write an NDPI file whose every place for text holds an invented identifier.
+
+    ``frame`` is the side of the frames that it is cut into if nothing is said.
+    """
     secret = ids.of(seed)
     quirk = Quirks(**quirks)
     built: dict[int, list[SynthLevel]] = {plane: [] for plane in sorted(focal_planes)}
@@ -65,7 +69,7 @@ def build_ndpi(
             picture = base if number == 0 else halved(base, 2**number)
             length, width = picture.shape[:2]
             stream = _jpeg(picture, quirk, secret, is_small=is_small)
-            built[plane].append(_level(picture, stream))
+            built[plane].append(_level(picture, stream, frame))
             tags = _tags(secret, quirk, _BASE_LENS / 2**number, fluorescence=fluorescence)
             tags |= {
                 256: tiff.long(width + (quirk.one_pixel_off and is_small)),
@@ -100,7 +104,7 @@ def build_ndpi(
     )
 
 
-def _level(picture: np.ndarray, stream: bytes) -> SynthLevel:
+def _level(picture: np.ndarray, stream: bytes, frame: int) -> SynthLevel:
     length, width = picture.shape[:2]
     whole = bytearray(stream)
     at = whole.index(b"\xff\xc0")
@@ -108,7 +112,7 @@ def _level(picture: np.ndarray, stream: bytes) -> SynthLevel:
     return SynthLevel(
         width=width,
         length=length,
-        tile=1024,
+        tile=frame,
         entropy=[],
         rgb=imagecodecs.jpeg8_decode(bytes(whole)),
         jpeg_tables=None,
@@ -201,6 +205,60 @@ def _picture(secret, quirk, lens, size, data, compression=7) -> tiff.Directory:
         278: tiff.long(size[1]),
     }
     return tiff.Directory(tags, pieces=[data], tiled=False)
+
+
+def build_deep_ndpi(
+    folder: Path,
+    seed: int | None = None,
+    *,
+    size: tuple[int, int] = (700, 500),
+    levels: int = 2,
+    tile: int = 128,
+    capture_mode: int | None = 7,
+    missing: tuple[tuple[int, int], ...] = (),
+) -> SynthSlide:
+    """Write the variant whose levels are tiles of JPEG XR: grey of 16 bits, whatever its tags say.
+
+    Only ``capture_mode`` tells, from 6 on.
+    """
+    secret = ids.of(seed)
+    stored = raster.Storage(codec="jpegxr", grey=True, bits=16, is_emitted=True)
+    built = raster.build_levels(
+        stored, size=size, tile=tile, levels=levels, factor=2, seed=17, missing=missing
+    )
+    directories = []
+    for number, level in enumerate(built):
+        tags = _tags(secret, Quirks(), _BASE_LENS / 2**number, fluorescence=True) | {
+            256: tiff.long(level.width),
+            257: tiff.long(level.length),
+            258: tiff.short(8, 8, 8),
+            259: tiff.short(22610),
+            262: tiff.short(2),
+            277: tiff.short(3),
+            282: tiff.rational(round(1e8 / (_MPP * 2**number)), 10000),
+            283: tiff.rational(round(1e8 / (_MPP * 2**number)), 10000),
+            296: tiff.short(3),
+            322: tiff.short(tile),
+            323: tiff.short(tile),
+        }
+        if capture_mode is not None:
+            tags[65441] = tiff.long(capture_mode)
+        directories.append(tiff.Directory(tags, pieces=level.pieces))
+    macro = _jpeg(tissue(300, 100, 5), Quirks(restart=None), secret, is_small=False)
+    directories.append(_picture(secret, Quirks(), -1.0, (300, 100), macro))
+    path = folder / f"{secret.word()}-{secret.number()}.ndpi"
+    writer = _NdpiWriter(Quirks(), gap=secret.word().encode())
+    writer.chain(directories)
+    writer.save(path, tail=secret.word().encode())
+    return SynthSlide(
+        path=path,
+        levels=built,
+        identifiers=tuple(secret.drawn),
+        mpp_um=_MPP,
+        is_decoded=True,
+        lossy_term=raster.LOSSY_TERMS["jpegxr"],
+        glows=True,
+    )
 
 
 class _NdpiWriter(tiff.Writer):

@@ -56,6 +56,7 @@ def build_ome(
     focal_planes: int = 1,
     grey_channels: int = 1,
     bits: int = 8,
+    colours_apart: bool = False,
     names: tuple[str, ...] = (),
     more_tags: dict[int, tiff.Value] | None = None,
     style: dict[str, object] | None = None,
@@ -66,20 +67,31 @@ def build_ome(
     ``per_mm`` of ``unit`` are a millimetre, ``tag_262`` may lie,
     ``twice`` calls the base a label as well. ``focal_planes`` are 1.5 micrometres apart; each
     of several ``grey_channels`` but the last says its wavelength, and ``names`` are what the
-    first are called.
+    first are called. With ``colours_apart`` each colour of the one channel has a directory.
     """
     secret = ids.of(seed)
     stored = None
     if codec in raster.CODECS:
         stored = raster.Storage(
-            codec=codec, big_endian=big_endian, grey=True, bits=bits, is_emitted=grey_channels > 1
+            codec=codec,
+            big_endian=big_endian,
+            grey=not colours_apart,
+            planar=colours_apart,
+            bits=bits,
+            is_emitted=grey_channels > 1,
         )
     shape = {"size": size, "tile": tile, "levels": levels, "factor": factor, "missing": missing}
     pyramids = [
         raster.build_levels(stored, seed=13 + plane, **shape)
         if stored
         else build_levels(
-            codec, secret, seed=13 + plane, style=style, blank=255 * (grey_channels == 1), **shape
+            codec,
+            secret,
+            seed=13 + plane,
+            style=style,
+            blank=255 * (grey_channels == 1),
+            planar=colours_apart,
+            **shape,
         )
         for plane in range(focal_planes * grey_channels)
     ]
@@ -91,8 +103,13 @@ def build_ome(
     more |= raster.tags(stored) if stored else {}
     by_level = [
         [
-            level_directory(level, codec, more | _common(secret, tag_296), number=number)
+            directory
             for level in planes
+            for directory in _directories(
+                level_directory(level, codec, more | _common(secret, tag_296), number=number),
+                more_tags or {},
+                is_apart=colours_apart,
+            )
         ]
         for number, planes in enumerate(zip(*pyramids, strict=True))
     ]
@@ -116,9 +133,9 @@ def build_ome(
     step = None if unit is None else (_MPP / 1000 * per_mm, unit)
     file, uuid = f"{secret.word()}.tif", f"urn:uuid:{secret.number()}-{secret.number()}"
     stack = {"SizeZ": focal_planes, "PhysicalSizeZ": 1.5, "SizeC": grey_channels}
-    many = focal_planes * grey_channels > 1
+    many = focal_planes * grey_channels > 1 or colours_apart
     if many and grey_channels == 1:
-        stack["SizeC"] = samples(codec)
+        stack["SizeC"] = 3 if colours_apart else samples(codec)
     if stored:
         stack["Type"] = f"uint{bits}"
     if grey_channels > 1:
@@ -168,6 +185,20 @@ def build_ome(
         is_jpeg2000=codec in J2K_KINDS,
         is_decoded=stored is not None,
     )
+
+
+def _directories(directory, more: dict[int, tiff.Value], *, is_apart) -> list[tiff.Directory]:
+    """Return a directory, or one for each third of its pieces: those of one colour."""
+    if not is_apart:
+        return [directory]
+    grey = {258: tiff.short(8), 262: tiff.short(1), 277: tiff.short(1), 284: tiff.short(1)}
+    count = len(directory.pieces) // 3
+    return [
+        tiff.Directory(
+            directory.tags | grey | more, pieces=directory.pieces[at * count : (at + 1) * count]
+        )
+        for at in range(3)
+    ]
 
 
 def _channels(secret, count: int, names: tuple[str, ...]) -> str:

@@ -10,6 +10,7 @@ from tests.synth import identifiers as ids
 from tests.synth import jpeg, tiff
 from tests.synth.parts import level_directory, strip_directory
 from tests.synth.slide import SynthLevel, SynthSlide, build_levels
+from tests.synth.texture import tissue
 
 _MPP = 0.25
 
@@ -27,11 +28,14 @@ def build_philips(
     bigtiff: bool = False,
     levels: int = 3,
     missing: tuple[tuple[int, int], ...] = (),
+    overview: np.ndarray | None = None,
+    data: str | None = None,
 ) -> SynthSlide:
     """Write a slide whose levels are padded to whole tiles.
 
     ``surplus`` gives the first reduced level one column of tiles that is padding only; label and
-    macro are pictures in the XML (``in_xml``), directories, or both.
+    macro are pictures in the XML (``in_xml``), directories, or both; ``overview`` is the macro of
+    the XML, and ``data`` stands there instead of its pictures.
     """
     secret = ids.of(seed)
     tile = 128
@@ -59,7 +63,9 @@ def build_philips(
             texts = {270: tiff.ascii_(f"{word} {secret.word()}")}
             chain.append(strip_directory(secret, size, texts))
     count = len(built) if spacings else 1
-    chain[0].tags[270] = tiff.ascii_(_document(secret, count, scans, in_xml=in_xml))
+    chain[0].tags[270] = tiff.ascii_(
+        _document(secret, count, scans, _pictures(overview, data) if in_xml else {})
+    )
     path = folder / f"{secret.word()}-{secret.number()}.tiff"
     gap, tail = secret.word().encode(), secret.word().encode()
     tiff.write_tiff(path, chain, bigtiff=bigtiff, gap=gap, tail=tail)
@@ -79,13 +85,20 @@ def _attribute(name: str, value: str) -> str:
     return f'<Attribute Name="{name}" {place}>{value}</Attribute>'
 
 
-def _picture(secret) -> str:
-    noise = np.random.default_rng(9).integers(0, 255, (64, 64, 3)).astype(np.uint8)
-    look = jpeg.Style(samples="ycbcr420", ids=(1, 2, 3), tables="own")
-    return base64.b64encode(jpeg.encode(noise, look).data).decode()
+def _pictures(overview: np.ndarray | None, data: str | None) -> dict[str, str]:
+    """Return what the XML calls its pictures, and these in Base64."""
+    macro = tissue(300, 110, 9) if overview is None else overview
+    shown = {"LABELIMAGE": tissue(130, 120, 8), "MACROIMAGE": macro}
+    return {kind: data or _base64(picture) for kind, picture in shown.items()}
 
 
-def _document(secret, levels: int, scans: int, *, in_xml: bool) -> str:
+def _base64(picture: np.ndarray) -> str:
+    look = jpeg.Style(samples="ycbcr420", ids=(1, 2, 3), tables="own", markers="jfif", quality=95)
+    # In lines, as encoders of mail write it.
+    return base64.encodebytes(jpeg.encode(picture, look).data).decode()
+
+
+def _document(secret, levels: int, scans: int, pictures: dict[str, str]) -> str:
     pixels = "".join(
         '<DataObject ObjectType="PixelDataRepresentation">'
         + _attribute(
@@ -109,10 +122,9 @@ def _document(secret, levels: int, scans: int, *, in_xml: bool) -> str:
     others = "".join(
         '<DataObject ObjectType="DPScannedImage">'
         + _attribute("PIM_DP_IMAGE_TYPE", kind)
-        + _attribute("PIM_DP_IMAGE_DATA", _picture(secret))
+        + _attribute("PIM_DP_IMAGE_DATA", data)
         + "</DataObject>"
-        for kind in ("LABELIMAGE", "MACROIMAGE")
-        if in_xml
+        for kind, data in pictures.items()
     )
     barcode = base64.b64encode(secret.number().encode()).decode()
     return (

@@ -6,9 +6,11 @@ from pathlib import Path
 from tests.synth import identifiers as ids
 from tests.synth import tiff
 from tests.synth.parts import level_directory, picture_directory
-from tests.synth.slide import SynthSlide, build_levels
+from tests.synth.slide import SynthSlide, build_levels, striped_level
+from tests.synth.texture import halved, tissue
 
 _MPP = 0.5
+_SIZE, _TILE = (640, 490), 128
 
 
 def build_qptiff(
@@ -34,8 +36,8 @@ def build_qptiff(
         build_levels(
             codec,
             secret,
-            size=(640, 490),
-            tile=128,
+            size=_SIZE,
+            tile=_TILE,
             levels=levels,
             factor=2,
             seed=41 + band,
@@ -61,10 +63,14 @@ def build_qptiff(
     directories.append(picture_directory(secret, (200, 150), common("Thumbnail", 4)))
     directories += [directory for of_bands in lower for directory in of_bands]
     if level_in_strips:
-        strips = picture_directory(secret, (64, 49), common("ReducedResolution", 10))
-        strips.tags = {key: tag for key, tag in strips.tags.items() if key not in (322, 323)}
-        strips.tiled = False
-        directories.append(strips)
+        for band, pyramid in enumerate(pyramids):
+            picture = halved(tissue(*_SIZE, 41 + band), 2**levels)
+            pyramid.append(striped_level(codec, secret, picture, 16, secret.word(), frame=_TILE))
+            more = common("ReducedResolution", 2**levels) | {278: tiff.long(16)}
+            strips = level_directory(pyramid[-1], codec, more, number=levels)
+            del strips.tags[322], strips.tags[323]
+            strips.tiled = False
+            directories.append(strips)
     for name, size in (("Overview", (90, 260)), ("Label", (120, 110))):
         directories.append(picture_directory(secret, size, common(name, 50)))
     if unnamed:

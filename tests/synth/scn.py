@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.synth import identifiers as ids
 from tests.synth import tiff
 from tests.synth.parts import level_directory, picture_directory
-from tests.synth.slide import SynthLevel, SynthSlide, build_levels, stacked
+from tests.synth.slide import J2K_KINDS, SynthLevel, SynthSlide, build_levels, stacked
 
 _GLASS_NM = (26_000_000, 76_000_000)
 _NAMESPACES = {
@@ -101,7 +101,12 @@ def build_scn(
     gap, tail = secret.word().encode(), secret.word().encode()
     tiff.write_tiff(path, chain, bigtiff=True, gap=gap, tail=tail)
     return SynthSlide(
-        path=path, levels=built, identifiers=tuple(secret.drawn), mpp_um=rois[0].mpp_um
+        path=path,
+        levels=built,
+        identifiers=tuple(secret.drawn),
+        mpp_um=rois[0].mpp_um,
+        is_jpeg2000=codec in J2K_KINDS,
+        glows=any(roi.light == "fluorescence" for roi in rois),
     )
 
 

@@ -61,6 +61,8 @@ class SynthSlide:
     """Whether its tiles cannot be frames as they are."""
     lossy_term: str | None = None
     """What its instances name as lossy method that older validators do not know."""
+    glows: bool = False
+    """Whether it was lit to glow; if it has several channels it was anyway."""
 
 
 JPEG_STYLES: dict[str, jpeg.Style] = {
@@ -267,35 +269,47 @@ def build_striped(
     style: dict[str, object] | None = None,
     **_: object,
 ) -> list[SynthLevel]:
-    """Return the levels of a pyramid in JPEG strips; with them, each level as one JPEG.
+    """Return the levels of a pyramid in JPEG strips; with them, each level as one JPEG."""
+    base = tissue(*size, seed)
+    pictures = [base if number == 0 else halved(base, factor**number) for number in range(levels)]
+    text = identifiers.word()
+    return [
+        striped_level(codec, identifiers, picture, strip_rows, text, style=style)
+        for picture in pictures
+    ]
+
+
+def striped_level(
+    codec: str,
+    identifiers: Identifiers,
+    picture: np.ndarray,
+    strip_rows: int,
+    shared_text: str,
+    *,
+    frame: int = 1024,
+    style: dict[str, object] | None = None,
+) -> SynthLevel:
+    """Return a level in JPEG strips that becomes frames of a size.
 
     The same encoder makes the same coefficients of a picture and of its strips, as long as these
     are whole rows of MCUs.
     """
-    base = tissue(*size, seed)
-    shared_text = identifiers.word()
-    built = []
-    for number in range(levels):
-        picture = base if number == 0 else halved(base, factor**number)
-        length, width = picture.shape[:2]
-        pieces = []
-        for row in range(0, length, strip_rows):
-            texts = {"before_tables": jpeg.comment(identifiers.word())}
-            look = replace(JPEG_STYLES[codec], **texts, **(style or {}))
-            look = replace(look, in_shared=jpeg.comment(shared_text))
-            pieces.append(jpeg.encode(picture[row : row + strip_rows], look))
-        markers = "app14_0" if "rgb" in codec else "none"
-        whole = jpeg.encode(picture, replace(JPEG_STYLES[codec], tables="own", markers=markers))
-        built.append(
-            SynthLevel(
-                width=width,
-                length=length,
-                tile=1024,
-                entropy=[],
-                rgb=np.concatenate([piece.rgb for piece in pieces]),
-                jpeg_tables=pieces[0].jpeg_tables,
-                pieces=[piece.data for piece in pieces],
-                picture=whole.data,
-            )
-        )
-    return built
+    length, width = picture.shape[:2]
+    pieces = []
+    for row in range(0, length, strip_rows):
+        texts = {"before_tables": jpeg.comment(identifiers.word())}
+        look = replace(JPEG_STYLES[codec], **texts, **(style or {}))
+        look = replace(look, in_shared=jpeg.comment(shared_text))
+        pieces.append(jpeg.encode(picture[row : row + strip_rows], look))
+    markers = "app14_0" if "rgb" in codec else "none"
+    whole = jpeg.encode(picture, replace(JPEG_STYLES[codec], tables="own", markers=markers))
+    return SynthLevel(
+        width=width,
+        length=length,
+        tile=frame,
+        entropy=[],
+        rgb=np.concatenate([piece.rgb for piece in pieces]),
+        jpeg_tables=pieces[0].jpeg_tables,
+        pieces=[piece.data for piece in pieces],
+        picture=whole.data,
+    )

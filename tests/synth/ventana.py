@@ -24,6 +24,8 @@ def build_ventana(
     stitched: bool = False,
     codec: str = "jpeg_ycbcr420",
     overlap: tuple[str, str] = ("0", "0"),
+    is_joined: bool = True,
+    focal_planes: bool = False,
     joints: Joints = "all",
     not_scanned: bool = False,
     second_area: tuple[float, float] | None = None,
@@ -36,7 +38,8 @@ def build_ventana(
 ) -> SynthSlide:
     """Write overview, map of tissue, and levels.
 
-    ``overlap`` is that of the last joint; ``not_scanned`` takes the last two columns for an area
+    ``overlap`` is that of the last joint, which was not used unless it ``is_joined``;
+    ``focal_planes`` writes the base twice; ``not_scanned`` takes the last two columns for an area
     without tiles, ``second_area`` for one that lies so many pixels beside its tiles.
     """
     secret = ids.of(seed)
@@ -62,7 +65,12 @@ def build_ventana(
     ]
     if not stitched:
         areas = _areas(columns, overlap, joints, second_area, scanned_last=not not_scanned)
+        if not is_joined:
+            head, _, last = areas[0].rpartition('FlagJoined="1"')
+            areas[0] = f'{head}FlagJoined="0"{last}'
         pyramid[0].tags[700] = tiff.byte(_encode_info(secret, areas).encode())
+    if focal_planes:
+        pyramid.insert(1, level_directory(built[0], codec, _common(secret, "level=0 mag=40")))
     names = ["Label Image", "Thumbnail"] if stitched else ["Label_Image", "Probability_Image"]
     names += [secret.word()] if unnamed else []
     pictures = [picture_directory(secret, (250, 750), _common(secret, name)) for name in names]

@@ -349,7 +349,7 @@ def test_digest_is_that_of_the_policy_alone():
     assert Policy().digest() != Policy(mpp_um=0.25).digest()
     canonical = (
         b'{"accession":"empty","allow_pixel":false,"anatomy":"drop","colour":null,"dates":"drop",'
-        b'"keep":[],"label":"drop","link":"none","mpp_um":null,"ndpi_frames":1024,'
+        b'"keep":[],"label":"drop","link":"none","mpp_um":null,"ndpi_frames":"auto",'
         b'"overview":"drop","pixels_attested":null,"profile":"public","project":"","year":"drop"}'
     )
     assert Policy().digest() == hashlib.sha256(canonical).hexdigest()
@@ -370,21 +370,21 @@ _PASSED, _ATTESTED, _NOT_RUN = CheckResult.PASSED, CheckResult.ATTESTED, CheckRe
 
 
 @pytest.mark.parametrize(
-    ("bar_codes", "text", "masked_ifd", "is_claimed"),
+    ("bar_codes", "text", "is_masked", "is_claimed"),
     [
-        (_PASSED, _NOT_RUN, None, True),
-        (_PASSED, _PASSED, None, True),
-        (_PASSED, _PASSED, 3, True),
-        (_PASSED, _NOT_RUN, 3, False),
-        (_NOT_RUN, _NOT_RUN, None, False),
-        (_NOT_RUN, _PASSED, None, False),
-        (_ATTESTED, _ATTESTED, 3, True),
+        (_PASSED, _NOT_RUN, False, True),
+        (_PASSED, _PASSED, False, True),
+        (_PASSED, _PASSED, True, True),
+        (_PASSED, _NOT_RUN, True, False),
+        (_NOT_RUN, _NOT_RUN, False, False),
+        (_NOT_RUN, _PASSED, False, False),
+        (_ATTESTED, _ATTESTED, True, True),
     ],
 )
 def test_clean_pixels_are_claimed_only_where_they_were_searched(
-    bar_codes, text, masked_ifd, is_claimed
+    bar_codes, text, is_masked, is_claimed
 ):
-    pixels = PixelChecks(bar_codes=bar_codes, text=text, masked_ifd=masked_ifd)
+    pixels = PixelChecks(bar_codes=bar_codes, text=text, is_overview_masked=is_masked)
 
     result = scrub(slide(), Policy(), RandomIdentity(), package_version="0.1.0", pixels=pixels)
 
@@ -403,7 +403,7 @@ def test_masked_overview_has_a_fate_of_its_own():
         Policy(),
         RandomIdentity(),
         package_version="0.1.0",
-        pixels=PixelChecks(masked_ifd=3),
+        pixels=PixelChecks(is_overview_masked=True),
     )
 
     fates = {f.place: f.fate for f in result.findings if f.kind is ItemKind.PICTURE}

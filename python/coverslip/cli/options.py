@@ -55,9 +55,10 @@ PixelOption = Annotated[
 FramesOption = Annotated[
     str | None,
     typer.Option(
-        metavar="native|N",
-        help="Side of the frames that the one JPEG of an NDPI level is cut into, 1024 if left; "
-        "native for whole restart intervals, of which no JPEG is coded anew.",
+        metavar="auto|native|N",
+        help="Side of the frames that the one JPEG of an NDPI level is cut into; native for whole "
+        "restart intervals, of which no JPEG is coded anew; auto, the default, for those where "
+        "they are no wider than 2048 pixels, else 1024.",
     ),
 ]
 IdentityOption = Annotated[

@@ -97,7 +97,8 @@ class Policy:
         a lossless codec.
     ndpi_frames
         Side in pixels of the frames that the one JPEG of an NDPI level is cut into, a multiple of
-        16; ``native`` for frames that are whole restart intervals, so that nothing is coded anew.
+        16; ``native`` for frames that are whole restart intervals, so that nothing is coded anew;
+        ``auto`` for those where no interval is wider than 2048 pixels, else 1024.
     label
         What becomes of the label: ``drop``; ``substitute`` to write a drawn one that shows the
         Container Identifier; ``keep``, the default under `care` and only there.
@@ -126,7 +127,7 @@ class Policy:
     mpp_um: float | None = None
     colour: Literal["RGB", "YBR"] | None = None
     allow_pixel: bool = False
-    ndpi_frames: Literal["native"] | int = 1024
+    ndpi_frames: Literal["auto", "native"] | int = "auto"
     label: Literal["drop", "substitute", "keep"] | None = None
     overview: Literal["drop", "mask", "keep"] | None = None
     pixels_attested: str | None = None
@@ -195,13 +196,13 @@ class Policy:
 
     def _check_frames(self) -> None:
         frames = self.ndpi_frames
-        if frames == "native":
+        if frames == "auto" or frames == "native":
             return
         is_number = isinstance(frames, int) and not isinstance(frames, bool)
         if not is_number or frames % 16 or not 128 <= frames <= _MOST_FRAME:
             raise PolicyError(
-                f"frames of NDPI are native, or have a side of 128 to {_MOST_FRAME} pixels that "
-                "is a multiple of 16"
+                "frames of NDPI are auto or native, or have a side of 128 to "
+                f"{_MOST_FRAME} pixels that is a multiple of 16"
             )
 
     def _check_attestation(self) -> None:

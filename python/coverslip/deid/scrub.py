@@ -27,6 +27,7 @@ from coverslip.model import (
     OperatorText,
     PixelChecks,
     Region,
+    Role,
     SealedFinding,
     Slide,
     SourceText,
@@ -222,7 +223,7 @@ def _claims_clean_pixels(pixels: PixelChecks) -> bool:
         return True
     if pixels.bar_codes is not CheckResult.PASSED:
         return False
-    return pixels.masked_ifd is None or pixels.text is CheckResult.PASSED
+    return not pixels.is_overview_masked or pixels.text is CheckResult.PASSED
 
 
 def _clean(
@@ -375,9 +376,9 @@ def _findings(slide: Slide, clean: CleanMetadata, pixels: PixelChecks) -> Iterat
         yield SealedFinding(finding=finding, text=item.text)
     for image in slide.associated_images:
         fate = Fate.DROPPED
-        if image.ifd == pixels.masked_ifd:
+        if image.role is Role.OVERVIEW and pixels.is_overview_masked:
             fate = Fate.MASKED
-        elif image.ifd in pixels.kept_ifds:
+        elif image.role in pixels.kept:
             fate = Fate.KEPT
         finding = Finding(
             place=f"IFD {image.ifd} {image.role}",

@@ -7,6 +7,7 @@ from coverslip.errors import CoverslipError, PolicyError, UnsupportedSlideError
 from coverslip.formats import (
     argos,
     generic,
+    indica,
     keyed,
     ndpi,
     ome,
@@ -31,6 +32,7 @@ FORMATS: tuple[Format, ...] = (
     svs.AperioSvs(),
     refused.OlympusVsi(),
     argos.Argos(),
+    indica.IndicaHalo(),
     keyed.TRESTLE,
     keyed.HURON,
     keyed.MOTIC,

@@ -1,15 +1,8 @@
 """Generic tiled pyramids: libvips, ASAP, cuCIM, GDAL and whoever else writes plain TIFF."""
 
 from coverslip.errors import UnsupportedSlideError
-from coverslip.formats.pyramid import (
-    NEW_SUBFILE_TYPE,
-    associated_image,
-    private_ranges,
-    raw_metadata,
-    size_of,
-    to_level,
-    with_reduced,
-)
+from coverslip.formats.likeness import NEW_SUBFILE_TYPE, passed_over, size_of, with_reduced
+from coverslip.formats.pyramid import associated_image, private_ranges, raw_metadata, to_level
 from coverslip.model import LabelSide, Role, Slide
 from coverslip.tiff import Directory, Tiff
 
@@ -54,7 +47,7 @@ class GenericTiff:
             objective_power=None,
             label_side=LabelSide.RIGHT,
             private_ranges=private_ranges(tiff, levels),
-            notes=notes + tuple(f"{d.place} is no level of the pyramid: not written" for d in rest),
+            notes=notes + passed_over(base, rest),
         )
 
 

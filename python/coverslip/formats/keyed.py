@@ -6,23 +6,25 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from coverslip.errors import UnsupportedSlideError
-from coverslip.formats.pyramid import (
+from coverslip.formats.likeness import (
     NEW_SUBFILE_TYPE,
-    associated_image,
     has_shape_of,
     is_reduced,
+    passed_over,
+    size_of,
+    with_reduced,
+)
+from coverslip.formats.pyramid import (
+    associated_image,
     microscope_spacing,
     overlapping,
     private_ranges,
     raw_metadata,
-    size_of,
     to_level,
-    with_reduced,
 )
 from coverslip.formats.xml_items import number_in
 from coverslip.limits import LIMITS
 from coverslip.model import (
-    AssociatedImage,
     ItemKind,
     LabelSide,
     Level,
@@ -102,11 +104,13 @@ class KeyedTiff:
         else:
             chosen = with_reduced(base, tiled)
             levels = tuple(to_level(directory) for directory in chosen)
-        named = [_associated(base, d) for d in pictures if d not in chosen]
+        rest = [d for d in pictures if d not in chosen]
         return Slide(
             format=self.name,
             levels=levels,
-            associated_images=tuple(image for image, _ in named),
+            associated_images=tuple(
+                associated_image(d, _role(base, d) or Role.LABEL) for d in rest
+            ),
             metadata=raw_metadata(
                 tiff, tuple(self._items(tiff)), tuple(self._device(base, keys)), levels
             ),
@@ -114,7 +118,7 @@ class KeyedTiff:
             objective_power=_positive(keys.get(self.power_key)),
             label_side=self.label_side,
             private_ranges=private_ranges(tiff, levels),
-            notes=tuple(note for _, note in named if note),
+            notes=passed_over(base, [d for d in rest if _role(base, d) is None]),
         )
 
     def _spacing(self, base: Directory, keys: Mapping[str, str]) -> Spacing | None:
@@ -173,12 +177,11 @@ def _marked(directory: Directory) -> Role | None:
     return None if role is Role.LABEL and directory.is_tiled else role
 
 
-def _associated(base: Directory, directory: Directory) -> tuple[AssociatedImage, str | None]:
-    role = _marked(directory)
-    if role is None and directory.number == 1 and has_shape_of(base, directory):
-        role = Role.THUMBNAIL
-    note = None if role else f"{directory.place} is not recognised, so taken for a label"
-    return associated_image(directory, role or Role.LABEL), note
+def _role(base: Directory, directory: Directory) -> Role | None:
+    """Return what a picture shows that is no level, ``None`` if nothing tells."""
+    if directory.number == 1 and has_shape_of(base, directory):
+        return _marked(directory) or Role.THUMBNAIL
+    return _marked(directory)
 
 
 def _description(*, begins: str = "", holds: str = "") -> Callable[[Tiff], bool]:

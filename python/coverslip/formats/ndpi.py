@@ -1,24 +1,26 @@
-"""Hamamatsu NDPI: every level is one JPEG, cut into intervals by restart markers."""
+"""Hamamatsu NDPI: every level is one JPEG, cut into intervals by restart markers, or JPEG XR."""
 
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from coverslip.errors import UnsupportedSlideError
+from coverslip.formats.likeness import has_shape_of, size_of
 from coverslip.formats.planes import stacks
 from coverslip.formats.pyramid import (
     associated_image,
-    has_shape_of,
     picture_level,
     private_ranges,
     raw_metadata,
-    size_of,
+    to_level,
 )
 from coverslip.limits import LIMITS
 from coverslip.model import (
     AssociatedImage,
     ItemKind,
     LabelSide,
+    Level,
     OpticalPath,
     Role,
     Slide,
@@ -32,8 +34,10 @@ from coverslip.tiff.tags import NDPI_MARK
 _MAKE, _MODEL = 271, 272
 _SOURCE_LENS, _FOCAL_PLANE = 65421, 65424
 _STARTS, _STARTS_HIGH = 65426, 65432
-_PROPERTIES = 65449
+_CAPTURE_MODE, _PROPERTIES = 65441, 65449
 _CHANNEL_NAME, _WAVE_LENGTH = 65434, 65451
+_DEEP, _BLACK_IS_ZERO = 6, 1
+"""From this value of tag 65441 CaptureMode on, levels are grey of 16 bits; of tag 262."""
 _MACRO = -1.0
 """Value of tag 65421 SourceLens for the picture of the whole glass; -2 is a map of it."""
 
@@ -82,7 +86,8 @@ class HamamatsuNdpi:
         chosen.sort(key=lambda d: -size_of(d)[0])
         base = chosen[0]
         chosen = [d for d in chosen if size_of(d) == size_of(base) or has_shape_of(base, d)]
-        levels = stacks((_height_um(d), picture_level(d, _starts(d))) for d in chosen)
+        is_deep = tiff.directories[0].integer(_CAPTURE_MODE, 0) >= _DEEP
+        levels = stacks((_height_um(d), _level(d, is_deep=is_deep)) for d in chosen)
         others = [d for d in pictures if d not in chosen]
         return Slide(
             format=self.name,
@@ -95,6 +100,18 @@ class HamamatsuNdpi:
             private_ranges=private_ranges(tiff, levels),
             optical_paths=(_optical_path(base),),
         )
+
+
+def _level(directory: Directory, *, is_deep: bool) -> Level:
+    """Return a level: one JPEG, or tiles of JPEG XR, whose tags say 3x8 bits in either case."""
+    if not directory.is_tiled:
+        return picture_level(directory, _starts(directory))
+    level = to_level(directory)
+    if level.raster is None or not is_deep:
+        return level
+    return replace(
+        level, samples_per_pixel=1, bits_per_sample=16, photometric_interpretation=_BLACK_IS_ZERO
+    )
 
 
 def _optical_path(base: Directory) -> OpticalPath:

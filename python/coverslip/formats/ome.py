@@ -1,5 +1,6 @@
 """OME-TIFF: an XML in the first directory says which picture is what."""
 
+import itertools
 import math
 import re
 from collections.abc import Iterator
@@ -7,19 +8,22 @@ from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element
 
 from coverslip.errors import SourceError, UnsupportedSlideError
-from coverslip.formats.ome_planes import Plane, plane_numbers, size
-from coverslip.formats.planes import light_notes, stacked_pyramids
-from coverslip.formats.pyramid import (
+from coverslip.formats.likeness import (
     BITS_PER_SAMPLE,
     SAMPLES_PER_PIXEL,
+    passed_over,
+    size_of,
+    with_reduced,
+)
+from coverslip.formats.ome_planes import Plane, directories_of, plane_numbers, size
+from coverslip.formats.planes import in_colour, light_notes, stacked_pyramids
+from coverslip.formats.pyramid import (
     associated_image,
     microscope_spacing,
     private_ranges,
     raw_metadata,
     resolution,
-    size_of,
     to_level,
-    with_reduced,
 )
 from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import (
@@ -127,12 +131,23 @@ class _Image:
 
     pixels: Element
     role: Role | None
-    planes: dict[Plane, Directory]
+    planes: dict[Plane, tuple[Directory, ...]]
+    """Of each the directory, or those of its colours."""
 
     @property
     def directory(self) -> Directory:
-        """The directory of its first plane."""
-        return self.planes[0, 0]
+        """The first directory of its first plane."""
+        return self.planes[0, 0][0]
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether each of its colours has a directory."""
+        return len(self.planes[0, 0]) > 1
+
+    @property
+    def directories(self) -> Iterator[Directory]:
+        """Those of all planes."""
+        return itertools.chain.from_iterable(self.planes.values())
 
 
 class OmeTiff:
@@ -162,9 +177,9 @@ class OmeTiff:
         _check(base)
         levels = tuple(_levels(tiff, base, unnamed))
         paths = _optical_paths(base)
-        chosen = [tiff.directories[p.ifd] for level in levels for p in level.focal_planes]
+        chosen = [tiff.directories[ifd] for level in levels for ifd in level.ifds]
         spacing = _spacing(base.pixels) or resolution(base.directory)
-        associated, notes = _associated(tiff, chosen, images)
+        associated, unexplained = _associated(tiff, chosen, images)
         place = f"{tiff.directories[0].place} ImageDescription"
         return Slide(
             format=self.name,
@@ -178,7 +193,7 @@ class OmeTiff:
             label_side=LabelSide.RIGHT,
             private_ranges=private_ranges(tiff, levels),
             optical_paths=paths,
-            notes=(*notes, *light_notes(paths)),
+            notes=(*passed_over(base.directory, unexplained), *light_notes(paths)),
         )
 
 
@@ -211,11 +226,11 @@ def _images(root: Element, tiff: Tiff) -> list[_Image]:
         for pixels in children(element, "Pixels")[:1]:
             numbers = plane_numbers(pixels, chain, following)
             following = max(numbers.values()) + 1
-            planes = {(z, c): chain[number] for (z, c, t), number in numbers.items() if t == 0}
+            planes = directories_of(pixels, chain, numbers)
             images.append(_Image(pixels=pixels, role=_role(element), planes=planes))
     if not images:
         raise SourceError("the OME-XML describes no picture")
-    used = [directory.number for image in images for directory in image.planes.values()]
+    used = [directory.number for image in images for directory in image.directories]
     if len(set(used)) < len(used):
         raise SourceError("the OME-XML gives a directory two roles")
     return images
@@ -236,7 +251,7 @@ def _check(image: _Image) -> None:
     if size(pixels, "SizeT") > 1:
         refuse(f"{size(pixels, 'SizeT')} points in time")
     channels = children(pixels, "Channel")
-    samples = directory.integer(SAMPLES_PER_PIXEL, 1)
+    samples = directory.integer(SAMPLES_PER_PIXEL, 1) * len(image.planes[0, 0])
     if samples < 1:
         raise SourceError(f"{directory.place} has no samples a pixel (tag 277)")
     planes = -(-size(pixels, "SizeC") // samples)
@@ -290,22 +305,31 @@ def _excitation_nm(channel: Element) -> float | None:
 
 def _levels(tiff: Tiff, base: _Image, unnamed: list[_Image]) -> Iterator[Level]:
     """Yield the levels of each channel, with all focal planes of each."""
-    if len({size_of(directory) for directory in base.planes.values()}) > 1:
+    if len({size_of(directory) for directory in base.directories}) > 1:
         raise SourceError("the planes of the OME-TIFF have different sizes")
     heights = sorted({z for z, _ in base.planes})
     for channel in sorted({c for _, c in base.planes}):
-        planes = [(z, channel) for z in heights]
-        pyramids = [
-            [
-                _level(directory)
-                for directory in with_reduced(
-                    base.planes[plane], _candidates(tiff, base, unnamed, plane)
-                )
-            ]
-            for plane in planes
-        ]
+        pyramids = [_pyramid(tiff, base, unnamed, (z, channel)) for z in heights]
         for stack in stacked_pyramids(pyramids, _plane_distance_um(base.pixels)):
             yield replace(stack, optical_path=channel)
+
+
+def _pyramid(tiff: Tiff, base: _Image, unnamed: list[_Image], plane: Plane) -> list[Level]:
+    """Return the levels of a plane, put together of its colours if these are apart."""
+    colours = []
+    for colour, directory in enumerate(base.planes[plane]):
+        subs = [
+            other
+            for other in tiff.directories
+            if other.kind == "SubIFD" and other.parent == directory.number
+        ]
+        candidates = subs or [
+            image.planes[plane][colour]
+            for image in unnamed
+            if image is not base and _is_level_of(base, image, plane)
+        ]
+        colours.append([_level(level) for level in with_reduced(directory, candidates)])
+    return in_colour(colours)
 
 
 def _plane_distance_um(pixels: Element) -> float | None:
@@ -314,22 +338,10 @@ def _plane_distance_um(pixels: Element) -> float | None:
     return None if size is None or unit_mm is None else size * unit_mm * 1000
 
 
-def _candidates(
-    tiff: Tiff, base: _Image, unnamed: list[_Image], plane: Plane
-) -> Iterator[Directory]:
-    """Yield what may be a level of a plane: its sub-directories, else smaller series."""
-    subs = [
-        directory
-        for directory in tiff.directories
-        if directory.kind == "SubIFD" and directory.parent == base.planes[plane].number
-    ]
-    yield from subs or (
-        image.planes[plane]
-        for image in unnamed
-        if image is not base
-        and plane in image.planes
-        and _is_whole_fraction(base.directory, image.directory)
-    )
+def _is_level_of(base: _Image, image: _Image, plane: Plane) -> bool:
+    """Tell whether an image may hold a level of a plane, as old exports have them."""
+    has_colours = len(image.planes.get(plane, ())) == len(base.planes[plane])
+    return has_colours and _is_whole_fraction(base.directory, image.directory)
 
 
 def _is_whole_fraction(base: Directory, other: Directory) -> bool:
@@ -365,19 +377,22 @@ def _spacing(pixels: Element) -> Spacing | None:
 
 def _associated(
     tiff: Tiff, levels: list[Directory], images: list[_Image]
-) -> tuple[tuple[AssociatedImage, ...], tuple[str, ...]]:
-    """Return the pictures that are no level, and a note on each that no name explains."""
-    roles = {image.directory.number: image.role for image in images}
-    found, notes = [], []
+) -> tuple[tuple[AssociatedImage, ...], list[Directory]]:
+    """Return the pictures that are no level, and those of them that no name explains."""
+    roles = {d.number: image.role for image in images for d in image.directories}
+    apart = {d.number for image in images if image.is_apart for d in image.directories}
+    found, unnamed = [], []
     for directory in tiff.directories:
         if directory in levels or min(size_of(directory)) < 1:
             continue
         owner = directory.number if directory.parent is None else directory.parent
         role = roles.get(owner)
-        found.append(associated_image(directory, role or Role.LABEL))
+        picture = associated_image(directory, role or Role.LABEL)
+        # One colour of a picture would be shown as if it were all of it.
+        found.append(replace(picture, pixels=None) if directory.number in apart else picture)
         if role is None:
-            notes.append(f"{directory.place} is no level of the pyramid: not written")
-    return tuple(found), tuple(notes)
+            unnamed.append(directory)
+    return tuple(found), unnamed
 
 
 def _objective_power(root: Element) -> float | None:

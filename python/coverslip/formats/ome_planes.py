@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from xml.etree.ElementTree import Element
 
 from coverslip.errors import LimitError, SourceError
-from coverslip.formats.pyramid import SAMPLES_PER_PIXEL
+from coverslip.formats.likeness import SAMPLES_PER_PIXEL
 from coverslip.formats.xml_items import children, integer_in
 from coverslip.limits import LIMITS
 from coverslip.tiff import Directory
 
+_COLOURS = 3
 Plane = tuple[int, int]
 """Number of the focal plane and of the channel."""
 Plane3 = tuple[int, int, int]
@@ -57,6 +58,26 @@ def plane_numbers(pixels: Element, chain: Sequence[Directory], following: int) -
     return numbers
 
 
+def directories_of(
+    pixels: Element, chain: Sequence[Directory], numbers: dict[Plane3, int]
+) -> dict[Plane, tuple[Directory, ...]]:
+    """Return the directories of each plane of the first point in time: one, or one a colour."""
+    count = _apart(pixels, _samples(chain, numbers[0, 0, 0]))
+    planes: dict[Plane, list[Directory]] = {}
+    for (z, c, t), number in sorted(numbers.items()):
+        if t == 0:
+            planes.setdefault((z, c // count), []).append(chain[number])
+    return {plane: tuple(found) for plane, found in planes.items()}
+
+
+def _apart(pixels: Element, samples: int) -> int:
+    """Return over how many directories the colours of a channel are spread, as the XML says."""
+    channels = children(pixels, "Channel")
+    said = {integer_in(channel.get("SamplesPerPixel")) for channel in channels}
+    is_apart = samples == 1 and said == {_COLOURS}
+    return _COLOURS if is_apart and size(pixels, "SizeC") == _COLOURS * len(channels) else 1
+
+
 def _samples(chain: Sequence[Directory], number: int) -> int:
     """Return how many samples a pixel has in a directory, 1 where there is none."""
     is_there = 0 <= number < len(chain)
@@ -65,7 +86,8 @@ def _samples(chain: Sequence[Directory], number: int) -> int:
 
 def _in_order(pixels: Element, samples: int) -> Iterator[Plane3]:
     """Yield focal plane, channel and time of each plane as ``DimensionOrder`` says."""
-    channels = len(children(pixels, "Channel")) or -(-size(pixels, "SizeC") // samples)
+    listed = len(children(pixels, "Channel")) * _apart(pixels, samples)
+    channels = listed or -(-size(pixels, "SizeC") // samples)
     sizes = {"Z": size(pixels, "SizeZ"), "C": channels, "T": size(pixels, "SizeT")}
     if math.prod(sizes.values()) > LIMITS.directories:
         raise LimitError(f"the OME-XML says more than {LIMITS.directories} planes")

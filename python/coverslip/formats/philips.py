@@ -11,12 +11,13 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from coverslip.errors import SourceError
+from coverslip.formats.jpeg import picture_of
+from coverslip.formats.likeness import passed_over, size_of
 from coverslip.formats.pyramid import (
     associated_image,
     microscope_spacing,
     private_ranges,
     raw_metadata,
-    size_of,
     to_level,
 )
 from coverslip.formats.xml import parse
@@ -43,6 +44,8 @@ _PLAIN_VALUE = re.compile(r'[-+0-9.eE" ,\s]*')
 _LEAST_MM = 1e-7
 """No pixel is smaller; the ratio of two spacings is a number then."""
 _IMAGE, _PIXELS = "DPScannedImage", "PixelDataRepresentation"
+_TYPE, _DATA = "PIM_DP_IMAGE_TYPE", "PIM_DP_IMAGE_DATA"
+_ROLES = {"LABELIMAGE": Role.LABEL, "MACROIMAGE": Role.OVERVIEW}
 _OBJECT_TYPES = {"DPUfsImport", _IMAGE, _PIXELS}
 
 _KINDS = {
@@ -111,19 +114,18 @@ class PhilipsTiff:
         chosen = [d for d in tiff.directories if d is base or _is_level(d)]
         levels = tuple(_levels(chosen, spacings))
         others = [d for d in tiff.directories if d not in chosen and min(size_of(d)) > 0]
-        named = [_associated(directory) for directory in others]
         items = tuple(_items(root, f"{base.place} ImageDescription"))
         device = tuple(SourceText(text) for text in _device(root))
         return Slide(
             format=self.name,
             levels=levels,
-            associated_images=tuple(image for image, _ in named),
+            associated_images=tuple(_associated(others, root, base)),
             metadata=_with_profile(raw_metadata(tiff, items, device, levels), root),
             spacing=levels[0].spacing,
             objective_power=None,
             label_side=LabelSide.LEFT,
             private_ranges=private_ranges(tiff, levels),
-            notes=tuple(note for _, note in named if note),
+            notes=passed_over(base, [d for d in others if _said(d) is None]),
         )
 
 
@@ -155,7 +157,7 @@ def _spacings(root: Element) -> list[Spacing]:
     scans = [
         image
         for image in _objects(root, _IMAGE)
-        if any((e.text or "").strip() == "WSI" for e in _attributes(image, "PIM_DP_IMAGE_TYPE"))
+        if any((e.text or "").strip() == "WSI" for e in _attributes(image, _TYPE))
     ]
     if len(scans) != 1:
         raise SourceError(f"the Philips XML describes {len(scans)} whole-slide images, not one")
@@ -194,10 +196,26 @@ def _said(directory: Directory) -> Role | None:
     return None
 
 
-def _associated(directory: Directory) -> tuple[AssociatedImage, str | None]:
-    role = _said(directory)
-    note = None if role else f"{directory.place} is no level of the pyramid: not written"
-    return associated_image(directory, role or Role.LABEL), note
+def _associated(
+    directories: list[Directory], root: Element, base: Directory
+) -> Iterator[AssociatedImage]:
+    """Yield the pictures of directories, and those of the XML that have none."""
+    for directory in directories:
+        yield associated_image(directory, _said(directory) or Role.LABEL)
+    said = {_said(directory) for directory in directories}
+    for image in _objects(root, _IMAGE):
+        types = {(element.text or "").strip() for element in _attributes(image, _TYPE)}
+        for role in (role for name, role in _ROLES.items() if name in types and role not in said):
+            for element in _attributes(image, _DATA):
+                yield picture_of(_from_base64(element.text or ""), base.number, role)
+
+
+def _from_base64(text: str) -> bytes:
+    """Return what a text holds, nothing if it is no Base64."""
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
 
 
 def _levels(directories: list[Directory], spacings: list[Spacing]) -> Iterator[Level]:
@@ -263,10 +281,7 @@ def _with_profile(metadata: RawMetadata, root: Element) -> RawMetadata:
     """Return the metadata with the colour profile of the XML, where no tag holds one."""
     for element in _attributes(root, "DICOM_ICCPROFILE"):
         if metadata.icc_profile is None:
-            try:
-                profile = base64.b64decode((element.text or "").strip().strip('"'), validate=True)
-            except binascii.Error:
-                return metadata
+            profile = _from_base64((element.text or "").strip().strip('"'))
             return replace(metadata, icc_profile=profile or None)
     return metadata
 

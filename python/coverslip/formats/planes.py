@@ -1,18 +1,24 @@
-"""Focal planes and channels: the same picture several times, each in a directory of its own."""
+"""Focal planes, channels, colours: the same picture several times, each in its own directory."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
+
 from coverslip.errors import LimitError, UnsupportedSlideError
+from coverslip.formats.jpeg import segments
+from coverslip.formats.pyramid import no_tiles
 from coverslip.limits import LIMITS
-from coverslip.model import Level, OpticalPath
+from coverslip.model import Level, Mosaic, OpticalPath
 
 _MAX_DISTANCE_UM = 100.0
 """The glass over a specimen is 170 micrometres thick."""
 _TOLERANCE = 0.02
 """Steps of a stage are told rounded."""
 _MAX_PLANES = 999
+_WHITE_IS_ZERO, _RGB, _JPEG = 0, 2, 7
+"""Values of tags 262 and 259."""
 _TABLES = (0xDB, 0xC4)
 """Markers of the tables without which a tile cannot be decoded."""
 
@@ -90,6 +96,54 @@ def stacks(pictures: Iterable[tuple[float, Level]]) -> tuple[Level, ...]:
     return tuple(levels)
 
 
+def in_colour(pyramids: Sequence[Sequence[Level]]) -> list[Level]:
+    """Return the levels of grey pyramids, those of red, green and blue, as levels in colour.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        If the three are stored in different ways, or in one that is not put together.
+    """
+    if len({len(pyramid) for pyramid in pyramids}) > 1:
+        raise UnsupportedSlideError("the colours of the slide have different levels")
+    return [_in_colour(colours) for colours in zip(*pyramids, strict=True)]
+
+
+def _in_colour(colours: Sequence[Level]) -> Level:
+    first, *others = colours
+    if not others:
+        return first
+    if any(_storage(other) != _storage(first) for other in others):
+        raise UnsupportedSlideError(f"the colours of IFD {first.ifd} are stored in different ways")
+    if first.photometric_interpretation == _WHITE_IS_ZERO:
+        raise UnsupportedSlideError(f"white is zero in the colours of IFD {first.ifd} (tag 262)")
+    held = [level.raster or level.tiles for level in colours]
+    offsets = np.concatenate([each.offsets for each in held])
+    byte_counts = np.concatenate([each.byte_counts for each in held])
+    whole = replace(
+        first,
+        samples_per_pixel=len(colours),
+        photometric_interpretation=_RGB,
+        other_ifds=tuple(other.ifd for other in others),
+    )
+    if first.raster is not None:
+        raster = replace(first.raster, offsets=offsets, byte_counts=byte_counts, is_planar=True)
+        return replace(whole, raster=raster)
+    if first.picture is not None or first.compression != _JPEG:
+        raise UnsupportedSlideError(
+            f"the colours of IFD {first.ifd} are stored apart, in a way that is not put together"
+        )
+    mosaic = Mosaic(
+        offsets=offsets,
+        byte_counts=byte_counts,
+        across=first.tiles.across,
+        tile_width=first.tile_width,
+        tile_length=first.tile_length,
+        planes=len(colours),
+    )
+    return replace(whole, picture=mosaic, tiles=no_tiles(first.tiles.across, first.tiles.down))
+
+
 def light_notes(paths: Sequence[OpticalPath]) -> tuple[str, ...]:
     """Return a note on each channel whose wavelength is not known."""
     return tuple(
@@ -147,10 +201,4 @@ def _tables(stream: bytes) -> list[bytes]:
             f"tag 347 JPEGTables of {len(stream)} bytes, more than the limit "
             f"table_bytes = {LIMITS.table_bytes}"
         )
-    at, found = 2, []
-    while at + 4 <= len(stream) and stream[at] == 0xFF:
-        end = at + 2 + int.from_bytes(stream[at + 2 : at + 4])
-        if stream[at + 1] in _TABLES:
-            found.append(stream[at:end])
-        at = end
-    return found
+    return [segment for marker, segment in segments(stream) if marker in _TABLES]

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coverslip.errors import LimitError, SourceError, UnsupportedSlideError
+from coverslip.formats.likeness import BITS_PER_SAMPLE, SAMPLES_PER_PIXEL, size_of
 from coverslip.formats.raster import is_decoded, piece_ranges, raster_level
 from coverslip.limits import LIMITS
 from coverslip.model import (
@@ -35,15 +36,12 @@ from coverslip.tiff.tags import (
     TILE_WIDTH,
 )
 
-NEW_SUBFILE_TYPE, IMAGE_WIDTH, IMAGE_LENGTH = 254, 256, 257
-BITS_PER_SAMPLE, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 258, 259, 262, 266
-_ORIENTATION, SAMPLES_PER_PIXEL, _PLANAR = 274, 277, 284
+_COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _ORIENTATION, _PLANAR = 259, 262, 266, 274, 284
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _ROWS_PER_STRIP, _PREDICTOR = 278, 317
 _EXTRA_SAMPLES, _SAMPLE_FORMAT, _IMAGE_DEPTH, _TILE_DEPTH = 338, 339, 32997, 32998
 _MAX_FRAME_SIDE = 65535
 """Rows and Columns are 16-bit unsigned in DICOM."""
-_ASPECT_TOLERANCE = 0.02
 _JPEG = 7
 _CUT_FRAME = 1024
 """Side of the frames that a picture is cut into, the same on all levels: readers ask for that."""
@@ -54,45 +52,6 @@ _MPP_UM = (0.05, 20.0)
 
 COPIED = {7: "JPEG", 33003: "JPEG 2000", 33004: "JPEG 2000", 33005: "JPEG 2000", 34712: "JPEG 2000"}
 REFUSED = {6: "old-style JPEG", 34887: "LERC", 34892: "lossy DNG JPEG"}
-
-
-def size_of(directory: Directory) -> tuple[int, int]:
-    """Return width and length of a directory's picture; 0 where it says nothing."""
-    return directory.integer(IMAGE_WIDTH, 0), directory.integer(IMAGE_LENGTH, 0)
-
-
-def is_like(base: Directory, other: Directory) -> bool:
-    """Tell whether a tiled directory may be a reduced level of ``base``."""
-    same = all(
-        base.integers(tag) == other.integers(tag) for tag in (SAMPLES_PER_PIXEL, BITS_PER_SAMPLE)
-    )
-    return same and has_shape_of(base, other)
-
-
-def has_shape_of(base: Directory, other: Directory) -> bool:
-    """Tell whether a picture is smaller than ``base`` and has its proportions."""
-    return is_reduced(size_of(base), size_of(other))
-
-
-def is_reduced(base: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Tell whether a size is a smaller one of the same proportions."""
-    (width, length), (other_width, other_length) = base, other
-    if not 0 < other_width < width or not 0 < other_length < length:
-        return False
-    across, down = width / other_width, length / other_length
-    # Rounding by one pixel moves the ratio of a small level by more than the tolerance.
-    rounding = max(across / other_width, down / other_length)
-    return abs(across - down) <= _ASPECT_TOLERANCE * across + 2 * rounding
-
-
-def with_reduced(base: Directory, others: Iterable[Directory]) -> list[Directory]:
-    """Return the base and its reduced pictures, strictly smaller from one to the next."""
-    levels = [base]
-    for directory in sorted(others, key=lambda d: -size_of(d)[0] * size_of(d)[1]):
-        is_smaller = size_of(directory)[0] < size_of(levels[-1])[0]
-        if is_smaller and is_like(base, directory):
-            levels.append(directory)
-    return levels
 
 
 def microscope_spacing(row_mm: float, column_mm: float) -> Spacing | None:
@@ -138,7 +97,7 @@ def to_level(directory: Directory) -> Level:
         bits_per_sample=bits[0],
         compression=directory.integer(_COMPRESSION, 1),
         photometric_interpretation=directory.integer(_PHOTOMETRIC, -1),
-        tiles=_no_tiles(across, down) if is_planar else _tile_index(directory, across, down),
+        tiles=no_tiles(across, down) if is_planar else _tile_index(directory, across, down),
         jpeg_tables=directory.raw(JPEG_TABLES),
         spacing=resolution(directory),
         picture=_planes(directory, across, down) if is_planar else None,
@@ -189,12 +148,13 @@ def overlapping(level: Level, overlap: tuple[int, int]) -> Level:
         image_length=length,
         tile_width=_CUT_FRAME,
         tile_length=_CUT_FRAME,
-        tiles=_no_tiles(-(-width // _CUT_FRAME), -(-length // _CUT_FRAME)),
+        tiles=no_tiles(-(-width // _CUT_FRAME), -(-length // _CUT_FRAME)),
         picture=mosaic,
     )
 
 
-def _no_tiles(across: int, down: int) -> TileIndex:
+def no_tiles(across: int, down: int) -> TileIndex:
+    """Return the tiles that a level is cut into, without data."""
     none = np.zeros(across * down, np.uint64)
     return TileIndex(offsets=none, byte_counts=none, across=across, down=down)
 
@@ -240,7 +200,7 @@ def picture_level(directory: Directory, starts: Uint64Array | None = None) -> Le
         bits_per_sample=(directory.integers(BITS_PER_SAMPLE) or (1,))[0],
         compression=_JPEG,
         photometric_interpretation=directory.integer(_PHOTOMETRIC, -1),
-        tiles=_no_tiles(across, down),
+        tiles=no_tiles(across, down),
         jpeg_tables=directory.raw(JPEG_TABLES),
         spacing=resolution(directory),
         picture=_stored_picture(directory, length, starts),
@@ -368,7 +328,7 @@ def private_ranges(tiff: Tiff, levels: Iterable[Level]) -> npt.NDArray[np.uint64
     That is the file's header, its directories, their values, and all pictures that are no level.
     A picture without a length is private up to whatever else is private behind it.
     """
-    level_ifds = {plane.ifd for level in levels for plane in level.focal_planes}
+    level_ifds = {ifd for level in levels for ifd in level.ifds}
     ranges = [np.array([(0, tiff.layout.header_size)], np.uint64)]
     for directory in tiff.directories:
         values = [directory.table, *directory.value_ranges()]

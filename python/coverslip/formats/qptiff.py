@@ -6,16 +6,9 @@ from dataclasses import replace
 from xml.etree.ElementTree import Element
 
 from coverslip.errors import CoverslipError, UnsupportedSlideError
+from coverslip.formats.likeness import SAMPLES_PER_PIXEL, passed_over, size_of, with_reduced
 from coverslip.formats.planes import light_notes
-from coverslip.formats.pyramid import (
-    SAMPLES_PER_PIXEL,
-    associated_image,
-    private_ranges,
-    raw_metadata,
-    size_of,
-    to_level,
-    with_reduced,
-)
+from coverslip.formats.pyramid import associated_image, private_ranges, raw_metadata, to_level
 from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import Vocabulary, text_of, xml_items
 from coverslip.model import (
@@ -108,7 +101,7 @@ class Qptiff:
             OpticalPath(is_fluorescence=is_fluorescence, name=_band_name(roots[band[0].number]))
             for band in bands
         )
-        associated, notes = _associated(tiff, chosen, types)
+        associated, unnamed = _associated(tiff, chosen, types)
         items = (
             item
             for number, root in roots.items()
@@ -131,7 +124,7 @@ class Qptiff:
             label_side=LabelSide.RIGHT,
             private_ranges=private_ranges(tiff, levels),
             optical_paths=paths,
-            notes=(*notes, *light_notes(paths)),
+            notes=(*passed_over(base, unnamed), *light_notes(paths)),
         )
 
 
@@ -182,18 +175,18 @@ def _band_name(root: Element) -> SourceText | None:
 
 def _associated(
     tiff: Tiff, levels: list[Directory], types: dict[int, str]
-) -> tuple[tuple[AssociatedImage, ...], tuple[str, ...]]:
-    """Return the pictures that are no level, and notes on what is not as it should be."""
-    found, notes = [], []
+) -> tuple[tuple[AssociatedImage, ...], list[Directory]]:
+    """Return the pictures that are no level, and those of them that have no type."""
+    found, unnamed = [], []
     for directory in tiff.directories:
         if directory in levels or min(size_of(directory)) < 1:
             continue
         said = types.get(directory.number, "")
         role = _ROLES.get(said)
         if role is None:
-            notes.append(f"{directory.place} is no level of the pyramid: not written")
+            unnamed.append(directory)
         found.append(associated_image(directory, role or Role.LABEL))
-    return tuple(found), tuple(notes)
+    return tuple(found), unnamed
 
 
 def _objective_power(root: Element) -> float | None:

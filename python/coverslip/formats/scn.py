@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element
 
 from coverslip.errors import SourceError, UnsupportedSlideError
+from coverslip.formats.likeness import passed_over, size_of, with_reduced
 from coverslip.formats.planes import light_notes, stacked_pyramids
 from coverslip.formats.pyramid import (
     associated_image,
@@ -15,9 +16,7 @@ from coverslip.formats.pyramid import (
     private_ranges,
     raw_metadata,
     resolution,
-    size_of,
     to_level,
-    with_reduced,
 )
 from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import (
@@ -133,7 +132,7 @@ class LeicaScn:
             for level in _levels(image, number, [paths.index(light) for light in lights[number]])
         )
         optical_paths = tuple(OpticalPath(is_fluorescence=glows) for glows, _ in paths)
-        associated, notes = _associated(tiff, root, levels, images, glass)
+        associated, unnamed = _associated(tiff, root, levels, images, glass)
         place = f"{first.place} ImageDescription"
         items = (_decoded(item) for item in xml_items(root, place, _VOCABULARY))
         return Slide(
@@ -147,7 +146,11 @@ class LeicaScn:
             private_ranges=private_ranges(tiff, levels),
             regions=tuple(Region(corner_mm=_corner_mm(image, glass)) for image in scanned),
             optical_paths=optical_paths,
-            notes=(*_notes_on(scanned, glass), *notes, *light_notes(optical_paths)),
+            notes=(
+                *_notes_on(scanned, glass),
+                *_passed_over(scanned, unnamed),
+                *light_notes(optical_paths),
+            ),
         )
 
 
@@ -270,8 +273,8 @@ def _associated(
     levels: tuple[Level, ...],
     images: list[_Image],
     glass: tuple[int, int],
-) -> tuple[tuple[AssociatedImage, ...], tuple[str, ...]]:
-    """Return overview, label and whatever the XML does not explain, with notes on the last."""
+) -> tuple[tuple[AssociatedImage, ...], list[Directory]]:
+    """Return overview, label and whatever the XML does not explain, the last once more."""
     roles = {
         directory.number: Role.OVERVIEW
         for image in images
@@ -279,15 +282,21 @@ def _associated(
         for directory in image.directories
     }
     labels = {integer_in(e.get("ifd")) for e in children(root, "collection", "supplementalImage")}
-    used = {level.ifd for level in levels}
-    found, notes = [], []
+    used = {ifd for level in levels for ifd in level.ifds}
+    found, unnamed = [], []
     for directory in tiff.directories:
         if directory.number in used or min(size_of(directory)) < 1:
             continue
         found.append(associated_image(directory, roles.get(directory.number, Role.LABEL)))
         if directory.number not in roles and directory.number not in labels:
-            notes.append(f"{directory.place} is no level of a region: not written")
-    return tuple(found), tuple(notes)
+            unnamed.append(directory)
+    return tuple(found), unnamed
+
+
+def _passed_over(scanned: list[_Image], unnamed: list[Directory]) -> Iterator[str]:
+    """Yield a note on each picture that is not explained, if none can be part of a region."""
+    notes = [note for image in scanned for note in passed_over(image.directories[0], unnamed)]
+    yield from dict.fromkeys(notes)
 
 
 def _notes_on(scanned: list[_Image], glass: tuple[int, int]) -> Iterator[str]:

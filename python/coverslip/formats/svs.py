@@ -3,17 +3,9 @@
 import re
 from collections.abc import Iterator
 
+from coverslip.formats.likeness import NEW_SUBFILE_TYPE, has_shape_of, is_like, passed_over, size_of
 from coverslip.formats.planes import stacks
-from coverslip.formats.pyramid import (
-    NEW_SUBFILE_TYPE,
-    associated_image,
-    has_shape_of,
-    is_like,
-    private_ranges,
-    raw_metadata,
-    size_of,
-    to_level,
-)
+from coverslip.formats.pyramid import associated_image, private_ranges, raw_metadata, to_level
 from coverslip.limits import LIMITS
 from coverslip.model import (
     AssociatedImage,
@@ -222,6 +214,7 @@ def _classify(
         if role is None and directory.number == 1 and has_shape_of(base, directory):
             role = Role.THUMBNAIL
         elif role is None:
+            passed_over(base, [directory])
             role, note = _role_by_shape(directory, is_last=directory.number in last)
         images.append(associated_image(directory, role))
         if note is not None:

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
 from coverslip.errors import CoverslipError, UnsupportedSlideError
+from coverslip.formats.likeness import passed_over, size_of, with_reduced
 from coverslip.formats.pyramid import (
     associated_image,
     microscope_spacing,
     private_ranges,
     raw_metadata,
-    size_of,
     to_level,
-    with_reduced,
 )
 from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import (
@@ -114,12 +113,13 @@ class Ventana:
         if not numbered:
             raise UnsupportedSlideError("the Ventana slide has no level in tiles")
         base = max(numbered, key=lambda directory: math.prod(size_of(directory)))
+        _refuse_planes(numbered)
         roots = dict(_roots(tiff))
         encodings = [e for root in roots.values() for e in root.iter() if local_name(e) == _JOINTS]
         for encoding in encodings:
             _refuse_overlaps(encoding)
         levels = tuple(to_level(directory) for directory in with_reduced(base, numbered))
-        associated, notes = _associated(tiff, {level.ifd for level in levels})
+        associated, unnamed = _associated(tiff, {level.ifd for level in levels})
         scans = [e for root in roots.values() for e in root.iter() if local_name(e) == _SIGN]
         scan = scans[0] if scans else Element(_SIGN)
         items = (
@@ -137,13 +137,24 @@ class Ventana:
             objective_power=number_in(scan.get("Magnification")),
             label_side=LabelSide.RIGHT,
             private_ranges=private_ranges(tiff, levels),
-            notes=notes,
+            notes=passed_over(base, unnamed),
         )
 
 
 def _said(directory: Directory) -> str:
     text = directory.text(IMAGE_DESCRIPTION)
     return "" if text is None else text.reveal().strip()
+
+
+def _refuse_planes(numbered: list[Directory]) -> None:
+    """Raise for several pictures of a level: nothing says how high on the slide each was taken."""
+    said = [match[1] for d in numbered if (match := _LEVEL.search(_said(d)))]
+    if len(set(said)) < len(said):
+        raise UnsupportedSlideError(
+            "the Ventana slide has several pictures of one level, as of focal planes, which are "
+            "not supported yet",
+            hint="export a single focal plane with Ventana's own viewer",
+        )
 
 
 def _roots(tiff: Tiff) -> Iterator[tuple[int, Element]]:
@@ -191,7 +202,12 @@ def _refuse_overlaps(encoding: Element) -> None:
 
 
 def _joints(area: Element) -> list[Element]:
-    joints = children(area, "TileJointInfo")
+    """Return the joints by which tiles were placed: the others were measured and not believed."""
+    joints = [
+        joint
+        for joint in children(area, "TileJointInfo")
+        if integer_in(joint.get("FlagJoined")) != 0
+    ]
     tiles = [integer_in(area.get(key)) for key in ("NumRows", "NumCols")]
     if not joints and tiles != [1, 1]:
         raise UnsupportedSlideError("the BIF does not say how its tiles join", hint=_EXPORT)
@@ -224,17 +240,17 @@ def _displacement(encoding: Element, area: Element) -> tuple[float, float]:
 
 def _associated(
     tiff: Tiff, levels: set[int]
-) -> tuple[tuple[AssociatedImage, ...], tuple[str, ...]]:
-    """Return the pictures that are no level, and a note on each that has no name."""
-    found, notes = [], []
+) -> tuple[tuple[AssociatedImage, ...], list[Directory]]:
+    """Return the pictures that are no level, and those of them that have no name."""
+    found, unnamed = [], []
     for directory in tiff.directories:
         if directory.number in levels or min(size_of(directory)) < 1:
             continue
         role = _ROLES.get(_said(directory))
         found.append(associated_image(directory, role or Role.LABEL))
         if role is None:
-            notes.append(f"{directory.place} is no level of the pyramid: not written")
-    return tuple(found), tuple(notes)
+            unnamed.append(directory)
+    return tuple(found), unnamed
 
 
 def _spacing(scan: Element) -> Spacing | None:

@@ -156,10 +156,10 @@ class PixelChecks:
     bar_codes: CheckResult = CheckResult.NOT_RUN
     text: CheckResult = CheckResult.NOT_RUN
     """``PASSED`` only if text was looked for by reading it."""
-    masked_ifd: int | None = None
-    """Directory of the overview that goes out masked, if one does."""
-    kept_ifds: frozenset[int | None] = frozenset()
-    """Directories of the pictures that go out as they were scanned."""
+    is_overview_masked: bool = False
+    """Whether the overview goes out masked, the only one of the slide."""
+    kept: frozenset[Role] = frozenset()
+    """What the pictures show that go out as they were scanned, each the only one of its role."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -185,11 +185,18 @@ class Level:
     """From one focal plane to the next, if there are several."""
     are_colour_tags_sure: bool = True
     """Whether tags 259 and 262 say what the samples are, as far as the writer can be trusted."""
+    other_ifds: tuple[int, ...] = ()
+    """Directories of its further colours, if each has one of its own."""
 
     @property
     def focal_planes(self) -> tuple["Level", ...]:
         """All focal planes in their order, this one first."""
         return (self, *self.planes_above)
+
+    @property
+    def ifds(self) -> tuple[int, ...]:
+        """Numbers of all directories that it is stored in, those of all focal planes."""
+        return tuple(ifd for plane in self.focal_planes for ifd in (plane.ifd, *plane.other_ifds))
 
     @property
     def frame_count(self) -> int:
@@ -254,6 +261,8 @@ class StoredPixels:
     jpeg_tables: bytes | None = field(default=None, repr=False)
     overlap: tuple[int, int] = (0, 0)
     """Columns and rows that neighbouring tiles share."""
+    held: bytes | None = field(default=None, repr=False)
+    """What its tiles lie in, where that is no part of the file as it is: Base64 in a text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +270,7 @@ class AssociatedImage:
     """A picture that is not a level. Whatever is not recognised is a LABEL."""
 
     ifd: int
+    """The directory that holds it, or the text that it stands in."""
     role: Role
     image_width: int
     image_length: int

@@ -57,6 +57,7 @@ fn recipe() -> Recipe {
     Recipe {
         tables,
         colour: Colour::Grey,
+        is_emitted: false,
         columns: 256,
         rows: 256,
     }

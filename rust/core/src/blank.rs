@@ -14,22 +14,36 @@ const WHITE_DC: i16 = 1016;
 /// DC of 0: -128 × 8, rounded away from zero for the same reason.
 const BLACK_DC: i16 = -1024;
 
-/// Quantised DC of a component where the slide shows nothing: white, or black if it glows.
-fn blank_dc(colour: Colour, position: usize, steps: &[u8]) -> i16 {
-    let wanted = match (colour, position) {
-        (Colour::Ybr, 1..) => 0,
-        (Colour::Emitted, _) => BLACK_DC,
-        _ => WHITE_DC,
-    };
-    let step = steps.first().copied().map_or(1, i16::from).max(1);
-    let away = step.saturating_sub(1).saturating_mul(wanted.signum());
-    wanted.saturating_add(away).checked_div(step).unwrap_or(0)
+/// What is where the slide shows nothing: white, or black if it glows.
+#[derive(Clone, Copy)]
+pub(crate) struct Nothing {
+    pub(crate) colour: Colour,
+    pub(crate) is_emitted: bool,
+}
+
+impl Nothing {
+    /// Quantised DC of a component.
+    fn dc(self, position: usize, steps: &[u8]) -> i16 {
+        let wanted = match (self.colour, position) {
+            (Colour::Ybr, 1..) => 0,
+            _ if self.is_emitted => BLACK_DC,
+            _ => WHITE_DC,
+        };
+        let step = steps.first().copied().map_or(1, i16::from).max(1);
+        let away = step.saturating_sub(1).saturating_mul(wanted.signum());
+        wanted.saturating_add(away).checked_div(step).unwrap_or(0)
+    }
 }
 
 /// Makes a rectangle of MCUs blank.
-pub(crate) fn fill(blocks: &mut Blocks, colour: Colour, at: (usize, usize), size: (usize, usize)) {
+pub(crate) fn fill(
+    blocks: &mut Blocks,
+    nothing: Nothing,
+    at: (usize, usize),
+    size: (usize, usize),
+) {
     for (position, plane) in blocks.planes.iter_mut().enumerate() {
-        let blank = blank_dc(colour, position, &plane.steps);
+        let blank = nothing.dc(position, &plane.steps);
         let (h, v) = plane.factors;
         let (left, top) = (at.0.saturating_mul(h), at.1.saturating_mul(v));
         for y in top..top.saturating_add(size.1.saturating_mul(v)) {
@@ -57,10 +71,14 @@ pub fn jpeg_frame(recipe: &Recipe, header: &Header<'_>) -> Result<Vec<u8>, Strea
     let pen_tables = PenTables::new(&facts.components, &tables)?;
     let tables = pen_tables.tables(&tables);
     let pen = Pen::new(facts, &tables)?;
+    let nothing = Nothing {
+        colour: recipe.colour,
+        is_emitted: recipe.is_emitted,
+    };
     let mut flat = [0; 3];
     for (position, (value, component)) in flat.iter_mut().zip(&facts.components).enumerate() {
         let steps = slot(&tables.quantisation, component.quantisation);
-        *value = blank_dc(recipe.colour, position, steps.unwrap_or_default()).into();
+        *value = nothing.dc(position, steps.unwrap_or_default()).into();
     }
     let (across, down) = facts.mcus(u32::from(recipe.columns), u32::from(recipe.rows));
     let mut data = FrameData::default();

@@ -246,6 +246,4 @@ pub enum Colour {
     Ybr,
     /// One component.
     Grey,
-    /// One component of light that the specimen gives off: where there is none, it is black.
-    Emitted,
 }

@@ -20,8 +20,12 @@ fn blank_like(tile: &Jpeg, colour: Colour, shared: &[u8], columns: u16, rows: u1
         rows,
         ..recipe(colour, shared)
     };
-    let bytes = tile.clone().sized(columns, rows).bytes();
-    blank::jpeg_frame(&recipe, &jpeg::parse_header(&bytes).unwrap()).unwrap()
+    blank_of(tile, &recipe)
+}
+
+fn blank_of(tile: &Jpeg, recipe: &jpeg::Recipe) -> Vec<u8> {
+    let bytes = tile.clone().sized(recipe.columns, recipe.rows).bytes();
+    blank::jpeg_frame(recipe, &jpeg::parse_header(&bytes).unwrap()).unwrap()
 }
 
 fn assert_white(frame: &[u8], columns: u16, rows: u16, format: PixelFormat) {
@@ -67,8 +71,17 @@ fn rgb_and_grey_are_white() {
 fn every_quantisation_step_is_black_where_light_is_emitted() {
     for step in 1..=255 {
         let shared = table_stream(&all_tables(step));
-        let frame = blank_like(&Jpeg::grey(), Colour::Emitted, &shared, 16, 16);
-        assert_flat(&frame, 16, 16, PixelFormat::L8, 0);
+        for (tile, colour, format) in [
+            (Jpeg::grey(), Colour::Grey, PixelFormat::L8),
+            (Jpeg::ycc(), Colour::Ybr, PixelFormat::RGB24),
+            (Jpeg::rgb(), Colour::Rgb, PixelFormat::RGB24),
+        ] {
+            let recipe = jpeg::Recipe {
+                is_emitted: true,
+                ..recipe(colour, &shared)
+            };
+            assert_flat(&blank_of(&tile, &recipe), 16, 16, format, 0);
+        }
     }
 }
 

@@ -134,7 +134,7 @@ proptest! {
     #[test]
     fn no_bytes_make_the_jpeg_walker_panic(bytes in jpeg_bytes(), shared in jpeg_bytes(), colour in colour()) {
         let tables = jpeg::parse_shared_tables(&shared).unwrap_or_default();
-        let recipe = Recipe { tables, colour, columns: 16, rows: 16 };
+        let recipe = Recipe { tables, colour, is_emitted: false, columns: 16, rows: 16 };
         if let Ok(header) = jpeg::parse_header(&bytes) {
             prop_assert!(header.len <= bytes.len());
             if let Ok(built) = recipe.frame_header(&header) {

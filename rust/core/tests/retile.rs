@@ -75,6 +75,7 @@ fn recipe() -> Recipe {
     Recipe {
         tables: SharedTables::default(),
         colour: Colour::Ybr,
+        is_emitted: false,
         columns: FRAME,
         rows: FRAME,
     }

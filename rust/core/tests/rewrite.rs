@@ -83,6 +83,7 @@ fn run(tiles: &[Vec<u8>], change: impl FnOnce(&mut Mosaic)) -> Case {
     let recipe = Recipe {
         tables: SharedTables::default(),
         colour: Colour::Ybr,
+        is_emitted: false,
         columns: TILE,
         rows: TILE,
     };
@@ -207,6 +208,7 @@ fn a_changed_frame_is_not_proven() {
     let recipe = Recipe {
         tables: SharedTables::default(),
         colour: Colour::Ybr,
+        is_emitted: false,
         columns: TILE,
         rows: TILE,
     };

@@ -14,6 +14,7 @@ fuzz_target!(|data: &[u8]| {
     let recipe = Recipe {
         tables: jpeg::SharedTables::default(),
         colour,
+        is_emitted: false,
         columns: 64,
         rows: 48,
     };

@@ -17,6 +17,7 @@ fuzz_target!(|data: &[u8]| {
     let recipe = Recipe {
         tables,
         colour: Colour::Grey,
+        is_emitted: false,
         columns: 8,
         rows: 8,
     };

@@ -43,6 +43,7 @@ fn convert(mut data: &[u8]) -> Option<()> {
         Codec::Jpeg(Recipe {
             tables,
             colour,
+            is_emitted: false,
             columns: 16,
             rows: 16,
         })

@@ -33,6 +33,7 @@ fn cut(data: &[u8]) -> Option<()> {
     let recipe = Recipe {
         tables: SharedTables::default(),
         colour: Colour::Ybr,
+        is_emitted: false,
         columns: 64,
         rows: 64,
     };

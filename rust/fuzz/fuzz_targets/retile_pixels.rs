@@ -38,6 +38,7 @@ fn cut(data: &[u8]) -> Option<()> {
     let recipe = Recipe {
         tables: SharedTables::default(),
         colour: Colour::Ybr,
+        is_emitted: false,
         columns: FRAME as u16,
         rows: FRAME as u16,
     };

@@ -41,6 +41,7 @@ fn write_anew(data: &[u8]) -> Option<()> {
     let recipe = Recipe {
         tables: SharedTables::default(),
         colour: Colour::Ybr,
+        is_emitted: false,
         columns: FRAME,
         rows: FRAME,
     };

@@ -35,6 +35,7 @@ fn join(data: &[u8]) -> Option<()> {
     let recipe = Recipe {
         tables: jpeg::parse_shared_tables(tables).ok()?,
         colour: Colour::Ybr,
+        is_emitted: false,
         columns: u16::from_le_bytes([size[0], size[1]]),
         rows: u16::from_le_bytes([size[2], size[3]]) % 2048,
     };

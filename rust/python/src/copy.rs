@@ -217,15 +217,12 @@ pub(crate) fn jpeg_colour(name: &str) -> PyResult<jpeg::Colour> {
         "RGB" => Ok(jpeg::Colour::Rgb),
         "YBR" => Ok(jpeg::Colour::Ybr),
         "GREY" => Ok(jpeg::Colour::Grey),
-        "EMITTED" => Ok(jpeg::Colour::Emitted),
-        _ => Err(PyValueError::new_err(
-            "colour must be RGB, YBR, GREY or EMITTED",
-        )),
+        _ => Err(PyValueError::new_err("colour must be RGB, YBR or GREY")),
     }
 }
 
 #[pyfunction]
-#[pyo3(signature = (source, tiles, *, columns, rows, colour, jpeg_tables, on_progress = None))]
+#[pyo3(signature = (source, tiles, *, columns, rows, colour, jpeg_tables, is_emitted = false, on_progress = None))]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 pub(crate) fn plan_jpeg(
     py: Python<'_>,
@@ -235,6 +232,7 @@ pub(crate) fn plan_jpeg(
     rows: u16,
     colour: &str,
     jpeg_tables: &[u8],
+    is_emitted: bool,
     on_progress: Option<Py<PyAny>>,
 ) -> PyResult<FramePlan> {
     let colour = jpeg_colour(colour)?;
@@ -243,6 +241,7 @@ pub(crate) fn plan_jpeg(
     let codec = Codec::Jpeg(jpeg::Recipe {
         tables,
         colour,
+        is_emitted,
         columns,
         rows,
     });

@@ -128,6 +128,15 @@ pub(crate) fn inspect_tile(
     }
 }
 
+/// Reads the header of a JPEG that lies in memory.
+#[pyfunction]
+pub(crate) fn inspect_jpeg(stream: &[u8]) -> PyResult<JpegFacts> {
+    match jpeg::parse_header(stream) {
+        Ok(header) => Ok(JpegFacts::from(&header.facts)),
+        Err(error) => Err(into_py_err(Error::Tile { tile: 0, error })),
+    }
+}
+
 /// Returns a tile as a stream that any JPEG decoder reads, its samples not transformed.
 #[pyfunction]
 pub(crate) fn join_jpeg<'py>(
@@ -146,6 +155,7 @@ pub(crate) fn join_jpeg<'py>(
                 1 => jpeg::Colour::Grey,
                 _ => jpeg::Colour::Rgb,
             },
+            is_emitted: false,
             columns,
             rows,
         };

@@ -66,12 +66,19 @@ impl JpegFrames {
 #[pymethods]
 impl JpegFrames {
     #[new]
-    #[pyo3(signature = (*, columns, rows, colour, jpeg_tables))]
-    fn new(columns: u16, rows: u16, colour: &str, jpeg_tables: &[u8]) -> PyResult<Self> {
+    #[pyo3(signature = (*, columns, rows, colour, jpeg_tables, is_emitted = false))]
+    fn new(
+        columns: u16,
+        rows: u16,
+        colour: &str,
+        jpeg_tables: &[u8],
+        is_emitted: bool,
+    ) -> PyResult<Self> {
         Ok(Self(jpeg::Recipe {
             tables: jpeg::parse_shared_tables(jpeg_tables)
                 .map_err(|error| into_py_err(Error::JpegTables(error)))?,
             colour: jpeg_colour(colour)?,
+            is_emitted,
             columns,
             rows,
         }))

@@ -15,6 +15,8 @@ pub struct Recipe {
     pub tables: SharedTables,
     /// What the samples are.
     pub colour: Colour,
+    /// Whether they are light that the specimen gives off: where there is nothing, it is black.
+    pub is_emitted: bool,
     /// Frame width in pixels.
     pub columns: u16,
     /// Frame height in pixels.
@@ -59,7 +61,7 @@ impl Recipe {
         restart_interval: u16,
     ) -> Result<Vec<u8>, StreamError> {
         let components = match self.colour {
-            Colour::Grey | Colour::Emitted => 1,
+            Colour::Grey => 1,
             Colour::Rgb | Colour::Ybr => 3,
         };
         if facts.components.len() != components {
@@ -85,7 +87,7 @@ impl Recipe {
         let ids: &[u8] = match self.colour {
             Colour::Rgb => b"RGB",
             Colour::Ybr => &[1, 2, 3],
-            Colour::Grey | Colour::Emitted => &[1],
+            Colour::Grey => &[1],
         };
         ids.get(position).copied().unwrap_or(own)
     }

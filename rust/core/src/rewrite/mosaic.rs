@@ -1,6 +1,6 @@
 //! How tiles make up a level, and which of their MCUs a frame gets.
 
-use crate::blank;
+use crate::blank::{self, Nothing};
 use crate::codec::TileReader;
 use crate::error::{Error, StreamError};
 use crate::jpeg::blocks::{Blocks, to_usize};
@@ -307,10 +307,14 @@ impl<'a> Weaver<'a> {
         if is_blank {
             return Ok(None);
         }
+        let nothing = Nothing {
+            colour,
+            is_emitted: self.recipe.is_emitted,
+        };
         for (at, size) in missing {
             present.0 = present.0.max(at.0.saturating_add(size.0));
             present.1 = present.1.max(at.1.saturating_add(size.1));
-            blank::fill(&mut blocks, colour, at, size);
+            blank::fill(&mut blocks, nothing, at, size);
         }
         blocks.extend(present.0, present.1);
         Ok(Some(Woven {

@@ -190,6 +190,7 @@ pub(crate) fn recipe(colour: Colour, shared: &[u8]) -> jpeg::Recipe {
     jpeg::Recipe {
         tables,
         colour,
+        is_emitted: false,
         columns: 16,
         rows: 16,
     }

@@ -179,6 +179,7 @@ FORMATS: dict[str, Builder] = {
     ),
     "indica-channels": partial(build_indica, bits=16, levels=2, missing=((0, 3),)),
     "indica-channels-jpeg": partial(build_indica, channels=2, codec="jpeg_grey"),
+    "indica-strips-below": partial(build_indica, channels=2, codec="lzw", strip_rows=37),
     "indica-colour": partial(build_indica, channels=0, codec="jpeg_ycbcr420"),
     "philips": partial(build_philips, missing=((0, 3), (1, 0))),
     "philips-surplus": partial(build_philips, surplus=True, bigtiff=True, directories=False),

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.synth import identifiers as ids
 from tests.synth import raster, tiff
 from tests.synth.parts import level_directory, picture_directory
-from tests.synth.slide import SynthSlide, build_levels
+from tests.synth.slide import SynthLevel, SynthSlide, build_levels
 
 _MPP = 0.5
 SOFTWARE = "IndicaLabsImageWriter v1.2.1"
@@ -21,11 +21,13 @@ def build_indica(
     bits: int = 8,
     levels: int = 3,
     unnamed: bool = False,
+    strip_rows: int | None = None,
     without_dimensions: bool = False,
     missing: tuple[tuple[int, int], ...] = (),
 ) -> SynthSlide:
     """Write grey channels, or one picture in colour with ``channels=0``; ``unnamed`` adds one more
-    picture of the base that the XML does not name.
+    picture of the base that the XML does not name. With ``strip_rows`` the levels below it are
+    strips of that height.
     """
     secret = ids.of(seed)
     stored = None
@@ -39,12 +41,22 @@ def build_indica(
         else raster.build_levels(stored, seed=61 + channel, **shape)
         for channel in range(max(channels, 1))
     ]
+    if strip_rows is not None:
+        stripped = replace(stored, rows_per_strip=strip_rows)
+        for channel, pyramid in enumerate(pyramids):
+            strips = raster.build_levels(stripped, seed=61 + channel, **shape)
+            pyramid[1:] = [_in_frames(level, shape["tile"]) for level in strips[1:]]
     grey = {} if stored is None else raster.tags(stored)
     chain = [
         level_directory(level, codec, grey | {306: tiff.ascii_(secret.date())}, number=number)
         for number, of_channels in enumerate(zip(*pyramids, strict=True))
         for level in of_channels
     ]
+    if strip_rows is not None:
+        for directory in chain[len(pyramids) :]:
+            del directory.tags[322], directory.tags[323]
+            directory.tags[278] = tiff.long(strip_rows)
+            directory.tiled = False
     resolution = tiff.rational(round(1e7 / _MPP), 1000)
     said = _description(secret, pyramids, has_dimensions=not without_dimensions)
     chain[0].tags |= {
@@ -74,6 +86,12 @@ def build_indica(
         is_decoded=stored is not None,
         lossy_term=raster.LOSSY_TERMS.get(codec),
     )
+
+
+def _in_frames(level: SynthLevel, side: int) -> SynthLevel:
+    """Return a level in strips that becomes frames of a size: that of the tiles above it."""
+    frames = -(-level.width // side) * -(-level.length // side)
+    return replace(level, tile=side, entropy=[b""] * frames)
 
 
 def _description(secret, pyramids, *, has_dimensions: bool) -> str:

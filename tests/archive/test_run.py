@@ -12,6 +12,7 @@ import time
 from concurrent.futures import CancelledError
 from contextlib import suppress
 
+import pydicom
 import pytest
 
 import coverslip
@@ -24,7 +25,7 @@ from coverslip.deid.policy import Policy
 from coverslip.errors import PolicyError
 from tests.archive.runs import assert_ledger_and_disk_agree, build_slides, start
 from tests.privacy.search import places_of, survivors
-from tests.synth import build_generic
+from tests.synth import build_generic, build_svs
 from tests.synth.overview import with_bar_code
 
 
@@ -239,7 +240,7 @@ def test_command_tells_all_and_names_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("option", "rows"), [("--json", '"rows_unused": 2}'), ("--quiet", "2 rows")]
+    ("option", "rows"), [("--json", '"rows_unused": 2,'), ("--quiet", "2 rows")]
 )
 def test_rows_that_fit_no_slide_are_told(option, rows, tmp_path):
     build_slides(tmp_path / "in", 1)
@@ -257,6 +258,29 @@ def test_rows_that_fit_no_slide_are_told(option, rows, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert rows in done.stdout + done.stderr
     assert "MRN" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("profile", ["care", "research"])
+def test_two_slides_of_one_name_never_get_one_row(profile, tmp_path):
+    for patient in ("patA", "patB"):
+        (tmp_path / "in" / patient).mkdir(parents=True)
+        slide = build_svs(tmp_path / "in" / patient)
+        slide.path.rename(tmp_path / "in" / patient / "1.svs")
+    (tmp_path / "table.csv").write_text("file,patient_id\n1.svs,MRN-A\n")
+    command = [sys.executable, "-m", "coverslip", "convert", "in", "-o", "out"]
+    command += ["--profile", profile, "--metadata", "table.csv"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "row 1 of the metadata names 2 slides" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+    (tmp_path / "table.csv").write_text("file,patient_id\npatA/1.svs,MRN-A\n")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "1 slides have no row in the metadata" in done.stderr
+    datasets = [pydicom.dcmread(path) for path in (tmp_path / "out").rglob("*.dcm")]
+    named = {dataset.PatientID for dataset in datasets if dataset.PatientID == "MRN-A"}
+    studies = {dataset.StudyInstanceUID for dataset in datasets}
+    assert (len(named), len(studies)) == ((1, 1) if profile == "care" else (0, 2))
 
 
 def test_executor_that_loses_a_result_and_repeats_the_task_costs_no_slide(tmp_path):

@@ -78,7 +78,8 @@ def convert_many(
     Raises
     ------
     PolicyError
-        If another run has the ledger, or there is nothing at a path.
+        If another run has the ledger, there is nothing at a path, or a row of the metadata names
+        several slides.
     StoppedError
         If the disk is full; the slides that had no turn are waiting in the ledger.
     """
@@ -122,9 +123,11 @@ def open_run(
     Raises
     ------
     PolicyError
-        If another run has the ledger.
+        If another run has the ledger, or a row of the metadata names several of the slides.
     """
     vault = vault_of(custody, out)
+    if custody.metadata is not None:
+        custody.metadata.assign(candidate.path.absolute() for candidate in candidates)
     # A worker may have another working directory.
     out = out.absolute()
     if custody.vault is not None:

@@ -8,7 +8,7 @@ import sys
 import traceback
 from typing import NoReturn
 
-from coverslip.errors import CoverslipError, LimitError, QuarantineError
+from coverslip.errors import CoverslipError, LimitError, QuarantineError, UsageError
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -35,6 +35,9 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         _say("stopped; nothing was left half-written")
         status = EXIT_INTERRUPTED
+    except UsageError as error:
+        say_error(error)
+        status = EXIT_USAGE
     except QuarantineError as error:
         say_error(error)
         status = EXIT_QUARANTINED
@@ -75,7 +78,8 @@ def _kind(error: Exception) -> str:
 def say_error(error: Exception) -> None:
     """Tell a failure in one line: our own message, the system's, or where the defect lies."""
     if isinstance(error, CoverslipError):
-        _say(f"error: slide 1: {error}")
+        about = "" if isinstance(error, UsageError) else "slide 1: "
+        _say(f"error: {about}{error}")
         hint = error.hint
         if hint is None and isinstance(error, LimitError):
             hint = "if you trust the slide: coverslip --limit NAME=NUMBER, before the command"

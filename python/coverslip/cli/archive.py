@@ -20,6 +20,7 @@ from coverslip.archive.summary import write_summary
 from coverslip.archive.workers import Outcome
 from coverslip.cli.shown import shown
 from coverslip.deid.custody import Custody
+from coverslip.deid.metadata import Assignment
 from coverslip.deid.policy import Policy
 from coverslip.deid.vault import vault_beside
 from coverslip.errors import CoverslipError, PolicyError
@@ -54,7 +55,8 @@ def run(inputs: Sequence[Path], out: Path, policy: Policy, custody: Custody, cho
         inputs, include=choice.include, exclude=choice.exclude, without=(out, vault)
     )
     if custody.metadata is not None:
-        _tell_unused(custody.metadata.unused(c.path.name for c in candidates), choice)
+        paths = (candidate.path.absolute() for candidate in candidates)
+        _tell_assignment(custody.metadata.assign(paths), choice)
     if choice.dry_run:
         return _dry_run(candidates, vault, policy, choice)
     with ExitStack() as stack:
@@ -96,12 +98,15 @@ def run(inputs: Sequence[Path], out: Path, policy: Policy, custody: Custody, cho
     return EXIT_QUARANTINED if states[State.QUARANTINED] else 0
 
 
-def _tell_unused(rows: int, choice: Choice) -> None:
-    """Say how many rows of the metadata fit no slide."""
+def _tell_assignment(fit: Assignment, choice: Choice) -> None:
+    """Say how many rows of the metadata fit no slide, and how many slides have none."""
     if choice.as_json:
-        sys.stdout.write(json.dumps({"event": "metadata", "rows_unused": rows}) + "\n")
-    elif rows:
-        sys.stderr.write(f"note: {rows} rows of the metadata fit no slide\n")
+        sys.stdout.write(json.dumps({"event": "metadata", **asdict(fit)}) + "\n")
+        return
+    if fit.rows_unused:
+        sys.stderr.write(f"note: {fit.rows_unused} rows of the metadata fit no slide\n")
+    if fit.slides_without_row:
+        sys.stderr.write(f"note: {fit.slides_without_row} slides have no row in the metadata\n")
 
 
 def _sum_up(work: Run, vault: Path, policy: Policy, failed: type | None, *_: object) -> None:

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +56,13 @@ def _key(file: Path | None, policy: Policy) -> Key | None:
         os.environ.pop(KEY_VARIABLE, None)  # for nobody who is started from here
         return None if file is None else read_key(file)
     return take_key_from_environment()
+
+
+def tell_unused_options(given: Mapping[str, object]) -> None:
+    """Say which options do nothing for one slide."""
+    names = [f"--{name}" for name, value in given.items() if value]
+    if names:
+        sys.stderr.write(f"note: {', '.join(names)}: only of use for many slides\n")
 
 
 def run(

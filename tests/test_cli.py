@@ -176,10 +176,10 @@ def test_wrong_usage_is_status_2_and_repeats_no_argument(arguments, tmp_path):
     assert "ROE" not in done.stderr
 
 
-@pytest.mark.parametrize("profile", ["care", "nonsense"])
-def test_profile_that_cannot_be_is_refused(profile, slide, tmp_path):
+@pytest.mark.parametrize(("profile", "status"), [("care", 1), ("nonsense", 2)])
+def test_profile_that_cannot_be_is_refused(profile, status, slide, tmp_path):
     done = run("convert", slide.path, "-o", tmp_path / "out", "--profile", profile)
-    assert done.returncode == 1
+    assert done.returncode == status
     assert "profile" in done.stderr
     assert not (tmp_path / "out").exists()
 
@@ -235,3 +235,30 @@ def test_profile_research_from_a_policy_file_with_key_and_metadata(slide, tmp_pa
     assert (
         run("convert", slide.path, "-o", tmp_path / "out", *options, "--overwrite").returncode == 0
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (["--profile", "pubic"], "there is no such choice for profile"),
+        (["--policy", "missing"], "the policy cannot be read: No such file or directory"),
+        (["--key", "missing"], "the key cannot be read: No such file or directory"),
+        (["--metadata", "missing"], "the metadata cannot be read: No such file or directory"),
+        (["--metadata", "bad.csv"], "row 1 of the metadata: sex: it is F, M or O"),
+        (["--dates", "shift"], "the profile public does not let you choose dates"),
+    ],
+)
+def test_what_was_given_wrongly_is_told_as_what_it_is(options, what, slide, tmp_path):
+    (tmp_path / "bad.csv").write_text("file,sex\na.svs,x\n")
+    done = run("convert", slide.path, "-o", tmp_path / "out", *options, cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {what}\n")
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_list_of_terms_is_told_as_what_it_is(tmp_path):
+    done = run("verify", tmp_path, "--terms", tmp_path / "missing")
+
+    assert done.returncode == 2
+    assert done.stderr == "error: the list of terms cannot be read: No such file or directory\n"

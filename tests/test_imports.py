@@ -73,8 +73,7 @@ MAY_IMPORT = {
     "cli": {
         *("archive", "conversion", "deid", "instances", "slide", "sample", "errors", "model"),
         *("_core", "audit", "cli", "colour", "cutting", "guard", "limits", "pictures", "report"),
-        "routes",
-        "verification",
+        *("frames", "routes", "verification"),
     },
     "__init__": {
         *("_core", "archive", "conversion", "deid", "errors", "instances", "slide"),

@@ -258,7 +258,8 @@ def convert_opened(
             item = planned_picture(slide, picture, uid, len(planned), spool)
             planned.append(item)
             written.append(write(item))
-        notes = (*_notes(slide, routes, planned), *examined.notes)
+        told = charge.notes if charge is not None else ()
+        notes = (*_notes(slide, routes, planned), *examined.notes, *told)
         key_id = charge.key.key_id if charge is not None and charge.key is not None else None
         certificate = _certificate(
             scrubbed, policy, planned, written, key_id, examined.checks, verify=verify

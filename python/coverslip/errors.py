@@ -40,12 +40,28 @@ class PolicyError(CoverslipError, ValueError):
     """The policy forbids this output, or asks for what is not possible."""
 
 
+class UsageError(PolicyError):
+    """What the operator gave beside the slides cannot be used: a choice, a key, a table."""
+
+
 class QuarantineError(CoverslipError, ValueError):
     """The pixels show what may identify: a person has to look at the slide."""
 
 
 class VerificationError(CoverslipError, RuntimeError):
     """What was written is not what was planned: a defect of coverslip or of the disk."""
+
+
+@contextmanager
+def given(what: str) -> Iterator[None]:
+    """Say of every error in the block that it is about something which the operator gave."""
+    try:
+        yield
+    except PolicyError as error:
+        raise UsageError(str(error), hint=error.hint) from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise UsageError(f"{what} cannot be read: {reason}") from None
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import coverslip
+from coverslip.archive.claim import MARK
 from coverslip.archive.ledger import State, read_ledger
 from tests.synth import FORMATS
 
@@ -47,7 +48,7 @@ def assert_ledger_and_disk_agree(out: Path, count: int, *, check: bool = True) -
     assert len(listed) == count
     on_disk = {(path.parent.name, path.name) for path in out.rglob("*.certificate.json")}
     assert on_disk == listed
-    assert {path.name for path in out.iterdir()} == {study for study, _ in listed}
+    assert {path.name for path in out.iterdir()} == {MARK, *(study for study, _ in listed)}
     for record in records:
         assert record.outputs is not None
         assert record.stale is None

@@ -12,10 +12,11 @@ import time
 from concurrent.futures import CancelledError
 from contextlib import suppress
 
+import pydicom
 import pytest
 
 import coverslip
-from coverslip.archive.discovery import discover, natural_key
+from coverslip.archive.claim import MARK
 from coverslip.archive.ledger import State, open_ledger, read_ledger
 from coverslip.archive.run import StoppedError
 from coverslip.archive.workers import Outcome, convert_task
@@ -24,7 +25,7 @@ from coverslip.deid.policy import Policy
 from coverslip.errors import PolicyError
 from tests.archive.runs import assert_ledger_and_disk_agree, build_slides, start
 from tests.privacy.search import places_of, survivors
-from tests.synth import build_generic
+from tests.synth import build_generic, build_svs
 from tests.synth.overview import with_bar_code
 
 
@@ -50,39 +51,13 @@ class Twice(Inline):
         return super().submit(function, *arguments)
 
 
+def hidden_in(folder):
+    return {path.name for path in folder.iterdir() if path.name.startswith(".")}
+
+
 def convert_all(slides, out, **options):
     options = {"executor": Inline(), "jobs": 1, **options}
     return list(coverslip.convert_many(slides, out, **options))
-
-
-def test_slides_are_found_by_what_is_in_them_in_natural_order(tmp_path):
-    (tmp_path / "in" / "a").mkdir(parents=True)
-    for name in ("s10.dat", "s9", "a/s1.svs"):
-        shutil.copy(build_slides(tmp_path / name.replace("/", "-"), 1)[0], tmp_path / "in" / name)
-    (tmp_path / "in" / "notes.tif").write_text("no TIFF")
-    (tmp_path / "in" / "photo.svs").write_bytes(b"\xff\xd8\xff")
-    (tmp_path / "in" / "other").write_bytes(b"ZISRAWFILE" + bytes(50))
-
-    found = discover([tmp_path / "in"])
-    assert [candidate.path.name for candidate in found] == ["s1.svs", "other", "s9", "s10.dat"]
-    assert [c.path.name for c in discover([tmp_path / "in"], include=["s*"], exclude=["a/*"])] == [
-        "s9",
-        "s10.dat",
-    ]
-
-
-def test_lists_and_patterns_name_slides_once(tmp_path):
-    paths = build_slides(tmp_path / "in", 2)
-    (tmp_path / "list.txt").write_text("".join(f"{path}\n\n" for path in paths))
-
-    found = discover([tmp_path / "list.txt", tmp_path / "in" / "*" / "*", paths[0]])
-    assert sorted(candidate.path for candidate in found) == sorted(paths)
-    with pytest.raises(PolicyError, match="nothing at input 2"):
-        discover([paths[0], tmp_path / "not-there.svs"])
-
-
-def test_numbers_sort_by_their_value():
-    assert sorted(["b2", "b10", "a", "b02"], key=natural_key) == ["a", "b2", "b02", "b10"]
 
 
 def test_run_converts_each_once_and_running_again_does_nothing(tmp_path):
@@ -226,7 +201,7 @@ def test_command_tells_all_and_names_nothing(tmp_path):
     summary = (tmp_path / "out.vault" / "summary.json").read_text()
     assert survivors(names, places_of(tmp_path / "out", out, error, summary)) == set()
     assert json.loads(summary)["slides"] == {
-        **{"waiting": 0, "running": 0, "done": 2, "failed": 1, "quarantined": 0}
+        **{"waiting": 0, "running": 0, "done": 2, "failed": 1, "quarantined": 0, "gone": 0}
     }
     with (tmp_path / "out.vault" / "slides.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -239,7 +214,7 @@ def test_command_tells_all_and_names_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("option", "rows"), [("--json", '"rows_unused": 2}'), ("--quiet", "2 rows")]
+    ("option", "rows"), [("--json", '"rows_unused": 2,'), ("--quiet", "2 rows")]
 )
 def test_rows_that_fit_no_slide_are_told(option, rows, tmp_path):
     build_slides(tmp_path / "in", 1)
@@ -257,6 +232,29 @@ def test_rows_that_fit_no_slide_are_told(option, rows, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert rows in done.stdout + done.stderr
     assert "MRN" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("profile", ["care", "research"])
+def test_two_slides_of_one_name_never_get_one_row(profile, tmp_path):
+    for patient in ("patA", "patB"):
+        (tmp_path / "in" / patient).mkdir(parents=True)
+        slide = build_svs(tmp_path / "in" / patient)
+        slide.path.rename(tmp_path / "in" / patient / "1.svs")
+    (tmp_path / "table.csv").write_text("file,patient_id\n1.svs,MRN-A\n")
+    command = [sys.executable, "-m", "coverslip", "convert", "in", "-o", "out"]
+    command += ["--profile", profile, "--metadata", "table.csv"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "row 1 of the metadata names 2 slides" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+    (tmp_path / "table.csv").write_text("file,patient_id\npatA/1.svs,MRN-A\n")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "1 slides have no row in the metadata" in done.stderr
+    datasets = [pydicom.dcmread(path) for path in (tmp_path / "out").rglob("*.dcm")]
+    named = {dataset.PatientID for dataset in datasets if dataset.PatientID == "MRN-A"}
+    studies = {dataset.StudyInstanceUID for dataset in datasets}
+    assert (len(named), len(studies)) == ((1, 1) if profile == "care" else (0, 2))
 
 
 def test_executor_that_loses_a_result_and_repeats_the_task_costs_no_slide(tmp_path):
@@ -335,7 +333,7 @@ def test_second_signal_ends_the_run_at_once_and_the_next_has_each_slide_once(tmp
         os.kill(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
-    assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
+    assert hidden_in(tmp_path / "out") <= {MARK}
 
     convert_all(tmp_path / "in", tmp_path / "out")
     assert_ledger_and_disk_agree(tmp_path / "out", 8, check=False)
@@ -352,8 +350,7 @@ def test_signal_ends_the_run_when_the_slides_in_hand_are_done(number, tmp_path):
     _, error = process.communicate(timeout=60)
 
     assert process.returncode == 130, error
-    left = {path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")}
-    assert left == set()
+    assert hidden_in(tmp_path / "out") == {MARK}
     states = [record.state for record in read_ledger(tmp_path / "out.vault")]
     assert State.WAITING in states
     assert State.RUNNING not in states

@@ -94,7 +94,7 @@ def test_malformed_variable_is_an_error_that_does_not_show_it(text, tmp_path):
     slide = build_generic(tmp_path)
     done = command(slide.path, "-o", tmp_path / "out", "--profile", "research", key=text)
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert f"{KEY_VARIABLE} holds no key" in done.stderr
     assert not text or text not in done.stdout + done.stderr
     assert not (tmp_path / "out").exists()

@@ -2,12 +2,13 @@ import csv
 import io
 import json
 from contextlib import suppress
+from pathlib import Path, PurePath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coverslip.deid.metadata import read_metadata
+from coverslip.deid.metadata import Assignment, read_metadata
 from coverslip.errors import PolicyError
 
 CANARY = "ZACHARIAS^QUILLFEATHER"
@@ -23,20 +24,50 @@ def test_row_is_found_by_name_before_it_is_by_pattern(tmp_path):
     path = write(tmp_path, "file,patient_id\nB22-*.svs,general\nB22-7.svs,special\n")
     table = read_metadata(path)
 
-    assert table.row_for("B22-7.svs").patient_id.reveal() == "special"
-    assert table.row_for("B22-8.svs").patient_id.reveal() == "general"
-    assert table.row_for("b22-8.svs") is None
-    assert table.unused(["B22-7.svs", "other.svs"]) == 1
+    assert table.row_for(Path("/a/B22-7.svs")).patient_id.reveal() == "special"
+    assert table.row_for(Path("/a/B22-8.svs")).patient_id.reveal() == "general"
+    assert table.row_for(Path("/a/b22-8.svs")) is None
+    fit = table.assign([Path("B22-7.svs"), Path("other.svs")])
+    assert fit == Assignment(rows_unused=1, slides_without_row=1)
 
 
 def test_two_patterns_that_fit_are_refused(tmp_path):
     table = read_metadata(write(tmp_path, "file,patient_id\nB*,1\n*7.svs,2\n"))
 
     with pytest.raises(PolicyError, match="2 rows of the metadata fit one file"):
-        table.row_for("B7.svs")
-    assert table.unused(["B7.svs"]) == 0
-    assert table.unused(["B8.svs"]) == 1
-    assert table.unused([]) == 2
+        table.row_for(Path("B7.svs"))
+    assert table.assign([Path("B7.svs")]).rows_unused == 0
+    assert table.assign([Path("B8.svs")]).rows_unused == 1
+    assert table.assign([]).rows_unused == 2
+
+
+def test_end_of_a_path_tells_two_slides_of_one_name_apart(tmp_path):
+    text = "file,patient_id\npatA/1.svs,A\n./patB/1.svs,B\n1.svs,neither\npatC/*,C\n*/2.svs,2\n"
+    table = read_metadata(write(tmp_path, text))
+
+    found = {
+        path: table.row_for(Path(path)).patient_id.reveal()
+        for path in ("/x/patA/1.svs", "/x/patB/1.svs", "/x/other/1.svs", "/x/patC/9.svs")
+    }
+    assert list(found.values()) == ["A", "B", "neither", "C"]
+    assert table.assign(map(Path, found)).rows_unused == 1
+    assert table.row_for(Path("/x/XpatA/1.svs")).patient_id.reveal() == "neither"
+    assert table.row_for(Path("/x/y/patC/deeper/9.svs")) is None
+    assert table.row_for(Path("/x/y/2.svs")).patient_id.reveal() == "2"
+
+
+@pytest.mark.parametrize("name", ["1.svs", "a/1.svs"])
+def test_row_that_names_two_slides_is_refused(name, tmp_path):
+    table = read_metadata(write(tmp_path, f"file,patient_id\nother,1\n{name},2\n"))
+
+    with pytest.raises(PolicyError, match="row 2 of the metadata names 2 slides") as raised:
+        table.assign([Path("/patA/a/1.svs"), Path("/patB/a/1.svs")])
+    assert "folder" in raised.value.hint
+
+
+def test_two_ways_to_write_one_path_are_one_row(tmp_path):
+    with pytest.raises(PolicyError, match="another row names"):
+        read_metadata(write(tmp_path, "file,patient_id\na/1.svs,1\n./a//1.svs,2\n"))
 
 
 def test_json_says_the_same_as_csv(tmp_path):
@@ -135,4 +166,4 @@ def test_any_patient_id_is_kept_as_it_is_or_refused(rows, tmp_path_factory):
     except PolicyError:
         return
     kept = {name: row.patient_id and row.patient_id.reveal() for name, row in table.rows.items()}
-    assert kept == {name: value.strip() or None for name, value in rows.items()}
+    assert kept == {str(PurePath(name)): value.strip() or None for name, value in rows.items()}

@@ -1,25 +1,46 @@
-"""Finds the slides below folders, by their first bytes and never by their names."""
+"""Finds the slides below folders by their first bytes, and counts whatever it passes over."""
 
+import codecs
+import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import overload
 
-from coverslip.errors import PolicyError
+from coverslip.errors import UsageError, given
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_OTHER_SLIDES = (
-    b"ZISRAWFILE",
-    b"[Virtual Microscope",
-    b"[Uncompressed Virtual",
-    b"SQLite format 3",
-)
+_OTHER_SLIDES = (b"ZISRAWFILE", b"[Virtual Microscope", b"[Uncompressed Virtual", b"<DataObject")
 """Of slides that are not TIFF: they are listed, so that somebody learns that they were refused."""
-_FIRST_BYTES = 24
+_SUFFIXES = frozenset(
+    (
+        *(".svs", ".tif", ".tiff", ".btf", ".tf8", ".ndpi", ".scn", ".bif", ".qptiff", ".avs"),
+        *(".mrxs", ".czi", ".vms", ".vmu", ".vsi", ".isyntax", ".i2syntax", ".svslide", ".zvi"),
+    )
+)
+"""Whoever calls a file so takes it for a slide, and learns why it is none."""
+_WITH_FOLDERS = (".mrxs", ".vsi")
+"""Of slides whose data lie in a folder with the slide's name."""
+_APPLE_DOUBLE = "._"
+"""How macOS calls what it keeps of a file beside it, on disks of others."""
+_DICOM = (128, b"DICM")
+_FIRST_BYTES = 132
 _PRIVATE = ".coverslip-"
+_OF_A_VAULT = frozenset({"ledger.sqlite", "vault.sqlite"})
 _LIST_SUFFIX = ".txt"
+_ENCODINGS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+OnPassed = Callable[[str, Path], None]
+"""Called with the kind and the path of what is passed over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,14 +52,73 @@ class Candidate:
     mtime_ns: int
 
 
+class Candidates(Sequence[Candidate]):
+    """Many candidates in little memory: their paths, and sixteen bytes each."""
+
+    def __init__(self) -> None:
+        self._paths: list[str] = []
+        self._byte_counts, self._mtimes_ns = array("q"), array("q")
+
+    def add(self, path: Path) -> None:
+        """Add a file; one that is not there fails when its turn comes."""
+        try:
+            status = path.stat()
+            stamp = status.st_size, status.st_mtime_ns
+        except OSError:
+            stamp = 0, 0
+        self._paths.append(str(path))
+        self._byte_counts.append(stamp[0])
+        self._mtimes_ns.append(stamp[1])
+
+    @overload
+    def __getitem__(self, index: int) -> Candidate: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Candidate]: ...
+
+    def __getitem__(self, index: int | slice) -> Candidate | list[Candidate]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        return Candidate(
+            path=Path(self._paths[index]),
+            byte_count=self._byte_counts[index],
+            mtime_ns=self._mtimes_ns[index],
+        )
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What some inputs hold."""
+
+    slides: Candidates
+    passed_over: Mapping[str, int]
+    """How many things of which kind are none."""
+    unreadable: Mapping[tuple[int, str], int]
+    """How many folders could not be read, by the number of the input and the reason."""
+
+    def troubles(self) -> list[str]:
+        """Return what the operator has to look after, one sentence each."""
+        return [
+            f"{count} folders below input {number} cannot be read: {reason}"
+            for (number, reason), count in self.unreadable.items()
+        ]
+
+
 def discover(
     inputs: Iterable[Path],
     *,
     include: Iterable[str] = (),
     exclude: Iterable[str] = (),
     without: Iterable[Path] = (),
-) -> list[Candidate]:
-    """Return the slides of some inputs, each once, in natural order.
+    on_passed: OnPassed | None = None,
+) -> Found:
+    """Return the slides of some inputs, each once, each folder's in natural order.
+
+    What has a slide's suffix is one even if it holds something else: it fails with the reason.
+    So does what a list names and is not there.
 
     Parameters
     ----------
@@ -50,24 +130,30 @@ def discover(
         one of the first, and none of the second.
     without
         Folders that are not searched: the output, the vault.
+    on_passed
+        Called for what is passed over.
 
     Raises
     ------
-    PolicyError
-        If an input does not exist; which one is told by its number.
-    OSError
-        If a folder cannot be read.
+    UsageError
+        If an input does not exist or cannot be read; which one is told by its number.
     """
-    chosen = _Choice(tuple(include), tuple(exclude), frozenset(p.resolve() for p in without))
-    found: dict[Path, Candidate] = {}
-    for number, given in enumerate(inputs, start=1):
-        for path in _expand(given, number, chosen):
-            stat = path.stat()
-            found.setdefault(
-                path.resolve(),
-                Candidate(path=path, byte_count=stat.st_size, mtime_ns=stat.st_mtime_ns),
-            )
-    return sorted(found.values(), key=lambda candidate: natural_key(str(candidate.path)))
+    search = _Search(
+        include=tuple(include),
+        exclude=tuple(exclude),
+        without=frozenset(os.path.realpath(path) for path in without),
+        on_passed=on_passed,
+    )
+    slides, known = Candidates(), set[bytes]()
+    for number, path in enumerate(inputs, start=1):
+        with given(f"input {number}"):
+            for slide in search.expand(path, number):
+                real = os.fsencode(os.path.realpath(slide))
+                digest = hashlib.blake2b(real, digest_size=16).digest()
+                if digest not in known:
+                    known.add(digest)
+                    slides.add(slide)
+    return Found(slides=slides, passed_over=search.passed_over, unreadable=search.unreadable)
 
 
 def natural_key(text: str) -> tuple[tuple[int, str], ...]:
@@ -76,74 +162,123 @@ def natural_key(text: str) -> tuple[tuple[int, str], ...]:
     return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
+@dataclass(kw_only=True)
+class _Search:
     include: tuple[str, ...]
     exclude: tuple[str, ...]
-    without: frozenset[Path]
+    without: frozenset[str]
+    on_passed: OnPassed | None
+    passed_over: Counter[str] = field(default_factory=Counter)
+    unreadable: Counter[tuple[int, str]] = field(default_factory=Counter)
 
-    def takes(self, relative: Path) -> bool:
+    def expand(self, given: Path, number: int) -> Iterator[Path]:
+        if given.is_dir():
+            yield from self._below(given, number)
+        elif given.is_file() and is_list(given):
+            yield from _listed(given)
+        elif given.is_file():
+            yield given
+        else:
+            matches = sorted(Path(given.anchor or ".").glob(str(given).removeprefix(given.anchor)))
+            files = [path for path in matches if path.is_file()]
+            if not files:
+                raise UsageError(f"there is nothing at input {number}")
+            yield from files
+
+    def _below(self, root: Path, number: int) -> Iterator[Path]:
+        open_folders = [iter(self._entries(root, number))]
+        while open_folders:
+            entry = next(open_folders[-1], None)
+            if entry is None:
+                open_folders.pop()
+                continue
+            path, is_folder = entry
+            if is_folder:
+                open_folders.append(iter(self._entries(path, number)))
+            elif not self._takes(path.relative_to(root)):
+                self._pass("files left out by --include or --exclude", path)
+            else:
+                kind = kind_of(path)
+                if kind is None:
+                    yield path
+                else:
+                    self._pass(kind, path)
+
+    def _entries(self, folder: Path, number: int) -> list[tuple[Path, bool]]:
+        """Return what a folder holds, but for folders that are not searched, in natural order."""
+        try:
+            with os.scandir(folder) as found:
+                entries = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
+        except OSError as error:
+            self.unreadable[number, error.strerror or type(error).__name__] += 1
+            if self.on_passed is not None:
+                self.on_passed("folders that cannot be read", folder)
+            return []
+        names = {name for name, is_folder in entries if not is_folder}
+        if names & _OF_A_VAULT:
+            self._pass("vaults", folder)
+            return []
+        slides = {Path(name).stem for name in names if name.lower().endswith(_WITH_FOLDERS)}
+        entries.sort(key=lambda entry: natural_key(entry[0]))
+        return [
+            (folder / name, is_folder)
+            for name, is_folder in entries
+            if not is_folder
+            or not (
+                name.startswith(_PRIVATE)
+                or name.strip("_") in slides
+                or os.path.realpath(folder / name) in self.without
+            )
+        ]
+
+    def _takes(self, relative: Path) -> bool:
         def fits(patterns: tuple[str, ...]) -> bool:
             return any(fnmatch(relative.name, p) or fnmatch(str(relative), p) for p in patterns)
 
         return (not self.include or fits(self.include)) and not fits(self.exclude)
 
+    def _pass(self, kind: str, path: Path) -> None:
+        self.passed_over[kind] += 1
+        if self.on_passed is not None:
+            self.on_passed(kind, path)
 
-def _expand(given: Path, number: int, chosen: _Choice) -> Iterator[Path]:
-    if given.is_dir():
-        yield from _slides_below(given, chosen)
-    elif given.is_file() and given.suffix.lower() == _LIST_SUFFIX:
-        yield from _listed(given, number)
-    elif given.is_file():
-        yield given
+
+def is_list(path: Path) -> bool:
+    """Tell whether a file lists slides."""
+    return path.suffix.lower() == _LIST_SUFFIX
+
+
+def _listed(path: Path) -> Iterator[Path]:
+    """Yield what a list names, whether it is there or not: what is not fails like a slide."""
+    data = path.read_bytes()
+    for mark, encoding in _ENCODINGS:
+        if data.startswith(mark):
+            text = data.removeprefix(mark).decode(encoding, "surrogateescape")
+            break
     else:
-        matches = sorted(Path(given.anchor or ".").glob(str(given).removeprefix(given.anchor)))
-        files = [path for path in matches if path.is_file()]
-        if not files:
-            raise PolicyError(f"there is nothing at input {number}")
-        yield from files
+        text = os.fsdecode(data)
+    for line in re.split(r"\r?\n", text):
+        if line.strip():
+            yield path.parent / line.strip()
 
 
-def _listed(path: Path, number: int) -> Iterator[Path]:
-    for line_number, line in enumerate(os.fsdecode(path.read_bytes()).splitlines(), start=1):
-        if not line.strip():
-            continue
-        listed = path.parent / line.strip()
-        if not listed.is_file():
-            raise PolicyError(f"line {line_number} of the list, input {number}, is no file")
-        yield listed
-
-
-def _slides_below(folder: Path, chosen: _Choice) -> Iterator[Path]:
-    def fail(error: OSError) -> None:
-        raise OSError(error.errno, error.strerror)
-
-    for root, folders, files in os.walk(folder, onerror=fail):
-        here = Path(root)
-        # Data of a slide in several files lie in a folder with the slide's name.
-        slides = {Path(name).stem for name in files if name.lower().endswith((".mrxs", ".vsi"))}
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(_PRIVATE)
-            and name.strip("_") not in slides
-            and (here / name).resolve() not in chosen.without
-        ]
-        for name in files:
-            path = here / name
-            if chosen.takes(path.relative_to(folder)) and is_slide(path):
-                yield path
-
-
-def is_slide(path: Path) -> bool:
-    """Tell whether a file is a TIFF, or a slide of another kind, by its first bytes."""
+def kind_of(path: Path) -> str | None:
+    """Return what a file is if it is not to be converted, ``None`` for a slide."""
+    is_named_so = path.suffix.lower() in _SUFFIXES and not path.name.startswith(_APPLE_DOUBLE)
+    if path.is_symlink() and path.is_dir():
+        return "linked folders"
     if not path.is_file():
-        return False
-    if path.suffix.lower() == ".mrxs":
-        return True
+        if is_named_so:
+            return None  # that it cannot be read is told when it is converted
+        return "other files" if path.exists() else "broken links"
+    if is_named_so:
+        return None
     try:
         with path.open("rb") as file:
             start = file.read(_FIRST_BYTES)
     except OSError:
-        return True  # that it cannot be read is told when it is converted
-    return start.startswith((*_TIFF, *_OTHER_SLIDES))
+        return None
+    if start.startswith((*_TIFF, *_OTHER_SLIDES)):
+        return None
+    offset, magic = _DICOM
+    return "DICOM files" if start[offset:].startswith(magic) else "other files"

@@ -1,123 +1,48 @@
 """Remembers what became of each slide, in the vault: it holds the paths of the sources."""
 
-import fcntl
 import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 
+from coverslip.archive.database import (
+    check_schema,
+    connect_to_read,
+    connected,
+    prepare,
+    real_path,
+    told,
+)
 from coverslip.archive.discovery import Candidate
+from coverslip.archive.locks import locked
+from coverslip.archive.making import UNVERIFIED, difference, quick_digest
+from coverslip.archive.records import COLUMNS, NEW_COLUMNS, SlideRecord, record_of
+from coverslip.archive.records import Outputs as Outputs
+from coverslip.archive.records import State as State
 from coverslip.deid.vault import require_private
-from coverslip.errors import PolicyError
+from coverslip.errors import PolicyError, UsageError
 
 FILE_NAME = "ledger.sqlite"
-_LOCK = "run.lock"
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS slide (
-    number INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE,
-    byte_count INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-    state TEXT NOT NULL, reason TEXT, hint TEXT, attempts INTEGER NOT NULL DEFAULT 0,
-    seed BLOB, policy_sha256 TEXT, seconds REAL, updated TEXT NOT NULL,
-    outputs TEXT, stale TEXT
-);
-"""
-
-
-class State(StrEnum):
-    """Where a slide is."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    QUARANTINED = "quarantined"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outputs:
-    """What a slide left in the output folder; only names of ours."""
+class Registered:
+    """What a run has to do."""
 
-    study: str
-    series: tuple[str, ...]
-    certificate: str
-    sha256: tuple[str | None, ...] = ()
-    """Of the instances, if they were read back."""
-    byte_count: int = 0
-    frames: int = 0
-
-    def to_json(self) -> str:
-        """Return what `from_json` takes."""
-        fields = (self.study, self.series, self.certificate, self.sha256)
-        return json.dumps((*fields, self.byte_count, self.frames))
-
-    @classmethod
-    def from_json(cls, text: str) -> "Outputs":
-        """Return what `to_json` was called on."""
-        study, series, certificate, sha256, byte_count, frames = json.loads(text)
-        return cls(
-            study=study,
-            series=tuple(series),
-            certificate=certificate,
-            sha256=tuple(sha256),
-            byte_count=byte_count,
-            frames=frames,
-        )
-
-    def are_in(self, out: Path) -> bool:
-        """Tell whether they are there; the certificate comes last."""
-        return (out / self.study / self.certificate).is_file()
-
-    def paths(self, out: Path) -> Iterator[Path]:
-        """Yield certificate and folders, in the order in which they may go."""
-        yield out / self.study / self.certificate
-        for series in self.series:
-            yield out / self.study / series
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlideRecord:
-    """A row of the ledger."""
-
-    number: int
-    path: Path = field(repr=False)
+    numbers: "array[int]"
+    """Of the slides that are to be converted, in their order."""
+    found: int
     byte_count: int
-    mtime_ns: int
-    state: State
-    reason: str | None
-    hint: str | None
-    attempts: int
-    policy_sha256: str | None
-    seconds: float | None
-    updated: str
-    outputs: Outputs | None
-    stale: Outputs | None
-    """What an earlier state of the slide left, to be removed once the new is there."""
-    seed: bytes | None = field(repr=False)
-    """What random names are made of, until the slide is done."""
-
-
-_COLUMNS = (
-    "number, path, byte_count, mtime_ns, state, reason, hint, attempts, policy_sha256, seconds, "
-    "updated, outputs, stale, seed"
-)
-
-
-def _record(row: tuple[object, ...]) -> SlideRecord:
-    names = [name.strip() for name in _COLUMNS.split(",")]
-    values = dict(zip(names, row, strict=True))
-    for name in ("outputs", "stale"):
-        text = values[name]
-        values[name] = Outputs.from_json(text) if isinstance(text, str) else None
-    values["path"] = Path(os.fsdecode(values["path"]))  # type: ignore[arg-type] # a BLOB
-    values["state"] = State(str(values["state"]))
-    return SlideRecord(**values)  # type: ignore[arg-type] # the table's own types
+    """Of the slides that are to be converted."""
+    again: Counter[str] = field(default_factory=Counter)
+    """How many of those that were done are to be converted again for which reason."""
 
 
 class Ledger:
@@ -125,63 +50,146 @@ class Ledger:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        with told():
+            names = {row[1] for row in connection.execute("PRAGMA table_info(slide)")}
+        self._has_places = "real" in names
+        self._columns = ", ".join(
+            f"NULL AS {name}" if name in NEW_COLUMNS - names else name for name in COLUMNS
+        )
 
-    def register(self, candidates: Iterable[Candidate], policy_sha256: str, out: Path) -> list[int]:
-        """Enter slides, and return the numbers of those that are to be converted, in order.
+    @property
+    def token(self) -> str:
+        """A random name of this ledger."""
+        return str(self._about("token"))
 
-        A slide that is done is left out if neither it nor the policy has changed and its
-        certificate is there.
+    @property
+    def salt(self) -> bytes:
+        """What makes digests of this ledger differ from those of others."""
+        return bytes(self._about("salt"))  # type: ignore[call-overload, no-any-return] # a BLOB
+
+    def _about(self, column: str) -> object:
+        query = f"SELECT {column} FROM about"  # noqa: S608 (a constant)
+        with told():
+            row = self._connection.execute(query).fetchone() if self._has_places else None
+        return b"" if row is None else row[0]
+
+    def register(
+        self,
+        candidates: Iterable[Candidate],
+        made_with: Callable[[Path], str],
+        out: Path,
+        *,
+        again: bool = False,
+    ) -> Registered:
+        """Enter slides, and return those that are to be converted, in order.
+
+        A slide that is done is left out if nothing that decides over its outputs has changed,
+        and they are there; with ``again`` none is left out. What was never converted and is no
+        longer there is noted as gone.
+
+        Parameters
+        ----------
+        candidates
+            The slides.
+        made_with
+            Tells for the path of a slide what decides over its outputs, see `Making`.
+        out
+            Where the outputs are.
+        again
+            Whether what is done is converted again too.
         """
-        numbers = []
+        numbers, reasons = array("q"), Counter[str]()
+        found = byte_count = 0
         with self._change():
+            self._note_gone()
             for candidate in candidates:
-                record = self._by_path(candidate.path)
+                found += 1
+                now = made_with(candidate.path.absolute())
+                record = self._by_place(candidate.path)
                 if record is None:
-                    numbers.append(self._enter(candidate))
-                elif not _is_done(record, candidate, policy_sha256, out):
-                    self._renew(record, candidate, policy_sha256)
+                    numbers.append(self._enter(candidate, now))
+                else:
+                    reason = "on demand" if again else why_again(record, candidate, now, out)
+                    if reason is None:
+                        continue
+                    if record.state is State.DONE:
+                        reasons[reason] += 1
+                    self._renew(record, candidate, now)
                     numbers.append(record.number)
-        return numbers
+                byte_count += candidate.byte_count
+        return Registered(numbers=numbers, found=found, byte_count=byte_count, again=reasons)
 
-    def _by_path(self, path: Path) -> SlideRecord | None:
-        query = f"SELECT {_COLUMNS} FROM slide WHERE path = ?"  # noqa: S608 (a constant)
-        row = self._connection.execute(query, (os.fsencode(path.absolute()),)).fetchone()
-        return None if row is None else _record(row)
+    def is_done(self, candidate: Candidate, made_with: str, out: Path) -> bool:
+        """Return whether a run would leave a slide out."""
+        record = self._by_place(candidate.path)
+        return record is not None and why_again(record, candidate, made_with, out) is None
 
-    def _enter(self, candidate: Candidate) -> int:
+    def _by_place(self, path: Path) -> SlideRecord | None:
+        """Return the row of the file that a path leads to, however it is spelled."""
+        if self._has_places:
+            return self._one("real = ?", real_path(path))
+        return self._one("path = ?", os.fsencode(path.absolute()))
+
+    def _enter(self, candidate: Candidate, made_with: str) -> int:
         cursor = self._connection.execute(
-            "INSERT INTO slide (path, byte_count, mtime_ns, state, seed, updated)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO slide (path, real, byte_count, mtime_ns, state, made_with, seed, updated)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 os.fsencode(candidate.path.absolute()),
+                real_path(candidate.path),
                 candidate.byte_count,
                 candidate.mtime_ns,
                 State.WAITING,
+                made_with,
                 secrets.token_bytes(32),
                 _now(),
             ),
         )
         return int(cursor.lastrowid or 0)
 
-    def _renew(self, record: SlideRecord, candidate: Candidate, policy_sha256: str) -> None:
+    def _renew(self, record: SlideRecord, candidate: Candidate, made_with: str) -> None:
         """Set a slide to waiting; one that may have got names keeps them."""
         same = (candidate.byte_count, candidate.mtime_ns) == (record.byte_count, record.mtime_ns)
-        keeps = record.seed is not None and same and record.policy_sha256 == policy_sha256
+        differs = _difference(record, made_with) not in (None, UNVERIFIED)
+        keeps = record.seed is not None and same and not differs
         stale = record.outputs or record.stale
         self._connection.execute(
-            "UPDATE slide SET byte_count = ?, mtime_ns = ?, state = ?, reason = NULL, hint = NULL,"
-            " attempts = ?, seed = ?, outputs = NULL, stale = ?, updated = ? WHERE number = ?",
+            "UPDATE slide SET path = ?, byte_count = ?, mtime_ns = ?, state = ?, reason = NULL,"
+            " hint = NULL, attempts = ?, seed = ?, made_with = ?, outputs = NULL, stale = ?,"
+            " updated = ? WHERE number = ?",
             (
+                os.fsencode(candidate.path.absolute()),
                 candidate.byte_count,
                 candidate.mtime_ns,
                 State.WAITING,
                 record.attempts if keeps else 0,
                 record.seed if keeps else secrets.token_bytes(32),
+                made_with,
                 None if stale is None else stale.to_json(),
                 _now(),
                 record.number,
             ),
         )
+
+    def _note_gone(self) -> None:
+        """Note which of the slides that are not done are no longer there."""
+        for record in list(self._some("state NOT IN (?, ?)", State.DONE, State.GONE)):
+            try:
+                record.path.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                before = f"{record.state}: {record.reason}" if record.reason else record.state
+                self._connection.execute(
+                    "UPDATE slide SET state = ?, reason = ?, hint = NULL, updated = ?"
+                    " WHERE number = ?",
+                    (
+                        State.GONE,
+                        f"the slide is no longer there; it was {before}",
+                        _now(),
+                        record.number,
+                    ),
+                )
+            except OSError:
+                continue  # whether it is there cannot be known
 
     def start(self, number: int, policy_sha256: str) -> SlideRecord:
         """Note that a slide is being converted, and return its row."""
@@ -193,13 +201,15 @@ class Ledger:
             )
         return self.record(number)
 
-    def finish(self, number: int, outputs: Outputs, seconds: float) -> None:
+    def finish(
+        self, number: int, outputs: Outputs, seconds: float, quick: str | None = None
+    ) -> None:
         """Note that a slide is done; what its names were made of is forgotten."""
         with self._change():
             self._connection.execute(
-                "UPDATE slide SET state = ?, outputs = ?, seconds = ?, seed = NULL, updated = ?"
-                " WHERE number = ?",
-                (State.DONE, outputs.to_json(), seconds, _now(), number),
+                "UPDATE slide SET state = ?, outputs = ?, seconds = ?, quick_digest = ?,"
+                " seed = NULL, updated = ? WHERE number = ?",
+                (State.DONE, outputs.to_json(), seconds, quick, _now(), number),
             )
 
     def forget_stale(self, number: int) -> None:
@@ -230,27 +240,63 @@ class Ledger:
 
     def record(self, number: int) -> SlideRecord:
         """Return the row of a slide."""
-        query = f"SELECT {_COLUMNS} FROM slide WHERE number = ?"  # noqa: S608 (a constant)
-        with _told():
-            return _record(self._connection.execute(query, (number,)).fetchone())
+        record = self._one("number = ?", number)
+        if record is None:
+            raise PolicyError("the ledger has lost a slide", hint="has another program changed it?")
+        return record
 
-    def records(self) -> Iterator[SlideRecord]:
-        """Yield all rows, in order."""
-        query = f"SELECT {_COLUMNS} FROM slide ORDER BY number"  # noqa: S608 (a constant)
-        with _told():
-            yield from map(_record, self._connection.execute(query))
+    def records(self, *states: State) -> Iterator[SlideRecord]:
+        """Yield the rows, in order; those in some states if any are given."""
+        marks = ", ".join("?" * len(states))
+        return self._some(f"state IN ({marks})", *states) if states else self._some("TRUE")
+
+    def superseded(self) -> Iterator[SlideRecord]:
+        """Yield the rows of slides of which an earlier state still lies in the output."""
+        return self._some("stale IS NOT NULL")
+
+    def counts(self) -> Counter[State]:
+        """Return how many slides are in which state."""
+        with told():
+            rows = self._connection.execute("SELECT state, COUNT(*) FROM slide GROUP BY state")
+            return Counter({State(state): count for state, count in rows})
+
+    def _one(self, condition: str, *values: object) -> SlideRecord | None:
+        return next(self._some(condition, *values), None)
+
+    def _some(self, condition: str, *values: object) -> Iterator[SlideRecord]:
+        query = f"SELECT {self._columns} FROM slide WHERE {condition} ORDER BY number"  # noqa: S608
+        with told():
+            yield from map(record_of, self._connection.execute(query, values))
 
     @contextmanager
     def _change(self) -> Iterator[None]:
-        with _told(), self._connection:
+        with told(), self._connection:
             yield
 
 
-def _is_done(record: SlideRecord, candidate: Candidate, policy_sha256: str, out: Path) -> bool:
-    same = (candidate.byte_count, candidate.mtime_ns) == (record.byte_count, record.mtime_ns)
-    is_there = record.outputs is not None and record.outputs.are_in(out)
-    is_same_policy = record.policy_sha256 == policy_sha256
-    return record.state is State.DONE and same and is_there and is_same_policy
+def why_again(record: SlideRecord, candidate: Candidate, made_with: str, out: Path) -> str | None:
+    """Return why a slide is to be converted once more, ``None`` if it is done and unchanged."""
+    if record.state is not State.DONE or record.outputs is None:
+        return "unfinished"
+    if (candidate.byte_count, candidate.mtime_ns) != (record.byte_count, record.mtime_ns):
+        return "of another state of the slide"
+    reason = _difference(record, made_with)
+    if reason is None and not record.outputs.are_in(out):
+        reason = "and are incomplete"
+    if reason is None and record.quick_digest is not None:
+        try:
+            is_same = record.quick_digest == quick_digest(candidate.path)
+        except OSError:
+            is_same = False
+        reason = None if is_same else "of another state of the slide"
+    return reason
+
+
+def _difference(record: SlideRecord, made_with: str) -> str | None:
+    """Return why what a slide was made with will not do now, in words."""
+    # Of what the first version wrote nothing but the policy is known.
+    before = record.made_with or json.dumps({"policy": record.policy_sha256})
+    return difference(before, made_with)
 
 
 def _now() -> str:
@@ -266,12 +312,32 @@ def open_ledger(vault: Path, out: Path) -> Iterator[Ledger]:
     Raises
     ------
     PolicyError
-        If another run has it, or the vault is not fit to hold it.
+        If another run has it, the vault is not fit to hold it, or another version of coverslip
+        wrote it.
     """
     require_private(vault, out)
-    with _locked(vault), _connected(vault / FILE_NAME) as connection:
-        with _told():
-            connection.executescript(_TABLES)
+    with locked(vault), connected(vault / FILE_NAME) as connection:
+        with told():
+            prepare(connection)
+        yield Ledger(connection)
+
+
+@contextmanager
+def reading(vault: Path) -> Iterator[Ledger]:
+    """Yield the ledger in a vault to be read, while a run may be at work.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    PolicyError
+        If it cannot be read.
+    """
+    path = vault / FILE_NAME
+    if not path.is_file():
+        raise UsageError("there is no ledger in the vault", hint="name the vault with --vault")
+    with told(), closing(connect_to_read(path)) as connection:
+        check_schema(connection)
         yield Ledger(connection)
 
 
@@ -280,56 +346,10 @@ def read_ledger(vault: Path) -> list[SlideRecord]:
 
     Raises
     ------
-    PolicyError
+    UsageError
         If there is none.
+    PolicyError
+        If it cannot be read.
     """
-    path = vault / FILE_NAME
-    if not path.is_file():
-        raise PolicyError("there is no ledger in the vault", hint="name the vault with --vault")
-    with _connected(path) as connection:
-        return list(Ledger(connection).records())
-
-
-@contextmanager
-def _connected(path: Path) -> Iterator[sqlite3.Connection]:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
-    with _told():
-        connection = sqlite3.connect(path, timeout=60)
-    with closing(connection):
-        with _told():
-            connection.execute("PRAGMA journal_mode = WAL")
-            # A power cut may lose the last changes, never their order: what was done is then
-            # found cut off, and done once more under the same names.
-            connection.execute("PRAGMA synchronous = NORMAL")
-        yield connection
-
-
-@contextmanager
-def _locked(vault: Path) -> Iterator[None]:
-    descriptor = os.open(vault / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.pread(descriptor, 100, 0).decode("ascii", "replace").strip()
-            raise PolicyError(
-                f"another run is at work on this output ({owner})",
-                hint="wait for it, or stop it",
-            ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} since {_now()}".encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", "no code")
-        raise PolicyError(
-            f"the ledger cannot be read or written ({name})",
-            hint="make room and run it again" if name == "SQLITE_FULL" else None,
-        ) from None
+    with reading(vault) as ledger:
+        return list(ledger.records())

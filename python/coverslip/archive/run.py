@@ -5,6 +5,7 @@ import secrets
 import shutil
 import signal
 import threading
+import warnings
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
@@ -16,8 +17,10 @@ from pathlib import Path
 from types import FrameType
 
 from coverslip import commit
+from coverslip.archive.claim import claimed
 from coverslip.archive.discovery import Candidate, discover
-from coverslip.archive.ledger import Ledger, Outputs, State, open_ledger
+from coverslip.archive.ledger import Ledger, Outputs, Registered, State, open_ledger
+from coverslip.archive.making import Making
 from coverslip.archive.workers import Outcome, Task, convert_task, process_pool
 from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy
@@ -47,6 +50,7 @@ def convert_many(
     jobs: int | None = None,
     verify: bool = True,
     sync: bool = True,
+    overwrite: bool = False,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
 ) -> Iterator[Outcome]:
@@ -72,13 +76,16 @@ def convert_many(
         as there are cores.
     verify, sync
         As for `coverslip.convert`.
+    overwrite
+        Whether what is done is converted again too; it is replaced when the new is complete.
     include, exclude
         Patterns for what is found in folders.
 
     Raises
     ------
     PolicyError
-        If another run has the ledger, or there is nothing at a path.
+        If another run has the ledger, there is nothing at a path, or a row of the metadata names
+        several slides.
     StoppedError
         If the disk is full; the slides that had no turn are waiting in the ledger.
     """
@@ -86,9 +93,13 @@ def convert_many(
     chosen = [Path(fspath(path)) for path in given]
     out, custody = Path(fspath(out_dir)), custody or Custody()
     vault = vault_of(custody, out)
-    candidates = discover(chosen, include=include, exclude=exclude, without=(out, vault))
+    found = discover(chosen, include=include, exclude=exclude, without=(out, vault))
+    for trouble in found.troubles():
+        warnings.warn(trouble, stacklevel=2)
+    if not found.slides:
+        return
     with open_run(
-        candidates,
+        found.slides,
         out,
         policy or Policy(),
         custody,
@@ -96,6 +107,7 @@ def convert_many(
         jobs=jobs,
         verify=verify,
         sync=sync,
+        overwrite=overwrite,
     ) as run:
         yield from run.convert()
 
@@ -116,22 +128,31 @@ def open_run(
     jobs: int | None = None,
     verify: bool = True,
     sync: bool = True,
+    overwrite: bool = False,
 ) -> Iterator["Run"]:
     """Yield a run over slides that were found; its ledger is locked, and it stops on signals.
 
     Raises
     ------
     PolicyError
-        If another run has the ledger.
+        If another run has the ledger, or a row of the metadata names several of the slides.
     """
     vault = vault_of(custody, out)
+    if custody.metadata is not None:
+        custody.metadata.assign(candidate.path.absolute() for candidate in candidates)
     # A worker may have another working directory.
     out = out.absolute()
     if custody.vault is not None:
         custody = replace(custody, vault=custody.vault.absolute())
-    with open_ledger(vault, out) as ledger:
+    with open_ledger(vault, out) as ledger, claimed(out, ledger.token):
         if out.is_dir():
             commit.sweep(out)
+        making = Making(policy=policy, custody=custody, verify=verify, salt=ledger.salt)
+        registered = ledger.register(candidates, making.of, out, again=overwrite)
+        for record in list(ledger.superseded()):
+            if record.outputs is not None and record.stale is not None:  # killed before this
+                _remove(record.stale, record.outputs, out)
+                ledger.forget_stale(record.number)
         run = Run(
             ledger=ledger,
             out=out,
@@ -141,7 +162,7 @@ def open_run(
             verify=verify,
             sync=sync,
             jobs=jobs or core_count(),
-            numbers=ledger.register(candidates, policy.digest(), out),
+            registered=registered,
         )
         with run.stopping_on_signals():
             yield run
@@ -164,8 +185,8 @@ class Run:
     verify: bool
     sync: bool
     jobs: int
-    numbers: Sequence[int]
-    """Of the slides that are to be converted."""
+    registered: Registered
+    """What there is to do."""
     stops: int = 0
     """How often it was told to stop."""
     pool: ProcessPoolExecutor | None = None
@@ -173,6 +194,11 @@ class Run:
     token: str = field(default_factory=lambda: secrets.token_hex(8))
     deaths: Counter[int] = field(default_factory=Counter)
     """How many workers each slide has lost in this run."""
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """Those of the slides that are to be converted."""
+        return self.registered.numbers
 
     def convert(self) -> Iterator[Outcome]:
         """Yield the outcome of each slide.
@@ -227,8 +253,9 @@ class Run:
             out=self.out,
             policy=self.policy,
             custody=replace(self.custody, seed=record.seed),
-            # Whoever was cut off may have been cut off behind the last rename.
-            overwrite=record.attempts > 1,
+            # Whoever was cut off may have been cut off behind the last rename; and under names
+            # that last a slide replaces itself.
+            overwrite=record.attempts > 1 or record.stale is not None,
             verify=self.verify,
             sync=self.sync,
             mark=None if self.executor is None else self._mark_of(number),
@@ -273,7 +300,7 @@ class Run:
             reason = outcome.reason or "it failed"
             self.ledger.fail(number, outcome.state, reason, outcome.hint)
             return outcome
-        self.ledger.finish(number, outcome.outputs, outcome.seconds)
+        self.ledger.finish(number, outcome.outputs, outcome.seconds, outcome.quick_digest)
         stale = self.ledger.record(number).stale
         if stale is not None:
             _remove(stale, outcome.outputs, self.out)

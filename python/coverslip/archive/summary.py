@@ -4,11 +4,14 @@ import csv
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from coverslip import _core
-from coverslip.archive.ledger import SlideRecord, State
+from coverslip.archive.ledger import Ledger
+from coverslip.archive.records import SlideRecord, State
 from coverslip.deid.policy import Policy
 
 SUMMARY, TABLE = "summary.json", "slides.csv"
@@ -18,28 +21,63 @@ _COLUMNS = (
 )
 
 
-def write_summary(vault: Path, records: Sequence[SlideRecord], policy: Policy) -> dict[str, object]:
-    """Write both into the vault, and return the summary, which holds no source value."""
-    counts = Counter(record.state for record in records)
-    done = [record for record in records if record.outputs is not None]
-    summary: dict[str, object] = {
-        "schema_version": 1,
+def write_summary(vault: Path, ledger: Ledger, policy: Policy, out: Path) -> None:
+    """Write both into the vault, slide by slide; the summary holds no source value.
+
+    It has the digest of each slide's certificate, which has those of the instances: so it
+    certifies the run. Of slides that were not converted again, what an earlier state left in the
+    output is named too.
+    """
+    counts, read_back, routes = ledger.counts(), Counter[str](), Counter[str]()
+    instance_bytes, seconds = 0, 0.0
+    for record in ledger.records(State.DONE):
+        if record.outputs is None:
+            continue
+        read_back[_read_back(record)] += 1
+        routes.update(record.outputs.routes)
+        instance_bytes += record.outputs.byte_count
+        seconds += record.seconds or 0.0
+    frames = sum(r.outputs.frames for r in ledger.records(State.DONE) if r.outputs is not None)
+    head = {
+        "schema_version": 2,
         "package": {"name": "coverslip", "version": _core.__version__},
         "policy": {"profile": str(policy.profile), "sha256": policy.digest()},
         "slides": {str(state): counts[state] for state in State},
-        "instance_bytes": sum(r.outputs.byte_count for r in done if r.outputs is not None),
-        "frames": sum(r.outputs.frames for r in done if r.outputs is not None),
-        "seconds_of_work": round(sum(record.seconds or 0.0 for record in done), 3),
-        "studies": [_study(record) for record in done],
-        "not_converted": [
-            {"slide": r.number, "state": str(r.state), "reason": r.reason}
-            for r in records
-            if r.state is not State.DONE
-        ],
+        "read_back": {"passed": read_back["passed"], "not_run": read_back["not_run"]},
+        "instance_bytes": instance_bytes,
+        "frames": frames,
+        "frames_by_route": dict(sorted(routes.items())),
+        "seconds_of_work": round(seconds, 3),
     }
-    _replace(vault / SUMMARY, json.dumps(summary, indent=2) + "\n")
-    _write_table(vault / TABLE, records)
-    return summary
+    others = [state for state in State if state is not State.DONE]
+    with _replacing(vault / SUMMARY, 0o666) as file:
+        file.write(json.dumps(head, indent=2).removesuffix("\n}"))
+        write_rows(file, "studies", map(_study, ledger.records(State.DONE)))
+        write_rows(file, "not_converted", map(_not_converted, ledger.records(*others)))
+        left = (record for record in ledger.superseded() if is_there(record, out))
+        write_rows(file, "superseded", map(_superseded, left))
+        file.write("\n}\n")
+    with _replacing(vault / TABLE, 0o600) as file:
+        _write_table(file, ledger.records())
+
+
+def write_rows(file: TextIO, name: str, rows: Iterable[dict[str, object]]) -> None:
+    """Write a list into the object that is being written, a line for each row."""
+    file.write(f',\n  "{name}": [')
+    mark = "\n    "
+    for row in rows:
+        file.write(mark + json.dumps(row))
+        mark = ",\n    "
+    file.write("\n  ]")
+
+
+def is_there(record: SlideRecord, out: Path) -> bool:
+    """Return whether what an earlier state of a slide left is still in the output."""
+    return record.stale is not None and any(path.exists() for path in record.stale.paths(out))
+
+
+def _read_back(record: SlideRecord) -> str:
+    return "passed" if record.outputs is not None and record.outputs.is_read_back else "not_run"
 
 
 def _study(record: SlideRecord) -> dict[str, object]:
@@ -49,31 +87,48 @@ def _study(record: SlideRecord) -> dict[str, object]:
         "slide": record.number,
         "study_instance_uid": record.outputs.study,
         "certificate": record.outputs.certificate,
+        "certificate_sha256": record.outputs.certificate_sha256,
+        "read_back": _read_back(record),
     }
 
 
-def _write_table(path: Path, records: Sequence[SlideRecord]) -> None:
+def _not_converted(record: SlideRecord) -> dict[str, object]:
+    return {"slide": record.number, "state": str(record.state), "reason": record.reason}
+
+
+def _superseded(record: SlideRecord) -> dict[str, object]:
+    if record.stale is None:
+        raise AssertionError("nothing of an earlier state is there")
+    return {
+        "slide": record.number,
+        "state": str(record.state),
+        "study_instance_uid": record.stale.study,
+        "certificate": record.stale.certificate,
+    }
+
+
+def _write_table(file: TextIO, records: Iterable[SlideRecord]) -> None:
     """Write the table that tells which slide became what: it names files, so it stays here."""
-    partial = path.with_suffix(".partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(_COLUMNS)
-        for record in records:
-            outputs = record.outputs
-            writer.writerow(
-                (
-                    *(record.number, record.path, record.state, record.reason),
-                    "" if outputs is None else outputs.study,
-                    "" if outputs is None else " ".join(outputs.series),
-                    "" if outputs is None else outputs.certificate,
-                    *(record.seconds, record.updated),
-                )
+    writer = csv.writer(file)
+    writer.writerow(_COLUMNS)
+    for record in records:
+        outputs = record.outputs
+        writer.writerow(
+            (
+                *(record.number, record.path, record.state, record.reason),
+                "" if outputs is None else outputs.study,
+                "" if outputs is None else " ".join(outputs.series),
+                "" if outputs is None else outputs.certificate,
+                *(record.seconds, record.updated),
             )
-    partial.replace(path)
+        )
 
 
-def _replace(path: Path, text: str) -> None:
+@contextmanager
+def _replacing(path: Path, mode: int) -> Iterator[TextIO]:
+    """Yield a file that takes its name when it is whole."""
     partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        yield file
     partial.replace(path)

@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import hashlib
 import os
 import signal
 import sys
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from coverslip import _core, commit, limits
-from coverslip.archive.ledger import Outputs, State
+from coverslip.archive.making import quick_digest
+from coverslip.archive.records import Outputs, State
 from coverslip.conversion import Result, convert
 from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy
@@ -59,6 +61,8 @@ class Outcome:
     hint: str | None = None
     notes: tuple[str, ...] = ()
     disk_is_full: bool = False
+    quick_digest: str | None = field(default=None, repr=False)
+    """Of the slide, see `coverslip.archive.making`; for the ledger only."""
 
 
 def convert_task(task: Task) -> Outcome:
@@ -79,6 +83,7 @@ def convert_task(task: Task) -> Outcome:
         stat = task.path.stat()
         if (stat.st_size, stat.st_mtime_ns) != task.stamp:
             return ended(State.FAILED, reason="the slide changed since the run began")
+        quick = quick_digest(task.path)
         with limited(cpu_seconds=LIMITS.cpu_seconds):
             result = convert(
                 task.path,
@@ -98,7 +103,8 @@ def convert_task(task: Task) -> Outcome:
         return ended(State.FAILED, reason=reason, disk_is_full=error.errno in _FULL)
     except Exception as error:  # noqa: BLE001 (its message may quote the slide)
         return ended(State.FAILED, reason=f"{type(error).__name__}: a defect of coverslip")
-    return ended(State.DONE, outputs=_outputs(result), notes=result.notes)
+    outputs = _outputs(result)
+    return ended(State.DONE, outputs=outputs, notes=result.notes, quick_digest=quick)
 
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -106,19 +112,26 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 def _outputs(result: Result) -> Outputs:
     series = dict.fromkeys(instance.path.parent.name for instance in result.instances)
+    certificate = result.certificate_path
+    files = [(i.path.relative_to(result.study_path), i.byte_count) for i in result.instances]
+    routes = {name: int(getattr(result.frames, name)) for name in _ROUTES}
     return Outputs(
         study=result.study_path.name,
         series=tuple(series),
-        certificate=result.certificate_path.name,
+        certificate=certificate.name,
         sha256=tuple(instance.sha256 for instance in result.instances),
         byte_count=sum(instance.byte_count for instance in result.instances),
-        frames=sum(_frames(instance.frames) for instance in result.instances),
+        frames=sum(routes.values()),
+        files=(
+            *((path.as_posix(), byte_count) for path, byte_count in files),
+            (certificate.name, certificate.stat().st_size),
+        ),
+        certificate_sha256=hashlib.sha256(certificate.read_bytes()).hexdigest(),
+        routes={name: count for name, count in routes.items() if count},
     )
 
 
-def _frames(counts: object) -> int:
-    kinds = ("copied", "stitched", "retiled", "pixel", "blank", "picture")
-    return sum(int(getattr(counts, kind)) for kind in kinds)
+_ROUTES = ("copied", "stitched", "retiled", "pixel", "blank", "picture")
 
 
 def process_pool(jobs: int) -> ProcessPoolExecutor:

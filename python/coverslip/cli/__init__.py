@@ -8,7 +8,21 @@ import sys
 import traceback
 from typing import NoReturn
 
-from coverslip.errors import CoverslipError, LimitError, QuarantineError
+from coverslip.errors import (
+    CoverslipError,
+    LimitError,
+    QuarantineError,
+    SourceError,
+    UnsupportedSlideError,
+    UsageError,
+    VerificationError,
+)
+
+_OF_THE_SLIDE = (
+    *(SourceError, UnsupportedSlideError, LimitError, QuarantineError),
+    VerificationError,
+)
+"""Errors that are about a slide, whatever command met them; others name what they are about."""
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -35,6 +49,9 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         _say("stopped; nothing was left half-written")
         status = EXIT_INTERRUPTED
+    except UsageError as error:
+        say_error(error)
+        status = EXIT_USAGE
     except QuarantineError as error:
         say_error(error)
         status = EXIT_QUARANTINED
@@ -75,17 +92,18 @@ def _kind(error: Exception) -> str:
 def say_error(error: Exception) -> None:
     """Tell a failure in one line: our own message, the system's, or where the defect lies."""
     if isinstance(error, CoverslipError):
-        _say(f"error: slide 1: {error}")
+        about = "slide 1: " if isinstance(error, _OF_THE_SLIDE) else ""
+        _say(f"error: {about}{error}")
         hint = error.hint
         if hint is None and isinstance(error, LimitError):
             hint = "if you trust the slide: coverslip --limit NAME=NUMBER, before the command"
         if hint is not None:
             _say(f"hint: {hint}")
     elif isinstance(error, OSError):
-        _say(f"error: slide 1: {error.strerror or type(error).__name__}")
+        _say(f"error: {error.strerror or type(error).__name__}")
     else:
         # The message of a foreign exception may quote the slide; its place in our code cannot.
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{frame.name}, line {frame.lineno}"
-        _say(f"error: slide 1: {type(error).__name__} in {place}: this is a defect of coverslip")
+        _say(f"error: {type(error).__name__} in {place}: this is a defect of coverslip")
         _say("hint: please report this line; it holds nothing of the slide")

@@ -166,7 +166,8 @@ def convert(
         from coverslip.cli.passphrase import locked_custody
 
         custody = locked_custody(custody, out, effective, vault_passphrase)
-    if len(slides) > 1 or dry_run or not slides[0].is_file() or slides[0].suffix == ".txt":
+    first = slides[0]
+    if len(slides) > 1 or dry_run or not first.is_file() or first.suffix.lower() == ".txt":
         from coverslip.cli import archive
 
         choice = archive.Choice(
@@ -176,14 +177,18 @@ def convert(
             scheduler=scheduler,
             verify=verify,
             sync=sync,
+            overwrite=overwrite,
             dry_run=dry_run,
             show_paths=show_paths,
             show_progress=not quiet,
             as_json=json,
         )
         return archive.run(slides, out, effective, custody, choice)
+    command.tell_unused_options(
+        {"jobs": jobs, "scheduler": scheduler, "include": include, "exclude": exclude}
+    )
     command.run(
-        slides[0],
+        first,
         out,
         policy=effective,
         custody=custody,
@@ -207,10 +212,14 @@ def status(
     ] = False,
     json: JsonOption = False,
 ) -> int:
-    """Say what became of the slides of a run; status 1 if any failed, 3 if any is quarantined."""
-    from coverslip.cli import archive
+    """Say what became of the slides of a run, while it is at work or later.
 
-    return archive.status(out, vault, show_paths=show_paths, as_json=json)
+    Exit status 0: all are converted; 1: some failed, were cut off or still wait; 3: some are
+    quarantined.
+    """
+    from coverslip.cli import status as command
+
+    return command.status(out, vault, show_paths=show_paths, as_json=json)
 
 
 key_app = typer.Typer(no_args_is_help=True, help="Keys that pseudonyms are derived from.")

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from coverslip.deid.custody import Custody
 from coverslip.deid.identity import KEY_VARIABLE, Key, read_key, take_key_from_environment
 from coverslip.deid.metadata import read_metadata
 from coverslip.deid.policy import Link, Policy, read_policy
+from coverslip.errors import given
 from coverslip.guard import confine, limited
 from coverslip.instances import OnProgress, Progress
 from coverslip.limits import LIMITS
@@ -30,7 +31,8 @@ class Show:
 def policy_from(path: Path | None, choices: dict[str, Any]) -> Policy:
     """Return the policy of a file and of the options that were given; options count more."""
     made = {name: value for name, value in choices.items() if value is not None}
-    return Policy(**made) if path is None else read_policy(path, made)
+    with given("the policy"):
+        return Policy(**made) if path is None else read_policy(path, made)
 
 
 def custody_from(
@@ -41,12 +43,11 @@ def custody_from(
     policy: Policy,
 ) -> Custody:
     """Return what the operator has beside the slides, read from files and the environment."""
-    return Custody(
-        key=_key(key, policy),
-        metadata=None if metadata is None else read_metadata(metadata),
-        vault=vault,
-        recipient=recipient,
-    )
+    with given("the key"):
+        secret = _key(key, policy)
+    with given("the metadata"):
+        table = None if metadata is None else read_metadata(metadata)
+    return Custody(key=secret, metadata=table, vault=vault, recipient=recipient)
 
 
 def _key(file: Path | None, policy: Policy) -> Key | None:
@@ -55,6 +56,13 @@ def _key(file: Path | None, policy: Policy) -> Key | None:
         os.environ.pop(KEY_VARIABLE, None)  # for nobody who is started from here
         return None if file is None else read_key(file)
     return take_key_from_environment()
+
+
+def tell_unused_options(given: Mapping[str, object]) -> None:
+    """Say which options do nothing for one slide."""
+    names = [f"--{name}" for name, value in given.items() if value]
+    if names:
+        sys.stderr.write(f"note: {', '.join(names)}: only of use for many slides\n")
 
 
 def run(
@@ -85,7 +93,9 @@ def run(
             sync=sync,
             on_progress=on_progress,
         )
-    unused = 0 if custody.metadata is None else custody.metadata.unused([slide.name])
+    unused = 0
+    if custody.metadata is not None:
+        unused = custody.metadata.assign([slide.absolute()]).rows_unused
     if show.as_json:
         described = result.to_dict() | {"metadata_rows_unused": unused}
         sys.stdout.write(json.dumps(described, indent=2) + "\n")

@@ -11,6 +11,7 @@ from coverslip.colour import Samples
 from coverslip.cutting import Frames
 from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.stains import channel_name
+from coverslip.errors import UsageError
 from coverslip.model import (
     AssociatedImage,
     CleanMetadata,
@@ -66,6 +67,8 @@ def run(
     as_json: bool,
 ) -> None:
     """Show what a slide is, what it gives away and what would become of it."""
+    if not path.exists():
+        raise UsageError("there is no such slide")
     slide = open(path).cut_into(ndpi_frames)
     routes = slide.routes(colour=colour, allow_pixel=allow_pixel)
     if as_json:

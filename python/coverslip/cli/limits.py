@@ -3,7 +3,7 @@
 import re
 
 from coverslip import _core, limits
-from coverslip.errors import PolicyError
+from coverslip.errors import UsageError
 
 _GIVEN = re.compile(r"([a-z_]{1,40})=([0-9]{1,18})")
 
@@ -13,14 +13,18 @@ def apply(given: list[str]) -> None:
 
     Raises
     ------
-    PolicyError
+    UsageError
         For a limit that there is not, or a value that is no number.
     """
     for text in given:
         match = _GIVEN.fullmatch(text)
         if match is None:
-            raise PolicyError("a limit is given as NAME=NUMBER", hint="level_pixels=1000000000")
+            raise UsageError(
+                "--limit: a limit is given as NAME=NUMBER", hint="level_pixels=1000000000"
+            )
         name, value = match[1], int(match[2])
         if not (limits.set_limit(name, value) or _core.set_limit(name, value)):
-            raise PolicyError("there is no limit of this name", hint="an error names its limit")
+            raise UsageError(
+                "--limit: there is no limit of this name", hint="an error names its limit"
+            )
         limits.CHANGED[name] = value

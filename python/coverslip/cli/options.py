@@ -107,7 +107,9 @@ KeyOption = Annotated[
 VaultOption = Annotated[
     Path | None,
     typer.Option(
-        metavar="DIR", help="Keep originals here; OUT.vault for research and care by default."
+        metavar="DIR",
+        help="Keep originals here, OUT.vault for research and care by default; of many slides, "
+        "under public too, the ledger lies there.",
     ),
 ]
 VaultRecipientOption = Annotated[
@@ -155,7 +157,11 @@ MppOption = Annotated[
 ]
 OverwriteOption = Annotated[
     bool,
-    typer.Option("--overwrite", help="Replace the slide in OUT when the new one is complete."),
+    typer.Option(
+        "--overwrite",
+        help="Replace the slide in OUT when the new one is complete; of many, convert what is "
+        "done again too.",
+    ),
 ]
 LabelOption = Annotated[
     Label | None,

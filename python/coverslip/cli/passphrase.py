@@ -9,7 +9,7 @@ from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.sealing import check_passphrase, read_identities, read_passphrase
 from coverslip.deid.vault import identities_of, open_vault, vault_beside
-from coverslip.errors import PolicyError
+from coverslip.errors import PolicyError, given
 
 VARIABLE = "COVERSLIP_VAULT_PASSPHRASE"
 PROMPT = Path("-")
@@ -29,7 +29,8 @@ def passphrase_from(file: Path | None, *, is_new: bool) -> str | None:
             raise PolicyError("the passphrases differ")
         return typed
     if file is not None:
-        return read_passphrase(file)
+        with given("the passphrase"):
+            return read_passphrase(file)
     text = os.environ.get(VARIABLE)
     return None if text is None else check_passphrase(text)
 
@@ -61,6 +62,7 @@ def locked_custody(custody: Custody, out: Path, policy: Policy, file: Path | Non
 def identities_from(vault: Path, identity: Path | None, passphrase: Path | None) -> tuple[str, ...]:
     """Return what opens a vault: what an identity's file holds, or what a passphrase opens."""
     if identity is not None:
-        return read_identities(identity)
+        with given("the identity"):
+            return read_identities(identity)
     text = passphrase_from(passphrase, is_new=False)
     return () if text is None else identities_of(vault, text)

@@ -4,8 +4,11 @@ import sys
 from io import BytesIO
 from pathlib import Path
 
-from coverslip.archive.ledger import State, read_ledger
+from coverslip.archive.ledger import reading
+from coverslip.archive.records import SlideRecord, State
+from coverslip.archive.summary import is_there
 from coverslip.cli.passphrase import identities_from
+from coverslip.cli.status import earlier_state
 from coverslip.deid.vault import read_vault, vault_beside
 from coverslip.errors import CoverslipError, PolicyError
 from coverslip.limits import LIMITS
@@ -44,7 +47,7 @@ def run(
     byte_count = write_report(
         collected,
         path,
-        failures=_failures(vault or vault_beside(out)),
+        failures=_failures(vault or vault_beside(out), out),
         originals=originals,
         overwrite=overwrite,
     )
@@ -56,22 +59,27 @@ def run(
     sys.stdout.write(f"{path}\n")
 
 
-def _failures(vault: Path) -> list[Failure]:
+def _failures(vault: Path, out: Path) -> list[Failure]:
     """Return the slides that a run did not convert; none where there is no ledger to be read."""
     try:
-        records = read_ledger(vault)
+        with reading(vault) as ledger:
+            others = [state for state in State if state is not State.DONE]
+            return [_failure(record, out) for record in ledger.records(*others)]
     except (PolicyError, OSError):
         return []
-    return [
-        Failure(
-            slide=record.number,
-            state=str(record.state),
-            reason=record.reason or "its turn has not come",
-            hint=record.hint,
-        )
-        for record in records
-        if record.state is not State.DONE
-    ]
+
+
+def _failure(record: SlideRecord, out: Path) -> Failure:
+    hint = record.hint
+    if is_there(record, out):
+        earlier = earlier_state(record)
+        hint = earlier if hint is None else f"{hint}; {earlier}"
+    return Failure(
+        slide=record.number,
+        state=str(record.state),
+        reason=record.reason or "its turn has not come",
+        hint=hint,
+    )
 
 
 def _originals(

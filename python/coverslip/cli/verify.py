@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from coverslip.cli import say_error
-from coverslip.errors import CoverslipError
+from coverslip.errors import CoverslipError, given
 from coverslip.verification.check import OnProgress, verify
 from coverslip.verification.report import EXIT_UNCHECKED, VerifyReport
 
@@ -19,6 +19,9 @@ def run(
     out: Path, *, source: Path | None, terms: Path | None, show_progress: bool, as_json: bool
 ) -> int:
     """Check finished files and say what was found; return the exit status."""
+    if terms is not None:
+        with given("the list of terms"):
+            terms.open("rb").close()
     try:
         with _progress(show=show_progress) as on_progress:
             report = verify(out, source, terms, on_progress=on_progress)

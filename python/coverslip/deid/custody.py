@@ -61,20 +61,22 @@ class Custody:
                 "a key links slides, and this policy links none",
                 hint="leave the key out, or choose profile research",
             )
-        given = Given()
-        if self.metadata is not None:
-            given = self.metadata.row_for(path.name) or given
+        row = None if self.metadata is None else self.metadata.row_for(path.absolute())
+        given = row or Given()
+        is_missing = self.metadata is not None and row is None
+        notes = ("the metadata has no row for this slide",) if is_missing else ()
         folder = self.vault
         if folder is None and policy.profile is not Profile.PUBLIC:
             folder = vault_beside(out)
         if folder is None and self.recipient is not None:
             raise PolicyError("there is no vault to encrypt", hint="name one with --vault")
         if folder is None:
-            yield Charge(path, policy, self._identity(slide, given, policy, None), given, key)
+            identity = self._identity(slide, given, policy, None)
+            yield Charge(path, policy, identity, given, key, notes=notes)
             return
         with open_vault(folder, out, self.recipient) as vault:
             identity = self._identity(slide, given, policy, vault)
-            yield Charge(path, policy, identity, given, key, vault)
+            yield Charge(path, policy, identity, given, key, vault, notes)
 
     def _identity(
         self, slide: Slide, given: Given, policy: Policy, vault: Vault | None
@@ -106,6 +108,7 @@ class Charge:
     given: Given
     key: Key | None = None
     vault: Vault | None = None
+    notes: tuple[str, ...] = ()
 
     def seal(self, scrubbed: Scrubbed) -> None:
         """Put the originals into the vault, if there is one."""

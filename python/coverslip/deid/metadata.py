@@ -4,20 +4,22 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from coverslip.codes import codes
-from coverslip.errors import PolicyError
+from coverslip.errors import PolicyError, UsageError
 from coverslip.model import OperatorText
 
 FILE = "file"
 MAX_STAINS = 6
 _H_AND_E = "12710003 36879007"
 MAX_BYTES = 64_000_000  # a row is about 100 bytes
+_WILD = re.compile(r"[*?[]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,34 +45,87 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """How the rows of a table fit the slides of a run."""
+
+    rows_unused: int
+    slides_without_row: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetadataTable:
-    """The rows of a table, by file name or pattern."""
+    """The rows of a table, by the name of a file, the end of its path, or a pattern of either."""
 
     rows: Mapping[str, Given] = field(repr=False)
 
-    def row_for(self, file_name: str) -> Given | None:
+    def row_for(self, path: PurePath) -> Given | None:
         """Return the row of a file: the one that names it, else the one whose pattern fits.
+
+        Of several that name it, the one with the most folders counts.
 
         Raises
         ------
         PolicyError
             If several patterns fit: which one is meant cannot be known.
         """
-        if file_name in self.rows:
-            return self.rows[file_name]
-        fitting = [row for pattern, row in self.rows.items() if fnmatchcase(file_name, pattern)]
+        name = self._name_of(path)
+        if name is not None:
+            return self.rows[name]
+        fitting = list(_fitting(path, self._patterns()))
         if len(fitting) > 1:
             raise PolicyError(f"{len(fitting)} rows of the metadata fit one file")
-        return fitting[0] if fitting else None
+        return self.rows[fitting[0]] if fitting else None
 
-    def unused(self, file_names: Iterable[str]) -> int:
-        """Return how many rows fit none of some files; of two that fit one, neither counts."""
-        named = set(file_names)
-        others = named - self.rows.keys()
-        return sum(
-            pattern not in named and not any(fnmatchcase(name, pattern) for name in others)
-            for pattern in self.rows
+    def assign(self, paths: Iterable[PurePath]) -> Assignment:
+        """Return how the rows fit some slides; of two patterns that fit one, neither counts.
+
+        Raises
+        ------
+        UsageError
+            If a row names several of them: it is about one slide, and which one cannot be known.
+        """
+        used, missing = Counter[str](), 0
+        patterns = self._patterns()
+        fit = set[str]()
+        for path in paths:
+            name = self._name_of(path)
+            if name is not None:
+                used[name] += 1
+                continue
+            fitting = list(_fitting(path, patterns))
+            fit.update(fitting)
+            missing += not fitting
+        for number, row in enumerate(self.rows, start=1):
+            if used[row] > 1:
+                raise UsageError(
+                    f"row {number} of the metadata names {used[row]} slides",
+                    hint="say which one with its folders, as in folder/name",
+                )
+        return Assignment(
+            rows_unused=sum(row not in used and row not in fit for row in self.rows),
+            slides_without_row=missing,
         )
+
+    def _name_of(self, path: PurePath) -> str | None:
+        """Return the key of the row that names a file, with as many folders as one does."""
+        parts = path.parts
+        for first in range(len(parts)):
+            name = str(PurePath(*parts[first:]))
+            if name in self.rows:
+                return name
+        return None
+
+    def _patterns(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Return the keys that may be patterns, with their parts."""
+        return [(row, PurePath(row).parts) for row in self.rows if _WILD.search(row)]
+
+
+def _fitting(path: PurePath, patterns: Iterable[tuple[str, tuple[str, ...]]]) -> Iterator[str]:
+    """Yield the patterns that fit the end of a path, part by part."""
+    for row, parts in patterns:
+        end = path.parts[-len(parts) :]
+        if len(end) == len(parts) and all(map(fnmatchcase, end, parts)):
+            yield row
 
 
 def read_metadata(path: Path) -> MetadataTable:
@@ -166,7 +221,7 @@ def _row(number: int, record: Mapping[str, object]) -> tuple[str, Given]:
         except ValueError as error:
             reason = str(error) if isinstance(error, PolicyError) else "it cannot be read"
             raise PolicyError(f"row {number} of the metadata: {column}: {reason}") from None
-    return name, Given(**given)
+    return str(PurePath(name)), Given(**given)
 
 
 def _short(text: str) -> OperatorText:

@@ -133,7 +133,7 @@ class Policy:
     pixels_attested: str | None = None
 
     def __post_init__(self) -> None:
-        profile = Profile(self.profile)
+        profile = _word(Profile, "profile", self.profile) or Profile.PUBLIC
         self._set("profile", profile)
         self._set("dates", _word(Dates, "dates", self.dates) or _DEFAULT_DATES[profile])
         pictures = "keep" if profile is Profile.CARE else "drop"

@@ -17,6 +17,8 @@ from coverslip.limits import LIMITS
 from coverslip.verification.schema import certificate_schema, problems_of
 
 CERTIFICATE = ".certificate.json"
+_MARK = ".coverslip-ledger"
+"""By which an output is known to the ledger of its vault."""
 _MOST = 1 << 53
 """Larger numbers are none that a slide has."""
 
@@ -131,7 +133,7 @@ def collect(out: Path) -> Collected:
     return Collected(
         slides=tuple(slides),
         unreadable=tuple(unreadable),
-        unnamed=len(files.keys() - named - set(certificates)),
+        unnamed=len(files.keys() - named - set(certificates) - {out / _MARK}),
     )
 
 

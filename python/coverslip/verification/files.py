@@ -10,6 +10,8 @@ from pathlib import Path
 
 _NAME = re.compile(r"2\.25\.[0-9]{25,39}(\.dcm)?|[A-Z]-[0-9A-Z]{13}\.certificate\.json")
 """Names that are made of nothing but random UIDs and pseudonyms; any other may identify."""
+_MARK, _OF_A_MARK = ".coverslip-ledger", re.compile(rb"[0-9a-f]{32}")
+"""A file that names the ledger of an output by a random number, and what it holds."""
 _OF_THE_SYSTEM = ("security.", "system.")
 """Extended attributes that a system sets by itself: access lists and labels."""
 
@@ -36,7 +38,10 @@ def entry_of(path: Path) -> Entry:
 
 
 def entries_of(root: Path) -> Iterator[Entry]:
-    """Yield all that is in a folder, sorted, without following links; or the one file."""
+    """Yield all that is in a folder, sorted, without following links; or the one file.
+
+    The mark of a ledger is left out, if it is nothing but that.
+    """
     if not root.is_dir():
         yield entry_of(root)
         return
@@ -44,6 +49,7 @@ def entries_of(root: Path) -> Iterator[Entry]:
         Path(folder) / name
         for folder, folders, names in os.walk(root)
         for name in (*folders, *names)
+        if not _is_mark(root, Path(folder) / name)
     )
     for number, path in enumerate(paths, start=1):
         parts = path.relative_to(root).parts
@@ -52,6 +58,15 @@ def entries_of(root: Path) -> Iterator[Entry]:
         is_plain = all(_NAME.fullmatch(part) for part in parts)
         shown = "/".join(parts[-1:]) if is_plain else f"{kind} {number}"
         yield Entry(path, shown, "/".join(parts), is_folder)
+
+
+def _is_mark(root: Path, path: Path) -> bool:
+    if path != root / _MARK or path.is_symlink() or not path.is_file():
+        return False
+    if any(not name.startswith(_OF_THE_SYSTEM) for name in attributes_of(path)):
+        return False
+    with path.open("rb") as file:
+        return _OF_A_MARK.fullmatch(file.read(100)) is not None
 
 
 def problems_of(

@@ -1,0 +1,123 @@
+"""What the ledger holds of one slide."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+
+class State(StrEnum):
+    """Where a slide is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    QUARANTINED = "quarantined"
+    GONE = "gone"
+    """It was not converted, and is no longer where it was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """What a slide left in the output folder; only names of ours."""
+
+    study: str
+    series: tuple[str, ...]
+    certificate: str
+    sha256: tuple[str | None, ...] = ()
+    """Of the instances, if they were read back."""
+    byte_count: int = 0
+    frames: int = 0
+    files: tuple[tuple[str, int], ...] = ()
+    """Path below the study and byte count of each; what an earlier version wrote has none."""
+    certificate_sha256: str | None = None
+    routes: Mapping[str, int] = field(default_factory=dict)
+    """How many frames took which route."""
+
+    def to_json(self) -> str:
+        """Return what `from_json` takes."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Outputs":
+        """Return what `to_json` was called on, be it that of the first version."""
+        stored = json.loads(text)
+        if isinstance(stored, list):
+            names = ("study", "series", "certificate", "sha256", "byte_count", "frames")
+            stored = dict(zip(names, stored, strict=True))
+        stored["series"] = tuple(stored["series"])
+        stored["sha256"] = tuple(stored["sha256"])
+        stored["files"] = tuple((name, size) for name, size in stored.get("files", ()))
+        return cls(**stored)
+
+    @property
+    def is_read_back(self) -> bool:
+        """Whether all instances were read back and compared with the slide."""
+        return bool(self.sha256) and None not in self.sha256
+
+    def are_in(self, out: Path) -> bool:
+        """Tell whether they are there, with the lengths they had."""
+        study = out / self.study
+        files = self.files or ((self.certificate, None),)
+        try:
+            return all(
+                size in (None, (study / name).stat(follow_symlinks=False).st_size)
+                for name, size in files
+            )
+        except OSError:
+            return False
+
+    def paths(self, out: Path) -> Iterator[Path]:
+        """Yield certificate and folders, in the order in which they may go."""
+        yield out / self.study / self.certificate
+        for series in self.series:
+            yield out / self.study / series
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlideRecord:
+    """A row of the ledger."""
+
+    number: int
+    path: Path = field(repr=False)
+    """As the operator gave it; it is told from others by where it leads."""
+    byte_count: int
+    mtime_ns: int
+    state: State
+    reason: str | None
+    hint: str | None
+    attempts: int
+    policy_sha256: str | None
+    seconds: float | None
+    updated: str
+    outputs: Outputs | None
+    stale: Outputs | None
+    """What an earlier state of the slide left, to be removed once the new is there."""
+    made_with: str | None = field(repr=False)
+    """What decided over its outputs beside the slide, see `Making`."""
+    quick_digest: str | None = field(repr=False)
+    seed: bytes | None = field(repr=False)
+    """What random names are made of, until the slide is done."""
+
+
+COLUMNS = (
+    *("number", "path", "byte_count", "mtime_ns", "state", "reason", "hint", "attempts"),
+    *("policy_sha256", "seconds", "updated", "outputs", "stale", "made_with", "quick_digest"),
+    "seed",
+)
+NEW_COLUMNS = frozenset({"made_with", "quick_digest"})
+"""Those that the first version did not have."""
+
+
+def record_of(row: tuple[object, ...]) -> SlideRecord:
+    """Return the record of a row that has the columns of `COLUMNS`."""
+    values = dict(zip(COLUMNS, row, strict=True))
+    for name in ("outputs", "stale"):
+        text = values[name]
+        values[name] = Outputs.from_json(text) if isinstance(text, str) else None
+    values["path"] = Path(os.fsdecode(values["path"]))  # type: ignore[arg-type] # a BLOB
+    values["state"] = State(str(values["state"]))
+    return SlideRecord(**values)  # type: ignore[arg-type] # the table's own types

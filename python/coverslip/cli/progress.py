@@ -1,0 +1,191 @@
+"""Tells what becomes of many slides: on a terminal, in a log, or as JSON."""
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Protocol
+
+from coverslip.archive.discovery import Found
+from coverslip.archive.records import State
+from coverslip.archive.run import Run
+from coverslip.archive.workers import Outcome
+from coverslip.cli.shown import shown
+
+
+class Shower(Protocol):
+    """What is told of a run."""
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Tell what became of a slide."""
+
+    def end(self) -> None:
+        """Tell what became of all."""
+
+
+def shower(
+    work: Run, found: Found, *, as_json: bool, show_progress: bool, show_paths: bool
+) -> Shower:
+    """Return what fits standard error and the operator's choice."""
+    if as_json:
+        return _Events(work, found)
+    if show_progress and sys.stderr.isatty():
+        return _Bar(work, found, show_paths=show_paths)
+    return _Lines(work, found, show_paths=show_paths, quiet=not show_progress)
+
+
+class _Events:
+    """A line of JSON on standard output for each thing that happens."""
+
+    def __init__(self, work: Run, found: Found) -> None:
+        todo = work.registered
+        self._tell(
+            {
+                "event": "start",
+                "slides": len(todo.numbers),
+                "found": todo.found,
+                "byte_count": todo.byte_count,
+                "again": dict(todo.again),
+                **passed_of(found),
+            }
+        )
+        self._states: Counter[str] = Counter()
+
+    def outcome(self, outcome: Outcome) -> None:
+        self._states[str(outcome.state)] += 1
+        told = asdict(outcome)
+        del told["quick_digest"]  # whoever has the slide could find it by that
+        self._tell({"event": "slide", **told})
+
+    def end(self) -> None:
+        self._tell({"event": "end", "slides": dict(self._states)})
+
+    def _tell(self, event: dict[str, object]) -> None:
+        sys.stdout.write(json.dumps(event) + "\n")
+        sys.stdout.flush()
+
+
+class _Lines:
+    """A line on standard error for each slide: for logs."""
+
+    def __init__(self, work: Run, found: Found, *, show_paths: bool, quiet: bool) -> None:
+        self._work, self._show_paths, self._quiet = work, show_paths, quiet
+        self._states: Counter[State] = Counter()
+        self._start = time.monotonic()
+        self._bytes = 0
+        for line in _beginning(work, found):
+            self._say(line)
+
+    def outcome(self, outcome: Outcome) -> None:
+        self._states[outcome.state] += 1
+        self._bytes += outcome.byte_count
+        if not self._quiet or outcome.state is not State.DONE:
+            count = sum(self._states.values())
+            line = line_of(outcome, self._work, show_path=self._show_paths)
+            self._say(f"[{count}/{len(self._work.numbers)}] {line}")
+
+    def end(self) -> None:
+        self._say(_sums(self._states, self._bytes, time.monotonic() - self._start))
+
+    def _say(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
+
+
+class _Bar:
+    """A live bar on a terminal; only slides that were not converted get a line."""
+
+    def __init__(self, work: Run, found: Found, *, show_paths: bool) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
+        self._work, self._show_paths = work, show_paths
+        self._states: Counter[State] = Counter()
+        self._start, self._bytes = time.monotonic(), 0
+        self._console = Console(stderr=True, highlight=False)
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+            TimeRemainingColumn(), console=self._console, transient=True,
+        )  # fmt: skip
+        for line in _beginning(work, found):
+            self._console.print(line, markup=False)
+        self._task = self._bar.add_task(self._text(), total=work.registered.byte_count)
+        self._bar.start()
+
+    def _text(self) -> str:
+        failed = self._states[State.FAILED] + self._states[State.QUARANTINED]
+        text = f"{sum(self._states.values())}/{len(self._work.numbers)} slides"
+        return f"{text}, {failed} not converted" if failed else text
+
+    def outcome(self, outcome: Outcome) -> None:
+        self._states[outcome.state] += 1
+        self._bytes += outcome.byte_count
+        if outcome.state is not State.DONE:
+            line = line_of(outcome, self._work, show_path=self._show_paths)
+            self._console.print(line, markup=False)
+        self._bar.update(self._task, advance=outcome.byte_count, description=self._text())
+
+    def end(self) -> None:
+        self._bar.stop()
+        sums = _sums(self._states, self._bytes, time.monotonic() - self._start)
+        self._console.print(sums, markup=False)
+
+
+def _beginning(work: Run, found: Found) -> list[str]:
+    """Return what is told before the first slide."""
+    todo = work.registered
+    lines = [f"{todo.found} slides found, {todo.found - len(todo.numbers)} are done already"]
+    lines += [
+        f"{n} were done {reason}: they are converted again" for reason, n in todo.again.items()
+    ]
+    return [*lines, *notes_on(found)]
+
+
+def notes_on(found: Found) -> list[str]:
+    """Return what was passed over, by kind, and what could not be searched."""
+    lines = []
+    if found.passed_over:
+        lines.append(f"note: passed over: {_list(found.passed_over)}")
+    return [*lines, *(f"error: {trouble}" for trouble in found.troubles())]
+
+
+def passed_of(found: Found) -> dict[str, object]:
+    """Return the same for JSON."""
+    return {
+        "passed_over": dict(found.passed_over),
+        "unreadable_folders": sum(found.unreadable.values()),
+    }
+
+
+def _list(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items())
+
+
+def line_of(outcome: Outcome, work: Run, *, show_path: bool) -> str:
+    """Return one slide's line; slides are numbers, but on the operator's own terminal."""
+    name = f"slide {outcome.number}"
+    if show_path:
+        name += f" ({shown(work.ledger.record(outcome.number).path)})"
+    if outcome.outputs is not None:
+        return f"{name}: done, {outcome.outputs.study}, {outcome.seconds:.1f} s"
+    hint = "" if outcome.hint is None else f" ({outcome.hint})"
+    return f"{name}: {outcome.state}: {outcome.reason}{hint}"
+
+
+def _sums(states: Counter[State], byte_count: int, seconds: float) -> str:
+    parts = [f"{states[state]} {state}" for state in State if states[state]]
+    rate = byte_count / seconds if seconds else 0.0
+    return f"{', '.join(parts) or 'nothing to do'}; {size_of(byte_count)}, {size_of(rate)}/s"
+
+
+def size_of(byte_count: float) -> str:
+    """Return a number of bytes for people."""
+    return f"{byte_count / 1e9:.2f} GB" if byte_count >= 1e9 else f"{byte_count / 1e6:.1f} MB"

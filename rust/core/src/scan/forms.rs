@@ -242,6 +242,12 @@ impl Forms {
             false,
         );
 
+        // As certificates, dumps and network tools write it.
+        for separator in [" ", ":"] {
+            let pairs: Vec<_> = plain.iter().map(|&byte| hex_of(byte)).collect();
+            self.add(Encoding::Hex, pairs.join(separator).into_bytes(), false);
+        }
+
         let percent = |out: &mut String, byte: u8| {
             out.push('%');
             push_hex(out, byte);
@@ -324,6 +330,12 @@ fn push_hex(out: &mut String, byte: u8) {
     out.extend(digit(byte & 15));
 }
 
+fn hex_of(byte: u8) -> String {
+    let mut out = String::new();
+    push_hex(&mut out, byte);
+    out
+}
+
 /// Returns every form of a term.
 #[must_use]
 pub fn forms_of(term: u32, text: &str) -> Vec<Form> {
@@ -331,7 +343,7 @@ pub fn forms_of(term: u32, text: &str) -> Vec<Form> {
         term,
         all: Vec::new(),
     };
-    if text.chars().count() < WINDOW {
+    if text.len() < WINDOW {
         return forms.all;
     }
     let spellings = spellings(text);

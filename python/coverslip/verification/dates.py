@@ -97,12 +97,15 @@ def spellings_of(day: date) -> Iterator[str]:
             yield separator.join((str(first), str(second), year[2:]))
     yield f"{number}. {month}. {year}"
     yield f"{day.day}. {day.month}. {year}"
-    names = _NAMES[day.month - 1]
-    for name in dict.fromkeys((*names, *(name[:3] for name in names))):
-        for separator in (" ", "-", "") if len(name) == 3 else (" ",):
-            yield f"{name}{separator}{year}"
-        for spelled in dict.fromkeys((number, str(day.day))):
-            yield f"{name} {spelled}, {year}"
-            yield f"{name} {spelled} {year}"
-    yield f"{names[0][:3]}. {year}"
-    yield f"{number}-{names[0][:3]}-{year[2:]}"
+    english, *german = _NAMES[day.month - 1]
+    short = english[:3]
+    for name in dict.fromkeys((english, short, *german, *(name[:3] for name in german))):
+        yield f"{name} {year}"
+        yield f"{name[:3]}. {year}"
+    for separator in ("-", ""):
+        yield separator.join((short, year))
+    for spelled in dict.fromkeys((number, str(day.day))):
+        yield f"{short} {spelled}, {year}"
+        yield f"{short} {spelled} {year}"
+    yield f"{english} {day.day}, {year}"
+    yield f"{number}-{short}-{year[2:]}"

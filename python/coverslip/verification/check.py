@@ -74,8 +74,10 @@ def verify(
     slide = None if source is None else open(source)
     listed = () if terms is None else listed_terms(Path(fspath(terms)))
     shown, unread = ([], []) if slide is None else labels.texts_of(slide)
+    looked_for = terms_of_slide(slide, listed, given, shown)
     check = Check(
-        terms=terms_of_slide(slide, listed, given, shown),
+        terms=looked_for,
+        scanner=scanner_of(looked_for),
         comparison=None if slide is None else Comparison(slide),
         source=None if source is None else Path(fspath(source)).stat(),
         pixels=pictures.Pixels(),
@@ -89,11 +91,18 @@ def verify(
     return check.report(has_terms=slide is not None or bool(listed) or bool(given))
 
 
+def scanner_of(terms: Terms) -> _core.Scanner:
+    """Return what looks for terms."""
+    return _core.Scanner([(term.spelling, term.whole_word) for term in terms.terms])
+
+
 @dataclass(kw_only=True)
 class Check:
     """One run over a folder."""
 
     terms: Terms
+    scanner: _core.Scanner
+    """What looks for them."""
     comparison: Comparison | None = None
     pixels: "pictures.Pixels | None" = None
     """Looks at pictures and the lowest level; without it, at pictures alone."""
@@ -120,9 +129,6 @@ class Check:
     """Instances that say that identity was not removed."""
     is_identified: dict[str, bool] = field(default_factory=dict)
     """Whether identity is in a study, by its UID."""
-
-    def __post_init__(self) -> None:
-        self.scanner = _core.Scanner([(t.spelling, t.whole_word) for t in self.terms.terms])
 
     def report(self, *, has_terms: bool) -> VerifyReport:
         """Return what was found so far."""

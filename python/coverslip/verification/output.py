@@ -7,7 +7,7 @@ from coverslip import _core
 from coverslip.errors import VerificationError
 from coverslip.slide import OpenedSlide
 from coverslip.verification import header as headers
-from coverslip.verification.check import Check
+from coverslip.verification.check import Check, scanner_of
 from coverslip.verification.files import entry_of
 from coverslip.verification.source import terms_of_slide
 
@@ -28,7 +28,8 @@ class OutputCheck:
     """
 
     def __init__(self, slide: OpenedSlide, given: Iterable[str] = ()) -> None:
-        self._check = Check(terms=terms_of_slide(slide, given=given), hashes=False)
+        terms = terms_of_slide(slide, given=given)
+        self._check = Check(terms=terms, scanner=scanner_of(terms), hashes=False)
 
     def instance(
         self,

@@ -32,6 +32,8 @@ MAY_IMPORT = {
     # To look for a slide's texts it is opened; what wrote the files, and by which rules, is not
     # known here.
     "verification": {
+        "codes",
+        "pictures",
         *("_core", "errors", "limits", "model", "mosaics", "sampling", "slide", "verification"),
     },
     # Of verification, only the checker of the certificates' schema.

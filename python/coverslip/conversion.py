@@ -8,11 +8,11 @@ from typing import Literal
 
 from coverslip import _core, audit
 from coverslip.associated import AssociatedPicture
-from coverslip.codes import codes
 from coverslip.colour import Samples
 from coverslip.commit import staging
 from coverslip.cutting import Frames
 from coverslip.deid.custody import Charge, Custody
+from coverslip.deid.metadata import Given
 from coverslip.deid.pixels.substitute import draw_label
 from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.scrub import Scrubbed, scrub
@@ -207,9 +207,9 @@ def convert_opened(
     clean = scrubbed.clean
     check = None
     if verify:
-        searches = policy.profile is not Profile.CARE
+        given = Given() if charge is None else charge.given
         # Looking for texts in a slide of millions of tiles needs room, so before there are plans.
-        check = OutputCheck(slide, _released(clean, policy), searches=searches)
+        check = OutputCheck(slide, [text.reveal() for text in given.texts()])
     # Tiles are planned first: a level that cannot be copied is found before a byte is written.
     plans = {
         number: plan_level(slide, number, route, on_progress)
@@ -296,15 +296,6 @@ def _pictures(
         is_as_scanned=False,
     )
     return (label, *examined.pictures)
-
-
-def _released(clean: CleanMetadata, policy: Policy) -> list[str]:
-    """Return the texts of the operator's that go out on purpose."""
-    given = [text.reveal() for text in clean.given.values()]
-    given += [codes("stains")[stain] for stain in clean.stains]
-    if clean.anatomy is not None:
-        given.append(codes("anatomy")[clean.anatomy])
-    return given if policy.pixels_attested is None else [*given, policy.pixels_attested]
 
 
 def _notes(

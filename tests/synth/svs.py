@@ -7,7 +7,7 @@ import imagecodecs
 import numpy as np
 
 from tests.synth import identifiers as ids
-from tests.synth import jpeg, tiff
+from tests.synth import jpeg, places, tiff
 from tests.synth.slide import SynthSlide, build_levels, photometric, samples, stacked
 
 _COMPRESSION = {"j2k_33005": 33005, "j2k_33003_444": 33003, "j2k_33003_422": 33003}
@@ -74,15 +74,16 @@ def build_svs(
         if profile is not None and number == 0:
             tags[34675] = profile
         directories.append(tiff.Directory(tags, pieces=level.pieces))
-    directories[0].exif = {
-        36867: tiff.ascii_(secret.date()),
-        37510: tiff.undefined(secret.word().encode()),
-    }
+    for turn, directory in enumerate(directories[:2]):
+        for name, tags in places.in_children(secret, turn).items():
+            setattr(directory, name, tags)
     thumbnail = _strips(
         secret, (150, 112), f"Aperio v1\n700x520 -> 150x112 - |User = {secret.word()}"
     )
     directories.insert(1, thumbnail)
     directories += _associated(secret, gt450=gt450, overview=overview)
+    for turn, directory in enumerate(directories):
+        directory.tags |= places.in_directory(secret, turn)
     path = folder / f"{secret.word()}-{secret.number()}.svs"
     gap = secret.word().encode()
     tail = secret.word().encode("utf-16-le")
@@ -150,6 +151,7 @@ def _tags(secret, text: str, width: int, length: int, codec: str) -> dict[int, t
 def _profile(secret) -> bytes:
     """Return an sRGB profile with a name where a scanner puts its own."""
     profile = bytearray(imagecodecs.cms_profile("srgb"))
+    profile[48:56] = secret.word(8).encode()  # signatures of the maker and of the model
     profile[80:84] = secret.word(4).encode()  # the creator's signature
     return bytes(profile)
 

@@ -56,6 +56,9 @@ class Directory:
     tiled: bool = True
     children: list["Directory"] = field(default_factory=list)
     exif: dict[int, Value] | None = None
+    gps: dict[int, Value] | None = None
+    interop: dict[int, Value] | None = None
+    """In the directory of Exif."""
 
 
 class Writer:
@@ -103,7 +106,12 @@ class Writer:
             children = [self.directory(child)[0] for child in directory.children]
             tags[330] = Value(IFD8 if self.big else IFD, tuple(children))
         if directory.exif is not None:
-            tags[34665] = long(self.directory(Directory(directory.exif))[0])
+            exif = dict(directory.exif)
+            if directory.interop is not None:
+                exif[40965] = long(self.directory(Directory(directory.interop))[0])
+            tags[34665] = long(self.directory(Directory(exif))[0])
+        if directory.gps is not None:
+            tags[34853] = long(self.directory(Directory(directory.gps))[0])
         return self._table(tags)
 
     def _table(self, tags: dict[int, Value]) -> tuple[int, int]:

@@ -284,6 +284,14 @@ def verify(
     terms: Annotated[
         Path | None, typer.Option(metavar="FILE", help="More terms to look for, one a line.")
     ] = None,
+    metadata: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The table given to convert: look for its texts too."),
+    ] = None,
+    vault: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Check each slide of an archive against its source."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -294,9 +302,8 @@ def verify(
     """
     from coverslip.cli import verify as command
 
-    raise typer.Exit(
-        command.run(out, source=source, terms=terms, show_progress=not quiet, as_json=json)
-    )
+    against = command.Against(source=source, terms=terms, metadata=metadata, vault=vault)
+    raise typer.Exit(command.run(out, against, show_progress=not quiet, as_json=json))
 
 
 @app.command()

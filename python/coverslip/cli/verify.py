@@ -4,27 +4,40 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from coverslip.archive.ledger import read_ledger
 from coverslip.cli import say_error
-from coverslip.errors import CoverslipError, given
+from coverslip.deid.metadata import MetadataTable, read_metadata
+from coverslip.errors import CoverslipError, PolicyError, given
 from coverslip.verification.check import OnProgress, verify
+from coverslip.verification.many import Converted, verify_many
 from coverslip.verification.report import EXIT_UNCHECKED, VerifyReport
 
 _SHOWN = 20
 """More lines than anyone reads; the JSON has them all."""
 
 
-def run(
-    out: Path, *, source: Path | None, terms: Path | None, show_progress: bool, as_json: bool
-) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Against:
+    """What finished files are checked against."""
+
+    source: Path | None = None
+    terms: Path | None = None
+    metadata: Path | None = None
+    """The table of what the operator knows."""
+    vault: Path | None = None
+    """Where the paths of the slides are."""
+
+
+def run(out: Path, against: Against, *, show_progress: bool, as_json: bool) -> int:
     """Check finished files and say what was found; return the exit status."""
-    if terms is not None:
+    if against.terms is not None:
         with given("the list of terms"):
-            terms.open("rb").close()
+            against.terms.open("rb").close()
     try:
-        with _progress(show=show_progress) as on_progress:
-            report = verify(out, source, terms, on_progress=on_progress)
+        report = _checked(out, against, show_progress=show_progress)
     except (CoverslipError, OSError) as error:
         say_error(error)
         return EXIT_UNCHECKED
@@ -33,6 +46,46 @@ def run(
     else:
         sys.stdout.write(_text(report))
     return report.exit_status
+
+
+def _checked(out: Path, against: Against, *, show_progress: bool) -> VerifyReport:
+    if against.vault is not None and against.source is not None:
+        raise PolicyError("the vault tells the slides", hint="give --source or --vault")
+    table = None if against.metadata is None else read_metadata(against.metadata)
+    if against.vault is not None:
+        return _of_vault(out, against, table, show_progress=show_progress)
+    if table is not None and against.source is None:
+        raise PolicyError("a row of the metadata is found by its slide", hint="name it: --source")
+    given = () if against.source is None else _given(table, against.source)
+    with _progress(show=show_progress) as on_progress:
+        return verify(out, against.source, against.terms, given=given, on_progress=on_progress)
+
+
+def _given(table: MetadataTable | None, source: Path) -> tuple[str, ...]:
+    """Return what the operator knows of a slide."""
+    row = None if table is None else table.row_for(source.name)
+    return () if row is None else tuple(text.reveal() for text in row.texts())
+
+
+def _of_vault(
+    out: Path, against: Against, table: MetadataTable | None, *, show_progress: bool
+) -> VerifyReport:
+    """Check what each slide of a ledger left."""
+    if against.vault is None:  # the caller has it
+        raise AssertionError("no vault")
+    root = out.absolute()
+    slides = [
+        Converted(
+            number=record.number,
+            source=record.path,
+            paths=tuple(record.outputs.paths(root)),
+            given=_given(table, record.path),
+        )
+        for record in read_ledger(against.vault)
+        if record.outputs is not None
+    ]
+    with _progress(show=show_progress) as on_progress:
+        return verify_many(root, slides, against.terms, on_progress=lambda _: on_progress)
 
 
 def _text(report: VerifyReport) -> str:

@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
@@ -42,6 +42,11 @@ class Given:
     """Codes of SNOMED CT with spaces between them."""
     anatomy: OperatorText | None = None
     """One code of SNOMED CT."""
+
+    def texts(self) -> tuple[OperatorText, ...]:
+        """Return all that was given."""
+        values = (getattr(self, column.name) for column in fields(self))
+        return tuple(value for value in values if value is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

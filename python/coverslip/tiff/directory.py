@@ -31,6 +31,9 @@ DTYPES = {
 RATIONALS = {5, 10}
 ASCII, LONG = 2, 4
 _BYTE, _UNDEFINED = 1, 7
+_WIDE = {3, 4, 8, 9}
+_FEW_CODES = 4
+"""Fewer numbers are measures and no name."""
 _UNSIGNED = {1, 3, 4, 13, 16, 18}
 _PICTURES = ((TILE_OFFSETS, TILE_BYTE_COUNTS), (STRIP_OFFSETS, STRIP_BYTE_COUNTS),
              (JPEG_OFFSET, JPEG_BYTE_COUNT))  # fmt: skip
@@ -66,6 +69,11 @@ class Entry:
     is_inline: bool
     wide: int | None = None
     """The value itself, where NDPI keeps its high half outside the entry."""
+
+    @property
+    def is_wide_text(self) -> bool:
+        """Whether its numbers may be the codes of characters: SHORT or LONG, more than a size."""
+        return self.dtype in _WIDE and self.count >= _FEW_CODES
 
     def first(self, most: int) -> "Entry":
         """Return the entry as if it had no more than so many values."""
@@ -189,7 +197,8 @@ class Directory:
             name, kind = TEXT_TAGS.get(tag, (f"tag {tag}", unknown))
             is_known = tag in TEXT_TAGS
             may_hold_text = entry.dtype == ASCII or (
-                entry.dtype in (_BYTE, _UNDEFINED) and tag not in STRUCTURE_TAGS
+                (entry.dtype in (_BYTE, _UNDEFINED) or entry.is_wide_text)
+                and tag not in STRUCTURE_TAGS
             )
             is_private = tag >= 65000 or self.kind in ("Exif", "GPS", "Interop")
             if is_known or may_hold_text or is_private:

@@ -48,7 +48,11 @@ TEXT_TAGS = {
     50838: ("ImageJMetaDataByteCounts", ItemKind.TEXT),
     50839: ("ImageJMetaData", ItemKind.TEXT),
 }
-STRUCTURE_TAGS = {258, JPEG_TABLES, ICC_PROFILE, 339, 530, 532}
+STRUCTURE_TAGS = {
+    *(258, 290, 291, 301, 318, 319, 320, 321, SUB_IFDS, 334, 336, 338, 339, 340, 341, 342),
+    *(JPEG_TABLES, ICC_PROFILE, 512, 513, 514, 519, 520, 521, 530, 531, 532),
+    *(STRIP_OFFSETS, STRIP_BYTE_COUNTS, TILE_OFFSETS, TILE_BYTE_COUNTS),
+}
 """Arrays of numbers, tables and profiles: not text, each handled where it is used."""
 
 

@@ -5,6 +5,7 @@ twice to leave the house.
 """
 
 import re
+from dataclasses import dataclass
 
 PERMITTED = frozenset(
     [
@@ -206,6 +207,31 @@ RETAINED = {
     "113112": frozenset({"InstitutionName"}),
 }
 """What may be there besides under a claimed option (CID 7050)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What an instance may hold and must, with identity or without."""
+
+    permitted: frozenset[str]
+    empty: frozenset[str]
+    required: frozenset[str]
+    values: dict[str, set[str]]
+
+
+_DEIDENTIFICATION = frozenset({"DeidentificationMethod", "DeidentificationMethodCodeSequence"})
+_PATIENT = frozenset({"PatientBirthDate", "PatientSex"})
+WITHOUT_IDENTITY = Rules(permitted=PERMITTED, empty=EMPTY, required=REQUIRED, values=VALUES)
+WITH_IDENTITY = Rules(
+    permitted=PERMITTED.union(*RETAINED.values()),
+    empty=EMPTY - _PATIENT,
+    required=REQUIRED - _DEIDENTIFICATION,
+    values={
+        "PatientIdentityRemoved": {"NO"},
+        "BurnedInAnnotation": {"NO", "YES"},
+        "SpecimenLabelInImage": {"NO", "YES"},
+    },
+)
 
 CASE_PSEUDONYM = re.compile(r"(A-[0-9A-HJKMNP-TV-Z]{13})?")
 """What (0008,0050) may say."""

@@ -8,7 +8,7 @@ frame. Nothing is imported of the writer, of its tables or of the policy.
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
@@ -16,34 +16,34 @@ from pathlib import Path
 from coverslip import _core
 from coverslip.errors import VerificationError
 from coverslip.limits import LIMITS
-from coverslip.slide import OpenedSlide, open
-from coverslip.verification import files, header, pictures, schema
+from coverslip.slide import open
+from coverslip.verification import allowed, files, header, labels, pictures, schema
+from coverslip.verification.compare import PICTURES, Comparison
 from coverslip.verification.files import Entry
-from coverslip.verification.frames import frame_ranges
 from coverslip.verification.report import Survivor, VerifyReport
-from coverslip.verification.source import LevelTiles, level_tiles, listed_terms, terms_of_slide
+from coverslip.verification.source import listed_terms, terms_of_slide
 from coverslip.verification.terms import Terms
 
 OnProgress = Callable[[int, int], object]
 """Called with the bytes that are done and those that there are."""
 
 _CERTIFICATE = ".certificate.json"
-_PICTURES = ("LABEL", "OVERVIEW")
-"""No tiles of the slide: these were drawn, or changed."""
 _OUT_OF_SCOPE = (
-    "bar codes in levels, and text in any picture: those pixels are not looked at",
-    "terms of fewer than four characters, and numbers of fewer than five digits",
+    "terms of fewer than four characters (beyond Latin: six bytes), numbers of fewer than five",
+    "terms of fewer than six characters, or seven digits, as parts of longer words",
     "terms of fewer than seven characters inside compressed frames, where chance writes them too",
+    "texts of the source that are compressed, encrypted or misspelled",
 )
 _NO_TERMS = "texts of the source: neither a slide nor a list of terms was given"
 _NO_FRAMES = "frames against tiles: no slide was given"
 
 
 def verify(
-    out: str | PathLike[str],
+    out: str | PathLike[str] | Sequence[str | PathLike[str]],
     source: str | PathLike[str] | None = None,
     terms: str | PathLike[str] | None = None,
     *,
+    given: Iterable[str] = (),
     on_progress: OnProgress | None = None,
 ) -> VerifyReport:
     """Check finished files and return what was found, by kind and place.
@@ -51,11 +51,14 @@ def verify(
     Parameters
     ----------
     out
-        The output folder, a study in it, or one file.
+        The output folder, a study in it, or one file; or several of these.
     source
         The slide: all its texts are looked for, and its tiles compared with the frames.
     terms
         A text file with more terms, one a line.
+    given
+        What the operator knows of the slide. Where an instance says that such a text was retained,
+        it may stand there, and nowhere else.
     on_progress
         Called about ten times a second with the bytes that are done and those that there are.
 
@@ -68,25 +71,29 @@ def verify(
     OSError
         If a file cannot be read; without its name.
     """
-    root = Path(fspath(out))
     slide = None if source is None else open(source)
     listed = () if terms is None else listed_terms(Path(fspath(terms)))
-    tiles = () if slide is None else tuple(level_tiles(slide))
-    times = None if source is None else Path(fspath(source)).stat()
+    shown, unread = ([], []) if slide is None else labels.texts_of(slide)
+    looked_for = terms_of_slide(slide, listed, given, shown)
     check = Check(
-        terms=terms_of_slide(slide, listed), slide=slide, tiles=tiles, source=times,
+        terms=looked_for,
+        scanner=scanner_of(looked_for),
+        comparison=None if slide is None else Comparison(slide),
+        source=None if source is None else Path(fspath(source)).stat(),
+        pixels=pictures.Pixels(),
         on_progress=on_progress,
-    )  # fmt: skip
+    )
     check.unchecked.extend(check.terms.notes)
-    check.folder(root.absolute())
+    check.out_of_scope.extend(unread)
+    check.folders([Path(fspath(root)).absolute() for root in _listed(out)])
     if check.file_count == 0:
         raise VerificationError("there is no file to check")
-    out_of_scope = list(_OUT_OF_SCOPE)
-    if slide is None:
-        out_of_scope.insert(0, _NO_FRAMES)
-    if slide is None and not listed:
-        out_of_scope.insert(0, _NO_TERMS)
-    return check.report(tuple(out_of_scope))
+    return check.report(has_terms=slide is not None or bool(listed) or bool(given))
+
+
+def scanner_of(terms: Terms) -> _core.Scanner:
+    """Return what looks for terms."""
+    return _core.Scanner([(term.spelling, term.whole_word) for term in terms.terms])
 
 
 @dataclass(kw_only=True)
@@ -94,12 +101,16 @@ class Check:
     """One run over a folder."""
 
     terms: Terms
-    slide: OpenedSlide | None = None
-    tiles: tuple[LevelTiles, ...] = ()
+    scanner: _core.Scanner
+    """What looks for them."""
+    comparison: Comparison | None = None
+    pixels: "pictures.Pixels | None" = None
+    """Looks at pictures and the lowest level; without it, at pictures alone."""
     source: os.stat_result | None = None
     hashes: bool = True
     """Whether digests in certificates are compared."""
     on_progress: OnProgress | None = None
+    out_of_scope: list[str] = field(default_factory=lambda: list(_OUT_OF_SCOPE))
     found: list[Survivor] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
     file_count: int = 0
@@ -114,34 +125,53 @@ class Check:
     frames_equal: int = 0
     numbers: set[str] = field(default_factory=set)
     """Sizes that the outputs tell rightfully."""
-    studies: set[str] = field(default_factory=set)
+    identified: int = 0
+    """Instances that say that identity was not removed."""
+    is_identified: dict[str, bool] = field(default_factory=dict)
+    """Whether identity is in a study, by its UID."""
 
-    def __post_init__(self) -> None:
-        self.scanner = _core.Scanner([(t.spelling, t.whole_word) for t in self.terms.terms])
-
-    def report(self, out_of_scope: tuple[str, ...]) -> VerifyReport:
+    def report(self, *, has_terms: bool) -> VerifyReport:
         """Return what was found so far."""
+        out_of_scope = [*self.out_of_scope, *self.terms.out_of_scope]
+        if self.pixels is not None:
+            out_of_scope += self.pixels.out_of_scope
+        if self.identified:
+            out_of_scope.append(f"who is meant by {self.identified} instances with identity")
+        if self.comparison is None:
+            out_of_scope.insert(0, _NO_FRAMES)
+        elif self.comparison.others:
+            others = self.comparison.others
+            out_of_scope.insert(0, f"frames of {others} other slides in the folder")
+        if not has_terms:
+            out_of_scope.insert(0, _NO_TERMS)
         return VerifyReport(
             files=self.file_count,
             instances=len(self.instances),
             frames=self.frames,
-            frames_equal=None if self.slide is None else self.frames_equal,
+            frames_equal=None if self.comparison is None else self.frames_equal,
             byte_count=self.byte_count,
             terms=len(self.terms.terms),
             encodings=tuple(_core.Scanner.ENCODINGS),
             found=tuple(dict.fromkeys(self.found)),
             unchecked=tuple(dict.fromkeys(self.unchecked)),
-            out_of_scope=out_of_scope,
+            out_of_scope=tuple(out_of_scope),
         )
 
-    def folder(self, root: Path) -> None:
-        """Check all that is in a folder; instances first, since they tell sizes."""
+    def folders(self, roots: Sequence[Path]) -> None:
+        """Check all that is in some folders; instances first, since they tell sizes."""
         try:
-            entries = list(files.entries_of(root))
+            entries = [entry for root in roots for entry in files.entries_of(root)]
+            if self.comparison is not None:
+                self.comparison.choose(e.path for e in entries if e.path.suffix == ".dcm")
+                self.unchecked.extend(self.comparison.unchecked)
             self.bytes_in_all = sum(entry.path.lstat().st_size for entry in entries)
             others = [entry for entry in entries if not self._instance_or_folder(entry)]
             for entry in others:
                 self._other(entry)
+            if self.pixels is not None:
+                for path, what in self.pixels.problems(self.terms):
+                    self._found(files.entry_of(path), [("pixels", what)])
+                self.unchecked.extend(self.pixels.unchecked)
         except OSError as error:
             raise OSError(error.errno, error.strerror) from None
 
@@ -182,7 +212,6 @@ class Check:
         return True
 
     def _instance(self, entry: Entry, instance: header.Header) -> None:
-        self.studies.add(instance.uids[0])
         report = self.scanner.check_instance(
             entry.path,
             instance.core,
@@ -201,18 +230,21 @@ class Check:
         if uid in self.instances:
             self._found(entry, [("(0008,0018)", "another file has the same SOP Instance UID")])
         self.instances[uid] = entry.path
-        self.studies.add(study)
+        self.identified += not instance.identity_removed
+        self.is_identified[study] = not instance.identity_removed
         self.numbers |= instance.sizes
         self._found(entry, [("frames", problem) for problem in report.problems])
         self.unchecked.extend(f"{entry.shown}: {what}" for what in report.unchecked)
         if report.frame_count != instance.frame_count:
             what = f"it says {instance.frame_count} frames, there are {report.frame_count}"
             self._found(entry, [("(0028,0008)", what)])
-        if instance.flavor in _PICTURES:
+        if instance.flavor in PICTURES and instance.identity_removed:
             self._picture(entry, instance)
+        elif self.pixels is not None and instance.identity_removed:
+            self.pixels.add(entry.path, instance)
         self.frames += report.frame_count
         self.frames_equal += report.frames_equal
-        self._hits(entry, None, report.hits, instance)
+        self._hits(entry, None, _outside(report.hits, instance.retained), instance)
         self._done(entry)
 
     def _done(self, entry: Entry) -> None:
@@ -222,10 +254,10 @@ class Check:
     def _picture(self, entry: Entry, instance: header.Header) -> None:
         """Look at a label or an overview."""
         try:
-            problems = pictures.problems_of(
-                entry.path, instance.pixel_data_offset, instance.container_identifier
-            )
+            problems = list(pictures.problems_of(entry.path, instance))
             self._found(entry, [("frames", what) for what in problems])
+            if self.pixels is not None:
+                self.pixels.add_picture(entry.path, instance)
         except (ValueError, VerificationError) as error:
             self.unchecked.append(f"{entry.shown}: {error}")
 
@@ -233,62 +265,39 @@ class Check:
         self, entry: Entry, instance: header.Header
     ) -> tuple[_core.Source, _core.TileIndex] | None:
         """Return the tiles that an instance's frames must be, if the slide has such a level."""
-        if self.slide is None or instance.flavor in _PICTURES:
+        comparison = self.comparison
+        if comparison is None or instance.flavor in PICTURES or not comparison.is_own(instance):
             return None
-        if len(self.studies) > 1:
-            self.unchecked.append("frames against tiles: the folder holds several studies")
+        level = comparison.level_of(instance)
+        if level is None:
+            self.unchecked.append(f"{entry.shown}: no level of the slide has its size and tiles")
             return None
-        for level in self.tiles:
-            if not _is_of(instance, level):
-                continue
-            if level.tiles is None:
-                self._coefficients(entry, instance, level)
-                return None
-            return self.slide.source, level.tiles
-        self.unchecked.append(f"{entry.shown}: no level of the slide has its size and tiles")
-        return None
-
-    def _coefficients(self, entry: Entry, instance: header.Header, level: LevelTiles) -> None:
-        """Compare the coefficients of frames with those of the pictures or tiles they came from."""
-        # What the samples are makes no difference to their coefficients.
-        *_, columns, rows = instance.level_size
-        frames = _core.JpegFrames(
-            columns=columns, rows=rows, colour="YBR", jpeg_tables=level.jpeg_tables
-        )
-        try:
-            offsets, counts = frame_ranges(
-                entry.path, instance.pixel_data_offset, instance.frame_count
-            )
-            written, each = _core.Source(entry.path), len(offsets) // len(level.coded)
-            for plane, coded in enumerate(level.coded):
-                part = slice(plane * each, (plane + 1) * each)
-                ranges = (written, offsets[part], counts[part])
-                if isinstance(coded.held, _core.Mosaic):
-                    equal = _core.prove_rewritten(coded.source, coded.held, frames, *ranges)
-                    self.frames_equal += equal
-                else:
-                    _core.prove_retiled(coded.source, coded.held, frames, *ranges)
-                    self.frames_equal += each
-        except VerificationError as error:
-            self._found(entry, [("frames", str(error))])
+        if level.tiles is None:
+            equal: list[int] = []
+            problems = comparison.coefficients(entry.path, instance, level, equal)
+            self._found(entry, [("frames", what) for what in problems])
+            self.frames_equal += sum(equal)
+            return None
+        return comparison.slide.source, level.tiles
 
     def _other(self, entry: Entry) -> None:
         """Check a file that is no instance: a certificate, or something that must not be here."""
-        self._bytes(entry)
-        if entry.path.name.endswith(_CERTIFICATE):
+        if not entry.path.name.endswith(_CERTIFICATE):
+            self._bytes(entry)
+            self._found(entry, [("folder", "a file that belongs to no study")])
+        elif entry.path.stat().st_size > LIMITS.checked_certificate_bytes:
+            self._bytes(entry)
+            self._found(entry, [("certificate", "it is larger than a certificate can be")])
+        else:
+            self._bytes(entry, tuple(allowed.in_certificate(entry.path.read_bytes())))
             try:
                 problems = list(self._certificate(entry.path))
                 self._found(entry, [("certificate", what) for what in problems])
             except NotImplementedError as error:
                 self.unchecked.append(f"{entry.shown}: {error}")
-        else:
-            self._found(entry, [("folder", "a file that belongs to no study")])
 
     def _certificate(self, path: Path) -> Iterator[str]:
         """Check a certificate against its schema, its place and the instances that it lists."""
-        if path.stat().st_size > LIMITS.checked_certificate_bytes:
-            yield "it is larger than a certificate can be"
-            return
         try:
             certificate = json.loads(path.read_text("utf-8"))
         except (ValueError, RecursionError):
@@ -302,6 +311,12 @@ class Check:
             yield "its name is not the container identifier"
         if path.parent.name != certificate["study_instance_uid"]:
             yield "it lies in the folder of another study"
+        is_care = certificate["policy"]["profile"] == "care"
+        if self.is_identified.get(certificate["study_instance_uid"], is_care) != is_care:
+            yield "its profile is not what the instances say of their identity"
+        options = certificate["policy"]["options"]
+        if self.pixels is not None and options["pixels_attested"] is not None:
+            self.pixels.attested |= {r["sop_instance_uid"] for r in certificate["instances"]}
         for record in certificate["instances"]:
             instance = self.instances.get(record["sop_instance_uid"])
             if instance is None:
@@ -311,9 +326,9 @@ class Check:
                     if hashlib.file_digest(file, "sha256").hexdigest() != record["sha256"]:
                         yield "an instance is not the one that it lists"
 
-    def _bytes(self, entry: Entry) -> None:
+    def _bytes(self, entry: Entry, permitted: tuple[allowed.Range, ...] = ()) -> None:
         hits = self.scanner.scan_file(entry.path, on_progress=self._report)
-        self._hits(entry, None, hits)
+        self._hits(entry, None, _outside(hits, permitted))
         self._done(entry)
 
     def _found(self, entry: Entry, problems: Iterable[tuple[str, str]]) -> None:
@@ -349,15 +364,14 @@ def _encoded(name: str) -> bytes:
     return os.fsencode(name)
 
 
-def _is_of(instance: header.Header, level: LevelTiles) -> bool:
-    """Tell whether an instance has the size and frames of a level, and its light."""
-    *total, columns, rows = instance.level_size
-    if total != [level.total_columns, level.total_rows]:
-        return False
-    if instance.optical_path != level.optical_path or min(columns, rows) < 1:
-        return False
-    if level.is_cut:
-        grid = -(-level.total_columns // columns) * -(-level.total_rows // rows)
-        return instance.frame_count == grid * len(level.coded)
-    has_frames = instance.frame_count == level.frame_count
-    return has_frames and (columns, rows) == (level.columns, level.rows)
+def _outside(hits: Iterable[_core.Hit], ranges: tuple[allowed.Range, ...]) -> Iterator[_core.Hit]:
+    """Yield hits that begin in none of some ranges."""
+    for hit in hits:
+        if not any(start <= hit.offset < end for start, end in ranges):
+            yield hit
+
+
+def _listed(
+    out: str | PathLike[str] | Sequence[str | PathLike[str]],
+) -> Sequence[str | PathLike[str]]:
+    return (out,) if isinstance(out, str | PathLike) else out

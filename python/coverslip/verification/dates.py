@@ -4,20 +4,50 @@ import re
 from collections.abc import Iterator
 from datetime import date
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_NAMED = "|".join(f"{month}[a-z]*" for month in _MONTHS)
-_PIVOT = 70
-"""Two-digit years from here on are of the last century."""
+_MONTHS = (
+    ("jan", "jän", "jaen", "ene", "gen"),
+    ("feb", "fév", "fev"),
+    ("mar", "mär", "maer", "mrz", "mrt"),
+    ("apr", "avr", "abr"),
+    ("may", "mai", "mei", "mag"),
+    ("jun", "juin", "giu"),
+    ("jul", "juil", "lug"),
+    ("aug", "aoû", "aou", "ago"),
+    ("sep", "set"),
+    ("oct", "okt", "ott"),
+    ("nov",),
+    ("dec", "dez", "déc", "dic"),
+)
+"""How names of months begin, in the languages whose slides are common."""
+_NAMES = (
+    ("January", "Januar"),
+    ("February", "Februar"),
+    ("March", "März"),
+    ("April",),
+    ("May", "Mai"),
+    ("June", "Juni"),
+    ("July", "Juli"),
+    ("August",),
+    ("September",),
+    ("October", "Oktober"),
+    ("November",),
+    ("December", "Dezember"),
+)
+"""Names that are looked for, in English and German, whole and as their first three letters."""
+_NUMBER_OF = {stem: number for number, stems in enumerate(_MONTHS, start=1) for stem in stems}
+_NAMED = "|".join(rf"{stem}[^\W\d_]*" for stem in sorted(_NUMBER_OF, key=len, reverse=True))
+_LAST_YEAR = 2039
+"""Years of two digits are of the last century and of this one, if not far in the future."""
 
 _YEAR_FIRST = re.compile(r"(?<!\d)((?:19|20)\d\d)([-/:. ]?)(\d\d?)\2(\d\d?)(?!\d{1,5}(?!\d))")
-_YEAR_LAST = re.compile(r"(?<!\d)(\d\d?)([-/. ])(\d\d?)\2((?:19|20)?\d\d)(?!\d)")
+_YEAR_LAST = re.compile(r"(?<!\d)(\d\d?)([-/.] ?| )(\d\d?)\2((?:19|20)?\d\d)(?!\d)")
 _COMPACT_YEAR_LAST = re.compile(r"(?<!\d)(\d\d)(\d\d)((?:19|20)\d\d)(?!\d)")
 _NAME_SECOND = re.compile(rf"(?<!\d)(\d\d?)[-/. ]*({_NAMED})[-/., ]*((?:19|20)?\d\d)(?!\d)", re.I)
 _NAME_FIRST = re.compile(rf"\b({_NAMED})[-/. ]*(\d\d?)[-/., ]+((?:19|20)\d\d)(?!\d)", re.I)
 
 
 def dates_in(text: str) -> set[date]:
-    """Return every date that a text may mean; of an ambiguous one, both readings."""
+    """Return every date that a text may mean; of an ambiguous one, all readings."""
     found = set()
     for match in _YEAR_FIRST.finditer(text):
         found |= _dates(match[1], match[3], match[4])
@@ -33,35 +63,49 @@ def dates_in(text: str) -> set[date]:
 
 
 def _month(name: str) -> str:
-    return str(_MONTHS.index(name[:3].lower()) + 1)
+    folded = name.lower()
+    stem = next(folded[:length] for length in (4, 3) if folded[:length] in _NUMBER_OF)
+    return str(_NUMBER_OF[stem])
 
 
 def _dates(year: str, month: str, day: str) -> set[date]:
-    full = int(year)
-    if len(year) == 2:
-        full += 1900 if full >= _PIVOT else 2000
-    try:
-        return {date(full, int(month), int(day))}
-    except ValueError:
-        return set()
+    years = [int(year)] if len(year) > 2 else [1900 + int(year), 2000 + int(year)]
+    found = set()
+    for full in years:
+        try:
+            found.add(date(full, int(month), int(day)))
+        except ValueError:
+            continue
+    return {day for day in found if len(year) > 2 or day.year <= _LAST_YEAR}
 
 
 def spellings_of(day: date) -> Iterator[str]:
-    """Yield a date as people and programs write it."""
+    """Yield a date as people and programs write it; a date with a name of its month from there.
+
+    Whoever finds ``April 1957`` finds it behind every way to write a day as well.
+    """
     year, month, number = f"{day.year:04}", f"{day.month:02}", f"{day.day:02}"
-    name = _MONTHS[day.month - 1].title()
     for separator in ("", "-", "/", ":", ".", " "):
         yield separator.join((year, month, number))
     for separator in ("", "-", "/", ".", " "):
         yield separator.join((number, month, year))
         yield separator.join((month, number, year))
     for separator in ("-", "/", "."):
-        yield separator.join((number, month, year[2:]))
-        yield separator.join((month, number, year[2:]))
-        yield separator.join((str(day.day), str(day.month), year))
-        yield separator.join((str(day.month), str(day.day), year))
-    for spelled in (number, str(day.day)):
-        for separator in ("-", " ", ""):
-            yield separator.join((spelled, name, year))
-        yield f"{name} {spelled}, {year}"
-        yield f"{name} {spelled} {year}"
+        for first, second in ((day.day, day.month), (day.month, day.day)):
+            yield separator.join((f"{first:02}", f"{second:02}", year[2:]))
+            yield separator.join((str(first), str(second), year))
+            yield separator.join((str(first), str(second), year[2:]))
+    yield f"{number}. {month}. {year}"
+    yield f"{day.day}. {day.month}. {year}"
+    english, *german = _NAMES[day.month - 1]
+    short = english[:3]
+    for name in dict.fromkeys((english, short, *german, *(name[:3] for name in german))):
+        yield f"{name} {year}"
+        yield f"{name[:3]}. {year}"
+    for separator in ("-", ""):
+        yield separator.join((short, year))
+    for spelled in dict.fromkeys((number, str(day.day))):
+        yield f"{short} {spelled}, {year}"
+        yield f"{short} {spelled} {year}"
+    yield f"{english} {day.day}, {year}"
+    yield f"{number}-{short}-{year[2:]}"

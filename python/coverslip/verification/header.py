@@ -19,16 +19,15 @@ from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag
 
 from coverslip import _core
-from coverslip.verification import order
+from coverslip.verification import allowed, order
 from coverslip.verification.attributes import (
     CASE_PSEUDONYM,
-    EMPTY,
     FILE_META,
     IS_DUMMY_TIME,
-    PERMITTED,
-    REQUIRED,
     RETAINED,
-    VALUES,
+    WITH_IDENTITY,
+    WITHOUT_IDENTITY,
+    Rules,
 )
 from coverslip.verification.tables import EXTENDED_OFFSET_TABLE, offset_tables
 from coverslip.verification.words import is_channel_name
@@ -96,6 +95,10 @@ class Header:
     them is so by chance, or since it is the size."""
     elements: tuple[tuple[int, str], ...] = field(repr=False)
     """Where the value of each element of the top level begins, and its tag."""
+    retained: tuple[allowed.Range, ...] = field(repr=False)
+    """Where texts stand that the instance says were given or retained."""
+    identity_removed: bool
+    """What (0012,0062) says; identity that was given is no problem where it was not."""
     problems: tuple[Problem, ...]
 
     @property
@@ -169,12 +172,15 @@ def _read(file: BinaryIO) -> Header:
     tables = offset_tables(file, end)
     file.seek(0)
     data = file.read(end)
+    claims = _claims(dataset)
+    rules = WITHOUT_IDENTITY if claims.identity_removed else WITH_IDENTITY
+    walked = order.walk(data)
     problems = (
-        *order.problems_of(data),
+        *walked.problems,
         *tables.problems,
         *_meta(dataset, data),
-        *_dataset(dataset, (), _retained(dataset)),
-        *_whole(dataset),
+        *_dataset(dataset, (), rules, _retained(claims)),
+        *_whole(dataset, rules),
         *_grid(dataset),
     )
     profile = _profile(dataset)
@@ -190,6 +196,8 @@ def _read(file: BinaryIO) -> Header:
         numbers=sorted((*_numbers(data, profile), *(tables.extended or ()))),
         sizes=frozenset(_sizes(dataset)),
         elements=tuple(_elements(dataset)),
+        retained=tuple(allowed.in_instance(data, walked.values, claims)),
+        identity_removed=claims.identity_removed,
         problems=(*problems, *_icc(profile)),
     )
 
@@ -231,16 +239,21 @@ def _meta(dataset: Dataset, data: bytes) -> Iterator[Problem]:
         yield "(0002,0002)", "it is not the SOP Class UID"
 
 
-def _retained(dataset: Dataset) -> frozenset[str]:
-    """Return what may be there by the codes that an instance claims."""
+def _claims(dataset: Dataset) -> allowed.Claims:
     codes = (
         str(item.get("CodeValue")) for item in dataset.get("DeidentificationMethodCodeSequence", ())
     )
-    return frozenset[str]().union(*(RETAINED.get(code, frozenset()) for code in codes))
+    removed = str(dataset.get("PatientIdentityRemoved")) != "NO"
+    return allowed.Claims(identity_removed=removed, codes=frozenset(codes))
+
+
+def _retained(claims: allowed.Claims) -> frozenset[str]:
+    """Return what may be there by the codes that an instance claims."""
+    return frozenset[str]().union(*(RETAINED.get(code, frozenset()) for code in claims.codes))
 
 
 def _dataset(
-    dataset: Dataset, parents: tuple[str, ...], retained: frozenset[str]
+    dataset: Dataset, parents: tuple[str, ...], rules: Rules, retained: frozenset[str]
 ) -> Iterator[Problem]:
     """Check every element, those in items of sequences included."""
     removed = dataset.get("LongitudinalTemporalInformationModified") == "REMOVED"
@@ -250,8 +263,8 @@ def _dataset(
             yield place, "a private element"
             continue
         keyword = keyword_for_tag(tag)
-        if keyword not in PERMITTED | retained:
-            yield place, "an attribute that an instance without identity does not have"
+        if keyword not in rules.permitted | retained:
+            yield place, "an attribute that such an instance does not have"
             continue
         raw = dataset.get_item(tag)
         if isinstance(raw, RawDataElement) and raw.VR in _TEXT_VRS:
@@ -259,9 +272,14 @@ def _dataset(
         element = dataset[tag]
         if dictionary_VR(tag) != element.VR:
             yield place, "its value representation is not its own"
-        if keyword in EMPTY - retained and not element.is_empty:
+        if keyword in rules.empty - retained and not element.is_empty:
             yield place, "it must be empty"
-        if keyword == "AccessionNumber" and not CASE_PSEUDONYM.fullmatch(str(element.value or "")):
+        is_removed = rules is WITHOUT_IDENTITY
+        if (
+            keyword == "AccessionNumber"
+            and is_removed
+            and not CASE_PSEUDONYM.fullmatch(str(element.value or ""))
+        ):
             yield place, "it is neither empty nor a pseudonym"
         if keyword == "OpticalPathDescription" and not is_channel_name(str(element.value)):
             yield place, "a name of a channel that is neither a number nor a known dye"
@@ -270,7 +288,7 @@ def _dataset(
             yield place, "a date or time, where the instance says that they were removed"
         if element.VR == "SQ":
             for number, item in enumerate(element.value):
-                yield from _dataset(item, (*parents, f"{_name(tag)}[{number}]"), retained)
+                yield from _dataset(item, (*parents, f"{_name(tag)}[{number}]"), rules, retained)
 
 
 def _text(vr: str, raw: bytes) -> Iterator[str]:
@@ -286,19 +304,21 @@ def _text(vr: str, raw: bytes) -> Iterator[str]:
                 yield "a UID that is neither random nor the standard's"
 
 
-def _whole(dataset: Dataset) -> Iterator[Problem]:
+def _whole(dataset: Dataset, rules: Rules) -> Iterator[Problem]:
     """Check what an instance must say of itself (deidentification, Type 1)."""
     top = "data set"
-    for keyword in sorted(REQUIRED):
+    for keyword in sorted(rules.required):
         if keyword not in dataset or dataset[keyword].is_empty:
             yield top, f"{keyword} is missing or empty"
-    for keyword, values in VALUES.items():
+    for keyword, values in rules.values.items():
         if str(dataset.get(keyword)) not in values:
             yield top, f"{keyword} is not {' or '.join(sorted(values))}"
     kinds = list(dataset.get("ImageType", ()))
-    if {"LABEL", "OVERVIEW"} & set(kinds) and "DERIVED" not in kinds:
+    is_drawn = "DERIVED" in kinds or rules is WITH_IDENTITY
+    if {"LABEL", "OVERVIEW"} & set(kinds) and not is_drawn:
         yield "(0008,0008)", "a label or overview as it was scanned"
-    if dataset.get("SpecimenLabelInImage") == "YES" and "LABEL" not in kinds:
+    may_show = {"LABEL"} if rules is WITHOUT_IDENTITY else {"LABEL", "OVERVIEW"}
+    if dataset.get("SpecimenLabelInImage") == "YES" and not may_show & set(kinds):
         yield "(0048,0010)", "a label in a picture that is none"
 
 

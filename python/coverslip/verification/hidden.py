@@ -1,49 +1,110 @@
-"""Texts of a slide that no tag holds: inside its tiles, and where no directory points."""
+"""Texts of a slide that no tag holds: in tiles, pictures and profiles, and where nothing points."""
 
 import re
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
 
 from coverslip.errors import CoverslipError
 from coverslip.slide import OpenedSlide
+from coverslip.verification.streams import decoded, texts_in_bytes, texts_in_stream
 
 _TILES_A_LEVEL = 64
 """Scanners write the same comment into each tile, or a number."""
+_STRIPS = 512
+"""Streams beside the levels that are looked at: labels and overviews have some tens of strips."""
 _TILE_BYTES = 1 << 20
 """Longest part of a tile that is looked at: its header is in front."""
-_GAP_BYTES = 4 << 20
+_GAP_BYTES = 32 << 20
 """Most of the bytes between values and tiles; in a slide that nobody edited there are few."""
 _AT_A_TIME = 1 << 16
 """Ranges that are sorted at a time: there may be millions, in the order of the file nearly all."""
-_TEXT = re.compile(rb"[\x20-\x7e\x80-\xff]{4,}|(?:[\x20-\x7e]\x00){4,}|(?:\x00[\x20-\x7e]){4,}")
 _STREAM = re.compile(rb"\xff\xd8\xff|\xff\x4f\xff\x51")
+_BEGIN = re.compile(rb"\xff\xd8\xff|\xff\x4f\xff|....jP", re.DOTALL)
 _SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _TEXT_IN_GAP = re.compile(rb"[\w .:/\\^,=|@+-]{8,}|(?:[\w .:/\\^,=|@+-]\x00){6,}", re.ASCII)
 """Longer, and of fewer characters: what lies in a gap may have been a picture."""
+_ICC_HEADER, _ICC_ENTRY = 132, 12
+_ICC_NUMBERS = re.compile(rb"[rgbk]TRC|A2B.|B2A.|gamt|pre.|[rgb]XYZ|wtpt|bkpt|chad|lumi")
+_ICC_SIGNATURES = ((4, 8), (48, 56), (80, 84))
+"""Of the colour module, of maker and model, and of who made the profile (ICC.1 7.2)."""
 
 
-def hidden_texts(slide: OpenedSlide) -> Iterator[str]:
-    """Yield texts in comments and application segments of tiles, in boxes, and in gaps."""
+@dataclass(slots=True)
+class Hidden:
+    """What was found in a slide beside its tags, and how much was not looked at."""
+
+    texts: list[str] = field(default_factory=list, repr=False)
+    tiles_left: int = 0
+    """Tiles whose comments were not read."""
+    bytes_left: int = 0
+    """Bytes in gaps that were not read."""
+
+    @property
+    def out_of_scope(self) -> tuple[str, ...]:
+        """What was not looked at, in words."""
+        left = []
+        if self.tiles_left:
+            left.append(f"comments of {self.tiles_left} tiles: some of each level were read")
+        if self.bytes_left:
+            left.append(f"{self.bytes_left} bytes of the slide to which nothing points")
+        return tuple(left)
+
+
+def hidden_in(slide: OpenedSlide) -> Hidden:
+    """Return texts in comments and application segments, in boxes, in the profile and in gaps."""
+    hidden = Hidden()
     for level in slide.levels:
         for plane in level.focal_planes:
             if plane.jpeg_tables is not None:
-                yield from _in_stream(plane.jpeg_tables)
-        for offset, byte_count in _chosen(level.stored_ranges()):
-            yield from _in_stream(_read(slide, offset, min(byte_count, _TILE_BYTES)))
-    for offset, byte_count in _gaps(slide):
+                hidden.texts.extend(texts_in_stream(plane.jpeg_tables))
+        stored = level.stored_ranges()
+        present = stored[stored[:, 1] > 0]
+        chosen = _chosen(present, _TILES_A_LEVEL)
+        hidden.tiles_left += len(present) - len(chosen)
+        hidden.texts.extend(_in_streams(slide, chosen))
+    beside = slide.description.private_ranges
+    hidden.texts.extend(_in_streams(slide, _chosen(beside[beside[:, 1] > 0], _STRIPS)))
+    hidden.texts.extend(_in_profile(slide.description.metadata.icc_profile or b""))
+    for offset, byte_count in _gaps(slide, hidden):
         for found in _TEXT_IN_GAP.finditer(_without_pixels(_read(slide, offset, byte_count))):
-            yield _decoded(found[0])
+            hidden.texts.append(decoded(found[0]))
+    return hidden
 
 
-def _chosen(stored: npt.NDArray[np.uint64]) -> list[tuple[int, int]]:
-    """Return offset and byte count of some streams of a level, the last one with them."""
-    present = np.flatnonzero(stored[:, 1])
-    chosen = present[:: max(1, len(present) // _TILES_A_LEVEL)][:_TILES_A_LEVEL]
-    streams = {*chosen.tolist(), *present[-1:].tolist()}
-    return [(int(stored[stream, 0]), int(stored[stream, 1])) for stream in streams]
+def _chosen(present: npt.NDArray[np.uint64], most: int) -> list[tuple[int, int]]:
+    """Return offset and byte count of some ranges, the last one with them."""
+    step = max(1, len(present) // most)
+    streams = {*range(0, len(present), step)[:most], *range(len(present))[-1:]}
+    return [(int(present[stream, 0]), int(present[stream, 1])) for stream in sorted(streams)]
+
+
+def _in_streams(slide: OpenedSlide, ranges: list[tuple[int, int]]) -> Iterator[str]:
+    for offset, byte_count in ranges:
+        if _BEGIN.match(_read(slide, offset, min(byte_count, 8))):
+            yield from texts_in_stream(_read(slide, offset, min(byte_count, _TILE_BYTES)))
+
+
+def _in_profile(profile: bytes) -> Iterator[str]:
+    """Yield the texts of a colour profile, and the day it was made."""
+    if len(profile) < _ICC_HEADER:
+        return
+    for start, end in _ICC_SIGNATURES:
+        yield from texts_in_bytes(profile[start:end])
+    with suppress(ValueError):  # most profiles have no date
+        yield date(*struct.unpack_from(">3H", profile, 24)).isoformat()
+    (count,) = struct.unpack_from(">I", profile, 128)
+    for number in range(min(count, (len(profile) - _ICC_HEADER) // _ICC_ENTRY)):
+        at = _ICC_HEADER + number * _ICC_ENTRY
+        signature, offset, size = struct.unpack_from(">4sII", profile, at)
+        if not _ICC_NUMBERS.fullmatch(signature):
+            # The type of a tag is no text of anybody's.
+            yield from texts_in_bytes(profile[offset + 8 : offset + size])
 
 
 def _read(slide: OpenedSlide, offset: int, byte_count: int) -> bytes:
@@ -51,42 +112,6 @@ def _read(slide: OpenedSlide, offset: int, byte_count: int) -> bytes:
         return bytes(slide.source.read(offset, byte_count))
     except CoverslipError:  # a range that lies outside fails the slide when it is planned
         return b""
-
-
-def _in_stream(data: bytes) -> Iterator[str]:
-    """Yield the texts of all that a decoder does not need."""
-    for part in _parts(data):
-        for found in _TEXT.finditer(part):
-            yield _decoded(found[0])
-
-
-def _parts(data: bytes) -> Iterator[bytes]:
-    """Yield APPn and COM of a JPEG, COM of a codestream, boxes beside the codestream."""
-    if data[4:8] in (b"jP  ", b"jP\x1a\x1a"):
-        yield from _boxes(data)
-        return
-    is_jpeg, at = data[:2] == b"\xff\xd8", 2
-    while data[at : at + 1] == b"\xff" and at + 4 <= len(data):
-        marker = data[at + 1]
-        if marker in ((0xDA, 0xD9) if is_jpeg else (0x90, 0x93, 0xD9)):
-            return
-        (length,) = struct.unpack_from(">H", data, at + 2)
-        if marker == 0xFE or 0xE0 <= marker <= 0xEF if is_jpeg else marker == 0x64:
-            yield data[at + 4 : at + 2 + length]
-        at += 2 + length
-
-
-def _boxes(data: bytes) -> Iterator[bytes]:
-    at = 0
-    while at + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        if kind == b"jp2c":
-            yield from _parts(data[at + 8 :])
-            return
-        if length < 8:
-            return
-        yield data[at + 8 : at + length]
-        at += length
 
 
 def _without_pixels(data: bytes) -> bytes:
@@ -127,7 +152,7 @@ def _end_of_tile_part(data: bytes, at: int) -> int:
     return end if end > at and is_end else at + 12
 
 
-def _gaps(slide: OpenedSlide) -> Iterator[tuple[int, int]]:
+def _gaps(slide: OpenedSlide, hidden: Hidden) -> Iterator[tuple[int, int]]:
     """Yield offset and byte count of what belongs to no level, picture or value."""
     runs = [_runs(slide.description.private_ranges)]
     for level in slide.levels:
@@ -141,6 +166,7 @@ def _gaps(slide: OpenedSlide) -> Iterator[tuple[int, int]]:
         size = min(int(starts[index] - ends[index]), left)
         if size > 0:
             yield int(ends[index]), size
+        hidden.bytes_left += int(starts[index] - ends[index]) - size
         left -= size
 
 
@@ -157,14 +183,3 @@ def _joined(runs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     first = np.flatnonzero(np.append(True, runs[1:, 0] > reached[:-1])[: len(runs)])
     last = np.append(first[1:], len(runs))[: len(first)] - 1
     return np.stack([runs[first, 0], reached[last]], axis=1)
-
-
-def _decoded(data: bytes) -> str:
-    if data[1:2] == b"\0":
-        return data.decode("utf-16-le", errors="ignore")
-    if data[:1] == b"\0":
-        return data.decode("utf-16-be", errors="ignore")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")

@@ -7,7 +7,7 @@ from coverslip import _core
 from coverslip.errors import VerificationError
 from coverslip.slide import OpenedSlide
 from coverslip.verification import header as headers
-from coverslip.verification.check import Check
+from coverslip.verification.check import Check, scanner_of
 from coverslip.verification.files import entry_of
 from coverslip.verification.source import terms_of_slide
 
@@ -15,24 +15,21 @@ from coverslip.verification.source import terms_of_slide
 class OutputCheck:
     """The check of one slide's output: of each instance when it is whole, of the rest at the end.
 
+    It looks for the same texts in the same places as `coverslip.verify`, but for what takes
+    decoding: pictures of the slide, and the lowest level, which was searched before.
+
     Parameters
     ----------
     slide
-        Whose texts are looked for, as `coverslip.verify` does.
-    released
-        Texts that the operator lets go out on purpose.
-    searches
-        Whether to look for texts at all; what goes to the treating team holds them.
+        Whose texts are looked for.
+    given
+        What the operator knows of the slide; where an instance says that it was retained, it may
+        stand there.
     """
 
-    def __init__(
-        self, slide: OpenedSlide, released: Iterable[str] = (), *, searches: bool = True
-    ) -> None:
-        self._check = (
-            Check(terms=terms_of_slide(slide, released=released), hashes=False)
-            if searches
-            else None
-        )
+    def __init__(self, slide: OpenedSlide, given: Iterable[str] = ()) -> None:
+        terms = terms_of_slide(slide, given=given)
+        self._check = Check(terms=terms, scanner=scanner_of(terms), hashes=False)
 
     def instance(
         self,
@@ -68,12 +65,10 @@ class OutputCheck:
                 f"the header says {read.frame_count} frames, the plan has {plan.frame_count}"
             )
         check = self._check
-        scanner = None if check is None else check.scanner
         report = _core.verify_instance(
-            source, plan, path, read.core, scanner=scanner, on_progress=on_progress
+            source, plan, path, read.core, scanner=check.scanner, on_progress=on_progress
         )
-        if check is not None:
-            check.judge(entry_of(path), read, report)
+        check.judge(entry_of(path), read, report)
 
     def rest(self, study: Path) -> None:
         """Check all of a finished study that is no instance, and raise if anything was found.
@@ -84,9 +79,7 @@ class OutputCheck:
             For the first thing that was found, or that could not be checked.
         """
         check = self._check
-        if check is None:
-            return
-        check.folder(study)
+        check.folders([study])
         for survivor in check.found:
             raise VerificationError(
                 f"the independent check found: {survivor}",

@@ -1,15 +1,87 @@
-"""Looks for bar codes in the label and the overview of an output."""
+"""Looks at pixels of an output: at its label and overview, and at its lowest levels."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
+from coverslip import _core
+from coverslip.errors import CoverslipError, VerificationError
 from coverslip.limits import LIMITS
+from coverslip.verification import writing
 from coverslip.verification.frames import frame_ranges
+from coverslip.verification.header import Header
+from coverslip.verification.terms import Terms
+
+_CODE = "a bar code that is not the container identifier's"
+_WORD = "text that is like a term"
+_SEARCHED_PIXELS = 4 << 20
+"""A larger picture is reduced: what is legible in it still is."""
+
+Picture = npt.NDArray[np.uint8]
 
 
-def problems_of(path: Path, pixel_data_offset: int, container_identifier: str) -> Iterator[str]:
+@dataclass(slots=True)
+class Pixels:
+    """Finds the lowest level of each series and optical path, and looks at it."""
+
+    unchecked: list[str] = field(default_factory=list)
+    attested: set[str] = field(default_factory=set)
+    """SOP Instance UIDs of instances for whose pixels somebody vouches."""
+    _lowest: dict[tuple[str, ...], tuple[Path, Header]] = field(default_factory=dict, repr=False)
+    _pictures: list[tuple[Path, Header]] = field(default_factory=list, repr=False)
+    _left: int = 0
+    _vouched: int = 0
+
+    def add(self, path: Path, instance: Header) -> None:
+        """Take note of a level, which may be the lowest."""
+        key = (*instance.uids[:2], instance.optical_path)
+        known = self._lowest.get(key)
+        if known is None or _size(instance) < _size(known[1]):
+            self._lowest[key] = path, instance
+
+    def add_picture(self, path: Path, instance: Header) -> None:
+        """Take note of a label or overview; its bar codes are looked for by `problems_of`."""
+        self._pictures.append((path, instance))
+
+    def problems(self, terms: Terms) -> Iterator[tuple[Path, str]]:
+        """Yield what the lowest levels show, and the text of pictures."""
+        spellings = {term.spelling for term in terms.terms}
+        for path, instance in self._lowest.values():
+            try:
+                picture = _mosaic(path, instance)
+            except (CoverslipError, ValueError):
+                self._left += 1
+                continue
+            found = list(_bar_codes(picture, instance.container_identifier))
+            found += _words(picture, spellings)
+            if instance.uids[2] in self.attested:
+                self._vouched += bool(found)
+            else:
+                yield from ((path, what) for what in found)
+        for path, instance in self._pictures:
+            try:
+                picture = _frame(path, instance, 0)
+            except (CoverslipError, ValueError):
+                continue  # told where its bar codes are looked for
+            yield from ((path, what) for what in _words(picture, spellings))
+
+    @property
+    def out_of_scope(self) -> tuple[str, ...]:
+        """What was not looked at, in words."""
+        left = ["bar codes and text in levels above the lowest"]
+        if not writing.is_installed():
+            left.append("text in pictures: the extra ocr is not installed")
+        if self._left:
+            left.append(f"bar codes in {self._left} lowest levels that are large or not decoded")
+        if self._vouched:
+            left.append(f"what {self._vouched} lowest levels show: somebody vouches for it")
+        return tuple(left)
+
+
+def problems_of(path: Path, instance: Header) -> Iterator[str]:
     """Yield what is wrong with the only frame of a label or overview.
 
     The only bar code that may be there is that of the pseudonym.
@@ -21,29 +93,94 @@ def problems_of(path: Path, pixel_data_offset: int, container_identifier: str) -
     VerificationError
         If there is not one frame.
     """
+    _require_one(instance)
+    try:
+        picture = _frame(path, instance, 0)
+    except VerificationError:
+        raise
+    except CoverslipError:
+        raise ValueError("the picture cannot be decoded") from None
+    yield from _bar_codes(picture, instance.container_identifier)
+
+
+def _require_one(instance: Header) -> None:
+    if instance.frame_count != 1:
+        raise VerificationError(f"it has {instance.frame_count} frames where there is one")
+
+
+def _size(instance: Header) -> int:
+    return instance.level_size[0] * instance.level_size[1]
+
+
+def _bar_codes(picture: Picture, container_identifier: str) -> Iterator[str]:
     import zxingcpp
 
-    offsets, byte_counts = frame_ranges(path, pixel_data_offset, 1)
-    if int(byte_counts[0]) > LIMITS.checked_picture_bytes:
-        raise ValueError("the picture is too large to be looked at")
-    with path.open("rb") as file:
-        file.seek(int(offsets[0]))
-        picture = _decoded(file.read(int(byte_counts[0])))
     for code in zxingcpp.read_barcodes(np.ascontiguousarray(picture)):
         if code.text != container_identifier:
-            yield "a bar code that is not the container identifier's"
+            yield _CODE
 
 
-def _decoded(frame: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _words(picture: Picture, terms: set[str]) -> Iterator[str]:
+    if writing.is_installed() and any(
+        writing.is_like_a_term(word, terms) for word in writing.words_in(picture)
+    ):
+        yield _WORD
+
+
+def _mosaic(path: Path, instance: Header) -> Picture:
+    """Return a level in grey, of its first focal plane, at a size to be searched.
+
+    Raises
+    ------
+    ValueError, CoverslipError
+        If it is too large, or cannot be decoded.
+    """
+    width, length, columns, rows = instance.level_size
+    if min(instance.level_size) < 1 or width * length > LIMITS.searched_pixels:
+        raise ValueError("the level is too large to be looked at")
+    across, down = -(-width // columns), -(-length // rows)
+    if instance.frame_count % (across * down):
+        raise ValueError("its frames are not those of its tiles")
+    whole = np.full((down * rows, across * columns), 255, np.uint8)
+    source = _core.Source(path)
+    ranges = frame_ranges(path, instance.pixel_data_offset, instance.frame_count)
+    for number in range(across * down):
+        row, column = divmod(number, across)
+        place = slice(row * rows, (row + 1) * rows), slice(column * columns, (column + 1) * columns)
+        part = _decoded(source, number, *ranges, (columns, rows))
+        whole[place] = part if part.ndim == 2 else part.mean(axis=2).astype(np.uint8)
+    whole = whole[:length, :width]
+    factor = int(np.ceil(np.sqrt(whole.size / _SEARCHED_PIXELS)))
+    return np.ascontiguousarray(whole[::factor, ::factor])
+
+
+def _frame(path: Path, instance: Header, number: int) -> Picture:
+    ranges = frame_ranges(path, instance.pixel_data_offset, instance.frame_count)
+    *_, columns, rows = instance.level_size
+    return _decoded(_core.Source(path), number, *ranges, (columns, rows))
+
+
+def _decoded(
+    source: _core.Source,
+    number: int,
+    offsets: npt.NDArray[np.uint64],
+    byte_counts: npt.NDArray[np.uint64],
+    size: tuple[int, int],
+) -> Picture:
+    """Return a frame whose header agrees with its size: codecs are run on anybody's data here."""
     import imagecodecs
 
-    decode = (
-        imagecodecs.jpeg2k_decode if frame.startswith(b"\xff\x4f") else imagecodecs.jpeg8_decode
-    )
+    offset, byte_count = int(offsets[number]), int(byte_counts[number])
+    if byte_count > LIMITS.checked_picture_bytes:
+        raise ValueError("the picture is too large to be looked at")
+    _core.inspect_tile(source, number, offset, byte_count, *size)
+    frame = source.read(offset, byte_count)
+    is_jpeg = frame.startswith(b"\xff\xd8")
     try:
+        decode = imagecodecs.jpeg8_decode if is_jpeg else imagecodecs.jpeg2k_decode
         picture = np.asarray(decode(frame))
     except Exception:  # noqa: BLE001 (codecs raise many kinds)
         raise ValueError("the picture cannot be decoded") from None
-    if picture.dtype != np.uint8 or picture.ndim not in (2, 3):
+    if picture.dtype != np.uint8 or picture.shape[:2] != size[::-1] or picture.ndim > 3:
         raise ValueError("the picture does not have samples of 8 bits")
     return picture

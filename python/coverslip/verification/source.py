@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from coverslip.model import Level, Picture, Strips, one_after_another
 from coverslip.mosaics import core_mosaic, is_rewritten
 from coverslip.sampling import core_picture
 from coverslip.slide import OpenedSlide
-from coverslip.verification.hidden import hidden_texts
+from coverslip.verification.hidden import hidden_in
 from coverslip.verification.schema import certificate_schema, words_of_schema
 from coverslip.verification.terms import Terms, Text, terms_of
 from coverslip.verification.words import PublicWords
@@ -51,18 +51,36 @@ class LevelTiles:
 
 
 def terms_of_slide(
-    slide: OpenedSlide | None, listed: tuple[str, ...] = (), released: Iterable[str] = ()
+    slide: OpenedSlide | None,
+    listed: tuple[str, ...] = (),
+    given: Iterable[str] = (),
+    bar_codes: Iterable[str] = (),
 ) -> Terms:
-    """Return what to look for: all that a slide says, and a list of the caller's.
+    """Return what to look for: all that a slide says, its pictures, the operator, and a list.
 
-    ``released`` are texts that may go out although the slide says them too.
+    Parameters
+    ----------
+    slide
+        The slide; its tags, its path, and what is hidden beside both.
+    listed
+        Texts that are looked for whatever they are.
+    given
+        What the operator knows of the slide.
+    bar_codes
+        What the pictures of the slide say.
     """
     texts = [Text("listed term", line, is_exact=True) for line in listed]
+    texts += [Text("given by the operator", value) for value in given]
+    texts += [Text("bar code", value) for value in bar_codes]
     keys = set(words_of_schema(certificate_schema()))
+    out_of_scope: tuple[str, ...] = ()
     if slide is not None:
+        hidden = hidden_in(slide)
         texts.extend(_texts(slide))
+        texts += [Text("hidden text", text) for text in hidden.texts]
         keys |= {item.key for item in slide.description.metadata.items if item.key is not None}
-    return terms_of(texts, PublicWords(keys, released))
+        out_of_scope = hidden.out_of_scope
+    return replace(terms_of(texts, PublicWords(keys)), out_of_scope=out_of_scope)
 
 
 def _texts(slide: OpenedSlide) -> Iterator[Text]:
@@ -70,8 +88,6 @@ def _texts(slide: OpenedSlide) -> Iterator[Text]:
         yield Text("file name" if number == 0 else "folder name", part.reveal())
     for item in slide.description.metadata.items:
         yield Text(str(item.kind), item.text.reveal())
-    for text in hidden_texts(slide):
-        yield Text("hidden text", text)
 
 
 def listed_terms(path: Path) -> tuple[str, ...]:

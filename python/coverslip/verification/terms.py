@@ -1,8 +1,5 @@
 """What to look for: the texts of a slide, in every spelling in which they may survive."""
 
-import base64
-import binascii
-import html
 import itertools
 import re
 import unicodedata
@@ -10,13 +7,15 @@ import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
-from urllib.parse import unquote
 
 from coverslip.limits import LIMITS
 from coverslip.verification.dates import dates_in, spellings_of
+from coverslip.verification.readings import CODE_PAGES, readings_of
 from coverslip.verification.words import PublicWords, words_of
 
 MIN_CHARACTERS = 4
+MIN_BYTES = 6
+"""In UTF-8, of what has fewer characters: two of Chinese are as many as four letters."""
 MIN_DIGITS = 5
 """Shorter numbers are everywhere."""
 MAX_CHARACTERS = 64
@@ -25,10 +24,12 @@ MAX_TERMS = 20_000
 """As many as the core takes."""
 
 _APART = re.compile(r"[\x00-\x1f|;=<>\"{}\[\]()]+")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
-_NAME_PARTS = 3
+_NAME_PARTS = 8
+"""Of a phrase with more parts, none is taken for a name."""
+_SHORT_PARTS = 3
+"""Parts of a double or Irish name, O'Brien for example."""
+_SEPARATORS = ("^", " ", ", ", ",", "_", "")
 _DUMMIES = frozenset({date(1900, 1, 1), date(1970, 1, 1)})
 
 
@@ -59,6 +60,8 @@ class Terms:
     dates: frozenset[date] = field(default=frozenset(), repr=False)
     notes: tuple[str, ...] = ()
     """What could not be made into terms."""
+    out_of_scope: tuple[str, ...] = ()
+    """What of the source was not looked at for terms."""
 
 
 def terms_of(texts: Iterable[Text], public: PublicWords) -> Terms:
@@ -77,17 +80,17 @@ def terms_of(texts: Iterable[Text], public: PublicWords) -> Terms:
         if left < 0:
             notes.append("the source holds more text than is taken apart")
             break
-        for value in _readings(text.value):
-            days_here = dates_in(value) - _DUMMIES - public.days
+        for value in readings_of(text.value):
+            days_here = dates_in(value) - _DUMMIES
             days |= days_here
             spellings |= {s for day in days_here for s in spellings_of(day)}
             spellings |= set(_spellings(value, public))
         if text.is_exact:
             spellings.add(text.value[:MAX_CHARACTERS])
-            if len(text.value) < MIN_CHARACTERS:
+            if not _is_long(text.value):
                 notes.append("a term of the list is shorter than four characters")
         for spelling in sorted(variant for one in spellings for variant in _variants(one)):
-            if len(spelling) >= MIN_CHARACTERS:
+            if _is_long(spelling):
                 term = Term(text.kind, spelling, whole_word=public.hold(spelling))
                 found.setdefault(spelling.casefold(), term)
     if len(found) > MAX_TERMS:
@@ -97,44 +100,33 @@ def terms_of(texts: Iterable[Text], public: PublicWords) -> Terms:
 
 
 def _variants(spelling: str) -> set[str]:
-    """Return a spelling with its accents in one character, apart, and left out."""
+    """Return a spelling with its accents in one character, apart, left out, and taken for others.
+
+    Bytes of another code page, read as Latin-1, are a term whose bytes in Latin-1 are these.
+    """
     if spelling.isascii():
         return {spelling}
     apart = unicodedata.normalize("NFD", spelling)
     bare = "".join(character for character in apart if not unicodedata.combining(character))
     variants = {spelling, unicodedata.normalize("NFC", spelling), apart, bare}
+    pages = () if _is_latin(spelling) else CODE_PAGES
+    for cased in {spelling, spelling.upper()} if spelling.isalpha() else ():
+        for encoding in ("utf-8", *pages):
+            try:
+                variants.add(cased.encode(encoding).decode("latin-1"))
+            except UnicodeEncodeError:
+                continue
     return {variant[:MAX_CHARACTERS] for variant in variants}
 
 
-def _readings(text: str) -> Iterator[str]:
-    """Yield a text as it stands, and what it says if it was escaped or encoded."""
-    if _SURROGATE.search(text):
-        # Bytes of a file name that are no UTF-8; what stands between them is text all the same.
-        yield _SURROGATE.sub(lambda found: chr(ord(found[0]) & 0xFF), text)
-        text = _SURROGATE.sub(" ", text)
-    seen = {text}
-    for reading in (html.unescape(text), unquote(text), *_decoded(text)):
-        if reading not in seen:
-            seen.add(reading)
-            yield reading
-    yield text
+def _is_latin(text: str) -> bool:
+    return all(character <= "\xff" for character in text)
 
 
-def _decoded(text: str) -> Iterator[str]:
-    """Yield what stretches of Base64 say, where that is text."""
-    for match in _BASE64.finditer(text):
-        encoded = match[0].rstrip("=").replace("-", "+").replace("_", "/")
-        try:
-            decoded = base64.b64decode(encoded + "=" * (-len(encoded) % 4))
-        except binascii.Error:
-            continue
-        for encoding in ("utf-8", "utf-16-le"):
-            try:
-                said = decoded.decode(encoding)
-            except UnicodeDecodeError:
-                continue
-            if said.rstrip("\r\n\0").isprintable() and (encoding == "utf-8" or said.isascii()):
-                yield said
+def _is_long(text: str) -> bool:
+    """Tell whether a text is long enough that chance does not write it everywhere."""
+    size = len(text.encode(errors="replace"))
+    return len(text) >= MIN_CHARACTERS or (len(text) > 1 and size >= MIN_BYTES)
 
 
 def _spellings(text: str, public: PublicWords) -> Iterator[str]:
@@ -153,7 +145,7 @@ def _phrase(phrase: str, public: PublicWords) -> Iterator[str]:
             yield spelling
     if words == 0:
         yield phrase[:MAX_CHARACTERS]
-        yield from _name_orders(phrase)
+    yield from _names(phrase, public)
 
 
 def _chunk(chunk: str, public: PublicWords) -> Iterator[str]:
@@ -169,22 +161,44 @@ def _chunk(chunk: str, public: PublicWords) -> Iterator[str]:
             yield part[:MAX_CHARACTERS]
         yield from (run for run in re.findall(r"\d+", part) if run != part and _is_searchable(run))
     compact = "".join(parts)
-    if len(parts) > 1 and any(character.isdigit() for character in compact):
+    is_code = any(character.isdigit() for character in compact)
+    if len(parts) < 2 or not (is_code or _is_joined(chunk, parts)):
+        return
+    if is_code:
         yield chunk[:MAX_CHARACTERS]
-        if _is_searchable(compact) and not public.covers(compact):
-            yield compact[:MAX_CHARACTERS]
+    if _is_searchable(compact) and not public.covers(compact):
+        yield compact[:MAX_CHARACTERS]
+
+
+def _is_joined(chunk: str, parts: list[str]) -> bool:
+    """Tell whether a word is a name whose parts are too short alone, O'Brien or Al-Amin."""
+    has_short = any(not _is_searchable(part) for part in parts)
+    has_single_signs = len(chunk) == sum(map(len, parts)) + len(parts) - 1
+    return has_short and has_single_signs and len(parts) <= _SHORT_PARTS
 
 
 def _is_searchable(word: str) -> bool:
     if word.isdecimal():
         return len(word) >= MIN_DIGITS and len(set(word)) > 1
-    return len(word) >= MIN_CHARACTERS
+    return _is_long(word)
 
 
-def _name_orders(phrase: str) -> Iterator[str]:
-    """Yield a name of short or public parts in every order and with every separator."""
-    parts = [part for part in re.split(r"[\s,^]+", phrase) if part]
-    if 2 <= len(parts) <= _NAME_PARTS and all(part.isalpha() for part in parts):
-        for order in itertools.permutations(parts):
-            for separator in ("^", " ", ", ", ",", "_", ""):
-                yield separator.join(order)
+def _names(phrase: str, public: PublicWords) -> Iterator[str]:
+    """Yield pairs of short or public parts in both orders and with every separator.
+
+    Other parts are found alone.
+    """
+    parts = [part.strip(".") for part in re.split(r"[\s,^]+", phrase) if part.strip(".")]
+    if len(parts) > _NAME_PARTS:
+        return
+    for pair in itertools.pairwise(parts):
+        if all(_is_name(part) for part in pair) and not any(
+            _is_searchable(part) and not public.covers(part) for part in pair
+        ):
+            for order in (pair, pair[::-1]):
+                if not public.hold_phrase(" ".join(order)):
+                    yield from (separator.join(order) for separator in _SEPARATORS)
+
+
+def _is_name(part: str) -> bool:
+    return part.isalpha() and part[0] == part[0].upper()

@@ -8,8 +8,6 @@ import re
 from collections.abc import Iterable
 from importlib import resources
 
-from coverslip.verification.dates import dates_in
-
 _WORD = re.compile(r"[^\W_]+")
 _MEASURE = re.compile(r"[+-]?\d*[.,]?\d*(?:[eE][+-]?\d+)?")
 _CHANNEL = re.compile(r"channel [1-9]\d{0,2}")
@@ -43,15 +41,10 @@ class PublicWords:
     ----------
     keys
         Names of keys in the vocabulary of a vendor, as the certificate tells them.
-    released
-        Texts that the operator lets go out on purpose.
     """
 
-    def __init__(self, keys: Iterable[str] = (), released: Iterable[str] = ()) -> None:
-        released = tuple(released)
-        self.days = frozenset(day for text in released for day in dates_in(text))
-        """Dates that go out on purpose."""
-        self._lines = _listed() | {text.casefold() for text in (*keys, *released)}
+    def __init__(self, keys: Iterable[str] = ()) -> None:
+        self._lines = _listed() | {text.casefold() for text in keys}
         self._words = frozenset(word for line in self._lines for word in words_of(line))
         self._joined = "\n".join((*self._lines, *self._words))
 
@@ -68,6 +61,10 @@ class PublicWords:
     def hold(self, text: str) -> bool:
         """Return whether a text is a part of a public word, as Bright is of brightfield."""
         return text.isalnum() and not text.isdecimal() and text.casefold() in self._joined
+
+    def hold_phrase(self, text: str) -> bool:
+        """Return whether words stand in that order in a public line."""
+        return text.casefold() in self._joined
 
 
 def _is_measure(text: str) -> bool:

@@ -56,8 +56,10 @@ const HEX_DIGITS: usize = 31;
 const SHA256_DIGITS: usize = 64;
 /// Digits of a term that chance does not write into a UID or a digest.
 const SURE_DIGITS: usize = 14;
-/// Characters of a term that must stand alone, since longer words and codes hold it by chance.
-const SHORT_CHARACTERS: usize = 6;
+/// Bytes of a term that must stand alone, since longer words and codes hold it by chance.
+const SHORT_BYTES: usize = 6;
+/// Characters of a date with points and two digits for the year, at most.
+const SHORT_DATE: usize = 8;
 
 /// A text that must not be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +107,11 @@ const POINTED: LongRun = LongRun {
     most: POINTED_CHARACTERS,
     belongs: |byte| byte.is_ascii_digit() || *byte == b'.',
 };
+/// Few numbers do not count inside a UID of the standard either: `1.1.77` is in the one of WSM.
+const POINTED_SHORT: LongRun = LongRun {
+    most: 20,
+    belongs: POINTED.belongs,
+};
 /// Hexadecimal digits do not count inside a digest.
 const DIGEST: LongRun = LongRun {
     most: HEX_DIGITS,
@@ -115,15 +122,20 @@ impl Rule {
     fn of(term: &Term) -> Self {
         let text = &term.text;
         let is_all = |run: &LongRun| text.bytes().all(|byte| (run.belongs)(&byte));
-        let short = SHORT_CHARACTERS.saturating_add(usize::from(is_all(&NUMBER)));
+        let short = SHORT_BYTES.saturating_add(usize::from(is_all(&NUMBER)));
         let mut runs = if text.contains('.') {
-            vec![POINTED]
+            vec![if text.len() > SHORT_DATE {
+                POINTED
+            } else {
+                POINTED_SHORT
+            }]
         } else {
             vec![NUMBER, DIGEST]
         };
         runs.retain(|run| text.len() < SURE_DIGITS && is_all(run));
         Self {
-            whole_word: term.whole_word || text.chars().count() < short,
+            // Of other scripts than Latin, three characters are nine bytes and sure of themselves.
+            whole_word: term.whole_word || text.len() < short,
             runs,
         }
     }
@@ -215,7 +227,7 @@ pub struct Scanner {
 impl Scanner {
     /// Writes every term in every form.
     ///
-    /// Terms of fewer than four characters are not looked for: they are everywhere.
+    /// Terms of fewer than four bytes are not looked for: they are everywhere.
     ///
     /// # Errors
     ///

@@ -344,6 +344,45 @@ fn a_date_with_points_does_not_count_inside_a_uid() {
 }
 
 #[test]
+fn a_short_date_with_points_does_not_count_inside_a_uid_of_the_standard() {
+    let scanner = scanner(&["1.1.77", "2.4.50"]);
+    let found = |data: &str| !scanner.scan_bytes(data.as_bytes()).is_empty();
+    assert!(!found("1.2.840.10008.5.1.4.1.1.77.1.6\0"));
+    assert!(!found("1.2.840.10008.1.2.4.50\0"));
+    assert!(found("born 1.1.77, "));
+    assert!(found("born 1.1.77 10:30"));
+}
+
+#[test]
+fn names_of_few_characters_count_by_their_bytes() {
+    let scanner = scanner(&["王小明", "王明", "Öö"]);
+    let utf16: Vec<u8> = "王小明".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(terms_of(&scanner.scan_bytes(&utf16)), BTreeSet::from([0]));
+    for (text, term) in [("Patient王小明1956", 0), ("x王明", 1), ("a Öö.", 2)] {
+        let hits = scanner.scan_bytes(text.as_bytes());
+        assert_eq!(terms_of(&hits), BTreeSet::from([term]), "{text}");
+    }
+    // As short as four letters of ASCII, so it is no part of a word.
+    assert!(scanner.scan_bytes("xÖöy".as_bytes()).is_empty());
+    let report = Instance {
+        frames: vec![jpeg("Wang 王小明".as_bytes()), jpeg("王明".as_bytes())],
+        ..Instance::default()
+    }
+    .check(&scanner);
+    assert_eq!(terms_of(&report.hits), BTreeSet::from([0]));
+}
+
+#[test]
+fn hexadecimal_may_have_spaces_or_colons_in_it() {
+    let scanner = scanner(&["Doe-X"]);
+    for data in ["446f652d58", "44 6F 65 2D 58", "44:6f:65:2d:58"] {
+        let hits = scanner.scan_bytes(format!("id {data}.").as_bytes());
+        assert_eq!(hits.len(), 1, "{data}");
+        assert_eq!(hits[0].encoding, Encoding::Hex);
+    }
+}
+
+#[test]
 fn letters_that_are_digits_in_hexadecimal_do_not_count_inside_a_uid() {
     let scanner = scanner(&["wrap"]);
     let hexadecimal = b"77726170";

@@ -3,6 +3,9 @@
 use super::base64::{Encoded, Shared, base64};
 use super::sieve::WINDOW;
 
+/// Bytes that most escaped forms take.
+const WRITTEN: usize = 96;
+
 /// How a term is written where it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Encoding {
@@ -184,12 +187,19 @@ impl Forms {
     }
 
     fn push(&mut self, form: Form) {
-        let is_new = |other: &Form| {
-            (other.exact, other.shared, &other.bytes) != (form.exact, form.shared, &form.bytes)
-        };
-        if form.bytes.len() >= WINDOW && self.all.iter().all(is_new) {
+        if form.bytes.len() >= WINDOW {
             self.all.push(form);
         }
+    }
+
+    /// Leaves each form once, under the name that it got first.
+    fn tidy(mut self) -> Vec<Form> {
+        self.all
+            .sort_by(|one, other| (&one.bytes, one.exact).cmp(&(&other.bytes, other.exact)));
+        self.all.dedup_by(|next, first| {
+            (next.exact, next.shared, &next.bytes) == (first.exact, first.shared, &first.bytes)
+        });
+        self.all
     }
 
     /// Adds what differs from the text itself, which is looked for anyway.
@@ -241,6 +251,17 @@ impl Forms {
             written(wide.iter().copied(), push_hex),
             false,
         );
+
+        // As certificates, dumps and network tools write it.
+        for separator in [b' ', b':'] {
+            let pairs = |out: &mut String, byte: u8| {
+                push_hex(out, byte);
+                out.push(char::from(separator));
+            };
+            let mut bytes = written(plain.iter().copied(), pairs);
+            bytes.pop();
+            self.add(Encoding::Hex, bytes, false);
+        }
 
         let percent = |out: &mut String, byte: u8| {
             out.push('%');
@@ -311,7 +332,7 @@ impl Forms {
 }
 
 fn written<T>(parts: impl IntoIterator<Item = T>, write: impl Fn(&mut String, T)) -> Vec<u8> {
-    let mut out = String::new();
+    let mut out = String::with_capacity(WRITTEN);
     for part in parts {
         write(&mut out, part);
     }
@@ -319,9 +340,13 @@ fn written<T>(parts: impl IntoIterator<Item = T>, write: impl Fn(&mut String, T)
 }
 
 fn push_hex(out: &mut String, byte: u8) {
-    let digit = |value| char::from_digit(u32::from(value), 16);
-    out.extend(digit(byte >> 4));
-    out.extend(digit(byte & 15));
+    for digit in [byte >> 4, byte & 15] {
+        out.push(char::from(if digit < 10 {
+            digit.saturating_add(b'0')
+        } else {
+            digit.saturating_add(b'a' - 10)
+        }));
+    }
 }
 
 /// Returns every form of a term.
@@ -331,7 +356,7 @@ pub fn forms_of(term: u32, text: &str) -> Vec<Form> {
         term,
         all: Vec::new(),
     };
-    if text.chars().count() < WINDOW {
+    if text.len() < WINDOW {
         return forms.all;
     }
     let spellings = spellings(text);
@@ -344,7 +369,7 @@ pub fn forms_of(term: u32, text: &str) -> Vec<Form> {
     for spelling in &spellings {
         forms.add_unfoldable(spelling);
     }
-    forms.all
+    forms.tidy()
 }
 
 /// A text as it is, in capitals, in small letters, and with a capital for each word.

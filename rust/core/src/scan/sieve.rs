@@ -41,13 +41,35 @@ impl Step {
     }
 }
 
-#[derive(Debug)]
-struct Entry {
-    window: u32,
-    /// Index of the form.
-    form: usize,
-    /// Where in the form the window lies.
-    at: usize,
+/// A window, the index of its form, and where in the form it lies, in one number: a slide has some
+/// hundred thousand, which are sorted before anything is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry(u64);
+
+impl Entry {
+    /// Bits for where in a form a window lies: it begins at one of four places.
+    const AT_BITS: u32 = 2;
+
+    /// `None` for a place or an index beyond what a list of terms can have.
+    fn new(window: u32, form: usize, at: usize) -> Option<Self> {
+        let (form, at) = (u32::try_from(form).ok()?, u32::try_from(at).ok()?);
+        let is_small = form < 1 << (32 - Self::AT_BITS) && at < 1 << Self::AT_BITS;
+        let low = form.wrapping_shl(Self::AT_BITS) | at;
+        is_small.then_some(Self(u64::from(window) << 32 | u64::from(low)))
+    }
+
+    fn window(self) -> u32 {
+        u32::try_from(self.0 >> 32).unwrap_or(u32::MAX)
+    }
+
+    fn form(self) -> usize {
+        let low = self.0 & u64::from(u32::MAX);
+        usize::try_from(low >> Self::AT_BITS).unwrap_or(usize::MAX)
+    }
+
+    fn at(self) -> usize {
+        usize::try_from(self.0 & ((1 << Self::AT_BITS) - 1)).unwrap_or(0)
+    }
 }
 
 /// The windows of a set of forms.
@@ -67,16 +89,11 @@ impl Sieve {
         let mut entries = Vec::new();
         for (index, form) in forms.iter().enumerate().filter(|(_, form)| wanted(form)) {
             for (at, bytes) in form.bytes.windows(WINDOW).take(step.bytes()).enumerate() {
-                if let Some(bytes) = bytes.first_chunk() {
-                    entries.push(Entry {
-                        window: folded(*bytes),
-                        form: index,
-                        at,
-                    });
-                }
+                let window = bytes.first_chunk().map(|bytes| folded(*bytes));
+                entries.extend(window.and_then(|window| Entry::new(window, index, at)));
             }
         }
-        entries.sort_unstable_by_key(|entry| entry.window);
+        entries.sort_unstable();
         let size = entries.len().saturating_mul(SPARSE).next_power_of_two();
         let size = size.clamp(1 << 12, 1 << 30);
         let mut sieve = Self {
@@ -87,7 +104,7 @@ impl Sieve {
         };
         for entry in &sieve.entries {
             for multiplier in MULTIPLIERS {
-                let (word, bit) = sieve.place(entry.window, multiplier);
+                let (word, bit) = sieve.place(entry.window(), multiplier);
                 if let Some(word) = sieve.bitmap.get_mut(word) {
                     *word |= bit;
                 }
@@ -134,10 +151,12 @@ impl Sieve {
         forms: &'f [Form],
         found: &mut impl FnMut(usize, &'f Form),
     ) {
-        let first = self.entries.partition_point(|entry| entry.window < window);
+        let first = self
+            .entries
+            .partition_point(|entry| entry.window() < window);
         let entries = self.entries.get(first..).unwrap_or_default();
-        for entry in entries.iter().take_while(|entry| entry.window == window) {
-            let (Some(form), Some(start)) = (forms.get(entry.form), at.checked_sub(entry.at))
+        for entry in entries.iter().take_while(|entry| entry.window() == window) {
+            let (Some(form), Some(start)) = (forms.get(entry.form()), at.checked_sub(entry.at()))
             else {
                 continue;
             };

@@ -1,0 +1,83 @@
+"""Where texts that the operator gave may stand, by what an instance itself says was retained.
+
+What may be there is one value as a whole, at its place; the same text anywhere else is found. So a
+name that is a part of the institution's, or a stain that the slide names as well, is no alarm, and
+no word is exempt from the search.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from coverslip.codes import codes
+from coverslip.verification.attributes import IS_DUMMY_TIME
+from coverslip.verification.order import Value
+
+_SEX, _AGE, _SERIAL, _INSTITUTION = 0x00100040, 0x00101010, 0x00181000, 0x00080080
+_DATES = (0x00080020, 0x00080023, 0x0008002A)
+_SPECIMENS, _PREPARATION, _STEP = 0x00400560, 0x00400610, 0x00400612
+_CODE, _MEANING = 0x00080100, 0x00080104
+
+_RETAINED: dict[str, tuple[tuple[int, ...], ...]] = {
+    "113106": tuple((tag,) for tag in _DATES),
+    "113107": tuple((tag,) for tag in _DATES),
+    "113108": ((_SEX,), (_AGE,)),
+    "113109": ((_SERIAL,),),
+    "113112": ((_INSTITUTION,),),
+}
+"""Values by the code of CID 7050 that claims them (PS3.15 E.3.6 to E.3.12)."""
+_IDENTITY: tuple[tuple[int, ...], ...] = (
+    *((tag,) for tag in (0x00100010, 0x00100020, 0x00100030, _SEX, _AGE, 0x00080050)),
+    *((tag,) for tag in (_INSTITUTION, _SERIAL, 0x00400512, *_DATES)),
+    (_SPECIMENS, 0x00400551),
+    (_SPECIMENS, _PREPARATION, _STEP, 0x0040A160),
+)
+"""Values of the patient, case, slide and specimen, where identity was not removed."""
+_ATTESTED = re.compile(rb'"(?:pixels_attested|project)": ?"(?:[^"\\]|\\.)*"')
+"""Texts of the operator's in a certificate."""
+
+Range = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What an instance says of its own identity."""
+
+    identity_removed: bool
+    codes: frozenset[str]
+    """Of the de-identification methods."""
+
+
+def in_instance(data: bytes, values: list[Value], claims: Claims) -> Iterator[Range]:
+    """Yield where values lie that the instance says were retained or given."""
+    paths = {path for code in claims.codes for path in _RETAINED.get(code, ())}
+    if not claims.identity_removed:
+        paths |= set(_IDENTITY)
+    for value in values:
+        text = _text(data, value)
+        is_dummy = value.tags[-1] in _DATES and IS_DUMMY_TIME.fullmatch(text)
+        if value.tags in paths or is_dummy:
+            yield value.start, value.end
+    yield from _coded(data, values)
+
+
+def _coded(data: bytes, values: list[Value]) -> Iterator[Range]:
+    """Yield where code and meaning of a stain or an anatomic structure stand, if they belong."""
+    listed = {**codes("stains"), **codes("anatomy")}
+    meanings = {value.item: value for value in values if value.tags[-1] == _MEANING}
+    for value in values:
+        meaning = meanings.get(value.item)
+        if value.tags[-1] != _CODE or meaning is None:
+            continue
+        if listed.get(_text(data, value)) == _text(data, meaning):
+            yield value.start, value.end
+            yield meaning.start, meaning.end
+
+
+def _text(data: bytes, value: Value) -> str:
+    return data[value.start : value.end].rstrip(b" \0").decode(errors="replace")
+
+
+def in_certificate(data: bytes) -> Iterator[Range]:
+    """Yield where a certificate tells the operator's own words."""
+    return (found.span() for found in _ATTESTED.finditer(data))

@@ -59,7 +59,8 @@ MAY_IMPORT = {
     },
     "pictures": {"_core", "colour", "decoders", "errors", "limits", "model"},
     "associated": {"_core", "frames", "model", "pictures"},
-    "search": {"associated", "deid", "errors", "model", "pictures", "routes", "slide"},
+    "luminance": {"_core", "decoders", "errors", "limits", "model", "pictures", "samples"},
+    "search": {"associated", "deid", "errors", "luminance", "model", "pictures", "routes", "slide"},
     "instances": {
         *("_core", "associated", "dicom", "errors", "frames", "model", "routes", "slide"),
         "verification",

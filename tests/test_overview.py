@@ -16,7 +16,7 @@ from coverslip.model import LabelSide
 from tests.conftest import SLIDES
 from tests.interop import readers
 from tests.privacy.search import places_of, survivors
-from tests.synth import build_generic, build_ndpi, build_svs
+from tests.synth import FORMATS, build_generic, build_ndpi, build_svs
 from tests.synth.overview import draw_overview, with_bar_code
 from tests.synth.texture import tissue
 
@@ -225,22 +225,97 @@ def test_lowest_level_that_is_one_jpeg_is_searched(tmp_path, monkeypatch):
     monkeypatch.setattr(search, "bar_codes", lambda grey: seen.append(grey) or [])
     slide = build_ndpi(tmp_path)
     coverslip.convert(slide.path, tmp_path / "out")
-    (grey,) = seen
-    assert grey.shape == slide.levels[-1].rgb.shape[:2]
     weights = np.array([0.299, 0.587, 0.114])
-    assert np.abs(grey - slide.levels[-1].rgb @ weights).mean() < 3
+    for grey, level in zip(seen, slide.levels, strict=True):
+        assert grey.shape == level.rgb.shape[:2]
+        assert np.abs(grey - level.rgb @ weights).mean() < 3
 
 
-def test_level_that_is_too_large_to_be_searched_is_told_and_claims_nothing(tmp_path, monkeypatch):
-    from coverslip import pictures
+def with_qr_code(width, length, side):
+    picture = tissue(width, length, 3)
+    code = np.asarray(
+        zxingcpp.create_barcode("B22-66177", zxingcpp.BarcodeFormat.QRCode).to_image(scale=1)
+    )
+    drawn = np.kron(code, np.ones((side // len(code),) * 2, np.uint8))
+    picture[20 : 20 + len(drawn), 20 : 20 + len(drawn)] = drawn[..., np.newaxis]
+    return picture
+
+
+def test_bar_code_that_is_legible_in_all_levels_but_the_smallest_stops_the_slide(tmp_path):
+    picture = with_qr_code(2000, 1400, 420)
+    slide = build_generic(tmp_path, picture=picture, size=(2000, 1400), levels=5, tile=256)
+    legible = [bool(zxingcpp.read_barcodes(np.ascontiguousarray(one.rgb))) for one in slide.levels]
+    assert legible[:2] == [True, True]
+    assert legible[-1] is False
+
+    with pytest.raises(coverslip.QuarantineError, match="level 0 shows what looks like bar codes"):
+        coverslip.convert(slide.path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("has_code", [True, False])
+def test_only_level_that_is_large_is_reduced_and_searched(has_code, tmp_path):
+    size = (2600, 2500)
+    picture = with_qr_code(*size, 420) if has_code else tissue(*size, 3)
+    slide = build_generic(tmp_path, picture=picture, size=size, levels=1, tile=256)
+    if has_code:
+        with pytest.raises(coverslip.QuarantineError, match="level 0 shows what looks like"):
+            coverslip.convert(slide.path, tmp_path / "out")
+    else:
+        result = coverslip.convert(slide.path, tmp_path / "out")
+        assert result.certificate["checks"]["bar_codes"] == "passed"
+
+
+@pytest.mark.parametrize("profile", ["public", "research"])
+def test_level_that_is_too_large_to_be_searched_stops_the_slide(profile, tmp_path, monkeypatch):
+    from coverslip import luminance
     from coverslip.limits import Limits
 
-    monkeypatch.setattr(pictures, "LIMITS", Limits(searched_pixels=1000))
+    monkeypatch.setattr(luminance, "LIMITS", Limits(searched_pixels=1000))
     slide = build_svs(tmp_path)
-    result = coverslip.convert(slide.path, tmp_path / "out")
-    assert result.certificate["checks"]["bar_codes"] == "not_run"
-    assert "113101" not in result.certificate["deidentification_codes"]
-    assert any("not searched for bar codes" in note for note in result.notes)
+    with pytest.raises(coverslip.QuarantineError, match="searched_pixels = 1000") as raised:
+        coverslip.convert(slide.path, tmp_path / "out", profile=profile)
+    assert "--pixels-attested" in raised.value.hint
+    assert not (tmp_path / "out").exists()
+
+    result = coverslip.convert(slide.path, tmp_path / "out", pixels_attested="B. Osterholtzer")
+    assert result.certificate["checks"]["bar_codes"] == "attested"
+    assert any("cannot be searched" in note for note in result.notes)
+
+
+REDUCED = (
+    *("svs-jpeg-rgb", "ndpi-stitched", "trestle-overlaps", "generic-jpeg-planar"),
+    *(
+        "generic-lzw-planar",
+        "generic-uncompressed-one-strip",
+        "generic-jp2",
+        "generic-white-is-zero",
+    ),
+)
+
+
+@pytest.mark.parametrize("most", [500_000, 3_000])
+@pytest.mark.parametrize("name", REDUCED)
+def test_level_is_reduced_to_means_of_blocks(name, most, tmp_path):
+    from coverslip.luminance import luminance_of
+
+    slide = FORMATS[name](tmp_path)
+    opened = coverslip.open(slide.path)
+    routes = opened.routes(colour=None, allow_pixel=True)
+    number = len(opened.levels) - 1
+    level, truth = opened.levels[number], slide.levels[number]
+    if level.bits_per_sample != 8 or routes[number].frame_format is None:
+        pytest.skip("its greys are spread, or it is not copied")
+    rgb = truth.rgb.astype(float)
+    expected = rgb @ [0.299, 0.587, 0.114] if rgb.ndim == 3 and rgb.shape[2] == 3 else rgb
+    factor = int(np.ceil(np.sqrt(level.image_width * level.image_length / most)))
+    rows, columns = (side // factor for side in expected.shape[:2])
+    blocks = expected[: rows * factor, : columns * factor]
+    blocks = blocks.reshape(rows, factor, columns, factor).mean(axis=(1, 3))
+
+    grey = luminance_of(opened.source, level, routes[number].frame_format, most)
+
+    assert grey.shape == tuple(-(-side // factor) for side in expected.shape[:2])
+    assert np.abs(grey[:rows, :columns] - blocks).mean() < 6
 
 
 @pytest.mark.slides

@@ -141,7 +141,7 @@ def _residual_risk(checks: dict[str, str], pixels: PixelChecks) -> str:
     """Return what cannot be excluded after the searches of the pixels that ran."""
     sentences = [_KEPT if pixels.kept else _DROPPED, _LINKABLE]
     for result, sentence in (
-        (CheckResult.PASSED, "The lowest level was searched for {}, larger ones were not."),
+        (CheckResult.PASSED, "Small levels were searched for {}, larger ones were not."),
         (CheckResult.ATTESTED, "For {} in the pixels somebody vouches by name."),
         (CheckResult.NOT_RUN, "The pixels of levels were not searched for {}."),
     ):

@@ -45,8 +45,9 @@ class Limits:
     overview_pixels: int = 6 << 20
     """An overview that is to be masked is decoded and searched many times; cameras take one or
     two million."""
-    searched_pixels: int = 32 << 20
-    """Of the lowest level, which is decoded and searched: some 0.3 seconds."""
+    searched_pixels: int = 256 << 20
+    """Of a lowest level that is larger than others, which is decoded and reduced to be searched:
+    some 3 seconds."""
 
     level_pixels: int = 1 << 38
     """Pixels of one level, some 500,000 x 500,000: a whole glass at 100x has a third of it."""

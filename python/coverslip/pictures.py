@@ -1,4 +1,4 @@
-"""Decodes the few pictures that are looked at: overviews and the lowest level.
+"""Decodes the few pictures that are looked at: overviews and small levels.
 
 Codecs are run on hostile data here, so nothing is decoded before its header, as the core reads
 it, agrees with the size that the directory tells.
@@ -15,16 +15,7 @@ from coverslip import _core, colour
 from coverslip.decoders import DECODED, Decoders, Wanted
 from coverslip.errors import CoverslipError, LimitError, SourceError, UnsupportedSlideError
 from coverslip.limits import LIMITS
-from coverslip.model import (
-    FrameFormat,
-    Level,
-    Mosaic,
-    Picture,
-    Raster,
-    StoredPixels,
-    Strips,
-    TileIndex,
-)
+from coverslip.model import StoredPixels
 
 Pixels = npt.NDArray[np.uint8]
 """Shape (rows, columns, samples)."""
@@ -33,8 +24,6 @@ _JPEG_2000 = (33003, 33004, 33005, 34712)
 _APERIO_YCC = 33003
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 _HORIZONTAL = 2
-_LUMINANCE = np.array([77, 150, 29], np.uint16)
-"""Of 256, after ITU-R BT.601."""
 
 
 def rgb_of(source: _core.Source, stored: StoredPixels) -> Pixels:
@@ -59,108 +48,26 @@ def rgb_of(source: _core.Source, stored: StoredPixels) -> Pixels:
         raise SourceError("a part of the overview is missing")
     is_ycbcr = _is_ycbcr(source, stored)
     picture = np.empty((stored.image_length, stored.image_width, 3), np.uint8)
-    for row, column, part in _parts(source, stored):
+    for row, column, part in parts(source, stored):
         rgb = _from_ycbcr(part) if is_ycbcr else _to_rgb(part, stored)
         picture[row : row + rgb.shape[0], column : column + rgb.shape[1]] = rgb
     return picture
 
 
-def luminance_of(
-    source: _core.Source, level: Level, frame_format: FrameFormat
-) -> npt.NDArray[np.uint8]:
-    """Return the luminance of a level, white where it has no tile; shape (rows, columns).
-
-    Parameters
-    ----------
-    source
-        The slide.
-    level
-        A small level.
-    frame_format
-        What its frames are, which tells luminance from red.
+def parts(source: _core.Source, stored: StoredPixels) -> Iterator[tuple[int, int, Pixels]]:
+    """Yield first row, first column and untransformed samples of each tile or strip with data.
 
     Raises
     ------
-    CoverslipError
-        As `rgb_of`, and if the level has more pixels than are searched.
+    LimitError
+        If one is larger than what is decoded at a time.
     """
-    pixels = level.image_width * level.image_length
-    if pixels > LIMITS.searched_pixels:
+    size = stored.tile_width * stored.tile_length * stored.samples_per_pixel
+    if size > LIMITS.decoded_bytes:
         raise LimitError(
-            f"the lowest level has {pixels} pixels, more than the limit "
-            f"searched_pixels = {LIMITS.searched_pixels}"
+            f"a tile or strip has {size} bytes when decoded, more than the limit "
+            f"decoded_bytes = {LIMITS.decoded_bytes}"
         )
-    if level.bits_per_sample != 8:
-        raise UnsupportedSlideError("its samples do not have 8 bits")
-    is_red_first = frame_format.photometric_interpretation in ("RGB", "YBR_ICT", "YBR_RCT")
-    has_luminance = level.compression == _APERIO_YCC or not is_red_first
-    whole = np.full((level.image_length, level.image_width), 255, np.uint8)
-    for row, column, part in _parts(source, _stored(level)):
-        grey = part[..., 0] if has_luminance or part.shape[2] == 1 else _weighted(part)
-        whole[row : row + grey.shape[0], column : column + grey.shape[1]] = grey
-    return whole
-
-
-def _weighted(rgb: Pixels) -> Pixels:
-    weighted: Pixels = (rgb @ _LUMINANCE >> 8).astype(np.uint8)
-    return weighted
-
-
-def _stored(level: Level) -> StoredPixels:
-    """Return where the pixels of a level are, and in what pieces.
-
-    Raises
-    ------
-    UnsupportedSlideError
-        If each of its colours has pieces of its own.
-    """
-    held = level.raster or level.picture
-    width, length, is_tiled, predictor = level.tile_width, level.tile_length, True, 1
-    overlap = (0, 0)
-    if isinstance(held, Raster):
-        if held.is_planar and level.samples_per_pixel > 1:
-            raise UnsupportedSlideError("its colours are stored apart (tag 284)")
-        width, length = held.width, held.length
-        is_tiled, predictor = held.is_tiled, held.predictor
-    elif isinstance(held, Strips):
-        width, length, is_tiled = level.image_width, held.rows_per_strip, False
-    elif isinstance(held, Picture):
-        width, length = level.image_width, level.image_length
-    elif isinstance(held, Mosaic):
-        if held.planes > 1:
-            raise UnsupportedSlideError("its colours are stored apart (tag 284)")
-        width, length = held.tile_width, held.tile_length
-        overlap = held.overlap
-    ranges = level.tiles if held is None else held
-    across = held.across if isinstance(held, Mosaic) else -(-level.image_width // width)
-    return StoredPixels(
-        image_width=level.image_width,
-        image_length=level.image_length,
-        tile_width=width,
-        tile_length=length,
-        is_tiled=is_tiled,
-        samples_per_pixel=level.samples_per_pixel,
-        compression=level.compression,
-        photometric_interpretation=level.photometric_interpretation,
-        predictor=predictor,
-        tiles=_index(ranges, across, -(-level.image_length // length)),
-        jpeg_tables=level.jpeg_tables,
-        overlap=overlap,
-    )
-
-
-def _index(
-    held: TileIndex | Raster | Strips | Picture | Mosaic, across: int, down: int
-) -> TileIndex:
-    if isinstance(held, Picture):
-        offsets, byte_counts = np.array([[held.offset], [held.byte_count]], np.uint64)
-    else:
-        offsets, byte_counts = held.offsets, held.byte_counts
-    return TileIndex(offsets=offsets, byte_counts=byte_counts, across=across, down=down)
-
-
-def _parts(source: _core.Source, stored: StoredPixels) -> Iterator[tuple[int, int, Pixels]]:
-    """Yield first row, first column and untransformed samples of each tile or strip with data."""
     limits = {"memory_bytes": LIMITS.decoder_memory_bytes, "seconds": LIMITS.decoder_seconds}
     with closing(Decoders(**limits)) as decoders:
         yield from _decoded_parts(source, stored, _decoder(stored.compression, decoders))

@@ -1,6 +1,7 @@
-"""Looks at the pixels that go out: the lowest level, and the pictures beside the levels."""
+"""Looks at the pixels that go out: the small levels, and the pictures beside the levels."""
 
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,11 +11,12 @@ from coverslip.deid.pixels import ocr
 from coverslip.deid.pixels.barcodes import bar_codes
 from coverslip.deid.pixels.mask import mask_label
 from coverslip.deid.pixels.priors import prior_of
-from coverslip.deid.pixels.shapes import Grey, reduced
+from coverslip.deid.pixels.shapes import Grey
 from coverslip.deid.policy import Policy, Profile
 from coverslip.errors import CoverslipError, QuarantineError
+from coverslip.luminance import luminance_of
 from coverslip.model import CheckResult, Level, PixelChecks, Role
-from coverslip.pictures import luminance_of, rgb_of
+from coverslip.pictures import rgb_of
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide
 
@@ -33,7 +35,7 @@ class Examined:
 
 
 def examine(slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy) -> Examined:
-    """Search the lowest level of each region, and get the pictures that the policy lets out.
+    """Search the small levels of each region, and get the pictures that the policy lets out.
 
     Bar codes are always looked for, text where the extra ``ocr`` is installed; under the profile
     `care` neither is. An overview that cannot be decoded, or masked beyond doubt, is dropped with
@@ -42,7 +44,7 @@ def examine(slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy) -> Ex
     Raises
     ------
     QuarantineError
-        If a lowest level shows a bar code or text, and nobody vouches for it.
+        If a level shows a bar code or text, or cannot be searched, and nobody vouches for it.
     """
     notes: list[str] = []
     checks = PixelChecks()
@@ -60,49 +62,59 @@ def examine(slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy) -> Ex
 def _searched(
     slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy, notes: list[str]
 ) -> PixelChecks:
-    """Search the lowest level of each region and channel; undecodable ones leave it not run.
+    """Search the small levels of each region and channel.
 
     Of focal planes all are searched: what is written on the glass may be sharp in one alone.
     """
-    codes, texts, is_complete = 0, 0, True
-    for number in _lowest_levels(slide):
+    codes, texts = _Search("bar codes"), _Search("pieces of text")
+    reads = ocr.is_installed()
+    for number in searched_levels(slide.levels):
         for plane in slide.levels[number].focal_planes:
-            picture = _luminance(slide, number, plane, routes[number], notes)
-            if picture is None:
-                is_complete = False
+            try:
+                picture = _luminance(slide, plane, routes[number])
+            except CoverslipError as error:
+                codes.miss(number, str(error))
                 continue
-            codes += len(bar_codes(picture))
-            texts += _count_texts(picture) if ocr.is_installed() else 0
-    has_read = is_complete and ocr.is_installed()
+            codes.saw(number, len(bar_codes(picture)))
+            if reads:
+                texts.saw(number, _count_texts(picture))
+    found = codes.judge(policy, notes)
+    read = texts.judge(policy, notes)
+    is_read = reads and codes.missed is None
     return PixelChecks(
-        bar_codes=_judge("bar codes", codes, policy, notes, is_complete=is_complete),
-        text=_judge("pieces of text", texts, policy, notes, is_complete=has_read),
+        bar_codes=found,
+        text=read if is_read or read is CheckResult.ATTESTED else CheckResult.NOT_RUN,
     )
 
 
-def _lowest_levels(slide: OpenedSlide) -> list[int]:
-    """Return the number of the smallest level of each region and optical path."""
-    last = {(level.region, level.optical_path): number for number, level in enumerate(slide.levels)}
-    return sorted(last.values())
+def searched_levels(levels: Sequence[Level]) -> list[int]:
+    """Return the numbers of the levels of each region and optical path that are searched.
+
+    They are those of at most 4 megapixels: what is legible in the largest of these may not be in
+    the smallest. Where there is none it is the smallest level.
+    """
+    numbers = defaultdict[tuple[int, int], list[int]](list)
+    for number, level in enumerate(levels):
+        numbers[level.region, level.optical_path].append(number)
+    chosen: list[int] = []
+    for group in numbers.values():
+        sizes = {
+            number: levels[number].image_width * levels[number].image_length for number in group
+        }
+        small = [number for number in group if sizes[number] <= _SEARCHED_PIXELS]
+        chosen += small or [min(group, key=lambda number: sizes[number])]
+    return sorted(chosen)
 
 
-def _luminance(
-    slide: OpenedSlide, number: int, plane: Level, route: Route, notes: list[str]
-) -> Grey | None:
-    """Return a focal plane in grey at a size to be searched, ``None`` if it cannot be decoded.
+def _luminance(slide: OpenedSlide, plane: Level, route: Route) -> Grey:
+    """Return a focal plane in grey at a size to be searched.
 
     Its tiles are decoded, not its frames: those hold the same pixels, and nothing has been
     written yet for a slide that is stopped here.
     """
     if route.frame_format is None:  # `require_copy` has raised by then
         raise AssertionError(route.reason)
-    try:
-        grey = luminance_of(slide.source, plane, route.frame_format)
-    except CoverslipError as error:
-        notes.append(f"level {number} was not searched for bar codes: {error}")
-        return None
-    factor = int(np.ceil(np.sqrt(grey.size / _SEARCHED_PIXELS)))
-    return reduced(grey, factor)
+    return luminance_of(slide.source, plane, route.frame_format, _SEARCHED_PIXELS)
 
 
 def _count_texts(picture: Grey) -> int:
@@ -111,30 +123,46 @@ def _count_texts(picture: Grey) -> int:
     return sum(len(ocr.written_boxes(way)) for way in turned)
 
 
-def _judge(
-    what: str, count: int, policy: Policy, notes: list[str], *, is_complete: bool
-) -> CheckResult:
-    """Return the result of a search that found so many, and saw all it should or did not.
+class _Search:
+    """What looking for one kind of thing came to."""
 
-    Raises
-    ------
-    QuarantineError
-        If it found something that nobody vouches for.
-    """
-    if count == 0 and is_complete:
-        return CheckResult.PASSED
-    shown = f"the lowest level shows what looks like {what} ({count})"
-    if policy.pixels_attested is not None:
-        if count:
-            notes.append(f"{shown}; somebody vouches that they identify nobody")
-        return CheckResult.ATTESTED
-    if count == 0:
-        return CheckResult.NOT_RUN
-    raise QuarantineError(
-        shown,
-        hint="look at the slide; if they identify nobody, say who vouches for that with "
-        "--pixels-attested WHO",
-    )
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._found = Counter[int]()
+        self.missed: str | None = None
+
+    def saw(self, number: int, count: int) -> None:
+        """Note how many were found in a level."""
+        self._found[number] += count
+
+    def miss(self, number: int, reason: str) -> None:
+        """Note that a level could not be searched."""
+        self.missed = f"level {number} cannot be searched for {self._what}: {reason}"
+
+    def judge(self, policy: Policy, notes: list[str]) -> CheckResult:
+        """Return the result.
+
+        Raises
+        ------
+        QuarantineError
+            If something was found, or could not be looked for, and nobody vouches for it: what is
+            written says that nothing is burned into the pixels.
+        """
+        shown = self.missed
+        for number, count in self._found.most_common(1):
+            if count:
+                shown = f"level {number} shows what looks like {self._what} ({count})"
+        if policy.pixels_attested is not None:
+            if shown is not None:
+                notes.append(f"{shown}; somebody vouches that its pixels identify nobody")
+            return CheckResult.ATTESTED
+        if shown is None:
+            return CheckResult.PASSED
+        raise QuarantineError(
+            shown,
+            hint="look at the slide; if its pixels identify nobody, say who vouches for that with "
+            "--pixels-attested WHO",
+        )
 
 
 def _pictures(slide: OpenedSlide, policy: Policy, notes: list[str]) -> Iterator[AssociatedPicture]:

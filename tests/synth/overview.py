@@ -80,6 +80,39 @@ def draw_overview(
     return SynthOverview(picture=pixels, label=kind == 1, tissue=kind == 2, texts=texts)
 
 
+def draw_glass(text: str, *, side: LabelSide, letters_px: int, cover: tuple[float, float]):
+    """Return a glass whose label has nothing but a word, and where that label is.
+
+    Parameters
+    ----------
+    side
+        Where the label is, left or right.
+    cover
+        Where the cover glass begins and ends, counted from the label's end, as shares of the
+        length; its edges are straight lines as those of labels are.
+    """
+    width, length = 1280, 432
+    picture = Image.new("RGB", (width, length), (232, 234, 232))
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((cover[0] * width, 0, cover[1] * width, length), fill=(243, 244, 243))
+    section = tissue(360, 300, 3)
+    stained = Image.fromarray(section.min(axis=2) < 225)
+    picture.paste(Image.fromarray(section), (int(width * 0.45), 60), stained)
+    label = round(0.27 * width)
+    draw.rectangle((0, 0, label, length), fill=_PAPER[0])
+    draw.text((30, 120), text, font=ImageFont.load_default(letters_px), fill=(25, 25, 35))
+    pixels = np.asarray(picture) + np.random.default_rng(1).normal(0, 1.5, (length, width, 3))
+    pixels = np.clip(np.round(pixels), 0, 255).astype(np.uint8)
+    is_label = np.zeros((length, width), bool)
+    is_label[:, :label] = True
+    if side is LabelSide.RIGHT:
+        pixels, is_label = np.ascontiguousarray(pixels[:, ::-1]), is_label[:, ::-1]
+        # The word is not to be read in a mirror.
+        word = np.asarray(picture)[:, :label]
+        pixels[:, width - label :] = word
+    return pixels, is_label
+
+
 def _label(
     chance: random.Random, width: int, length: int, code: str, letters_px: int
 ) -> tuple[Image.Image, list[str]]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
 from coverslip.deid.pixels import mask, ocr, priors
-from coverslip.deid.pixels.barcodes import bar_codes, bar_codes_in_parts
+from coverslip.deid.pixels.barcodes import bar_codes
 from coverslip.deid.pixels.doubt import DoubtError
 from coverslip.deid.pixels.edge import label_edge
 from coverslip.deid.pixels.mask import PAINT, mask_label
@@ -20,7 +20,7 @@ from coverslip.deid.pixels.shapes import Box, closed, components, grey_of, reduc
 from coverslip.deid.pixels.text import text_boxes
 from coverslip.formats import FORMATS
 from coverslip.model import LabelSide
-from tests.synth.overview import CODES, draw_overview
+from tests.synth.overview import CODES, draw_glass, draw_overview
 from tests.synth.texture import tissue
 
 SHARE = 0.30
@@ -117,6 +117,27 @@ def test_text_that_reaches_out_of_the_label_is_painted_with_it():
     masked = mask_label(np.asarray(picture), Prior(side=LabelSide.LEFT, share=SHARE))
 
     assert is_painted(masked[:40, :540]).all()
+
+
+COVERS = [(0.29, 0.70), (0.30, 0.84), (0.29, 0.98)]
+"""Ends of the cover glass: at 30 or 16 per cent from the end without a label, or out of sight."""
+
+
+@pytest.mark.parametrize("vendor", ["Aperio SVS", "Hamamatsu NDPI", "Philips TIFF"])
+@pytest.mark.parametrize("side", [LabelSide.LEFT, LabelSide.RIGHT])
+@pytest.mark.parametrize("text", ["Li", "B22", "Smith 4711", ""])
+@pytest.mark.parametrize("cover", COVERS)
+def test_label_at_either_end_goes_or_the_picture_does(vendor, side, text, cover):
+    picture, label = draw_glass(text, side=side, letters_px=24, cover=cover)
+
+    try:
+        masked = mask_label(picture, prior_of(vendor))
+    except DoubtError:
+        is_at_home = side is LabelSide.LEFT and cover is COVERS[-1]
+        assert not is_at_home, "a label where it belongs and nothing else is no reason for doubt"
+        return
+
+    assert is_painted(masked)[label].all()
 
 
 def test_what_is_found_after_painting_condemns_the_picture(monkeypatch):
@@ -295,7 +316,7 @@ def test_bar_code_in_a_large_picture_is_found(code, quarters):
 def test_bar_code_in_a_part_is_where_it_is():
     drawn = draw_overview(1, code="QRCode", noise=0.0)
 
-    found = bar_codes_in_parts(grey_of(drawn.picture))
+    found = bar_codes(grey_of(drawn.picture))
 
     assert found
     for box in found:

@@ -105,8 +105,8 @@ def test_page_tells_what_the_certificate_tells(converted):
     assert certificate["residual_risk"] in text
     assert "113105 Clean Descriptors Option" in text
     assert f"Places that may identify {certificate['findings']['count']}" in text
-    assert "Text in the lowest level" in text
-    assert "Bar codes in the lowest level searched, nothing found 1" in text
+    assert "Text in small levels" in text
+    assert "Bar codes in small levels searched, nothing found 1" in text
     assert "Frames compared with the slide after they were written compared, all equal 1" in text
 
 

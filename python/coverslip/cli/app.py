@@ -135,7 +135,7 @@ def convert(
 
     Nothing of the slide's own texts goes out, whatever the profile. The profile public writes
     nothing that identifies; research pseudonyms; care what your metadata says of the patient.
-    Under public and research the lowest level is searched for bar codes, and for text where the
+    Under public and research small levels are searched for bar codes, and for text where the
     extra "ocr" is installed; a slide that shows any is not written and the exit status is 3.
 
     Of many slides a ledger in the vault, OUT.vault by default, remembers what became of each:

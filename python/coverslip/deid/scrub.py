@@ -216,7 +216,7 @@ def scrub(
 def _claims_clean_pixels(pixels: PixelChecks) -> bool:
     """Tell whether Clean Pixel Data may be claimed.
 
-    No label goes out, and bar codes were looked for in the lowest level. Where an overview goes
+    No label goes out, and bar codes were looked for in small levels. Where an overview goes
     out as well, its text must have been looked for by reading it, or a person vouches.
     """
     if CheckResult.ATTESTED in (pixels.bar_codes, pixels.text):

@@ -23,8 +23,8 @@ FATE_MEANINGS = {
     "kept": "it was written, because an option said so",
 }
 CHECKS = {
-    "pixel_text": "Text in the lowest level",
-    "bar_codes": "Bar codes in the lowest level",
+    "pixel_text": "Text in small levels",
+    "bar_codes": "Bar codes in small levels",
     "read_back": "Frames compared with the slide after they were written",
 }
 RESULTS = {

@@ -3,7 +3,7 @@
 import numpy as np
 
 from coverslip.deid.pixels import ocr
-from coverslip.deid.pixels.barcodes import bar_codes_in_parts
+from coverslip.deid.pixels.barcodes import bar_codes
 from coverslip.deid.pixels.doubt import DoubtError
 from coverslip.deid.pixels.edge import label_edge
 from coverslip.deid.pixels.priors import Prior
@@ -17,6 +17,8 @@ _MARGIN = 0.05
 _MOST = 0.6
 """Of the length that may be painted; what is left would show nothing, or the picture is not one
 of a glass."""
+_MOST_OF_BOTH = 0.9
+"""The same where both ends are painted."""
 _LEAST_ASPECT = 1.5
 """A glass is three times as long as wide, and some of its surroundings may be seen."""
 _LEAST_LENGTH = 200
@@ -34,11 +36,14 @@ def mask_label(picture: Rgb, prior: Prior) -> Rgb:
     """Return an overview whose label end is painted over in one colour.
 
     The end is painted as far as labels of this vendor reach, or as far as the measured edge of
-    the label with a margin, whichever is more. Bar codes and text are looked for in the whole
-    picture, turned four ways: one that reaches out of the painted end extends it by itself and
-    the margin. One that lies elsewhere, an edge that cannot be found, or an end that takes most
-    of the picture means that the picture is not understood. The painted picture is searched
-    again, turned four ways: what is still found condemns it. In every doubt there is no picture.
+    the label with a margin, whichever is more. A glass may have been put in the wrong way
+    round, and the edge at the vendor's end be that of the cover glass: where there is an edge
+    at the other end, too, that end is painted as far as this. Bar codes and text are looked for
+    in the whole picture, turned four ways: one that reaches out of the painted end extends it
+    by itself and the margin. One that lies elsewhere, an edge that cannot be found, or an end
+    that takes most of the picture means that the picture is not understood. The painted picture
+    is searched again, turned four ways: what is still found condemns it. In every doubt there
+    is no picture.
 
     Parameters
     ----------
@@ -93,18 +98,14 @@ class _Ends:
         self._width = picture.shape[1]
         self._margin = int(np.ceil(_MARGIN * self._width))
         prior_width = int(np.ceil(prior.share * self._width))
-        left, right = label_edge(picture), None
-        if prior.side is None:
-            right = label_edge(np.ascontiguousarray(picture[:, ::-1]))
-        if left is None and right is None:
+        left, right = label_edge(picture), label_edge(np.ascontiguousarray(picture[:, ::-1]))
+        if left is None and (right is None or prior.side is not None):
             raise DoubtError("where its label ends cannot be measured")
-        self._left = self._reach(prior_width, left)
-        self._right = self._reach(prior_width, right) if prior.side is None else 0
+        self._left = max(prior_width, self._reach(left))
+        self._right = max(prior_width if prior.side is None else 0, self._reach(right))
 
-    def _reach(self, prior_width: int, edge: float | None) -> int:
-        if edge is None:
-            return prior_width
-        return max(prior_width, int(np.ceil(edge * self._width)) + self._margin)
+    def _reach(self, edge: float | None) -> int:
+        return 0 if edge is None else int(np.ceil(edge * self._width)) + self._margin
 
     def cover(self, box: Box) -> None:
         """Extend an end over a box that begins in it."""
@@ -121,10 +122,9 @@ class _Ends:
 
     def painted(self) -> Rgb:
         """Return the picture with its ends painted."""
-        if self._left + self._right > _MOST * self._width and self._right == 0:
-            raise DoubtError("its label end takes most of it")
-        if self._left + self._right >= self._width:
-            raise DoubtError("its label ends take all of it")
+        most = _MOST if self._right == 0 else _MOST_OF_BOTH
+        if self._left + self._right > most * self._width:
+            raise DoubtError("what may be its label takes most of it")
         painted = self._picture.copy()
         painted[:, : self._left] = PAINT
         painted[:, self._width - self._right :] = PAINT
@@ -138,7 +138,7 @@ def _hits(picture: Rgb) -> list[Box]:
     for quarters in range(4):
         turned = np.ascontiguousarray(np.rot90(picture, quarters))
         grey = grey_of(turned)
-        boxes = [*bar_codes_in_parts(grey), *text_boxes(grey)]
+        boxes = [*bar_codes(grey, turn=False), *text_boxes(grey)]
         if ocr.is_installed():
             boxes += ocr.written_boxes(turned)
         found += [box.turned_back(quarters, rows, columns) for box in boxes]

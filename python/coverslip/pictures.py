@@ -288,7 +288,7 @@ def _is_ycbcr(source: _core.Source, stored: StoredPixels) -> bool:
         facts,
         stored.photometric_interpretation,
         lambda: colour.measure_jpeg(parts, stored.jpeg_tables or b"", size),
-        None,
+        colour.Judge(),
     )
     return verdict.samples == "YBR"
 

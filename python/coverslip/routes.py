@@ -113,7 +113,8 @@ def _of_frames(route: Route) -> tuple[object, ...]:
 
 
 def _refusal(level: Level, error: CoverslipError) -> Route:
-    codec = "JPEG 2000" if level.compression in _J2K_COMPRESSIONS else "JPEG"
+    known = {_JPEG: "JPEG"} | dict.fromkeys(_J2K_COMPRESSIONS, "JPEG 2000")
+    codec = known.get(level.compression, f"compression {level.compression}")
     codec = level.raster.codec if level.raster is not None else codec
     return Route(kind=RouteKind.REFUSE, codec=codec, reason=str(error), error=error)
 
@@ -128,6 +129,8 @@ def _decide(
 ) -> Route:
     """Return the route of one focal plane."""
     try:
+        if level.refused is not None:
+            raise level.refused
         if level.raster is not None:
             return _pixel_route(level, level.raster, judge, allow_pixel=allow_pixel)
         if isinstance(level.picture, Picture):

@@ -8,7 +8,7 @@ import sys
 import traceback
 from typing import NoReturn
 
-from coverslip.errors import CoverslipError, LimitError, QuarantineError
+from coverslip.errors import CoverslipError, QuarantineError
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -76,11 +76,8 @@ def say_error(error: Exception) -> None:
     """Tell a failure in one line: our own message, the system's, or where the defect lies."""
     if isinstance(error, CoverslipError):
         _say(f"error: slide 1: {error}")
-        hint = error.hint
-        if hint is None and isinstance(error, LimitError):
-            hint = "if you trust the slide: coverslip --limit NAME=NUMBER, before the command"
-        if hint is not None:
-            _say(f"hint: {hint}")
+        if error.hint is not None:
+            _say(f"hint: {error.hint}")
     elif isinstance(error, OSError):
         _say(f"error: slide 1: {error.strerror or type(error).__name__}")
     else:

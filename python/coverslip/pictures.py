@@ -257,7 +257,8 @@ def _unpacked(
             compression=stored.compression,
             shape=(rows, columns, *samples),
             sample_bytes=1,
-            most=byte_count,
+            # The last strip may have as many rows as the others.
+            most=columns * stored.tile_length * stored.samples_per_pixel,
             lzma_bytes=LIMITS.lzma_bytes,
         )
         data = decoders.decode(data, wanted)

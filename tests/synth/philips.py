@@ -25,6 +25,7 @@ def build_philips(
     spacings: bool = True,
     scans: int = 1,
     bigtiff: bool = False,
+    big_endian: bool = False,
     levels: int = 3,
     missing: tuple[tuple[int, int], ...] = (),
 ) -> SynthSlide:
@@ -62,7 +63,7 @@ def build_philips(
     chain[0].tags[270] = tiff.ascii_(_document(secret, count, scans, in_xml=in_xml))
     path = folder / f"{secret.word()}-{secret.number()}.tiff"
     gap, tail = secret.word().encode(), secret.word().encode()
-    tiff.write_tiff(path, chain, bigtiff=bigtiff, gap=gap, tail=tail)
+    tiff.write_tiff(path, chain, bigtiff=bigtiff, big_endian=big_endian, gap=gap, tail=tail)
     return SynthSlide(path=path, levels=built, identifiers=tuple(secret.drawn), mpp_um=_MPP)
 
 

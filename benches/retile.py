@@ -6,6 +6,7 @@
 ``retile``, kept to one core and on all of them, and its proof, which decodes picture and frames
 once more. opentile, where it is installed, extracts the same tiles of the same NDPI file. Before a
 time counts, a frame from the middle is compared with what ``jpegtran -crop`` makes of the picture.
+A real NDPI in the folder that ``COVERSLIP_SLIDES`` names is cut too.
 
 Then a slide whose restart intervals are joined is converted beside one of about as many bytes whose
 tiles are copied, without verification, and both beside ``cp``. Everything runs in turns.
@@ -72,6 +73,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="coverslip-bench-") as folder:
             source = built(Path(folder), look, options.scale)
             print(f"| {name} | {row(source, options.rounds)} |", flush=True)
+    for path in sorted(Path(os.environ.get("COVERSLIP_SLIDES", "/nonexistent")).rglob("*.ndpi")):
+        with tempfile.TemporaryDirectory(prefix="coverslip-bench-") as folder:
+            found = row(opened(path, Path(folder)), options.rounds)
+            print(f"| a real NDPI | {found} |", flush=True)
     print("\nspeed-up: all cores beside one; opentile: its time beside ours, one core each;")
     print("the rest: the time of jpegtran beside ours\n")
     with tempfile.TemporaryDirectory(prefix="coverslip-bench-") as folder:
@@ -89,8 +94,15 @@ def built(folder: Path, look: dict[str, object], scale: int) -> Source:
 
     with patch("tests.synth.ndpi.tissue", shown):
         path = build_ndpi(folder, 1, size=size, levels=1, **look).path
-    held = coverslip.open(path).levels[0].picture
-    source = _core.Source(path)
+    return opened(path, folder)
+
+
+def opened(path: Path, folder: Path) -> Source:
+    """Return the largest level of an NDPI file."""
+    slide = coverslip.open(path)
+    level, source = slide.levels[0], _core.Source(path)
+    held, size = level.picture, (level.image_width, level.image_length)
+    (route, *_) = slide.routes()
     return Source(
         path=path,
         stream=source.read(held.offset, held.byte_count),
@@ -102,7 +114,7 @@ def built(folder: Path, look: dict[str, object], scale: int) -> Source:
             length=size[1],
             private=np.zeros((0, 2), np.uint64),
         ),
-        frames=_core.JpegFrames(columns=SIDE, rows=SIDE, colour="YBR", jpeg_tables=b""),
+        frames=_core.JpegFrames(columns=SIDE, rows=SIDE, colour=route.jpeg_colour, jpeg_tables=b""),
         spool=folder / "spool",
     )
 
@@ -175,8 +187,10 @@ def timed_opentile(source: Source) -> float | None:
 
     start = time.perf_counter()
     try:
-        with OpenTile.open(source.path, tile_size=SIDE) as opened:
-            level = opened.levels[0]
+        with OpenTile.open(source.path, tile_size=SIDE) as theirs:
+            level = theirs.levels[0]
+            if level.tile_size.width != SIDE:
+                return None  # its tiles are no smaller than a restart interval
             for y in range(level.tiled_size.height):
                 for x in range(level.tiled_size.width):
                     level.get_tile((x, y))

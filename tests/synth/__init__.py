@@ -206,6 +206,24 @@ FORMATS: dict[str, Builder] = {
     "philips-without-pictures-in-xml": partial(
         build_philips, in_xml=False, codec="jpeg_ycbcr420", levels=2, big_endian=True
     ),
+    "ventana-bif-second-area": partial(
+        build_ventana,
+        second_area=(0, 0),
+        in_metadata=True,
+        quote="'",
+        unnamed=True,
+        style={"tables": "own"},
+        levels=2,
+        big_endian=True,
+    ),
+    "qptiff-bands": partial(
+        build_qptiff,
+        codec="jpeg_grey",
+        bands=2,
+        unnamed=True,
+        levels=2,
+        style={"tables": "own"},
+    ),
     "scn": partial(build_scn, missing=((0, 4),)),
     "scn-two-regions": partial(build_scn, rois=TWO, codec="jpeg_rgb"),
     "scn-regions-unlike": partial(
@@ -220,22 +238,8 @@ FORMATS: dict[str, Builder] = {
         big_endian=True,
     ),
     "ventana-bif": partial(build_ventana, not_scanned=True),
-    "ventana-bif-second-area": partial(
-        build_ventana,
-        second_area=(0, 0),
-        in_metadata=True,
-        quote="'",
-        style={"tables": "own"},
-        levels=2,
-        big_endian=True,
-    ),
-    "ventana-tiff": partial(
-        build_ventana, stitched=True, codec="jpeg_rgb", unnamed=True, missing=((1, 1),)
-    ),
-    "qptiff": partial(build_qptiff, codec="jpeg_ycbcr422", unnamed=True, missing=((0, 2),)),
-    "qptiff-bands": partial(
-        build_qptiff, codec="jpeg_grey", bands=2, levels=2, style={"tables": "own"}
-    ),
+    "ventana-tiff": partial(build_ventana, stitched=True, codec="jpeg_rgb", missing=((1, 1),)),
+    "qptiff": partial(build_qptiff, codec="jpeg_ycbcr422", missing=((0, 2),)),
     "ome-j2k": partial(build_ome, codec="j2k_rgb", compression=33003, big_endian=False),
 }
 

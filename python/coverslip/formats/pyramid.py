@@ -125,6 +125,13 @@ def to_level(directory: Directory) -> Level:
         return _refused(directory, error)
 
 
+def _check_count(directory: Directory, frames: int) -> None:
+    if frames > LIMITS.tiles:
+        raise LimitError(
+            f"{directory.place} needs {frames} frames, more than the limit tiles = {LIMITS.tiles}"
+        )
+
+
 def _refused(directory: Directory, error: UnsupportedSlideError) -> Level:
     """Return what can be told of a level that is refused: its tiles are not."""
     width, length = size_of(directory)
@@ -136,6 +143,7 @@ def _refused(directory: Directory, error: UnsupportedSlideError) -> Level:
         tile_length = min(tile_length, length)
     across, down = -(-width // tile_width), -(-length // tile_length)
     _check_count(directory, across * down)
+    nothing = np.zeros(across * down, np.uint64)
     return Level(
         ifd=directory.number,
         image_width=width,
@@ -146,7 +154,7 @@ def _refused(directory: Directory, error: UnsupportedSlideError) -> Level:
         bits_per_sample=(directory.integers(BITS_PER_SAMPLE) or (1,))[0],
         compression=directory.integer(_COMPRESSION, 1),
         photometric_interpretation=directory.integer(_PHOTOMETRIC, -1),
-        tiles=_no_tiles(across, down),
+        tiles=TileIndex(offsets=nothing, byte_counts=nothing, across=across, down=down),
         spacing=resolution(directory),
         refused=error.with_traceback(None),
     )
@@ -234,13 +242,6 @@ def overlapping(level: Level, overlap: tuple[int, int]) -> Level:
         tiles=_no_tiles(-(-width // _CUT_FRAME), -(-length // _CUT_FRAME)),
         picture=mosaic,
     )
-
-
-def _check_count(directory: Directory, frames: int) -> None:
-    if frames > LIMITS.tiles:
-        raise LimitError(
-            f"{directory.place} needs {frames} frames, more than the limit tiles = {LIMITS.tiles}"
-        )
 
 
 def _no_tiles(across: int, down: int) -> TileIndex:

@@ -80,7 +80,7 @@ def main() -> None:
         picture = tifffile.imread(options.slide, key=0)
     print("| codec | tile | size | encode MB/s | decode MB/s |\n|---|---|---|---|---|")
     for side in (256, 1024):
-        tiles = [np.ascontiguousarray(tile) for tile in tiles_of(picture, side)]
+        tiles = [np.ascontiguousarray(tile) for tile in tiles_of(picture, side, side)]
         for codec in CODECS:
             print(f"| {codec.name} | {side} | {measure(codec, tiles)} |")
     print("\n| codec | " + " | ".join(READERS) + " |\n|---" + "|---" * len(READERS) + "|")
@@ -135,7 +135,7 @@ def reads(codec: Codec) -> list[str]:
         lossy_method=None,
     )
     spec = dataclasses.replace(builders.instance_spec(clean, frame_format), compression_ratio=None)
-    frames = [bytes(codec.encode(np.ascontiguousarray(t))) for t in tiles_of(picture, 64)]
+    frames = [bytes(codec.encode(np.ascontiguousarray(t))) for t in tiles_of(picture, 64, 64)]
     verdicts = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "instance.dcm"

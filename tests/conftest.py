@@ -33,6 +33,21 @@ def tool(request):
 
 
 @pytest.fixture(scope="session")
+def needed():
+    """Return a function that skips the test if a slide cannot be built here."""
+
+    def check(name: str) -> None:
+        from tests.synth import NEED_JPEGTRAN
+
+        if name in NEED_JPEGTRAN and shutil.which("jpegtran") is None:
+            if REQUIRE_TOOLS:
+                pytest.fail("jpegtran is not installed")
+            pytest.skip("jpegtran is not installed")
+
+    return check
+
+
+@pytest.fixture(scope="session")
 def page_of_500(tmp_path_factory):
     """The page about an output of 500 slides; it takes some seconds."""
     import coverslip

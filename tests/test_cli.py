@@ -10,7 +10,7 @@ import time
 import pytest
 
 from coverslip.deid.policy import Profile
-from tests.synth import build_generic, build_svs
+from tests.synth import build_generic, build_svs, build_ventana
 
 
 def run(*arguments, **options):
@@ -63,7 +63,7 @@ def test_inspect_tells_levels_routes_and_what_is_given_away(slide):
     done = run("inspect", slide.path)
     assert done.returncode == 0
     assert "Aperio SVS" in done.stdout
-    assert re.search(r"0 +700 x 520 +30 of 128x128 +JPEG 4:4:4 +copy +RGB", done.stdout)
+    assert re.search(r"0 +700 x 520 +0.499 +30 of 128x128 +JPEG 4:4:4 +copy +RGB", done.stdout)
     assert re.search(r"\d+ person +dropped", done.stdout)
     for identifier in slide.identifiers:
         assert identifier not in done.stdout
@@ -145,6 +145,39 @@ def test_level_that_would_be_refused_is_shown_with_its_reason(tmp_path):
     assert "lossless JPEG" in done.stderr
     assert level["route"] == "refuse"
     assert "lossless JPEG" in level["reason"]
+
+
+def test_slide_that_cannot_be_opened_is_told_in_json_too(tmp_path):
+    path = tmp_path / "DOE-JANE.vsi"
+    path.write_bytes(b"nothing")
+    done = run("inspect", path, "--json")
+    told = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert told["error"] in done.stderr
+    assert told["kind"] == "SourceError"
+    assert "DOE" not in done.stdout + done.stderr
+    done = run("inspect", tmp_path / "nowhere", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"] == "No such file or directory"
+
+
+def test_slide_of_a_kind_that_is_refused_has_a_hint_in_json(tmp_path):
+    build = build_ventana(tmp_path, overlap=("16", "0"), levels=1)
+    told = json.loads(run("inspect", build.path, "--json").stdout)
+    assert "joints" in told["error"]
+    assert "stitched TIFF" in told["hint"]
+
+
+def test_inspect_tells_what_the_file_holds_and_what_is_cut_of_it(tmp_path):
+    slide = build_generic(tmp_path, strip_rows=16, levels=2)
+    levels = json.loads(run("inspect", slide.path, "--json").stdout)["levels"]
+    assert levels[0]["stored"] == {"kind": "strips", "count": 29, "columns": 610, "rows": 16}
+    assert [level["frames"] for level in levels] == [1, 1]
+    assert [level["frame_columns"] for level in levels] == [1024, 1024]
+    assert [level["spacing_um"] for level in levels] == [[0.5, 0.5], [1.0, 1.0]]
+    text = run("inspect", slide.path).stdout
+    assert "stored as 29 strips of 610x16" in text
+    assert re.search(r"1 +305 x 225 +1 +1 of 1024x1024", text)
 
 
 def test_failure_is_one_line_a_hint_and_status_1(tmp_path):

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "decoders": {"guard"},
     "samples": {"model", "errors", "limits", "decoders"},
     "pixels": {"_core", "model", "errors", "limits", "decoders", "samples"},
-    "mosaics": {"_core", "model", "errors"},
+    "mosaics": {"_core", "model", "errors", "sampling"},
     "sampling": {"_core", "model", "errors"},
     "routes": {"_core", "model", "errors", "colour", "mosaics", "samples", "sampling"},
     "cutting": {"_core", "errors", "limits", "model", "sampling"},
@@ -75,6 +75,7 @@ MAY_IMPORT = {
     },
     "cli": {
         *("archive", "conversion", "deid", "instances", "slide", "sample", "errors", "model"),
+        "dicom",
         *("_core", "audit", "cli", "colour", "cutting", "guard", "limits", "pictures", "report"),
         *("frames", "routes", "verification"),
     },

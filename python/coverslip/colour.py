@@ -5,8 +5,10 @@ they contradict each other the picture itself is asked: glass without tissue is 
 neutral is R = G = B in one case and Cb = Cr = 128 in the other.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import io
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -23,12 +25,20 @@ JPEG_PHOTOMETRIC = {"RGB": "RGB", "YBR": "YBR_FULL_422"}
 C.7.6.3.1.2)."""
 
 _RGB_IDS = b"RGB"
+_CODESTREAM = b"\xff\x4f\xff\x51"
+"""SOC and SIZ, with which a JPEG 2000 codestream begins (T.800 A.4)."""
 _NEUTRAL_RGB = 10
 """Largest difference between R, G and B of a neutral pixel."""
 _NEUTRAL_CHROMA = 6
 """Largest distance of a neutral pixel's chrominances from 128."""
 _MID_GREY = 24
 """Pixels this close to mid-grey are neutral under both readings and tell nothing."""
+_THINNED = 4
+"""Every fourth pixel of every fourth row tells as much as all of them."""
+_SMALL_TILE = 128
+"""Side in pixels below which a JPEG 2000 tile is not reduced any further."""
+_MOST_LOOKS = 3
+"""Levels that are looked at before what they all show is taken for unclear."""
 _LEAST_SHARE = 0.02
 _LEAST_ODDS = 10.0
 _OPTION = "say what the samples are with --colour rgb or --colour ycbcr, after looking at the slide"
@@ -42,11 +52,30 @@ class Verdict:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(slots=True)
+class Judge:
+    """What the user says of a slide's samples, and what was seen of them so far.
+
+    Levels whose streams bear the same signs come from the same hand: the first of them whose
+    picture tells decides for all.
+    """
+
+    declared: Samples | None = None
+    _seen: dict[Hashable, list[Samples | None]] = field(default_factory=dict)
+
+    def look(self, signs: Hashable, measure: Measure) -> Samples | None:
+        """Return what streams with these signs look like; measure only what was not seen yet."""
+        seen = self._seen.setdefault(signs, [])
+        if len(seen) < _MOST_LOOKS and not any(seen):
+            seen.append(measure())
+        return next(filter(None, seen), None)
+
+
 def of_jpeg(
     facts: _core.JpegFacts,
     photometric: int,
     measure: Measure,
-    declared: Samples | None,
+    judge: Judge,
     *,
     is_tag_sure: bool = True,
 ) -> Verdict:
@@ -60,8 +89,8 @@ def of_jpeg(
         TIFF tag 262.
     measure
         Looks at pixels; called only where the sampling does not decide.
-    declared
-        What the user says, which decides unless chroma is subsampled.
+    judge
+        Knows what the user says, which decides unless chroma is subsampled.
     is_tag_sure
         Whether tag 262 counts where the stream says something else.
 
@@ -72,20 +101,21 @@ def of_jpeg(
     """
     tag = _by_tag(photometric)
     if len(set(facts.sampling)) != 1:
-        if declared == "RGB" or _by_marker(facts) == "RGB":
+        if judge.declared == "RGB" or _by_marker(facts) == "RGB":
             raise UnsupportedSlideError(
                 "its tiles are marked or declared as RGB, but their components are subsampled",
-                hint=None if declared is None else "leave --colour out",
+                hint=None if judge.declared is None else "leave --colour out",
             )
         notes = ("tag 262 says RGB, but chroma is subsampled: YCbCr",) if tag == "RGB" else ()
         return Verdict(samples="YBR", notes=notes)
     marker = _by_marker(facts)
     if marker is not None and not is_tag_sure:
         tag = None
-    return _weigh(marker, tag, measure, declared)
+    look = partial(judge.look, (facts.component_ids, marker, tag), measure)
+    return _weigh(marker, tag, look, judge.declared)
 
 
-def of_untransformed(sign: Samples | None, measure: Measure, declared: Samples | None) -> Verdict:
+def of_untransformed(sign: Samples | None, measure: Measure, judge: Judge) -> Verdict:
     """Return what the samples of JPEG 2000 tiles without colour transformation are.
 
     Raises
@@ -93,7 +123,7 @@ def of_untransformed(sign: Samples | None, measure: Measure, declared: Samples |
     UnsupportedSlideError
         If the picture contradicts the only sign.
     """
-    return _weigh(sign, None, measure, declared)
+    return _weigh(sign, None, partial(judge.look, sign, measure), judge.declared)
 
 
 def _by_marker(facts: _core.JpegFacts) -> Samples | None:
@@ -142,16 +172,32 @@ def measure_jpeg(tiles: Iterable[bytes], tables: bytes, size: tuple[int, int]) -
     def decode(tile: bytes) -> npt.NDArray[np.uint8]:
         stream = _core.join_jpeg(tile, tables, *size)
         decoded: npt.NDArray[np.uint8] = imagecodecs.jpeg8_decode(stream)
-        return decoded
+        return decoded[::_THINNED, ::_THINNED]
 
     return _measure(decode, tiles)
 
 
-def measure_jpeg2000(tiles: Iterable[bytes]) -> Samples | None:
-    """Return what the untransformed samples of JPEG 2000 tiles look like, ``None`` if unclear."""
-    import imagecodecs
+def measure_jpeg2000(
+    tiles: Iterable[bytes], facts: _core.Jpeg2000Facts, size: tuple[int, int]
+) -> Samples | None:
+    """Return what the untransformed samples of JPEG 2000 tiles look like, ``None`` if unclear.
 
-    return _measure(imagecodecs.jpeg2k_decode, tiles)
+    The finest decompositions take most of the time and are left out.
+    """
+    wanted = max(_THINNED.bit_length() - 1, (min(size) // _SMALL_TILE).bit_length() - 1)
+    halvings = min(wanted, facts.decompositions)
+    step = max(1, _THINNED >> halvings)
+
+    def decode(tile: bytes) -> npt.NDArray[np.uint8]:
+        from PIL import Image
+
+        # Boxes may tell the reader to transform the samples.
+        stream = tile[max(0, tile.find(_CODESTREAM)) :]
+        with Image.open(io.BytesIO(stream), formats=("JPEG2000",)) as picture:
+            picture.reduce = halvings  # type: ignore[assignment,method-assign] # of its plugin
+            return np.asarray(picture)[::step, ::step]
+
+    return _measure(decode, tiles)
 
 
 def _measure(
@@ -177,8 +223,7 @@ def _measure(
 
 def _neutral_shares(picture: npt.NDArray[np.uint8]) -> tuple[float, float]:
     """Return the share of pixels that are neutral as RGB, and as YCbCr."""
-    # Every fourth pixel of every fourth row tells as much as all of them.
-    first, second, third = np.moveaxis(picture[::4, ::4].astype(np.int16), 2, 0)
+    first, second, third = np.moveaxis(picture.astype(np.int16), 2, 0)
     telling = np.abs(first - 128) > _MID_GREY
     brightest = np.maximum(np.maximum(first, second), third)
     darkest = np.minimum(np.minimum(first, second), third)

@@ -16,12 +16,14 @@ class CoverslipError(Exception):
     message
         One sentence, lower case, without a full stop.
     hint
-        What the user can do about it, if anything.
+        What the user can do about it, if anything; else what is usual for the kind of error.
     """
+
+    usual_hint: str | None = None
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
-        self.hint = hint
+        self.hint = self.usual_hint if hint is None else hint
 
 
 class SourceError(CoverslipError, ValueError):
@@ -31,9 +33,16 @@ class SourceError(CoverslipError, ValueError):
 class UnsupportedSlideError(CoverslipError, NotImplementedError):
     """The slide may be right, but coverslip cannot copy it without recoding."""
 
+    usual_hint = (
+        "export the slide with its scanner's software as a TIFF of JPEG or JPEG 2000 tiles, 8 bits "
+        "in RGB, YCbCr or grey"
+    )
+
 
 class LimitError(CoverslipError, ValueError):
     """The slide exceeds a limit that the operator may raise."""
+
+    usual_hint = "if you trust the slide: coverslip --limit NAME=NUMBER, before the command"
 
 
 class PolicyError(CoverslipError, ValueError):

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from coverslip import _core
 from coverslip.errors import CoverslipError, SourceError, UnsupportedSlideError
 from coverslip.model import Level, Mosaic
+from coverslip.sampling import looked_at
 
 _SAMPLE_SIZE = 12
 """Tiles that are looked at before a route is chosen; the writer looks at all of them."""
@@ -67,7 +68,7 @@ class CodedSample:
     def data(self) -> Iterator[bytes]:
         """Yield streams whose colours can be looked at; of one colour alone nothing can be told."""
         if self.mosaic.planes == 1:
-            for tile in self.tiles:
+            for tile in looked_at(self.tiles, self.size):
                 yield self.source.read(*self._range(tile))
 
     def _range(self, tile: int) -> tuple[int, int]:

@@ -168,7 +168,8 @@ def _unpacked(
             compression=stored.compression,
             shape=(rows, columns, *samples),
             sample_bytes=1,
-            most=byte_count,
+            # The last strip may have as many rows as the others.
+            most=columns * stored.tile_length * stored.samples_per_pixel,
             lzma_bytes=LIMITS.lzma_bytes,
         )
         data = decoders.decode(data, wanted)
@@ -199,7 +200,7 @@ def _is_ycbcr(source: _core.Source, stored: StoredPixels) -> bool:
         facts,
         stored.photometric_interpretation,
         lambda: colour.measure_jpeg(parts, stored.jpeg_tables or b"", size),
-        None,
+        colour.Judge(),
     )
     return verdict.samples == "YBR"
 

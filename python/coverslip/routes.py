@@ -60,7 +60,7 @@ def decide(
     level: Level,
     private_ranges: npt.NDArray[np.uint64],
     *,
-    declared_colour: colour.Samples | None = None,
+    judge: colour.Judge | None = None,
     allow_pixel: bool = False,
     is_fluorescence: bool = False,
 ) -> Route:
@@ -74,15 +74,17 @@ def decide(
         The level; its tile index need not have been checked.
     private_ranges
         Shape (n, 2): offset and byte count of what no frame may touch.
-    declared_colour
-        What the user says the samples of three-component tiles are, ``RGB`` or ``YBR``.
+    judge
+        Knows what the user says the samples of three-component tiles are, and what other levels
+        of the slide look like.
     allow_pixel
         Whether tiles that cannot be frames as they are may be decoded and stored without loss.
     is_fluorescence
         Whether the level was lit to glow.
     """
+    judge = judge or colour.Judge()
     routes = [
-        _decide(source, plane, private_ranges, declared_colour, allow_pixel=allow_pixel)
+        _decide(source, plane, private_ranges, judge, allow_pixel=allow_pixel)
         for plane in level.focal_planes
     ]
     first = next((route for route in routes if route.error is not None), routes[0])
@@ -111,7 +113,8 @@ def _of_frames(route: Route) -> tuple[object, ...]:
 
 
 def _refusal(level: Level, error: CoverslipError) -> Route:
-    codec = "JPEG 2000" if level.compression in _J2K_COMPRESSIONS else "JPEG"
+    known = {_JPEG: "JPEG"} | dict.fromkeys(_J2K_COMPRESSIONS, "JPEG 2000")
+    codec = known.get(level.compression, f"compression {level.compression}")
     codec = level.raster.codec if level.raster is not None else codec
     return Route(kind=RouteKind.REFUSE, codec=codec, reason=str(error), error=error)
 
@@ -120,35 +123,37 @@ def _decide(
     source: _core.Source,
     level: Level,
     private_ranges: npt.NDArray[np.uint64],
-    declared_colour: colour.Samples | None,
+    judge: colour.Judge,
     *,
     allow_pixel: bool,
 ) -> Route:
     """Return the route of one focal plane."""
     try:
+        if level.refused is not None:
+            raise level.refused
         if level.raster is not None:
-            return _pixel_route(level, level.raster, declared_colour, allow_pixel=allow_pixel)
+            return _pixel_route(level, level.raster, judge, allow_pixel=allow_pixel)
         if isinstance(level.picture, Picture):
             picture = core_picture(level, level.picture, private_ranges)
             whole = PictureSample(source, level, level.picture)
             facts_of_whole = _core.inspect_picture(source, picture)
-            route = _retile_route(facts_of_whole, whole, declared_colour)
+            route = _retile_route(facts_of_whole, whole, judge)
             if facts_of_whole.stitches(level.image_width, level.tile_width):
                 return _stitched(route)
             return route
         if isinstance(level.picture, Strips):
             strips = StripSample(source, level, level.picture)
-            return _retile_route(strips.facts(), strips, declared_colour)
+            return _retile_route(strips.facts(), strips, judge)
         if isinstance(level.picture, Mosaic) or level.compression == _JPEG:
             coded = CodedSample(source, level)
             why = coded.why()
             if why is not None:
-                return _rewrite_route(coded, why, declared_colour)
+                return _rewrite_route(coded, why, judge)
         sample = TileSample(source, level)
         facts = sample.facts()
         if isinstance(facts, _core.JpegFacts):
-            return _jpeg_route(facts, sample, declared_colour)
-        return _jpeg2000_route(facts, sample, declared_colour)
+            return _jpeg_route(facts, sample, judge)
+        return _jpeg2000_route(facts, sample, judge)
     except CoverslipError as error:
         return _refusal(level, error)
 
@@ -157,9 +162,7 @@ def _refuse(message: str, hint: str | None = None) -> UnsupportedSlideError:
     return UnsupportedSlideError(message, hint=hint)
 
 
-def _jpeg_route(
-    facts: _core.JpegFacts, sample: Sample, declared_colour: colour.Samples | None
-) -> Route:
+def _jpeg_route(facts: _core.JpegFacts, sample: Sample, judge: colour.Judge) -> Route:
     level = sample.level
     notes: list[str] = []
     if level.compression != 7:
@@ -180,7 +183,7 @@ def _jpeg_route(
             facts,
             level.photometric_interpretation,
             lambda: colour.measure_jpeg(sample.data(), tables, sample.size),
-            declared_colour,
+            judge,
             is_tag_sure=level.are_colour_tags_sure,
         )
         chosen, photometric = verdict.samples, colour.JPEG_PHOTOMETRIC[verdict.samples]
@@ -209,22 +212,22 @@ def _baseline(photometric: str, samples: int) -> FrameFormat:
 def _retile_route(
     facts: _core.JpegFacts,
     sample: "PictureSample | StripSample",
-    declared_colour: colour.Samples | None,
+    judge: colour.Judge,
 ) -> Route:
     """Return the route of a level that is not tiled: its coefficients go into frames."""
     return replace(
-        _jpeg_route(facts, sample, declared_colour),
+        _jpeg_route(facts, sample, judge),
         kind=RouteKind.RETILE,
         reason=f"the level is {sample.what}; coefficients are cut into frames",
     )
 
 
-def _rewrite_route(sample: CodedSample, why: str, declared_colour: colour.Samples | None) -> Route:
+def _rewrite_route(sample: CodedSample, why: str, judge: colour.Judge) -> Route:
     """Return the route of a level whose tiles become frames by their coefficients."""
     if sample.mosaic.planes > 1:
-        route = _planar_route(sample, declared_colour)
+        route = _planar_route(sample, judge)
     else:
-        route = _jpeg_route(sample.facts(), sample, declared_colour)
+        route = _jpeg_route(sample.facts(), sample, judge)
     return replace(
         route,
         kind=RouteKind.RETILE,
@@ -232,13 +235,13 @@ def _rewrite_route(sample: CodedSample, why: str, declared_colour: colour.Sample
     )
 
 
-def _planar_route(sample: CodedSample, declared_colour: colour.Samples | None) -> Route:
+def _planar_route(sample: CodedSample, judge: colour.Judge) -> Route:
     """Return the route of tiles that hold one colour each: only tag 262 says which."""
     if sample.mosaic.planes != 3 or len(sample.facts().component_ids) != 1:
         raise _refuse("its tiles are neither one colour each nor all of them (tag 284)")
     photometric = sample.level.photometric_interpretation
     sign: colour.Samples | None = {2: "RGB", 6: "YBR"}.get(photometric)  # type: ignore[assignment]
-    verdict = colour.of_untransformed(sign, lambda: None, declared_colour)
+    verdict = colour.of_untransformed(sign, lambda: None, judge)
     return Route(
         kind=RouteKind.RETILE,
         codec="JPEG 4:4:4",
@@ -261,13 +264,13 @@ def _stitched(route: Route) -> Route:
 def _pixel_route(
     level: Level,
     raster: Raster,
-    declared_colour: colour.Samples | None,
+    judge: colour.Judge,
     *,
     allow_pixel: bool,
 ) -> Route:
     """Return the route of a level that must be decoded."""
     check_samples(level, raster)
-    if declared_colour == "YBR" and level.samples_per_pixel == 3:
+    if judge.declared == "YBR" and level.samples_per_pixel == 3:
         raise _refuse(f"its tiles are {raster.codec}, whose samples are taken as RGB only")
     if not raster.byte_counts.any():
         raise _refuse("the level has no tile with data")
@@ -317,9 +320,7 @@ def _jpeg_sampling(facts: _core.JpegFacts) -> str:
     return " ".join(f"{horizontal}x{vertical}" for horizontal, vertical in factors)
 
 
-def _jpeg2000_route(
-    facts: _core.Jpeg2000Facts, sample: Sample, declared_colour: colour.Samples | None
-) -> Route:
+def _jpeg2000_route(facts: _core.Jpeg2000Facts, sample: Sample, judge: colour.Judge) -> Route:
     level = sample.level
     notes: list[str] = []
     if level.compression not in _J2K_COMPRESSIONS:
@@ -337,7 +338,7 @@ def _jpeg2000_route(
         raise _refuse("colour samples of 16 bits have no place in this IOD")
     photometric, set_mct = "MONOCHROME2", False
     if samples == 3:
-        photometric, set_mct, colour_notes = _jpeg2000_colour(facts, sample, declared_colour)
+        photometric, set_mct, colour_notes = _jpeg2000_colour(facts, sample, judge)
         notes.extend(colour_notes)
     elif samples != 1:
         raise _refuse("JPEG 2000 tiles with a number of components that is neither one nor three")
@@ -364,7 +365,7 @@ def _jpeg2000_route(
 
 
 def _jpeg2000_colour(
-    facts: _core.Jpeg2000Facts, sample: Sample, declared_colour: colour.Samples | None
+    facts: _core.Jpeg2000Facts, sample: Sample, judge: colour.Judge
 ) -> tuple[str, bool, list[str]]:
     """Return the Photometric Interpretation, whether to set the MCT byte, and notes."""
     if facts.separations[0] != (1, 1):
@@ -393,8 +394,8 @@ def _jpeg2000_colour(
     sign: colour.Samples | None = None if is_unsure else ("YBR" if says_ycc else "RGB")
     verdict = colour.of_untransformed(
         sign,
-        lambda: colour.measure_jpeg2000(sample.data()),
-        declared_colour,
+        lambda: colour.measure_jpeg2000(sample.data(), facts, sample.size),
+        judge,
     )
     if verdict.samples == "RGB":
         return "RGB", False, list(verdict.notes)

@@ -14,6 +14,8 @@ _SAMPLE_SIZE = 12
 """Tiles that are looked at before a route is chosen; the plan looks at all of them."""
 _SMALL_PICTURE = 1 << 20
 """Bytes of a JPEG that is decoded as a whole to look at its colours."""
+_LOOKED_AT_PIXELS = 8 << 20
+"""Of large tiles fewer are decoded to look at their colours, but three."""
 _JPEG_SIDE = 65535
 
 
@@ -29,6 +31,14 @@ def core_picture(
         private=private_ranges,
         starts=picture.starts,
     )
+
+
+def looked_at(tiles: list[int], size: tuple[int, int]) -> list[int]:
+    """Return those of a few tiles of a size that are decoded to look at their colours."""
+    most = max(3, _LOOKED_AT_PIXELS // (size[0] * size[1]))
+    if len(tiles) <= most:
+        return tiles
+    return [tiles[round(at)] for at in np.linspace(0, len(tiles) - 1, most)]
 
 
 class Sample(Protocol):
@@ -77,7 +87,7 @@ class TileSample:
 
     def data(self) -> Iterator[bytes]:
         """Yield them."""
-        for tile in self.tiles:
+        for tile in looked_at(self.tiles, self.size):
             yield self.source.read(*self._range(tile))
 
 

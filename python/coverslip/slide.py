@@ -5,7 +5,7 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from coverslip import _core, formats
-from coverslip.colour import Samples
+from coverslip.colour import Judge, Samples
 from coverslip.cutting import Frames, cut_into
 from coverslip.deid.policy import Policy
 from coverslip.deid.scrub import Scrubbed, scrub
@@ -23,6 +23,8 @@ from coverslip.sampling import core_picture
 from coverslip.tiff import open_tiff
 
 _MAX_PATHS = 999
+_FIT_PIXELS = 1 << 18
+"""Of a level whose colours are looked at before those of the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,17 +74,29 @@ class OpenedSlide:
     ) -> tuple[Route, ...]:
         """Return what would happen to each level; reads only a sample of its tiles."""
         paths = self.description.optical_paths
-        return tuple(
-            decide(
+        judge = Judge(declared=colour)
+        routes = {
+            number: decide(
                 self.source,
                 level,
                 self.description.private_ranges,
-                declared_colour=colour,
+                judge=judge,
                 allow_pixel=allow_pixel,
                 is_fluorescence=paths[level.optical_path].is_fluorescence,
             )
-            for level in self.levels
-        )
+            for number, level in sorted(enumerate(self.levels), key=_by_how_fit_to_look_at)
+        }
+        return tuple(routes[number] for number in range(len(self.levels)))
+
+
+def _by_how_fit_to_look_at(numbered: tuple[int, Level]) -> tuple[bool, int]:
+    """Sort a small level before larger ones: it shows most of the glass in the fewest tiles.
+
+    Smaller than a tile or two, it shows mostly how tiles are padded, so it comes last.
+    """
+    _, level = numbered
+    pixels = level.image_width * level.image_length
+    return pixels < _FIT_PIXELS, pixels
 
 
 def open(path: str | PathLike[str]) -> OpenedSlide:

@@ -83,8 +83,14 @@ def test_mask_is_no_level_and_unlike_picture_is_a_label(tmp_path):
 )
 def test_structure_that_no_frame_can_have_is_refused_with_its_tag(tag, value, reason, tmp_path):
     path = write(tmp_path / "x.tif", [Directory(tags(100, 100) | {tag: value}, [b"x"] * 4)])
-    with pytest.raises(coverslip.UnsupportedSlideError, match=reason):
-        coverslip.open(path)
+    (route,) = coverslip.open(path).routes()
+    assert route.kind == "refuse"
+    assert reason in route.reason
+    with pytest.raises(
+        coverslip.UnsupportedSlideError, match=f"level 0: IFD 0 .*{reason}"
+    ) as raised:
+        coverslip.convert(path, tmp_path / "out", mpp_um=0.5)
+    assert raised.value.hint is not None
 
 
 def test_surplus_offsets_are_ignored_and_a_deficit_means_missing_tiles(tmp_path):

@@ -1,44 +1,22 @@
 """A format that another package offers is held to the same rules."""
 
 import importlib
+import re
 import textwrap
 
+import numpy as np
 import pytest
 
 import coverslip
 from coverslip import formats
+from tests.docs_tables import DOCS
+from tests.interop import readers
+from tests.interop.validator import validator_findings
 from tests.privacy.search import places_of, survivors
 from tests.synth import build_generic
 
-PLUGIN = """
-    from coverslip.formats import likeness, pyramid
-    from coverslip.model import LabelSide, Slide, SourceText
-    from coverslip.tiff.tags import SOFTWARE
-
-
-    class Acme:
-        name = "Acme Scanner"
-
-        def matches(self, tiff):
-            text = tiff.directories[0].text(SOFTWARE)
-            return text is not None and text.reveal().startswith("writer on")
-
-        def read(self, tiff):
-            chosen = likeness.with_reduced(tiff.directories[0], tiff.directories[1:])
-            levels = tuple(pyramid.to_level(directory) for directory in chosen)
-            text = tiff.directories[0].text(SOFTWARE)
-            return Slide(
-                format=self.name,
-                levels=levels,
-                associated_images=(),
-                metadata=pyramid.raw_metadata(tiff, (), (text,)),
-                spacing=levels[0].spacing,
-                objective_power=20.0,
-                label_side=LabelSide.TOP,
-                private_ranges=pyramid.private_ranges(tiff, levels),
-                notes=(),
-            )
-"""
+_EXAMPLE = re.compile(r"<!-- example: [^\n]*-->\n```python\n(.*?)```", re.DOTALL)
+PLUGIN = _EXAMPLE.search((DOCS / "other-formats.md").read_text())[1]
 BROKEN = "raise RuntimeError('no')"
 
 
@@ -69,6 +47,29 @@ def test_slide_of_an_offered_format_is_scrubbed_like_any_other(install, tmp_path
     assert result.frames.copied == sum(len(level.entropy) for level in slide.levels)
     identifiers = [text for text in slide.identifiers if len(text) >= 5]
     assert survivors(identifiers, places_of(result.study_path, "")) == set()
+
+
+@pytest.mark.tools
+def test_slide_of_an_offered_format_is_held_to_the_laws(install, tool, tmp_path):
+    install(PLUGIN)
+    slide = build_generic(tmp_path, missing=((0, 2),))
+    result = coverslip.convert(slide.path, tmp_path / "out")
+    assert coverslip.verify(tmp_path / "out", source=slide.path).is_clean
+    paths = [instance.path for instance in result.instances]
+    for path in paths:
+        assert validator_findings(path, slide, tool("dciodvfy")) == []
+    shown = {
+        "pydicom": [
+            readers.mosaic(readers.by_pydicom(path, "pylibjpeg"), level.width, level.length)
+            for path, level in zip(paths, slide.levels, strict=True)
+        ],
+        "OpenSlide": readers.by_openslide(paths[0].parent),
+        "wsidicom": readers.by_wsidicom(paths[0].parent),
+        "highdicom": [readers.by_highdicom(path) for path in paths],
+    }
+    for pictures in shown.values():
+        for picture, level in zip(pictures, slide.levels, strict=True):
+            assert np.abs(picture.astype(int) - level.rgb.astype(int)).mean() < 2.5
 
 
 def test_format_that_cannot_be_loaded_is_told(install, tmp_path):

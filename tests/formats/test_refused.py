@@ -25,8 +25,12 @@ def test_picture_of_a_vsi_is_refused_with_where_its_tiles_are(tmp_path):
 def test_codec_that_no_frame_can_have_is_refused_by_name(compression, name, tmp_path):
     path = tmp_path / "slide.tif"
     tiff.write_tiff(path, [Directory(tags(100, 100, compression=tiff.short(compression)))])
+    (route,) = coverslip.open(path).routes()
+    assert (route.kind, route.codec) == ("refuse", f"compression {compression}")
+    assert f"{name} tiles (compression {compression})" in route.reason
+    assert "tiffcp" in route.error.hint
     with pytest.raises(coverslip.UnsupportedSlideError, match=rf"{name} tiles .*{compression}"):
-        coverslip.open(path)
+        coverslip.convert(path, tmp_path / "out", mpp_um=0.5)
 
 
 @pytest.mark.parametrize(
@@ -60,14 +64,34 @@ def test_formats_are_asked_from_the_most_specific_to_the_generic_one():
     assert names == order
 
 
+def test_level_that_is_refused_leaves_the_others_to_be_described(tmp_path):
+    path = tmp_path / "slide.tif"
+    turned = tags(50, 50) | {274: tiff.short(3)}
+    chain = [Directory(tags(100, 100), [b"x"] * 4), Directory(turned, [b"y"])]
+    tiff.write_tiff(path, chain)
+    slide = coverslip.open(path)
+    assert [level.image_width for level in slide.levels] == [100, 50]
+    assert "Orientation" in slide.routes()[1].reason
+    assert "Orientation" not in slide.routes()[0].reason
+
+
+def test_level_that_is_refused_and_claims_too_many_tiles_is_beyond_a_limit(tmp_path):
+    path = tmp_path / "slide.tif"
+    huge = tags(1 << 31, 1 << 31, tile=tiff.short(16), compression=tiff.short(6))
+    tiff.write_tiff(path, [Directory(huge, [b"x"] * 4)])
+    with pytest.raises(coverslip.LimitError, match="limit tiles"):
+        coverslip.open(path)
+
+
 @pytest.mark.slides
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("generic-tiff/ojpeg-tile.tif", "old-style JPEG"),
-        ("vsi/vsi-ets-test-jpg2k.vsi", "Olympus VSI"),
-    ],
-)
-def test_real_slides_that_are_not_supported_yet_are_refused_with_the_reason(name, reason):
-    with pytest.raises(coverslip.UnsupportedSlideError, match=reason):
-        coverslip.open(SLIDES / name)
+def test_real_slide_of_old_style_jpeg_is_described_and_refused():
+    slide = coverslip.open(SLIDES / "generic-tiff" / "ojpeg-tile.tif")
+    for route in slide.routes(allow_pixel=True):
+        assert "old-style JPEG" in route.reason
+        assert route.error.hint is not None
+
+
+@pytest.mark.slides
+def test_real_vsi_is_refused_by_name():
+    with pytest.raises(coverslip.UnsupportedSlideError, match="Olympus VSI"):
+        coverslip.open(SLIDES / "vsi" / "vsi-ets-test-jpg2k.vsi")

@@ -22,6 +22,8 @@ from tests.synth.ventana import build_ventana
 
 Builder = Callable[[Path], SynthSlide]
 
+_TINY: dict[str, object] = {"size": (300, 200), "levels": 1}
+
 FORMATS: dict[str, Builder] = {
     "svs-jpeg-rgb": partial(build_svs),
     "svs-jpeg-rgb-own-tables": partial(build_svs, codec="jpeg_rgb_own_tables"),
@@ -31,6 +33,11 @@ FORMATS: dict[str, Builder] = {
     "svs-jpeg-missing-tiles": partial(build_svs, missing=((0, 5), (0, 29), (1, 3))),
     "svs-jpeg-ycbcr-missing-tiles": partial(build_svs, codec="jpeg_ycbcr420", missing=((1, 1),)),
     "svs-gt450": partial(build_svs, gt450=True, codec="jpeg_ycbcr422", bigtiff=True),
+    "svs-lower-levels-ycbcr": partial(
+        build_svs, lower_codec="jpeg_ycbcr420", size=(400, 300), bigtiff=True, big_endian=True
+    ),
+    "svs-lzw": partial(build_svs, codec="lzw", size=(300, 260)),
+    "svs-uncompressed": partial(build_svs, codec="none", size=(300, 260)),
     "svs-without-icc": partial(build_svs, icc=False, mpp="header"),
     "svs-33005": partial(build_svs, codec="j2k_33005"),
     "svs-33005-missing-tiles": partial(build_svs, codec="j2k_33005", missing=((0, 0), (1, 2))),
@@ -43,6 +50,9 @@ FORMATS: dict[str, Builder] = {
     "generic-jpeg-grey": partial(build_generic, codec="jpeg_grey", missing=((0, 2),)),
     "generic-jp2": partial(build_generic, codec="j2k_33005", boxed=True),
     "generic-j2k-rgb": partial(build_generic, codec="j2k_rgb", missing=((0, 1),)),
+    "generic-j2k-declared-as-jpeg": partial(
+        build_generic, codec="j2k_33005", compression=7, size=(300, 260), levels=1, tile=256
+    ),
     "generic-j2k-53": partial(build_generic, codec="j2k_53", missing=((2, 0),)),
     "generic-strips": partial(build_generic, strip_rows=16),
     "generic-strips-rgb-bigtiff": partial(
@@ -54,6 +64,7 @@ FORMATS: dict[str, Builder] = {
     "ndpi-no-starts": partial(build_ndpi, starts="absent", subsampling="4:2:2", jfif=False),
     "ndpi-stitched": partial(build_ndpi, restart_blocks=4),
     "ndpi-stitched-420": partial(build_ndpi, restart_blocks=1, subsampling="4:2:0"),
+    "ndpi-high-starts": partial(build_ndpi, high_starts=True, size=(1344, 300), levels=1),
     "ndpi-without-restarts": partial(build_ndpi, restart=None),
     "ndpi-small-without-restarts": partial(build_ndpi, small_without_restart=True, suffix=".tif"),
     "ndpi-interval-across-rows": partial(build_ndpi, restart_blocks=77),
@@ -106,6 +117,12 @@ FORMATS: dict[str, Builder] = {
     "generic-webp": partial(build_generic, codec="webp", missing=((1, 0),)),
     "generic-jpeg-xr": partial(build_generic, codec="jpegxr"),
     "generic-jpeg-xl": partial(build_generic, codec="jpegxl", subifds=True),
+    "generic-webp-34927": partial(build_generic, codec="webp_34927", **_TINY),
+    "generic-jpeg-xr-34934": partial(build_generic, codec="jpegxr_34934", **_TINY),
+    "generic-jpeg-xl-52546": partial(build_generic, codec="jpegxl_52546", **_TINY),
+    "generic-zstd-34926-full-last-strip": partial(
+        build_generic, codec="zstd_34926", rows_per_strip=32, full_last_strip=True, **_TINY
+    ),
     "generic-deflate-grey-16": partial(build_generic, codec="deflate", grey=True, bits=16),
     "generic-lzma-grey-16-big-endian": partial(
         build_generic,
@@ -133,6 +150,25 @@ FORMATS: dict[str, Builder] = {
     "generic-progressive-grey": partial(
         build_generic, codec="jpeg_grey", style={"progressive": True, "tables": "own"}
     ),
+    "generic-arithmetic": partial(
+        build_generic, style={"process": ("-arithmetic",), "tables": "own"}, **_TINY
+    ),
+    "generic-arithmetic-progressive": partial(
+        build_generic,
+        codec="jpeg_ycbcr444",
+        style={"process": ("-arithmetic", "-progressive"), "tables": "own"},
+        **_TINY,
+    ),
+    "generic-progressive-restarts": partial(
+        build_generic,
+        style={"process": ("-progressive", "-restart", "3B"), "tables": "own"},
+        **_TINY,
+    ),
+    "generic-extended-open-end": partial(
+        build_generic,
+        style={"sof": 0xC1, "start": b"\xff\xd8\xff\xff", "end": b"", "tables": "both"},
+        **_TINY,
+    ),
     "svs-progressive-rgb": partial(
         build_svs,
         style={"progressive": True, "ids": (82, 71, 66), "tables": "own", "markers": "app14_0"},
@@ -152,6 +188,7 @@ FORMATS: dict[str, Builder] = {
         overlaps="32 0 16 0 16 0",
         codec="jpeg_ycbcr444",
         big_endian=True,
+        bigtiff=True,
     ),
     "ome-subifds": partial(build_ome, tag_262=2, missing=((0, 3),)),
     "ome-series-jfif": partial(
@@ -160,6 +197,14 @@ FORMATS: dict[str, Builder] = {
         codec="jpeg_ycbcr444",
         tag_262=2,
         style={"markers": "jfif", "tables": "own"},
+        pictures=("macro", "label", "unnamed"),
+        pictures_first=True,
+        say_ifd=False,
+        unit="nm",
+        per_mm=1e6,
+        tag_296=2,
+        factor=4,
+        levels=2,
     ),
     "ome-colours-apart": partial(
         build_ome, codec="jpeg_rgb", colours_apart=True, missing=((0, 3), (1, 0))
@@ -168,6 +213,7 @@ FORMATS: dict[str, Builder] = {
         build_ome, codec="lzw", colours_apart=True, layout="series", levels=2
     ),
     "huron": partial(build_keyed, bigtiff=True),
+    "huron-j2k": partial(build_keyed, codec="j2k_33005", levels=2),
     "motic": partial(build_keyed, maker="motic", codec="jpeg_rgb"),
     "mikroscan": partial(build_keyed, maker="mikroscan", big_endian=True),
     "grundium": partial(build_keyed, maker="grundium", codec="jpeg_ycbcr422"),
@@ -183,9 +229,40 @@ FORMATS: dict[str, Builder] = {
     "indica-colour": partial(build_indica, channels=0, codec="jpeg_ycbcr420"),
     "philips": partial(build_philips, missing=((0, 3), (1, 0))),
     "philips-surplus": partial(build_philips, surplus=True, bigtiff=True, directories=False),
+    "philips-without-pictures-in-xml": partial(
+        build_philips, in_xml=False, codec="jpeg_ycbcr420", levels=2, big_endian=True
+    ),
+    "ventana-bif-second-area": partial(
+        build_ventana,
+        second_area=(0, 0),
+        in_metadata=True,
+        quote="'",
+        unnamed=True,
+        style={"tables": "own"},
+        levels=2,
+        big_endian=True,
+    ),
+    "qptiff-bands": partial(
+        build_qptiff,
+        codec="jpeg_grey",
+        bands=2,
+        unnamed=True,
+        levels=2,
+        style={"tables": "own"},
+    ),
     "scn": partial(build_scn, missing=((0, 4),)),
     "scn-two-regions": partial(build_scn, rois=TWO, codec="jpeg_rgb"),
-    "scn-regions-unlike": partial(build_scn, rois=FINER, namespace="2010/03/10"),
+    "scn-regions-unlike": partial(
+        build_scn, rois=FINER, namespace="2010/03/10", supplemental=True, orphan=True
+    ),
+    "scn-without-macro": partial(
+        build_scn,
+        macro=False,
+        style={"markers": "jfif", "tables": "own"},
+        levels=2,
+        tile=256,
+        big_endian=True,
+    ),
     "ventana-bif": partial(build_ventana, not_scanned=True),
     "ventana-tiff": partial(build_ventana, stitched=True, codec="jpeg_rgb", missing=((1, 1),)),
     "qptiff": partial(build_qptiff, codec="jpeg_ycbcr422", missing=((0, 2),)),
@@ -193,8 +270,12 @@ FORMATS: dict[str, Builder] = {
     "ome-j2k": partial(build_ome, codec="j2k_rgb", compression=33003, big_endian=False),
 }
 
+NEED_JPEGTRAN = {name for name, build in FORMATS.items() if "process" in str(build.keywords)}
+"""Their tiles are written by a program that is not installed everywhere."""
+
 __all__ = [
     "FORMATS",
+    "NEED_JPEGTRAN",
     "Builder",
     "SynthLevel",
     "SynthSlide",

@@ -1,6 +1,7 @@
 """JPEG tiles whose every segment is chosen, written without any code of coverslip."""
 
 import io
+import subprocess
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,6 +13,7 @@ Samples = Literal["rgb", "ycbcr444", "ycbcr422", "ycbcr420", "grey"]
 Markers = Literal["none", "app14_0", "app14_1", "jfif"]
 Tables = Literal["shared", "own", "both"]
 
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _SUBSAMPLING = {"ycbcr444": "444", "ycbcr422": "422", "ycbcr420": "420"}
 _MARKERS = {
     "none": b"",
@@ -51,6 +53,8 @@ class Style:
     start: bytes = b"\xff\xd8"
     sof: int = 0xC0
     progressive: bool = False
+    process: tuple[str, ...] = ()
+    """How jpegtran is to write them, with the same coefficients: ``-arithmetic`` for example."""
     quality: int = 85
     sof_size: tuple[int, int] | None = None
     """Rows and columns to claim instead of the true ones."""
@@ -84,9 +88,12 @@ def split(stream: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
 def encode(rgb: np.ndarray, style: Style) -> Tile:
     """Return a tile that holds a picture of shape (rows, columns, 3), written in a style."""
     whole, truth = _whole(rgb, style)
+    if style.process:
+        command = ["jpegtran", "-copy", "none", *style.process]
+        whole = subprocess.run(command, input=whole, capture_output=True, check=True).stdout
     segments, entropy = split(whole)
     tables = b"".join(data for marker, data in segments if marker in (0xDB, 0xC4))
-    frame = next(data for marker, data in segments if 0xC0 <= marker <= 0xC2)
+    frame = next(data for marker, data in segments if marker in _FRAMES)
     scan = next(data for marker, data in segments if marker == 0xDA)
     restart = b"".join(data for marker, data in segments if marker == 0xDD)
     own = tables if style.tables in ("own", "both") else b""
@@ -149,7 +156,7 @@ def _ids(count: int, style: Style) -> tuple[int, ...]:
 
 def _renamed_frame(frame: bytes, style: Style) -> bytes:
     renamed = bytearray(frame)
-    if not style.progressive:
+    if not style.progressive and not style.process:
         renamed[1] = style.sof
     if style.sof_size is not None:
         rows, columns = style.sof_size

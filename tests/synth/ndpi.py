@@ -32,6 +32,8 @@ class Quirks:
     sof_zero: bool = False
     starts: str = "right"
     """``right``, ``wrong`` or ``absent``."""
+    high_starts: bool = False
+    """Whether the upper halves of the starts are told as well, in a tag of their own."""
     optimised: bool = False
     one_pixel_off: bool = False
     """Tags of the smallest level say one column more than its JPEG."""
@@ -45,7 +47,7 @@ def build_ndpi(
     folder: Path,
     seed: int | None = None,
     *,
-    size: tuple[int, int] = (2240, 1100),
+    size: tuple[int, int] = (1344, 1100),
     levels: int = 3,
     focal_planes: tuple[int, ...] = (0,),
     fluorescence: bool = False,
@@ -87,6 +89,8 @@ def build_ndpi(
             starts = _starts(stream, quirk.starts)
             if starts:
                 tags[65426] = tiff.long(*starts)
+                if quirk.high_starts:
+                    tags[65432] = tiff.long(*[0] * len(starts))
             directories.append(tiff.Directory(tags, pieces=[stream], tiled=False))
     glass = tissue(300, 100, 5) if overview is None else overview
     macro = _jpeg(glass, Quirks(restart=None), secret, is_small=False)

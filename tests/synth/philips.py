@@ -26,6 +26,7 @@ def build_philips(
     spacings: bool = True,
     scans: int = 1,
     bigtiff: bool = False,
+    big_endian: bool = False,
     levels: int = 3,
     missing: tuple[tuple[int, int], ...] = (),
     overview: np.ndarray | None = None,
@@ -68,7 +69,7 @@ def build_philips(
     )
     path = folder / f"{secret.word()}-{secret.number()}.tiff"
     gap, tail = secret.word().encode(), secret.word().encode()
-    tiff.write_tiff(path, chain, bigtiff=bigtiff, gap=gap, tail=tail)
+    tiff.write_tiff(path, chain, bigtiff=bigtiff, big_endian=big_endian, gap=gap, tail=tail)
     return SynthSlide(path=path, levels=built, identifiers=tuple(secret.drawn), mpp_um=_MPP)
 
 

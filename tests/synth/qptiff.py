@@ -21,6 +21,7 @@ def build_qptiff(
     bands: int = 1,
     level_in_strips: bool = False,
     unnamed: bool = False,
+    big_endian: bool = False,
     types: dict[str, str] | None = None,
     levels: int = 3,
     missing: tuple[tuple[int, int], ...] = (),
@@ -77,7 +78,7 @@ def build_qptiff(
         directories.append(picture_directory(secret, (128, 98), {270: tiff.ascii_(secret.word())}))
     path = folder / f"{secret.word()}-{secret.number()}.qptiff"
     gap, tail = secret.word().encode(), secret.word().encode()
-    tiff.write_tiff(path, directories, gap=gap, tail=tail)
+    tiff.write_tiff(path, directories, big_endian=big_endian, gap=gap, tail=tail)
     built = [
         replace(level, optical_path=band)
         for band, pyramid in enumerate(pyramids)

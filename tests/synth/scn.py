@@ -46,6 +46,7 @@ def build_scn(
     macro: bool = True,
     supplemental: bool = False,
     orphan: bool = False,
+    big_endian: bool = False,
     levels: int = 3,
     tile: int = 128,
     missing: tuple[tuple[int, int], ...] = (),
@@ -99,7 +100,7 @@ def build_scn(
     chain[0].tags[270] = tiff.ascii_(text)
     path = folder / f"{secret.word()}-{secret.number()}.scn"
     gap, tail = secret.word().encode(), secret.word().encode()
-    tiff.write_tiff(path, chain, bigtiff=True, gap=gap, tail=tail)
+    tiff.write_tiff(path, chain, bigtiff=True, big_endian=big_endian, gap=gap, tail=tail)
     return SynthSlide(
         path=path,
         levels=built,

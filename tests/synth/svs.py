@@ -7,7 +7,7 @@ import imagecodecs
 import numpy as np
 
 from tests.synth import identifiers as ids
-from tests.synth import jpeg, places, tiff
+from tests.synth import jpeg, places, raster, tiff
 from tests.synth.slide import SynthSlide, build_levels, photometric, samples, stacked
 
 _COMPRESSION = {"j2k_33005": 33005, "j2k_33003_444": 33003, "j2k_33003_422": 33003}
@@ -20,6 +20,7 @@ def build_svs(
     seed: int | None = None,
     *,
     codec: str = "jpeg_rgb",
+    lower_codec: str | None = None,
     bigtiff: bool = False,
     big_endian: bool = False,
     gt450: bool = False,
@@ -35,24 +36,24 @@ def build_svs(
 ) -> SynthSlide:
     """Write an SVS whose every place for text holds an invented identifier.
 
-    ``focal_planes`` are the texts of ``OffsetZ`` from low to high, empty for none.
+    ``focal_planes`` are the texts of ``OffsetZ`` from low to high, empty for none; levels below
+    the base have ``lower_codec``, if that is given.
     """
     secret = ids.of(seed)
+    own = levels if lower_codec is None else 1
+    shape = {"size": size, "tile": tile, "levels": own, "factor": 4, "missing": missing}
+    stored = raster.Storage(codec=codec, big_endian=big_endian) if codec in raster.CODECS else None
     pyramids = [
-        build_levels(
-            codec,
-            secret,
-            size=size,
-            tile=tile,
-            levels=levels,
-            factor=4,
-            seed=7 + plane,
-            missing=missing,
-            style=style,
-        )
+        raster.build_levels(stored, seed=7 + plane, **shape)
+        if stored
+        else build_levels(codec, secret, seed=7 + plane, style=style, **shape)
         for plane in range(len(focal_planes))
     ]
-    compression = _COMPRESSION.get(codec, 7)
+    if lower_codec is not None:
+        plain = {"comments": False, "tables": "own"}
+        whole = shape | {"levels": levels}
+        other = build_levels(lower_codec, secret, seed=7, style=plain, **whole)
+        pyramids = [[pyramid[0], *other[1:]] for pyramid in pyramids]
     directories = []
     profile = tiff.undefined(_profile(secret)) if icc else None
     by_level = (
@@ -63,12 +64,15 @@ def build_svs(
     for number, level, offset in by_level:
         text = _description(secret, level, mpp, gt450=gt450, number=number)
         text += f"|OffsetZ = {offset}" if offset else ""
-        tags = _tags(secret, text, level.width, level.length, codec) | {
-            259: tiff.short(compression),
+        used = lower_codec if lower_codec is not None and number else codec
+        tags = _tags(secret, text, level.width, level.length, used) | {
+            259: tiff.short(_COMPRESSION.get(used, 7)),
             322: tiff.short(level.tile),
             323: tiff.short(level.tile),
             530: tiff.short(2, 2),
         }
+        if stored is not None:
+            tags |= raster.tags(stored)
         if level.jpeg_tables is not None:
             tags[347] = tiff.undefined(level.jpeg_tables)
         if profile is not None and number == 0:
@@ -93,7 +97,8 @@ def build_svs(
         levels=stacked(pyramids),
         identifiers=tuple(secret.drawn),
         mpp_um=None if mpp == "absent" else _MPP,
-        is_jpeg2000=compression != 7,
+        is_jpeg2000=codec in _COMPRESSION,
+        is_decoded=stored is not None,
         is_ycc422_jpeg2000=codec == "j2k_33003_422",
     )
 

@@ -32,6 +32,7 @@ def build_ventana(
     in_metadata: bool = False,
     quote: str = '"',
     unnamed: bool = False,
+    big_endian: bool = False,
     levels: int = 3,
     missing: tuple[tuple[int, int], ...] = (),
     style: dict[str, object] | None = None,
@@ -82,6 +83,7 @@ def build_ventana(
         path,
         pictures + pyramid,
         bigtiff=not stitched,
+        big_endian=big_endian,
         gap=secret.word().encode(),
         tail=secret.word().encode(),
     )

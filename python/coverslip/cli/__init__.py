@@ -94,11 +94,8 @@ def say_error(error: Exception) -> None:
     if isinstance(error, CoverslipError):
         about = "slide 1: " if isinstance(error, _OF_THE_SLIDE) else ""
         _say(f"error: {about}{error}")
-        hint = error.hint
-        if hint is None and isinstance(error, LimitError):
-            hint = "if you trust the slide: coverslip --limit NAME=NUMBER, before the command"
-        if hint is not None:
-            _say(f"hint: {hint}")
+        if error.hint is not None:
+            _say(f"hint: {error.hint}")
     elif isinstance(error, OSError):
         _say(f"error: {error.strerror or type(error).__name__}")
     else:

@@ -11,16 +11,19 @@ from coverslip.colour import Samples
 from coverslip.cutting import Frames
 from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.stains import channel_name
-from coverslip.errors import UsageError
+from coverslip.dicom.geometry import level_spacing, region_spacing
+from coverslip.errors import CoverslipError, UsageError
 from coverslip.model import (
     AssociatedImage,
     CleanMetadata,
     CleanOpticalPath,
     ItemKind,
     Level,
+    Picture,
     Role,
     SealedFinding,
     Spacing,
+    Strips,
 )
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide, open
@@ -69,13 +72,25 @@ def run(
     """Show what a slide is, what it gives away and what would become of it."""
     if not path.exists():
         raise UsageError("there is no such slide")
-    slide = open(path).cut_into(ndpi_frames)
+    try:
+        slide = open(path).cut_into(ndpi_frames)
+    except (CoverslipError, OSError) as error:
+        if as_json:
+            sys.stdout.write(json.dumps(_refusal(error), indent=2) + "\n")
+        raise
     routes = slide.routes(colour=colour, allow_pixel=allow_pixel)
     if as_json:
         described = describe(slide, routes, show_values=show_values)
         sys.stdout.write(json.dumps(described, indent=2) + "\n")
     else:
         sys.stdout.write(_text(slide, routes, show_values=show_values))
+
+
+def _refusal(error: CoverslipError | OSError) -> dict[str, str | None]:
+    """Return why a slide cannot even be opened, fit for JSON; a system's message names no file."""
+    if isinstance(error, OSError):
+        return {"error": error.strerror or type(error).__name__, "kind": "OSError", "hint": None}
+    return {"error": str(error), "kind": type(error).__name__, "hint": error.hint}
 
 
 def describe(
@@ -106,9 +121,11 @@ def describe(
                 "ifd": level.ifd,
                 "columns": level.image_width,
                 "rows": level.image_length,
-                "tile_columns": level.tile_width,
-                "tile_rows": level.tile_length,
-                "tiles": level.frame_count,
+                "spacing_um": _microns(_spacing(slide, number)),
+                "stored": _stored(level),
+                "frame_columns": level.tile_width,
+                "frame_rows": level.tile_length,
+                "frames": level.frame_count,
                 "missing_tiles": _missing(level),
                 **route.to_dict(),
             }
@@ -141,8 +158,41 @@ def _fate(image: AssociatedImage) -> str:
     return "only if masked" if image.role is Role.OVERVIEW else "not written"
 
 
+def _spacing(slide: OpenedSlide, number: int) -> Spacing | None:
+    """Return the spacing that the instance of a level will have, if the slide tells it."""
+    if slide.spacing is None:
+        return None
+    level = slide.levels[number]
+    base = next(
+        other
+        for other in slide.levels
+        if (other.region, other.optical_path) == (level.region, level.optical_path)
+    )
+    return level_spacing(region_spacing(slide.spacing, slide.levels[0], base), base, level)
+
+
+def _stored(level: Level) -> dict[str, object]:
+    """Return as what the file holds the pixels of one focal plane: frames may be cut of it."""
+    if isinstance(level.picture, Picture):
+        kind, count, size = "picture", 1, (level.image_width, level.image_length)
+    elif isinstance(level.picture, Strips):
+        kind, count = "strips", len(level.picture.offsets)
+        size = level.image_width, level.picture.rows_per_strip
+    elif level.picture is not None:
+        kind, count = "tiles", len(level.picture.offsets)
+        size = level.picture.tile_width, level.picture.tile_length
+    elif level.raster is not None:
+        kind, count = "tiles" if level.raster.is_tiled else "strips", len(level.raster.offsets)
+        size = level.raster.width, level.raster.length
+    else:
+        padding = 0 if level.surplus is None else len(level.surplus)
+        kind, count = "tiles", level.tiles.across * level.tiles.down + padding
+        size = level.tile_width, level.tile_length
+    return {"kind": kind, "count": count, "columns": size[0], "rows": size[1]}
+
+
 def _missing(level: Level) -> int:
-    if not level.has_tiles:
+    if not level.has_tiles or level.refused is not None:
         return 0
     return sum(int((plane.tiles.byte_counts == 0).sum()) for plane in level.focal_planes)
 
@@ -172,16 +222,24 @@ def _text(slide: OpenedSlide, routes: tuple[Route, ...], *, show_values: bool) -
         "pixel spacing  "
         + (f"{spacing.row_mm * 1000:.4g} um" if spacing else "unknown: give it with --mpp"),
         "",
-        f"{'level':<7}{'columns x rows':<20}{'tiles':<18}{'codec':<18}{'route':<8}colour",
+        f"{'level':<7}{'columns x rows':<18}{'um':<8}{'frames':<20}{'codec':<15}{'route':<8}colour",
     ]
     regions = len(slide.description.regions)
     paths = _optical_paths(slide, slide.scrub(Policy()).clean)
     for number, (level, route) in enumerate(zip(slide.levels, routes, strict=True)):
         colour = route.frame_format.photometric_interpretation if route.frame_format else "-"
         size = f"{level.image_width} x {level.image_length}"
-        tiles = f"{level.frame_count} of {level.tile_width}x{level.tile_length}"
-        lines.append(f"{number:<7}{size:<20}{tiles:<18}{route.codec:<18}{route.kind:<8}{colour}")
+        frames = f"{level.frame_count} of {level.tile_width}x{level.tile_length}"
+        microns = _microns(_spacing(slide, number))
+        um = "?" if microns is None else f"{microns[0]:.4g}"
+        lines.append(
+            f"{number:<7}{size:<18}{um:<8}{frames:<20}{route.codec:<15}{route.kind:<8}{colour}"
+        )
         lines.append(f"       {route.reason}")
+        if not level.has_tiles:
+            lines.append(
+                "       stored as {count} {kind} of {columns}x{rows}".format(**_stored(level))
+            )
         if regions > 1:
             lines.append(f"       of region {level.region}, in series {level.region + 1}")
         name, path = paths[level.optical_path]

@@ -45,6 +45,11 @@ _MAX_FRAME_SIDE = 65535
 _JPEG = 7
 _CUT_FRAME = 1024
 """Side of the frames that a picture is cut into, the same on all levels: readers ask for that."""
+_ANEW = (
+    "write its pixels anew without loss, with `tiffcp -c zip` for example, and convert that with "
+    "--allow-pixel"
+)
+"""What can be done about a codec that is not decoded here."""
 _UNIT_MM = {2: 25.4, 3: 10.0}
 """Millimetres in the unit of resolution: inch, centimetre."""
 _MPP_UM = (0.05, 20.0)
@@ -62,20 +67,65 @@ def microscope_spacing(row_mm: float, column_mm: float) -> Spacing | None:
 
 
 def to_level(directory: Directory) -> Level:
-    """Return a directory as a level, tiled or in strips.
+    """Return a directory as a level, tiled or in strips, even if none of it can go out.
+
+    Such a level says why it is refused, so that it can be shown beside the others.
 
     Raises
     ------
-    UnsupportedSlideError
-        If its pixels cannot go into a frame as they are; the message says why.
     SourceError
         If its numbers make no sense.
+    LimitError
+        If it is larger than a level may be.
     """
+    try:
+        return _accepted(directory)
+    except UnsupportedSlideError as error:
+        return _refused(directory, error)
+
+
+def _check_count(directory: Directory, frames: int) -> None:
+    if frames > LIMITS.tiles:
+        raise LimitError(
+            f"{directory.place} needs {frames} frames, more than the limit tiles = {LIMITS.tiles}"
+        )
+
+
+def _refused(directory: Directory, error: UnsupportedSlideError) -> Level:
+    """Return what can be told of a level that is refused: its tiles are not."""
+    width, length = size_of(directory)
+    tile_width = directory.integer(TILE_WIDTH, width)
+    tile_length = directory.integer(TILE_LENGTH, directory.integer(_ROWS_PER_STRIP, length))
+    if min(width, length, tile_width, tile_length) < 1:
+        raise SourceError(f"{directory.place} has a width or length of 0") from None
+    if not directory.is_tiled:
+        tile_length = min(tile_length, length)
+    across, down = -(-width // tile_width), -(-length // tile_length)
+    _check_count(directory, across * down)
+    nothing = np.zeros(across * down, np.uint64)
+    return Level(
+        ifd=directory.number,
+        image_width=width,
+        image_length=length,
+        tile_width=tile_width,
+        tile_length=tile_length,
+        samples_per_pixel=directory.integer(SAMPLES_PER_PIXEL, 1),
+        bits_per_sample=(directory.integers(BITS_PER_SAMPLE) or (1,))[0],
+        compression=directory.integer(_COMPRESSION, 1),
+        photometric_interpretation=directory.integer(_PHOTOMETRIC, -1),
+        tiles=TileIndex(offsets=nothing, byte_counts=nothing, across=across, down=down),
+        spacing=resolution(directory),
+        refused=error.with_traceback(None),
+    )
+
+
+def _accepted(directory: Directory) -> Level:
+    """Return a level that may go out; see `to_level`."""
     _check_structure(directory)
     if is_decoded(directory):
         return raster_level(directory, resolution(directory))
     if not directory.is_tiled:
-        return picture_level(directory)
+        return _accepted_picture(directory)
     width, length = size_of(directory)
     tile_width, tile_length = directory.integer(TILE_WIDTH, 0), directory.integer(TILE_LENGTH, 0)
     if min(width, length, tile_width, tile_length) < 1:
@@ -171,11 +221,19 @@ def picture_level(directory: Directory, starts: Uint64Array | None = None) -> Le
 
     Raises
     ------
-    UnsupportedSlideError
-        If its pixels cannot go into frames without recoding; the message says why.
     SourceError
         If its numbers make no sense.
+    LimitError
+        If it is larger than a level may be.
     """
+    try:
+        return _accepted_picture(directory, starts)
+    except UnsupportedSlideError as error:
+        return _refused(directory, error)
+
+
+def _accepted_picture(directory: Directory, starts: Uint64Array | None = None) -> Level:
+    """Return a level that is not tiled and may go out; see `picture_level`."""
     _check_structure(directory)
     if directory.integer(_COMPRESSION, 1) != _JPEG:
         raise UnsupportedSlideError(
@@ -185,11 +243,7 @@ def picture_level(directory: Directory, starts: Uint64Array | None = None) -> Le
     if min(width, length) < 1:
         raise SourceError(f"{directory.place} has a width or length of 0")
     across, down = -(-width // _CUT_FRAME), -(-length // _CUT_FRAME)
-    if across * down > LIMITS.tiles:
-        raise LimitError(
-            f"{directory.place} needs {across * down} frames, more than the limit "
-            f"tiles = {LIMITS.tiles}"
-        )
+    _check_count(directory, across * down)
     return Level(
         ifd=directory.number,
         image_width=width,
@@ -276,13 +330,13 @@ def _stored_pixels(directory: Directory) -> StoredPixels | None:
 
 
 def _check_structure(directory: Directory) -> None:
-    def refuse(why: str) -> None:
-        raise UnsupportedSlideError(f"{directory.place} {why}")
+    def refuse(why: str, hint: str | None = None) -> None:
+        raise UnsupportedSlideError(f"{directory.place} {why}", hint=hint)
 
     compression = directory.integer(_COMPRESSION, 1)
     if compression not in COPIED and not is_decoded(directory):
         name = REFUSED.get(compression, "an unknown codec")
-        refuse(f"has {name} tiles (compression {compression}), which are not copied yet")
+        refuse(f"has {name} tiles (compression {compression}), which are not copied yet", _ANEW)
     if directory.integer(_ORIENTATION, 1) != 1:
         refuse("is stored turned or mirrored (tag 274 Orientation is not 1)")
     is_merged = directory.is_tiled and compression == _JPEG

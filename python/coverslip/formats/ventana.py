@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
@@ -185,12 +186,14 @@ def _refuse_overlaps(encoding: Element) -> None:
     ]
     if not areas:
         raise UnsupportedSlideError("the BIF does not say which areas were scanned", hint=_EXPORT)
-    joints = [_overlap(joint) for area in areas for joint in _joints(area)]
-    overlaps = [overlap for overlap in joints if overlap != (0, 0)]
+    # There are many joints, and few overlaps.
+    joints = Counter(_told(joint) for area in areas for joint in _joints(area))
+    overlaps = {told: overlap for told in joints if (overlap := _overlap(*told)) != (0, 0)}
     if overlaps:
-        most = max(abs(pixels) for overlap in overlaps for pixels in overlap)
+        most = max(abs(pixels) for overlap in overlaps.values() for pixels in overlap)
+        count = sum(joints[told] for told in overlaps)
         raise UnsupportedSlideError(
-            f"{len(overlaps)} of {len(joints)} joints of the BIF's tiles overlap or gape, by up to "
+            f"{count} of {joints.total()} joints of the BIF's tiles overlap or gape, by up to "
             f"{most:g} pixels, and frames must stand side by side",
             hint=_EXPORT,
         )
@@ -214,8 +217,12 @@ def _joints(area: Element) -> list[Element]:
     return joints
 
 
-def _overlap(joint: Element) -> tuple[float, float]:
-    x, y = number_in(joint.get("OverlapX")), number_in(joint.get("OverlapY"))
+def _told(joint: Element) -> tuple[str | None, str | None]:
+    return joint.get("OverlapX"), joint.get("OverlapY")
+
+
+def _overlap(across: str | None, down: str | None) -> tuple[float, float]:
+    x, y = number_in(across), number_in(down)
     if x is None or y is None:
         raise UnsupportedSlideError("the BIF does not say how its tiles join", hint=_EXPORT)
     return x, y

@@ -69,8 +69,9 @@ class _Tree:
                 "an XML text has more elements and attributes than the limit "
                 f"xml_parts = {LIMITS.xml_parts}"
             )
-        named = {_braced(key): value for key, value in attributes.items()}
-        self._builder.start(_braced(name), named)
+        if "}" in "".join(attributes):
+            attributes = {_braced(key): value for key, value in attributes.items()}
+        self._builder.start(_braced(name), attributes)
 
     def _end(self, name: str) -> None:
         self._depth -= 1

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from itertools import islice
 from xml.etree.ElementTree import Element
 
 from coverslip.limits import LIMITS
 from coverslip.model import ItemKind, SourceItem, SourceText
 
+_REMEMBERED = 1 << 14
+"""Most words and numbers of one XML text of which is kept what they are."""
 _NUMBER = re.compile(r"[-+]?[0-9]{1,12}([.,][0-9]{1,17})?([eE][-+]?[0-9]{1,3})?")
 
 
@@ -31,8 +34,11 @@ class Vocabulary:
 
 def local_name(element: Element) -> str:
     """Return the name of an element without its namespace; empty for a comment."""
-    tag = element.tag
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+    return _without_namespace(element.tag) if isinstance(element.tag, str) else ""
+
+
+def _without_namespace(name: str) -> str:
+    return name.rpartition("}")[2]
 
 
 def children(element: Element, *path: str) -> list[Element]:
@@ -74,17 +80,22 @@ def xml_items(root: Element, place: str, vocabulary: Vocabulary) -> Iterator[Sou
 
 
 def _items(root: Element, place: str, vocabulary: Vocabulary) -> Iterator[SourceItem]:
+    # A slide may have a hundred thousand joints of tiles, whose words and numbers are few.
+    known = lru_cache(_REMEMBERED)(partial(_known, vocabulary=vocabulary))
+    is_plain = lru_cache(_REMEMBERED)(partial(_is_plain, vocabulary=vocabulary))
     for element in root.iter():
         name = local_name(element)
-        said = {f"{name}@{key.rpartition('}')[2]}": value for key, value in element.items()}
         text = "\n".join(filter(None, (part and part.strip() for part in _texts(element))))
         if not name:
             yield _unknown(place, text)
             continue
-        for word, value in said.items():
-            yield from _item(place, word, value, vocabulary)
+        said = [(f"{name}@{_without_namespace(key)}", value) for key, value in element.items()]
         if text or not _is_known(name, vocabulary):
-            yield from _item(place, name, text, vocabulary)
+            said.append((name, text))
+        for word, value in said:
+            what, is_number = known(word)
+            if not (is_number and is_plain(value)):
+                yield _item(place, word, value, what)
 
 
 def _texts(element: Element) -> Iterator[str | None]:
@@ -98,16 +109,24 @@ def _is_known(word: str, vocabulary: Vocabulary) -> bool:
     return word in vocabulary.kinds or word in vocabulary.plain or word in vocabulary.structure
 
 
-def _item(place: str, word: str, value: str, vocabulary: Vocabulary) -> Iterator[SourceItem]:
-    anywhere = word[word.find("@") :] if "@" in word else word
-    for known in (word, anywhere):
-        if known in vocabulary.plain and _is_plain(value, vocabulary):
-            return
-        if known in vocabulary.kinds:
-            kind = vocabulary.kinds[known]
-            yield SourceItem(place=place, key=known, kind=kind, text=SourceText(value))
-            return
-    yield _unknown(place, f"{word}={value}")
+def _known(word: str, vocabulary: Vocabulary) -> tuple[tuple[str, ItemKind] | None, bool]:
+    """Return as what a word holds text of the slide, and whether it may hold a plain number.
+
+    What is said of a word in its element comes before what is said of it anywhere.
+    """
+    is_number = False
+    for spelling in (word, word[word.find("@") :] if "@" in word else word):
+        is_number |= spelling in vocabulary.plain
+        if spelling in vocabulary.kinds:
+            return (spelling, vocabulary.kinds[spelling]), is_number
+    return None, is_number
+
+
+def _item(place: str, word: str, value: str, known: tuple[str, ItemKind] | None) -> SourceItem:
+    if known is None:
+        return _unknown(place, f"{word}={value}")
+    key, kind = known
+    return SourceItem(place=place, key=key, kind=kind, text=SourceText(value))
 
 
 def _is_plain(value: str, vocabulary: Vocabulary) -> bool:

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from coverslip.errors import UnsupportedSlideError
 from coverslip.model.text import RawMetadata, SourceText
 
 Uint64Array = npt.NDArray[np.uint64]
@@ -183,6 +184,8 @@ class Level:
     """The same picture in further focal planes, from this one upwards; none has any itself."""
     plane_distance_um: float | None = None
     """From one focal plane to the next, if there are several."""
+    refused: UnsupportedSlideError | None = field(default=None, repr=False)
+    """Set if its tags alone tell that it can be no instance; its tiles are then none."""
     are_colour_tags_sure: bool = True
     """Whether tags 259 and 262 say what the samples are, as far as the writer can be trusted."""
     other_ifds: tuple[int, ...] = ()

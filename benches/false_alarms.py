@@ -3,7 +3,7 @@
     python -m benches.false_alarms --size 1GB --terms 1000
 
 An instance is written whose frames hold noise where entropy-coded data are, and is searched for
-random words, codes and dates of four characters and more, in every encoding. ``--headers``
+random words, codes, dates and Chinese names, in every encoding. ``--headers``
 searches what is random outside of pixels instead: UIDs, pseudonyms and digests.
 """
 
@@ -77,6 +77,9 @@ def scanner_of(count: int) -> tuple[_core.Scanner, int]:
         word = "".join(chance.choices(LETTERS, k=chance.randint(4, 12)))
         code = f"{chance.choice('BSH')}{chance.randint(10, 24)}-{chance.randint(10000, 999999)}"
         texts += [Text("person", word.title()), Text("identifier", code)]
+    for _ in range(count // 10):
+        name = "".join(chr(chance.randint(0x4E00, 0x9FFF)) for _ in range(chance.randint(2, 3)))
+        texts.append(Text("person", name))
     terms = terms_of(texts, PublicWords()).terms
     return _core.Scanner([(term.spelling, term.whole_word) for term in terms]), len(terms)
 

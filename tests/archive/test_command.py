@@ -133,6 +133,7 @@ def test_dry_run_fails_where_there_is_no_room(in_namespace, tmp_path):
         (["convert", "in", "-o", "out", "--metadata", "DOE"], "the metadata cannot be read"),
         (["convert", "in", "-o", "out", "--policy", "DOE"], "the policy cannot be read"),
         (["status", "DOE"], "there is no ledger"),
+        (["report", "DOE"], "there is no such output"),
     ],
 )
 def test_what_is_wrong_with_the_command_is_told_with_status_2(arguments, error, tmp_path):

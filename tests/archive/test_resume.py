@@ -117,6 +117,17 @@ def test_linked_slides_may_replace_themselves(slides, tmp_path):
     assert_ledger_and_disk_agree(tmp_path / "out", 2)
 
 
+def test_overwrite_replaces_what_no_run_has_written(slides, tmp_path):
+    policy, custody = Policy(profile="research"), Custody(key=new_key(tmp_path / "k"))
+    coverslip.convert(slides[0], tmp_path / "out", policy=policy, custody=custody)
+    states = [o.state for o in convert_all(slides[0], tmp_path / "out", policy=policy,
+                                           custody=custody)]  # fmt: skip
+    assert states == [State.FAILED]
+    options = {"policy": policy, "custody": custody, "overwrite": True}
+    assert [o.state for o in convert_all(slides[0], tmp_path / "out", **options)] == [State.DONE]
+    assert_ledger_and_disk_agree(tmp_path / "out", 1)
+
+
 def _deleted(instance):
     instance.unlink()
 

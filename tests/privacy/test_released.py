@@ -1,6 +1,7 @@
 """What an operator lets out is no alarm where it may stand, and one anywhere else."""
 
 import json
+import os
 from functools import cache
 
 import numpy as np
@@ -18,7 +19,9 @@ from coverslip.model import OperatorText
 from coverslip.verification import labels, pictures, writing
 from coverslip.verification.source import terms_of_slide
 from tests.privacy import sites
-from tests.synth import build_generic, build_svs
+from tests.privacy.search import places_of, survivors
+from tests.synth import build_generic, build_svs, places
+from tests.synth import identifiers as ids
 from tests.synth.overview import draw_overview, with_bar_code
 
 STAINS = "12710003 36879007"
@@ -246,3 +249,16 @@ def test_words_in_pictures_are_compared_with_terms_where_text_can_be_read(tmp_pa
 )
 def test_one_error_in_six_characters_is_the_same_word(word, term, is_like):
     assert writing.is_like_a_term(word, [term]) is is_like
+
+
+@pytest.mark.parametrize("profile", ["public", "research"])
+def test_what_lies_beside_a_slide_stays_there(profile, tmp_path):
+    secret = ids.of(None)
+    slide = build_svs(tmp_path, levels=1, size=(200, 200))
+    places.beside(secret, slide.path)
+    os.setxattr(slide.path, "user.comment", secret.word().encode())
+    result = coverslip.convert(slide.path, tmp_path / "out", profile=profile)
+    assert survivors(secret.drawn, places_of(result.study_path)) == set()
+    for path in (result.study_path, *result.study_path.rglob("*")):
+        names = [name for name in os.listxattr(path) if name.startswith("user.")]
+        assert names == []

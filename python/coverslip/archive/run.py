@@ -162,6 +162,7 @@ def open_run(
             verify=verify,
             sync=sync,
             jobs=jobs or core_count(),
+            overwrite=overwrite,
             registered=registered,
         )
         with run.stopping_on_signals():
@@ -185,6 +186,7 @@ class Run:
     verify: bool
     sync: bool
     jobs: int
+    overwrite: bool
     registered: Registered
     """What there is to do."""
     stops: int = 0
@@ -255,7 +257,7 @@ class Run:
             custody=replace(self.custody, seed=record.seed),
             # Whoever was cut off may have been cut off behind the last rename; and under names
             # that last a slide replaces itself.
-            overwrite=record.attempts > 1 or record.stale is not None,
+            overwrite=self.overwrite or record.attempts > 1 or record.stale is not None,
             verify=self.verify,
             sync=self.sync,
             mark=None if self.executor is None else self._mark_of(number),

@@ -10,7 +10,7 @@ from coverslip.archive.summary import is_there
 from coverslip.cli.passphrase import identities_from
 from coverslip.cli.status import earlier_state
 from coverslip.deid.vault import read_vault, vault_beside
-from coverslip.errors import CoverslipError, PolicyError
+from coverslip.errors import CoverslipError, PolicyError, UsageError
 from coverslip.limits import LIMITS
 from coverslip.model import Role
 from coverslip.pictures import rgb_of
@@ -40,6 +40,8 @@ def run(
         )
     if path.exists() and not overwrite:
         raise CoverslipError("the page exists", hint="replace it with --overwrite")
+    if not out.exists():
+        raise UsageError("there is no such output")
     collected = collect(out)
     originals = None
     if vault is not None:

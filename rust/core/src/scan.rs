@@ -151,6 +151,12 @@ impl Rule {
         let Some(unit) = encoding.unit() else {
             return !is_chance(&run(Unit::BYTE), encoding);
         };
+        // Four letters or digits of ASCII are two Chinese characters in UTF-16, and the other way.
+        let form = data.get(start..end).unwrap_or_default();
+        let is_ascii = unit.bytes > 1 && form.iter().all(u8::is_ascii_alphanumeric);
+        if is_ascii && run(Unit::BYTE).count(1, u8::is_ascii_alphanumeric) > form.len() {
+            return false;
+        }
         if self.whole_word
             && [unit.before(data, start), unit.after(data, end)]
                 .iter()

@@ -373,6 +373,15 @@ fn names_of_few_characters_count_by_their_bytes() {
 }
 
 #[test]
+fn letters_of_a_digest_are_no_chinese_name() {
+    let scanner = scanner(&["慢戳"]); // "abb3" in UTF-16BE
+    let found = |data: &str| !scanner.scan_bytes(data.as_bytes()).is_empty();
+    assert!(!found("9f86aba2abb3d081"));
+    assert!(!found("abb3d081"));
+    assert!(found("慢戳"));
+}
+
+#[test]
 fn hexadecimal_may_have_spaces_or_colons_in_it() {
     let scanner = scanner(&["Doe-X"]);
     for data in ["446f652d58", "44 6F 65 2D 58", "44:6f:65:2d:58"] {

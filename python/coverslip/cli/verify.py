@@ -63,7 +63,7 @@ def _checked(out: Path, against: Against, *, show_progress: bool) -> VerifyRepor
 
 def _given(table: MetadataTable | None, source: Path) -> tuple[str, ...]:
     """Return what the operator knows of a slide."""
-    row = None if table is None else table.row_for(source.name)
+    row = None if table is None else table.row_for(source)
     return () if row is None else tuple(text.reveal() for text in row.texts())
 
 

@@ -124,6 +124,9 @@ def _without_pixels(data: bytes) -> bytes:
     while found := _STREAM.search(data, begin):
         at, is_jpeg = found.start() + 2, found[0][1] == 0xD8
         while data[at : at + 1] == b"\xff" and at + 4 <= len(data):
+            if data[at + 1] == 0xFF:
+                at += 1
+                continue
             marker, (length,) = data[at + 1], struct.unpack_from(">H", data, at + 2)
             end = at + 2 + length
             if marker == (0xDA if is_jpeg else 0x90):

@@ -41,6 +41,9 @@ def _parts(data: bytes) -> Iterator[bytes]:
         return
     while data[at : at + 1] == b"\xff" and at + 4 <= len(data):
         marker = data[at + 1]
+        if marker == 0xFF:  # fill bytes may stand before any marker (T.81 B.1.1.2)
+            at += 1
+            continue
         if marker in ((0xDA, 0xD9) if is_jpeg else (0x90, 0x93, 0xD9)):
             return
         (length,) = struct.unpack_from(">H", data, at + 2)

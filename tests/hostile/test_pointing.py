@@ -43,7 +43,7 @@ def pointed(chance, at, size):
 def test_level_that_points_at_no_level_is_refused(name, originals, tmp_path):
     original = next(original for original in originals if original.name == name)
     path, chance = original.path, random.Random(name)
-    levels = {plane.ifd for level in coverslip.open(path).levels for plane in level.focal_planes}
+    levels = {ifd for level in coverslip.open(path).levels for ifd in level.ifds}
     with path.open("rb") as file:
         structure = parse(file, path.stat().st_size)
         tables = [structure.tables[number] for number in levels]

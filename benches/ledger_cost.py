@@ -20,10 +20,20 @@ _LEVELS = 4
 
 
 class Nothing(Executor):
-    """Says of every slide at once that it is done."""
+    """Says of every slide at once that it is done; how long that takes itself is kept apart."""
+
+    def __init__(self):
+        self.seconds = self.cpu = 0.0
 
     def submit(self, function, task):
         """Return what a conversion would have returned, its files there but empty."""
+        start, spent = time.perf_counter(), time.process_time()
+        future = self._done(task)
+        self.seconds += time.perf_counter() - start
+        self.cpu += time.process_time() - spent
+        return future
+
+    def _done(self, task):
         study = f"2.25.{task.number}"
         (task.out / study / "2.25.1").mkdir(parents=True)
         names = (*(f"2.25.1/2.25.{level}.dcm" for level in range(_LEVELS)), "c.certificate.json")
@@ -61,12 +71,15 @@ def main() -> None:
         slides, out = Path(folder) / "in", Path(folder) / "out"
         _fill(slides, count)
         _fill(Path(folder) / "warm", 10)
-        _convert(Path(folder) / "warm", Path(folder) / "warm-out")  # imports what is needed
+        _convert(
+            Path(folder) / "warm", Path(folder) / "warm-out", Nothing()
+        )  # imports what is needed
         for name in ("first run", "all done"):
-            start, before, spent = time.perf_counter(), _peak_mb(), time.process_time()
-            done = _convert(slides, out)
-            seconds = time.perf_counter() - start
-            cpu = time.process_time() - spent
+            executor, before = Nothing(), _peak_mb()
+            start, spent = time.perf_counter(), time.process_time()
+            done = _convert(slides, out, executor)
+            seconds = time.perf_counter() - start - executor.seconds
+            cpu = time.process_time() - spent - executor.cpu
             sys.stdout.write(
                 f"{name}: {done} slides converted of {count}, {seconds:.1f} s, "
                 f"{seconds / count * 1000:.2f} ms a slide, {cpu / count * 1000:.2f} of them of the "
@@ -81,8 +94,8 @@ def _fill(slides: Path, count: int) -> None:
         (below / f"{number}.tif").write_bytes(b"II*\0" + bytes(4))
 
 
-def _convert(slides: Path, out: Path) -> int:
-    return sum(1 for _ in coverslip.convert_many(slides, out, executor=Nothing(), jobs=2))
+def _convert(slides: Path, out: Path, executor: Nothing) -> int:
+    return sum(1 for _ in coverslip.convert_many(slides, out, executor=executor, jobs=2))
 
 
 def _peak_mb() -> float:

@@ -133,7 +133,8 @@ def test_error_of_the_disk_fails_a_slide_and_leaves_nothing_half(
     assert {record.reason for record in failed} == {"Input/output error"}
     assert [record.number for record in failed] == [2] or call != "read"
     whole = {r.outputs.study for r in records if r.outputs is not None}
-    assert {entry.name for entry in tmp_path.glob("out/*")} == {MARK, *whole}
+    hidden = {MARK} if whole else set()
+    assert {entry.name for entry in tmp_path.glob("out/*")} == hidden | whole
 
     convert_all(tmp_path / "in", tmp_path / "out")
     assert_ledger_and_disk_agree(tmp_path / "out", 3)

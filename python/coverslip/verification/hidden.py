@@ -16,7 +16,7 @@ from coverslip.verification.streams import decoded, texts_in_bytes, texts_in_str
 
 _TILES_A_LEVEL = 64
 """Scanners write the same comment into each tile, or a number."""
-_STRIPS = 512
+_STRIPS = 4096
 """Streams beside the levels that are looked at: labels and overviews have some tens of strips."""
 _TILE_BYTES = 1 << 20
 """Longest part of a tile that is looked at: its header is in front."""
@@ -42,6 +42,8 @@ class Hidden:
     texts: list[str] = field(default_factory=list, repr=False)
     tiles_left: int = 0
     """Tiles whose comments were not read."""
+    others_left: int = 0
+    """Values and strips beside the levels that were not looked at for comments."""
     bytes_left: int = 0
     """Bytes in gaps that were not read."""
 
@@ -51,6 +53,8 @@ class Hidden:
         left = []
         if self.tiles_left:
             left.append(f"comments of {self.tiles_left} tiles: some of each level were read")
+        if self.others_left:
+            left.append(f"comments in {self.others_left} strips and values beside the levels")
         if self.bytes_left:
             left.append(f"{self.bytes_left} bytes of the slide to which nothing points")
         return tuple(left)
@@ -69,7 +73,10 @@ def hidden_in(slide: OpenedSlide) -> Hidden:
         hidden.tiles_left += len(present) - len(chosen)
         hidden.texts.extend(_in_streams(slide, chosen))
     beside = slide.description.private_ranges
-    hidden.texts.extend(_in_streams(slide, _chosen(beside[beside[:, 1] > 0], _STRIPS)))
+    present = beside[beside[:, 1] > 0]
+    chosen = _chosen(present, _STRIPS)
+    hidden.others_left = len(present) - len(chosen)
+    hidden.texts.extend(_in_streams(slide, chosen))
     hidden.texts.extend(_in_profile(slide.description.metadata.icc_profile or b""))
     for offset, byte_count in _gaps(slide, hidden):
         for found in _TEXT_IN_GAP.finditer(_without_pixels(_read(slide, offset, byte_count))):

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from coverslip.deid.policy import Profile
-from tests.synth import build_generic, build_svs, build_ventana
+from tests.synth import build_generic, build_svs, tiff
 
 
 def run(*arguments, **options):
@@ -162,10 +162,13 @@ def test_slide_that_cannot_be_opened_is_told_in_json_too(tmp_path):
 
 
 def test_slide_of_a_kind_that_is_refused_has_a_hint_in_json(tmp_path):
-    build = build_ventana(tmp_path, overlap=("16", "0"), levels=1)
-    told = json.loads(run("inspect", build.path, "--json").stdout)
-    assert "joints" in told["error"]
-    assert "stitched TIFF" in told["hint"]
+    path = tmp_path / "slide.vsi"
+    tags = {256: tiff.long(9), 257: tiff.long(9), 33560: tiff.long(1)}
+    tiff.write_tiff(path, [tiff.Directory(tags, [b"x"], tiled=False)])
+    told = json.loads(run("inspect", path, "--json").stdout)
+    assert told["kind"] == "UnsupportedSlideError"
+    assert "Olympus VSI" in told["error"]
+    assert "export it" in told["hint"]
 
 
 def test_inspect_tells_what_the_file_holds_and_what_is_cut_of_it(tmp_path):

@@ -27,7 +27,11 @@ MAY_IMPORT = {
     "pixels": {"_core", "model", "errors", "limits", "decoders", "samples"},
     "mosaics": {"_core", "model", "errors"},
     "sampling": {"_core", "model", "errors"},
-    "routes": {"_core", "model", "errors", "colour", "mosaics", "samples", "sampling"},
+    "rasters": {"_core", "model", "errors", "colour"},
+    "routes": {
+        *("_core", "model", "errors", "colour", "mosaics", "rasters", "routes", "samples"),
+        "sampling",
+    },
     "cutting": {"_core", "errors", "limits", "model", "sampling"},
     # To look for a slide's texts it is opened; what wrote the files, and by which rules, is not
     # known here.
@@ -55,7 +59,7 @@ MAY_IMPORT = {
         "sampling",
         "slide",
     },
-    "pictures": {"_core", "colour", "decoders", "errors", "limits", "model"},
+    "pictures": {"_core", "colour", "decoders", "errors", "limits", "model", "samples"},
     "associated": {"_core", "frames", "model", "pictures"},
     "search": {"associated", "deid", "errors", "model", "pictures", "routes", "slide"},
     "instances": {

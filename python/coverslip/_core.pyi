@@ -32,6 +32,7 @@ __all__ = [
     "VerifyReport",
     "WriteReport",
     "__version__",
+    "inspect_any",
     "inspect_coded",
     "inspect_picture",
     "inspect_tile",
@@ -282,6 +283,14 @@ def inspect_tile(
     """Return what the header of one tile says, if it can be a frame of the given size.
 
     ``tile`` is its number, for messages.
+    """
+
+def inspect_any(
+    source: Source, tile: int, offset: int, byte_count: int
+) -> JpegFacts | Jpeg2000Facts:
+    """Return what the header of one tile says, of any process and size.
+
+    It need not be fit for a frame.
     """
 
 def inspect_coded(source: Source, tile: int, offset: int, byte_count: int) -> JpegFacts:

@@ -74,6 +74,7 @@ def convert(
     colour: Samples | None = None,
     allow_pixel: bool = False,
     ndpi_frames: Frames = USUAL,
+    j2k_ycc: Literal["copy", "mct", "pixel"] | None = None,
     label: Literal["drop", "substitute", "keep"] | None = None,
     overview: Literal["drop", "mask", "keep"] | None = None,
     pixels_attested: str | None = None,
@@ -107,6 +108,11 @@ def convert(
     ndpi_frames
         Side in pixels of the frames that levels of Hamamatsu NDPI are cut into, a multiple of 16;
         ``native`` for frames that are whole restart intervals, so that nothing is coded anew.
+    j2k_ycc
+        What becomes of YCbCr in JPEG 2000 that its own transformation does not know of (Aperio
+        33003): ``mct`` switches that on, where chroma is not halved; ``copy`` declares it as it
+        is, which few readers know; ``pixel`` decodes it to RGB, stored without loss. By default
+        ``mct`` where that can be, else ``copy``.
     label
         ``substitute`` to write one that shows the Container Identifier; ``keep``, under `care`
         only and its default, to write the slide's own; else ``drop``.
@@ -118,7 +124,7 @@ def convert(
         Who vouches that the pixels show nothing that identifies, whatever the search for bar
         codes and text says; the name goes into the certificate.
     policy
-        All choices in one, in the place of the eight above.
+        All choices in one, in the place of the nine above.
     custody
         Key, metadata and vault; by default neither key nor metadata.
     overwrite
@@ -151,6 +157,7 @@ def convert(
             colour=colour,
             allow_pixel=allow_pixel,
             ndpi_frames=ndpi_frames,
+            j2k_ycc=j2k_ycc,
             label=label,
             overview=overview,
             pixels_attested=pixels_attested,
@@ -182,9 +189,8 @@ def convert_opened(
     on_progress: OnProgress | None = None,
 ) -> Result:
     """Convert an opened slide under an identity; see `convert`."""
-    slide = slide.cut_into(policy.ndpi_frames)
+    slide, routes = slide.routed(policy)
     spacing = require_spacing(slide.description, policy)
-    routes = slide.routes(colour=policy.colour, allow_pixel=policy.allow_pixel)
     for number, route in enumerate(routes):
         require_copy(number, route)
     examined = examine(slide, routes, policy)

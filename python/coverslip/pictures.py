@@ -25,6 +25,7 @@ from coverslip.model import (
     Strips,
     TileIndex,
 )
+from coverslip.samples import check_samples, decode, rgb_of_ycbcr
 
 Pixels = npt.NDArray[np.uint8]
 """Shape (rows, columns, samples)."""
@@ -60,7 +61,7 @@ def rgb_of(source: _core.Source, stored: StoredPixels) -> Pixels:
     is_ycbcr = _is_ycbcr(source, stored)
     picture = np.empty((stored.image_length, stored.image_width, 3), np.uint8)
     for row, column, part in _parts(source, stored):
-        rgb = _from_ycbcr(part) if is_ycbcr else _to_rgb(part, stored)
+        rgb = rgb_of_ycbcr(part) if is_ycbcr else _to_rgb(part, stored)
         picture[row : row + rgb.shape[0], column : column + rgb.shape[1]] = rgb
     return picture
 
@@ -95,10 +96,31 @@ def luminance_of(
     is_red_first = frame_format.photometric_interpretation in ("RGB", "YBR_ICT", "YBR_RCT")
     has_luminance = level.compression == _APERIO_YCC or not is_red_first
     whole = np.full((level.image_length, level.image_width), 255, np.uint8)
-    for row, column, part in _parts(source, _stored(level)):
+    is_coded = level.raster is not None and level.raster.coded is not None
+    has_luminance = has_luminance and not is_coded
+    parts = _coded_parts(source, level) if is_coded else _parts(source, _stored(level))
+    for row, column, part in parts:
         grey = part[..., 0] if has_luminance or part.shape[2] == 1 else _weighted(part)
         whole[row : row + grey.shape[0], column : column + grey.shape[1]] = grey
     return whole
+
+
+def _coded_parts(source: _core.Source, level: Level) -> Iterator[tuple[int, int, Pixels]]:
+    """Yield first row, first column and samples of each piece of JPEG that cannot be a frame."""
+    raster = level.raster
+    if raster is None:
+        raise AssertionError("the level need not be decoded")
+    check_samples(level, raster)
+    across = level.tiles.across if raster.is_tiled else 1
+    with closing(_decoders()) as decoders:
+        for number in map(int, np.flatnonzero(raster.byte_counts)):
+            row, column = number // across * raster.length, number % across * raster.width
+            rows = min(raster.length, level.image_length - row)
+            data = _read(source, raster, number)
+            length = raster.length if raster.is_tiled else rows
+            part = decode(level, raster, data, number, length, decoders)
+            part = part.reshape(length, raster.width, level.samples_per_pixel)
+            yield row, column, part[:rows, : level.image_width - column].astype(np.uint8)
 
 
 def _weighted(rgb: Pixels) -> Pixels:
@@ -161,9 +183,12 @@ def _index(
 
 def _parts(source: _core.Source, stored: StoredPixels) -> Iterator[tuple[int, int, Pixels]]:
     """Yield first row, first column and untransformed samples of each tile or strip with data."""
-    limits = {"memory_bytes": LIMITS.decoder_memory_bytes, "seconds": LIMITS.decoder_seconds}
-    with closing(Decoders(**limits)) as decoders:
+    with closing(_decoders()) as decoders:
         yield from _decoded_parts(source, stored, _decoder(stored.compression, decoders))
+
+
+def _decoders() -> Decoders:
+    return Decoders(memory_bytes=LIMITS.decoder_memory_bytes, seconds=LIMITS.decoder_seconds)
 
 
 def _decoded_parts(
@@ -200,8 +225,8 @@ def _decoder(compression: int, decoders: Decoders) -> _Decode:
     raise UnsupportedSlideError(f"compression {compression} is not decoded")
 
 
-def _read(source: _core.Source, stored: StoredPixels, number: int) -> bytes:
-    offset, count = int(stored.tiles.offsets[number]), int(stored.tiles.byte_counts[number])
+def _read(source: _core.Source, held: TileIndex | Raster, number: int) -> bytes:
+    offset, count = int(held.offsets[number]), int(held.byte_counts[number])
     if count > LIMITS.value_bytes:
         raise LimitError(
             f"tile or strip {number} has {count} bytes, more than the limit "
@@ -213,7 +238,7 @@ def _read(source: _core.Source, stored: StoredPixels, number: int) -> bytes:
 def _jpeg(source: _core.Source, stored: StoredPixels, number: int, size: tuple[int, int]) -> Pixels:
     import imagecodecs
 
-    data, tables = _read(source, stored, number), stored.jpeg_tables or b""
+    data, tables = _read(source, stored.tiles, number), stored.jpeg_tables or b""
     decoded: Pixels = imagecodecs.jpeg8_decode(_core.join_jpeg(data, tables, *size))
     return decoded
 
@@ -224,7 +249,7 @@ def _jpeg2000(
     import imagecodecs
 
     _inspect(source, stored, number, size)
-    decoded: Pixels = imagecodecs.jpeg2k_decode(_read(source, stored, number))
+    decoded: Pixels = imagecodecs.jpeg2k_decode(_read(source, stored.tiles, number))
     return decoded
 
 
@@ -250,7 +275,7 @@ def _unpacked(
             f"tile or strip {number} has {byte_count} bytes when decoded, more than the limit "
             f"decoded_bytes = {LIMITS.decoded_bytes}"
         )
-    data = _read(source, stored, number)
+    data = _read(source, stored.tiles, number)
     if stored.compression != _NONE:
         samples = () if stored.samples_per_pixel == 1 else (stored.samples_per_pixel,)
         wanted = Wanted(
@@ -283,7 +308,7 @@ def _is_ycbcr(source: _core.Source, stored: StoredPixels) -> bool:
     facts = _inspect(source, stored, 0, size)
     if not isinstance(facts, _core.JpegFacts):
         raise SourceError("tile or strip 0 is not JPEG, as tag 259 says")
-    parts = (_read(source, stored, number) for number in range(len(stored.tiles.offsets)))
+    parts = (_read(source, stored.tiles, number) for number in range(len(stored.tiles.offsets)))
     verdict = colour.of_jpeg(
         facts,
         stored.photometric_interpretation,
@@ -301,18 +326,3 @@ def _to_rgb(part: Pixels, stored: StoredPixels) -> Pixels:
     if part.shape[2] == 3 and (photometric == _RGB or stored.compression == _JPEG):
         return part
     raise UnsupportedSlideError(f"photometric interpretation {photometric} is not decoded")
-
-
-def _from_ycbcr(part: Pixels) -> Pixels:
-    """Return red, green and blue of samples after ITU-R BT.601 in full range (JFIF)."""
-    luminance, blue, red = np.moveaxis(part.astype(np.float32), 2, 0)
-    blue, red = blue - 128, red - 128
-    rgb = np.stack(
-        [
-            luminance + 1.402 * red,
-            luminance - 0.344136 * blue - 0.714136 * red,
-            luminance + 1.772 * blue,
-        ],
-        axis=2,
-    )
-    return np.clip(np.round(rgb), 0, 255).astype(np.uint8)

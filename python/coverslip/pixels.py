@@ -22,7 +22,7 @@ from coverslip.decoders import Decoders
 from coverslip.errors import LimitError, SourceError, VerificationError
 from coverslip.limits import LIMITS
 from coverslip.model import Level, Raster, TileIndex
-from coverslip.samples import Samples, decode, is_inverted
+from coverslip.samples import Samples, decode, is_inverted, white
 
 _T = TypeVar("_T")
 _TELL_EVERY_S = 0.1
@@ -153,7 +153,7 @@ def _decode(frame: bytes) -> Samples:
 
 def _blank(level: Level, rows: int, columns: int, *, is_emitted: bool = False) -> Samples:
     shape = (rows, columns) if level.samples_per_pixel == 1 else (rows, columns, 3)
-    nothing = 0 if is_emitted else (1 << level.bits_per_sample) - 1
+    nothing = 0 if is_emitted else white(level)
     return np.full(shape, nothing, np.uint8 if level.bits_per_sample == 8 else np.uint16)
 
 
@@ -249,7 +249,7 @@ class _Reader:
         offset, byte_count = int(self.raster.offsets[piece]), int(self.raster.byte_counts[piece])
         data = self.source.read(offset, byte_count)
         samples = decode(self.level, self.raster, data, piece, rows, self.decoders)
-        return np.invert(samples) if is_inverted(self.level) else samples
+        return white(self.level) - samples if is_inverted(self.level) else samples
 
     def _tile(self, tile: int) -> Samples | None:
         """Return a tile, ``None`` if it is missing."""

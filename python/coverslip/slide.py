@@ -18,7 +18,7 @@ from coverslip.errors import (
     at_level,
 )
 from coverslip.model import AssociatedImage, Finding, Level, Picture, Slide, SourceText, Spacing
-from coverslip.routes import Route, decide
+from coverslip.routes import Choices, J2kYcc, Route, decide
 from coverslip.sampling import core_picture
 from coverslip.tiff import open_tiff
 
@@ -68,21 +68,38 @@ class OpenedSlide:
         return replace(self, description=cut_into(self.description, self.source, frames))
 
     def routes(
-        self, *, colour: Samples | None = None, allow_pixel: bool = False
+        self,
+        *,
+        colour: Samples | None = None,
+        allow_pixel: bool = False,
+        j2k_ycc: J2kYcc | None = None,
     ) -> tuple[Route, ...]:
         """Return what would happen to each level; reads only a sample of its tiles."""
+        choices = Choices(colour=colour, allow_pixel=allow_pixel, j2k_ycc=j2k_ycc)
+        return self._routed(choices)[1]
+
+    def routed(self, policy: Policy) -> tuple["OpenedSlide", tuple[Route, ...]]:
+        """Return the slide as its levels are to be read under a policy, and the route of each."""
+        choices = Choices(
+            colour=policy.colour, allow_pixel=policy.allow_pixel, j2k_ycc=policy.j2k_ycc
+        )
+        return self.cut_into(policy.ndpi_frames)._routed(choices)
+
+    def _routed(self, choices: Choices) -> tuple["OpenedSlide", tuple[Route, ...]]:
         paths = self.description.optical_paths
-        return tuple(
+        decided = [
             decide(
                 self.source,
                 level,
                 self.description.private_ranges,
-                declared_colour=colour,
-                allow_pixel=allow_pixel,
+                choices,
                 is_fluorescence=paths[level.optical_path].is_fluorescence,
             )
             for level in self.levels
-        )
+        ]
+        levels = tuple(level for _, level in decided)
+        slide = replace(self, description=replace(self.description, levels=levels))
+        return slide, tuple(route for route, _ in decided)
 
 
 def open(path: str | PathLike[str]) -> OpenedSlide:

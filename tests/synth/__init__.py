@@ -104,6 +104,10 @@ FORMATS: dict[str, Builder] = {
         missing=((0, 1),),
     ),
     "generic-white-is-zero": partial(build_generic, codec="deflate", grey=True, white_is_zero=True),
+    "generic-lossless-jpeg": partial(build_generic, codec="ljpeg", missing=((0, 2),)),
+    "generic-jpeg2000-clipped": partial(
+        build_generic, codec="j2k_33005", clipped=True, missing=((0, 3), (1, 0))
+    ),
     "generic-lzw-strips": partial(
         build_generic, codec="lzw", rows_per_strip=37, predictor=2, size=(1300, 1100)
     ),

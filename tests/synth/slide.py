@@ -170,7 +170,7 @@ def _level(
     rows = [
         np.concatenate(pixels[at : at + across], axis=1) for at in range(0, len(pixels), across)
     ]
-    is_rewritten = clipped or style.get("progressive", False)
+    is_rewritten = codec in JPEG_STYLES and (clipped or style.get("progressive", False))
     whole = [None if i in gone else tile.whole for i, tile in enumerate(encoded) if is_rewritten]
     return SynthLevel(
         width=picture.shape[1],

@@ -274,8 +274,7 @@ def _dry_run(candidates: Sequence[Candidate], vault: Path, policy: Policy, choic
         row: dict[str, object] = {"slide": name, "byte_count": candidate.byte_count}
         total += candidate.byte_count
         try:
-            slide = open(candidate.path).cut_into(policy.ndpi_frames)
-            routes = slide.routes(colour=policy.colour, allow_pixel=policy.allow_pixel)
+            slide, routes = open(candidate.path).routed(policy)
             refused = next((route for route in routes if route.error is not None), None)
             row |= {"format": slide.format, "routes": [str(route.kind) for route in routes]}
             if refused is not None:

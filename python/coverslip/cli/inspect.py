@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from coverslip.audit import place_class
-from coverslip.colour import Samples
-from coverslip.cutting import Frames
 from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.stains import channel_name
 from coverslip.model import (
@@ -58,16 +56,13 @@ _MOST_CHARACTERS = 200
 
 def run(
     path: Path,
+    policy: Policy,
     *,
-    colour: Samples | None,
-    allow_pixel: bool,
-    ndpi_frames: Frames,
     show_values: bool,
     as_json: bool,
 ) -> None:
     """Show what a slide is, what it gives away and what would become of it."""
-    slide = open(path).cut_into(ndpi_frames)
-    routes = slide.routes(colour=colour, allow_pixel=allow_pixel)
+    slide, routes = open(path).routed(policy)
     if as_json:
         described = describe(slide, routes, show_values=show_values)
         sys.stdout.write(json.dumps(described, indent=2) + "\n")

@@ -17,6 +17,7 @@ Word = TypeVar("Word", bound=StrEnum)
 
 __all__ = ["Dates", "Keep", "Link", "Policy", "Profile", "read_policy"]
 
+_BEST_QUALITY = 100
 _MOST_FRAME = 8192
 _WHO_LENGTH = 64
 
@@ -95,9 +96,16 @@ class Policy:
     allow_pixel
         Whether tiles that cannot be frames as they are may be decoded, and their pixels stored with
         a lossless codec.
+    allow_recode
+        Quality, 1 to 100, of the JPEG in which tiles that only fit together once they are decoded
+        may be encoded; ``None`` does not let that happen.
     ndpi_frames
         Side in pixels of the frames that the one JPEG of an NDPI level is cut into, a multiple of
         16; ``native`` for frames that are whole restart intervals, so that nothing is coded anew.
+    j2k_ycc
+        What becomes of YCbCr in JPEG 2000 that its own transformation does not know of: ``mct``
+        switches that on, ``copy`` declares it as it is, ``pixel`` decodes it to RGB. ``None`` for
+        ``mct`` where chroma is not halved, else ``copy``.
     label
         What becomes of the label: ``drop``; ``substitute`` to write a drawn one that shows the
         Container Identifier; ``keep``, the default under `care` and only there.
@@ -126,7 +134,9 @@ class Policy:
     mpp_um: float | None = None
     colour: Literal["RGB", "YBR"] | None = None
     allow_pixel: bool = False
+    allow_recode: int | None = None
     ndpi_frames: Literal["native"] | int = 1024
+    j2k_ycc: Literal["copy", "mct", "pixel"] | None = None
     label: Literal["drop", "substitute", "keep"] | None = None
     overview: Literal["drop", "mask", "keep"] | None = None
     pixels_attested: str | None = None
@@ -148,6 +158,7 @@ class Policy:
         self._check_profile()
         self._check_number()
         self._check_frames()
+        self._check_quality()
         self._check_attestation()
 
     def _set(self, name: str, value: object) -> None:
@@ -159,6 +170,7 @@ class Policy:
             ("year", ("drop", "keep")),
             ("anatomy", ("drop", "keep")),
             ("colour", ("RGB", "YBR", None)),
+            ("j2k_ycc", ("copy", "mct", "pixel", None)),
             ("label", ("drop", "substitute", "keep")),
             ("overview", ("drop", "mask", "keep")),
         ):
@@ -203,6 +215,14 @@ class Policy:
                 f"frames of NDPI are native, or have a side of 128 to {_MOST_FRAME} pixels that "
                 "is a multiple of 16"
             )
+
+    def _check_quality(self) -> None:
+        quality = self.allow_recode
+        if quality is None:
+            return
+        is_number = isinstance(quality, int) and not isinstance(quality, bool)
+        if not is_number or not 1 <= quality <= _BEST_QUALITY:
+            raise PolicyError(f"the quality of JPEG is a number from 1 to {_BEST_QUALITY}")
 
     def _check_attestation(self) -> None:
         who = self.pixels_attested

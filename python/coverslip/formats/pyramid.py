@@ -53,7 +53,7 @@ _MPP_UM = (0.05, 20.0)
 """What a microscope can mean; 72 dpi, the value nobody set, is 353 micrometres."""
 
 COPIED = {7: "JPEG", 33003: "JPEG 2000", 33004: "JPEG 2000", 33005: "JPEG 2000", 34712: "JPEG 2000"}
-REFUSED = {6: "old-style JPEG", 34887: "LERC", 34892: "lossy DNG JPEG"}
+REFUSED = {6: "old-style JPEG", 34892: "lossy DNG JPEG"}
 
 
 def size_of(directory: Directory) -> tuple[int, int]:

@@ -20,6 +20,7 @@ from coverslip.model.instances import (
 )
 from coverslip.model.slides import (
     AssociatedImage,
+    Coded,
     LabelSide,
     Level,
     Mosaic,
@@ -51,6 +52,7 @@ __all__ = [
     "CleanMetadata",
     "CleanOpticalPath",
     "CleanRegion",
+    "Coded",
     "Fate",
     "Finding",
     "FrameFormat",

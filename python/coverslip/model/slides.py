@@ -107,6 +107,19 @@ class Mosaic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Coded:
+    """How the samples of a raster are coded whose streams, not whose tags, say it."""
+
+    process: Literal["JPEG", "lossless JPEG", "JPEG 2000", "JPEG-LS"]
+    depth: int
+    """Bits of a sample that are used."""
+    is_ycbcr: bool
+    """Whether what is decoded is YCbCr, and becomes RGB."""
+    lossy_method: str | None
+    """Term of (0028,2114), ``None`` if nothing was lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Raster:
     """Tiles or strips that cannot be frames as they are: their samples must be decoded.
 
@@ -129,6 +142,9 @@ class Raster:
     """TIFF tag 317."""
     byte_order: Literal["<", ">"]
     """Of samples with more than 8 bits."""
+    coded: Coded | None = None
+    """Set if it is JPEG or JPEG 2000 that cannot be frames; its tiles may end where the level does.
+    """
 
 
 class Role(StrEnum):

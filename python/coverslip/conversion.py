@@ -73,6 +73,7 @@ def convert(
     mpp_um: float | None = None,
     colour: Samples | None = None,
     allow_pixel: bool = False,
+    allow_recode: int | None = None,
     ndpi_frames: Frames = USUAL,
     j2k_ycc: Literal["copy", "mct", "pixel"] | None = None,
     label: Literal["drop", "substitute", "keep"] | None = None,
@@ -105,6 +106,10 @@ def convert(
     allow_pixel
         Whether tiles that cannot be frames as they are, Deflate or LZW for example, may be decoded
         and stored with a lossless codec; without it such a slide is refused.
+    allow_recode
+        Quality, 1 to 100, of the JPEG in which tiles that only fit together once they are decoded
+        (Ventana BIF that overlaps) may be encoded: a new loss, declared as such. Without it such a
+        slide is refused.
     ndpi_frames
         Side in pixels of the frames that levels of Hamamatsu NDPI are cut into, a multiple of 16;
         ``native`` for frames that are whole restart intervals, so that nothing is coded anew.
@@ -124,7 +129,7 @@ def convert(
         Who vouches that the pixels show nothing that identifies, whatever the search for bar
         codes and text says; the name goes into the certificate.
     policy
-        All choices in one, in the place of the nine above.
+        All choices in one, in the place of the ten above.
     custody
         Key, metadata and vault; by default neither key nor metadata.
     overwrite
@@ -156,6 +161,7 @@ def convert(
             mpp_um=mpp_um,
             colour=colour,
             allow_pixel=allow_pixel,
+            allow_recode=allow_recode,
             ndpi_frames=ndpi_frames,
             j2k_ycc=j2k_ycc,
             label=label,
@@ -339,6 +345,7 @@ def _certificate(
             frames_stitched=instance.frames.stitched,
             frames_retiled=instance.frames.retiled,
             frames_pixel=instance.frames.pixel,
+            frames_recoded=instance.frames.recoded,
             frames_blank=instance.frames.blank,
             frames_truncated=instance.frames.truncated,
             transfer_syntax_uid=item.frame_format.transfer_syntax_uid,

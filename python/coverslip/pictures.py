@@ -18,6 +18,7 @@ from coverslip.limits import LIMITS
 from coverslip.model import (
     FrameFormat,
     Level,
+    Montage,
     Mosaic,
     Picture,
     Raster,
@@ -25,6 +26,7 @@ from coverslip.model import (
     Strips,
     TileIndex,
 )
+from coverslip.montages import Composer
 from coverslip.samples import check_samples, decode, rgb_of_ycbcr
 
 Pixels = npt.NDArray[np.uint8]
@@ -93,6 +95,14 @@ def luminance_of(
         )
     if level.bits_per_sample != 8:
         raise UnsupportedSlideError("its samples do not have 8 bits")
+    if isinstance(level.picture, Montage):
+        with closing(_decoders()) as decoders:
+            composer = Composer(source, level.picture, decoders)
+            composed = composer.compose(0, 0, level.image_width, level.image_length)
+        if composed is None:
+            raise SourceError("the lowest level has no tile with data")
+        grey = composed.astype(np.uint8, copy=False)
+        return grey if grey.ndim == 2 else _weighted(grey)
     is_red_first = frame_format.photometric_interpretation in ("RGB", "YBR_ICT", "YBR_RCT")
     has_luminance = level.compression == _APERIO_YCC or not is_red_first
     whole = np.full((level.image_length, level.image_width), 255, np.uint8)
@@ -172,7 +182,7 @@ def _stored(level: Level) -> StoredPixels:
 
 
 def _index(
-    held: TileIndex | Raster | Strips | Picture | Mosaic, across: int, down: int
+    held: TileIndex | Raster | Strips | Picture | Mosaic | Montage, across: int, down: int
 ) -> TileIndex:
     if isinstance(held, Picture):
         offsets, byte_counts = np.array([[held.offset], [held.byte_count]], np.uint64)

@@ -72,16 +72,22 @@ class OpenedSlide:
         *,
         colour: Samples | None = None,
         allow_pixel: bool = False,
+        allow_recode: int | None = None,
         j2k_ycc: J2kYcc | None = None,
     ) -> tuple[Route, ...]:
         """Return what would happen to each level; reads only a sample of its tiles."""
-        choices = Choices(colour=colour, allow_pixel=allow_pixel, j2k_ycc=j2k_ycc)
+        choices = Choices(
+            colour=colour, allow_pixel=allow_pixel, allow_recode=allow_recode, j2k_ycc=j2k_ycc
+        )
         return self._routed(choices)[1]
 
     def routed(self, policy: Policy) -> tuple["OpenedSlide", tuple[Route, ...]]:
         """Return the slide as its levels are to be read under a policy, and the route of each."""
         choices = Choices(
-            colour=policy.colour, allow_pixel=policy.allow_pixel, j2k_ycc=policy.j2k_ycc
+            colour=policy.colour,
+            allow_pixel=policy.allow_pixel,
+            allow_recode=policy.allow_recode,
+            j2k_ycc=policy.j2k_ycc,
         )
         return self.cut_into(policy.ndpi_frames)._routed(choices)
 

@@ -125,7 +125,7 @@ def test_text_that_nobody_looks_for_is_found_by_the_structure(site, copied):
 @pytest.mark.parametrize("name", FORMATS)
 def test_clean_output_gives_no_alarm(name, tmp_path):
     slide = FORMATS[name](tmp_path)
-    coverslip.convert(slide.path, tmp_path / "out", allow_pixel=slide.is_decoded, verify=False)
+    coverslip.convert(slide.path, tmp_path / "out", **slide.choices, verify=False)
     report = coverslip.verify(tmp_path / "out", slide.path)
     assert [str(survivor) for survivor in report.found] == []
     if slide.is_decoded:

@@ -165,6 +165,8 @@ FORMATS: dict[str, Builder] = {
     "scn-two-regions": partial(build_scn, rois=TWO, codec="jpeg_rgb"),
     "scn-regions-unlike": partial(build_scn, rois=FINER, namespace="2010/03/10"),
     "ventana-bif": partial(build_ventana, not_scanned=True),
+    "ventana-bif-overlaps": partial(build_ventana, overlaps=(16, 8)),
+    "ventana-bif-gaps": partial(build_ventana, overlaps=(-8, 0), codec="jpeg_rgb", levels=2),
     "ventana-tiff": partial(build_ventana, stitched=True, codec="jpeg_rgb", missing=((1, 1),)),
     "qptiff": partial(build_qptiff, codec="jpeg_ycbcr422", missing=((0, 2),)),
     "ome-j2k": partial(build_ome, codec="j2k_rgb", compression=33003, big_endian=False),

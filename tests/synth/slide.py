@@ -59,8 +59,15 @@ class SynthSlide:
     is_ycc422_jpeg2000: bool = False
     is_decoded: bool = False
     """Whether its tiles cannot be frames as they are."""
+    recode: int | None = None
+    """Quality of JPEG without which it cannot be converted."""
     lossy_term: str | None = None
     """What its instances name as lossy method that older validators do not know."""
+
+    @property
+    def choices(self) -> dict[str, object]:
+        """What a policy has to allow so that it can be converted."""
+        return {"allow_pixel": self.is_decoded, "allow_recode": self.recode}
 
 
 JPEG_STYLES: dict[str, jpeg.Style] = {

@@ -115,7 +115,7 @@ def _outputs(result: Result) -> Outputs:
 
 
 def _frames(counts: object) -> int:
-    kinds = ("copied", "stitched", "retiled", "pixel", "blank", "picture")
+    kinds = ("copied", "stitched", "retiled", "pixel", "recoded", "blank", "picture")
     return sum(int(getattr(counts, kind)) for kind in kinds)
 
 

@@ -93,8 +93,8 @@ def run(
 
 def _report(result: Result, out: Path, unused: int) -> None:
     frames = result.frames
-    counts = frames.copied, frames.stitched, frames.retiled, frames.pixel, frames.blank
-    total = sum((*counts, frames.picture))
+    counts = frames.copied, frames.stitched, frames.retiled, frames.pixel
+    total = sum((*counts, frames.recoded, frames.blank, frames.picture))
     lines = [
         f"wrote {len(result.instances)} instances with {total} frames, "
         f"{sum(i.byte_count for i in result.instances) / 1e6:.1f} MB",
@@ -106,6 +106,8 @@ def _report(result: Result, out: Path, unused: int) -> None:
         lines.append(f"  cut from larger pictures, coefficients untouched: {frames.retiled}")
     if frames.pixel:
         lines.append(f"  decoded and stored with a lossless codec: {frames.pixel}")
+    if frames.recoded:
+        lines.append(f"  composed and encoded anew, with a new loss: {frames.recoded}")
     if frames.blank:
         lines.append(f"  blank, because the slide has no tile there: {frames.blank}")
     if frames.picture:

@@ -68,7 +68,7 @@ RecodeOption = Annotated[
         min=1,
         max=100,
         help="Where tiles only fit together once they are decoded (Ventana BIF that overlaps), "
-        "compose them and encode the picture as JPEG of this quality: a new loss, declared as such.",
+        "compose them and encode the picture as JPEG of this quality: a new loss, declared so.",
     ),
 ]
 J2kYccOption = Annotated[

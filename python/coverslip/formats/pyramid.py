@@ -45,7 +45,7 @@ _MAX_FRAME_SIDE = 65535
 """Rows and Columns are 16-bit unsigned in DICOM."""
 _ASPECT_TOLERANCE = 0.02
 _JPEG = 7
-_CUT_FRAME = 1024
+CUT_FRAME = 1024
 """Side of the frames that a picture is cut into, the same on all levels: readers ask for that."""
 _UNIT_MM = {2: 25.4, 3: 10.0}
 """Millimetres in the unit of resolution: inch, centimetre."""
@@ -138,7 +138,7 @@ def to_level(directory: Directory) -> Level:
         bits_per_sample=bits[0],
         compression=directory.integer(_COMPRESSION, 1),
         photometric_interpretation=directory.integer(_PHOTOMETRIC, -1),
-        tiles=_no_tiles(across, down) if is_planar else _tile_index(directory, across, down),
+        tiles=no_tiles(across, down) if is_planar else _tile_index(directory, across, down),
         jpeg_tables=directory.raw(JPEG_TABLES),
         spacing=resolution(directory),
         picture=_planes(directory, across, down) if is_planar else None,
@@ -187,14 +187,15 @@ def overlapping(level: Level, overlap: tuple[int, int]) -> Level:
         level,
         image_width=width,
         image_length=length,
-        tile_width=_CUT_FRAME,
-        tile_length=_CUT_FRAME,
-        tiles=_no_tiles(-(-width // _CUT_FRAME), -(-length // _CUT_FRAME)),
+        tile_width=CUT_FRAME,
+        tile_length=CUT_FRAME,
+        tiles=no_tiles(-(-width // CUT_FRAME), -(-length // CUT_FRAME)),
         picture=mosaic,
     )
 
 
-def _no_tiles(across: int, down: int) -> TileIndex:
+def no_tiles(across: int, down: int) -> TileIndex:
+    """Return the frames that a level is cut into, without data."""
     none = np.zeros(across * down, np.uint64)
     return TileIndex(offsets=none, byte_counts=none, across=across, down=down)
 
@@ -224,7 +225,7 @@ def picture_level(directory: Directory, starts: Uint64Array | None = None) -> Le
     width, length = size_of(directory)
     if min(width, length) < 1:
         raise SourceError(f"{directory.place} has a width or length of 0")
-    across, down = -(-width // _CUT_FRAME), -(-length // _CUT_FRAME)
+    across, down = -(-width // CUT_FRAME), -(-length // CUT_FRAME)
     if across * down > LIMITS.tiles:
         raise LimitError(
             f"{directory.place} needs {across * down} frames, more than the limit "
@@ -234,13 +235,13 @@ def picture_level(directory: Directory, starts: Uint64Array | None = None) -> Le
         ifd=directory.number,
         image_width=width,
         image_length=length,
-        tile_width=_CUT_FRAME,
-        tile_length=_CUT_FRAME,
+        tile_width=CUT_FRAME,
+        tile_length=CUT_FRAME,
         samples_per_pixel=directory.integer(SAMPLES_PER_PIXEL, 1),
         bits_per_sample=(directory.integers(BITS_PER_SAMPLE) or (1,))[0],
         compression=_JPEG,
         photometric_interpretation=directory.integer(_PHOTOMETRIC, -1),
-        tiles=_no_tiles(across, down),
+        tiles=no_tiles(across, down),
         jpeg_tables=directory.raw(JPEG_TABLES),
         spacing=resolution(directory),
         picture=_stored_picture(directory, length, starts),

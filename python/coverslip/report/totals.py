@@ -78,6 +78,7 @@ FRAMES = {
     "frames_stitched": "stitched",
     "frames_retiled": "cut",
     "frames_pixel": "decoded and stored without loss",
+    "frames_recoded": "composed and encoded anew, with a new loss",
     "frames_picture": "as one picture",
     "frames_blank": "blank",
 }

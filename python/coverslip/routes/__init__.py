@@ -7,10 +7,11 @@ import numpy.typing as npt
 
 from coverslip import _core
 from coverslip.errors import CoverslipError, UnsupportedSlideError
-from coverslip.model import Level, Mosaic, Picture, RouteKind, Strips
+from coverslip.model import Level, Montage, Mosaic, Picture, RouteKind, Strips
+from coverslip.montages import montage_of_mosaic
 from coverslip.mosaics import CodedSample
 from coverslip.rasters import coded_raster
-from coverslip.routes.decoded import PIXEL_HINT, pixel_route
+from coverslip.routes.decoded import PIXEL_HINT, pixel_route, recode_route
 from coverslip.routes.jpeg import jpeg_route, retile_route, rewrite_route, stitched
 from coverslip.routes.jpeg2000 import COMPRESSIONS as _JPEG_2000
 from coverslip.routes.jpeg2000 import TO_RGB, jpeg2000_route
@@ -91,6 +92,8 @@ def _decide(
 ) -> tuple[Route, Level]:
     """Return the route of one focal plane, and the plane as it is read on it."""
     try:
+        if isinstance(level.picture, Montage):
+            return recode_route(source, level, level.picture, choices)
         is_coded = level.compression in (_JPEG, *_JPEG_2000)
         if level.raster is not None and not is_coded:
             is_allowed = choices.allow_pixel
@@ -113,6 +116,9 @@ def _decoded_instead(
     UnsupportedSlideError
         If they cannot be, or that is not allowed.
     """
+    if isinstance(level.picture, Mosaic) and any(level.picture.overlap):
+        montage = montage_of_mosaic(level, level.picture, str(error))
+        return recode_route(source, replace(level, jpeg_tables=None), montage, choices)
     is_ycc = error.hint == TO_RGB
     if error.hint is not None and not is_ycc:
         raise error

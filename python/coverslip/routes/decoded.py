@@ -1,13 +1,20 @@
 """Routes of levels that must be decoded."""
 
-from coverslip import colour
-from coverslip.model import FrameFormat, Level, Raster, RouteKind
-from coverslip.routes.route import JPEG_2000_LOSSLESS, Route, refuse
+from dataclasses import replace
+
+from coverslip import _core, colour
+from coverslip.model import FrameFormat, Level, Montage, Raster, RouteKind
+from coverslip.rasters import coded_raster
+from coverslip.routes.route import JPEG_2000_LOSSLESS, Choices, Route, baseline, refuse
 from coverslip.samples import check_samples, is_inverted, lossy_method
 
 PIXEL_HINT = (
     "--allow-pixel, in Python allow_pixel=True, decodes them once and stores their pixels with a "
     "lossless codec"
+)
+_RECODE_HINT = (
+    "--allow-recode QUALITY, in Python allow_recode=QUALITY, composes its tiles and encodes the "
+    "picture as JPEG, with a new loss"
 )
 _DEFINED = {"ISO_10918_1", "ISO_15444_1"}
 """Terms of (0028,2114) that every validator knows."""
@@ -57,8 +64,53 @@ def pixel_route(
             ),
             samples_per_pixel=level.samples_per_pixel,
             bits_allocated=level.bits_per_sample,
-            lossy_method=method,
+            lossy_methods=() if method is None else (method,),
         ),
         is_inverted=is_inverted(level),
         notes=tuple(notes),
     )
+
+
+def recode_route(
+    source: _core.Source, level: Level, montage: Montage, choices: Choices
+) -> tuple[Route, Level]:
+    """Return the route of tiles that lie at any place, and the level as it is composed.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        If that is not allowed, or their samples have no place in JPEG.
+    """
+    stored = montage.stored
+    if stored.raster is None:
+        stored = coded_raster(source, stored, choices.colour)
+    raster = stored.raster
+    if raster is None or raster.is_planar or stored.bits_per_sample != 8:
+        raise refuse(f"{montage.why}; nor can they be composed, with samples of more than 8 bits")
+    check_samples(stored, raster)
+    if not raster.byte_counts.any():
+        raise refuse("the level has no tile with data")
+    if choices.allow_recode is None:
+        others = f"; or {montage.instead}" if montage.instead else ""
+        raise refuse(montage.why, hint=_RECODE_HINT + others)
+    before = lossy_method(stored)
+    is_grey = level.samples_per_pixel == 1
+    frame_format = baseline("MONOCHROME2" if is_grey else "YBR_FULL_422", level.samples_per_pixel)
+    if before is not None:
+        frame_format = replace(frame_format, lossy_methods=(before, *frame_format.lossy_methods))
+    route = Route(
+        kind=RouteKind.RECODE,
+        codec=raster.codec,
+        reason=f"{montage.why}: they are composed, and encoded as JPEG of quality "
+        f"{choices.allow_recode}",
+        frame_format=frame_format,
+        jpeg_colour="GREY" if is_grey else "YBR",
+        is_inverted=is_inverted(stored),
+        quality=choices.allow_recode,
+        notes=(
+            "its pixels were decoded, composed and encoded with a new loss, and its geometry is "
+            "what was made of the joints: a joint lies up to "
+            f"{montage.largest_shift:.3g} pixels of the base level beside where it was measured",
+        ),
+    )
+    return route, replace(level, picture=replace(montage, stored=stored))

@@ -59,7 +59,7 @@ def jpeg2000_route(facts: _core.Jpeg2000Facts, sample: Sample, choices: Choices)
             photometric_interpretation=photometric,
             samples_per_pixel=samples,
             bits_allocated=facts.depths[0],
-            lossy_method="ISO_15444_1",
+            lossy_methods=("ISO_15444_1",),
         ),
         set_mct=set_mct,
         needs_blank=sample.has_missing,

@@ -22,6 +22,9 @@ class Choices:
     """What the samples of three-component tiles are; ``None`` to find out."""
     allow_pixel: bool = False
     """Whether tiles that cannot be frames as they are may be decoded and stored without loss."""
+    allow_recode: int | None = None
+    """Quality of the JPEG in which tiles that only fit together once they are decoded may be
+    encoded; ``None`` does not let that happen."""
     j2k_ycc: J2kYcc | None = None
     """``None`` for ``mct`` where that can be, else ``copy``."""
 
@@ -40,6 +43,8 @@ class Route:
     is_emitted: bool = False
     """Whether its grey is light that the specimen gives off, so that nothing is black."""
     needs_blank: bool = False
+    quality: int | None = None
+    """Of the JPEG that is encoded, if it is."""
     notes: tuple[str, ...] = ()
     error: CoverslipError | None = None
 
@@ -71,5 +76,5 @@ def baseline(photometric: str, samples: int) -> FrameFormat:
         photometric_interpretation=photometric,
         samples_per_pixel=samples,
         bits_allocated=8,
-        lossy_method="ISO_10918_1",
+        lossy_methods=("ISO_10918_1",),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from coverslip import _core
-from coverslip.model import Level, Picture, Strips, one_after_another
+from coverslip.model import Level, Montage, Picture, Strips, one_after_another
 from coverslip.mosaics import core_mosaic, is_rewritten
 from coverslip.sampling import core_picture
 from coverslip.slide import OpenedSlide
@@ -91,7 +91,7 @@ def level_tiles(slide: OpenedSlide) -> Iterator[LevelTiles]:
     """
     private = slide.description.private_ranges
     for level in slide.levels:
-        if level.raster is not None:
+        if level.raster is not None or isinstance(level.picture, Montage):
             continue
         planes, tiles = level.focal_planes, None
         coded = tuple(one for plane in planes for one in _coded(slide, plane))

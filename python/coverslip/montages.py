@@ -62,7 +62,6 @@ class Composer:
         self._across = montage.places.shape[1]
         places = montage.places.reshape(-1, 2)
         shown = np.flatnonzero(places[:, 0] >= 0)
-        # From the last to the first, so that where two overlap the one to the upper left is seen.
         order = np.argsort(places[shown, 1], kind="stable")
         self._numbers = shown[order]
         self._places = places[self._numbers]
@@ -86,7 +85,10 @@ class Composer:
     def _touching(
         self, x: int, y: int, columns: int, rows: int
     ) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-        """Yield number and place of each tile of the base that may show, the last one first."""
+        """Yield number and place of each tile of the base that may show, in their order.
+
+        Where two overlap the one to the lower right is seen, as in OpenSlide.
+        """
         parts, raster = self._parts, self._raster
         # A pixel more on each side, since places are rounded.
         above = np.searchsorted(self._places[:, 1], (y - 1) * parts - raster.length)
@@ -94,7 +96,7 @@ class Composer:
         lefts = self._places[above:below, 0]
         is_near = (lefts > (x - 1) * parts - raster.width) & (lefts < (x + columns + 1) * parts)
         near = np.flatnonzero(is_near) + above
-        for index in near[np.argsort(-self._numbers[near])]:
+        for index in near[np.argsort(self._numbers[near])]:
             yield int(self._numbers[index]), self._places[index]
 
     def _piece_of(

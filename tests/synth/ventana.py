@@ -118,7 +118,7 @@ def _composed(level: SynthLevel, overlaps: tuple[int, int], factor: int) -> Synt
     width, length = _ACROSS * right + overlaps[0], _DOWN * below + overlaps[1]
     part, part_length = _TILE // factor, _TILE_LENGTH // factor
     whole = np.full((-(-length // factor), -(-width // factor), 3), 255, np.uint8)
-    for row, column in itertools.product(reversed(range(_DOWN)), reversed(range(_ACROSS))):
+    for row, column in itertools.product(range(_DOWN), range(_ACROSS)):
         x, y = round(column * right / factor), round(row * below / factor)
         stored = level.rgb[row * part_length :, column * part :][:part_length, :part]
         room = whole[y : y + stored.shape[0], x : x + stored.shape[1]]

@@ -39,7 +39,8 @@ MAY_IMPORT = {
     # To look for a slide's texts it is opened; what wrote the files, and by which rules, is not
     # known here.
     "verification": {
-        *("_core", "errors", "limits", "model", "mosaics", "sampling", "slide", "verification"),
+        *("_core", "errors", "guard", "limits", "model", "mosaics", "sampling", "slide"),
+        "verification",
     },
     # Of verification, only the checker of the certificates' schema.
     "report": {"_core", "errors", "limits", "report", "verification"},
@@ -92,7 +93,11 @@ MAY_IMPORT = {
     },
     "__main__": {"cli"},
 }
-ONLY_IN = {"tifffile": {"sample"}, "pydicom": {"dicom", "report", "verification"}, "typer": {"cli"}}
+ONLY_IN = {
+    "tifffile": {"sample", "verification"},
+    "pydicom": {"dicom", "report", "verification"},
+    "typer": {"cli"},
+}
 SLOW = {"pydicom", "jinja2", "tifffile", "imagecodecs", "numpy", "rich", "coverslip.conversion"}
 
 

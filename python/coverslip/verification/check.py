@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
@@ -17,11 +18,17 @@ from coverslip import _core
 from coverslip.errors import VerificationError
 from coverslip.limits import LIMITS
 from coverslip.slide import OpenedSlide, open
-from coverslip.verification import files, header, pictures, schema
+from coverslip.verification import decoded, files, header, pictures, schema
 from coverslip.verification.files import Entry
 from coverslip.verification.frames import frame_ranges
 from coverslip.verification.report import Survivor, VerifyReport
-from coverslip.verification.source import LevelTiles, level_tiles, listed_terms, terms_of_slide
+from coverslip.verification.source import (
+    LevelTiles,
+    first_offset,
+    level_tiles,
+    listed_terms,
+    terms_of_slide,
+)
 from coverslip.verification.terms import Terms
 
 OnProgress = Callable[[int, int], object]
@@ -30,6 +37,8 @@ OnProgress = Callable[[int, int], object]
 _CERTIFICATE = ".certificate.json"
 _PICTURES = ("LABEL", "OVERVIEW")
 """No tiles of the slide: these were drawn, or changed."""
+_JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
+_COMPOSED = "frames against tiles: they were composed and encoded anew, so no tile has their pixels"
 _OUT_OF_SCOPE = (
     "bar codes in levels, and text in any picture: those pixels are not looked at",
     "terms of fewer than four characters, and numbers of fewer than five digits",
@@ -75,10 +84,11 @@ def verify(
     times = None if source is None else Path(fspath(source)).stat()
     check = _Check(
         terms=terms_of_slide(slide, listed), slide=slide, tiles=tiles, source=times,
-        on_progress=on_progress,
+        on_progress=on_progress, slide_path=None if source is None else Path(fspath(source)),
     )  # fmt: skip
     check.unchecked.extend(check.terms.notes)
-    check.folder(root.absolute())
+    with closing(check.comparer):
+        check.folder(root.absolute())
     if check.file_count == 0:
         raise VerificationError("there is no file to check")
     out_of_scope = list(_OUT_OF_SCOPE)
@@ -119,6 +129,7 @@ class _Check:
     terms: Terms
     slide: OpenedSlide | None = None
     tiles: tuple[LevelTiles, ...] = ()
+    slide_path: Path | None = None
     source: os.stat_result | None = None
     hashes: bool = True
     """Whether digests in certificates are compared."""
@@ -129,6 +140,7 @@ class _Check:
     byte_count: int = 0
     bytes_done: int = 0
     bytes_in_all: int = 0
+    comparer: decoded.Comparer = field(default_factory=decoded.Comparer)
     instances: dict[str, Path] = field(default_factory=dict)
     """Paths by SOP Instance UID."""
     frames: int = 0
@@ -252,12 +264,50 @@ class _Check:
         for level in self.tiles:
             if not _is_of(instance, level):
                 continue
-            if level.tiles is None:
+            if instance.losses > 1:
+                self.unchecked.append(f"{entry.shown}: {_COMPOSED}")
+            elif instance.transfer_syntax_uid == _JPEG_2000_LOSSLESS:
+                self._pixels(entry, instance, level)
+            elif level.coded:
                 self._coefficients(entry, instance, level)
-                return None
-            return self.slide.source, level.tiles
+            elif level.tiles is not None:
+                return self.slide.source, level.tiles
+            else:
+                self.unchecked.append(f"{entry.shown}: {_COMPOSED}")
+            return None
         self.unchecked.append(f"{entry.shown}: no level of the slide has its size and tiles")
         return None
+
+    def _pixels(self, entry: Entry, instance: header.Header, level: LevelTiles) -> None:
+        """Compare the pixels of frames with those that the slide has."""
+        if self.slide_path is None:
+            raise AssertionError("the slide was opened by a path")
+        try:
+            offsets, counts = frame_ranges(
+                entry.path, instance.pixel_data_offset, instance.frame_count
+            )
+            each = len(offsets) // len(level.planes)
+            planes = [
+                decoded.Plane(
+                    image_width=level.total_columns,
+                    image_length=level.total_rows,
+                    columns=level.columns,
+                    rows=level.rows,
+                    first_offset=first_offset(plane),
+                    offsets=offsets[number * each : (number + 1) * each],
+                    byte_counts=counts[number * each : (number + 1) * each],
+                )
+                for number, plane in enumerate(level.planes)
+            ]
+            result = self.comparer.compare(self.slide_path, entry.path, planes)
+        except VerificationError as error:
+            self.unchecked.append(f"{entry.shown}: {error}")
+            return
+        self.frames_equal += result.equal
+        differing = (
+            f"frame {number} has other pixels than the slide" for number in result.different
+        )
+        self._found(entry, [("frames", what) for what in differing])
 
     def _coefficients(self, entry: Entry, instance: header.Header, level: LevelTiles) -> None:
         """Compare the coefficients of frames with those of the pictures or tiles they came from."""

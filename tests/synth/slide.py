@@ -88,6 +88,7 @@ J2K_KINDS: dict[str, jpeg2000.Kind] = {
     "j2k_rgb": "rgb",
     "j2k_53": "mct53",
     "j2k_grey": "grey",
+    **{kind: kind for kind in ("ht97", "ht53", "ht_rgb", "ht_grey")},
 }
 
 

@@ -72,6 +72,7 @@ SYNTAXES = {
     "1.2.840.10008.1.2.4.50": "JPEG Baseline",
     "1.2.840.10008.1.2.4.90": "JPEG 2000, lossless",
     "1.2.840.10008.1.2.4.91": "JPEG 2000",
+    "1.2.840.10008.1.2.4.203": "High-Throughput JPEG 2000",
 }
 FRAMES = {
     "frames_copied": "copied",

@@ -2,7 +2,7 @@
 
 from coverslip import _core, colour
 from coverslip.model import FrameFormat, RouteKind
-from coverslip.routes.route import JPEG_2000, Choices, Route, refuse
+from coverslip.routes.route import HTJ2K, JPEG_2000, Choices, Route, refuse
 from coverslip.sampling import Sample
 
 COMPRESSIONS = {33003, 33004, 33005, 34712}
@@ -10,6 +10,10 @@ COMPRESSIONS = {33003, 33004, 33005, 34712}
 _CORRECTED = (
     "in JPEG 2000 is legal since DICOM correction CP-2650 (2026): older viewers show wrong colours "
     "and older validators report one error"
+)
+_FEW_READERS = (
+    "High-Throughput JPEG 2000 is read by wsidicom, highdicom and pydicom with pylibjpeg; "
+    "OpenSlide, pydicom with GDCM and older validators do not read it"
 )
 TO_RGB = "--j2k-ycc pixel, in Python j2k_ycc='pixel', decodes them once and stores RGB without loss"
 
@@ -31,8 +35,6 @@ def jpeg2000_route(facts: _core.Jpeg2000Facts, sample: Sample, choices: Choices)
         raise refuse(
             f"its tiles have {samples} components, but tag 277 says {level.samples_per_pixel}"
         )
-    if facts.high_throughput:
-        raise refuse("High-Throughput JPEG 2000 tiles are not copied yet")
     if facts.is_signed or len(set(facts.depths)) != 1 or facts.depths[0] not in (8, 16):
         raise refuse("JPEG 2000 samples must be unsigned with 8 or 16 bits in this IOD")
     if samples == 3 and facts.depths[0] != 8:
@@ -50,16 +52,19 @@ def jpeg2000_route(facts: _core.Jpeg2000Facts, sample: Sample, choices: Choices)
             "the wavelet is reversible, but a cut stream cannot be told from a whole one: "
             "declared as possibly lossy"
         )
+    if facts.high_throughput:
+        notes.append(_FEW_READERS)
+    name = "HTJ2K" if facts.high_throughput else "JPEG 2000"
     return Route(
         kind=RouteKind.COPY,
-        codec=f"JPEG 2000 {'5/3' if facts.reversible else '9/7'}",
+        codec=f"{name} {'5/3' if facts.reversible else '9/7'}",
         reason="the tiles are JPEG 2000; only comments and boxes go",
         frame_format=FrameFormat(
-            transfer_syntax_uid=JPEG_2000,
+            transfer_syntax_uid=HTJ2K if facts.high_throughput else JPEG_2000,
             photometric_interpretation=photometric,
             samples_per_pixel=samples,
             bits_allocated=facts.depths[0],
-            lossy_methods=("ISO_15444_1",),
+            lossy_methods=("ISO_15444_15" if facts.high_throughput else "ISO_15444_1",),
         ),
         set_mct=set_mct,
         needs_blank=sample.has_missing,

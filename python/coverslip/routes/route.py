@@ -10,6 +10,7 @@ from coverslip.model import FrameFormat, RouteKind
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
 JPEG_2000 = "1.2.840.10008.1.2.4.91"
+HTJ2K = "1.2.840.10008.1.2.4.203"
 J2kYcc = Literal["copy", "mct", "pixel"]
 """What becomes of YCbCr in JPEG 2000 that its own colour transformation does not know of."""
 

@@ -12,7 +12,7 @@ from coverslip.decoders import Decoders
 from coverslip.model import Level, Montage, Mosaic, TileIndex
 from coverslip.samples import Samples, decode, is_inverted, white
 
-_KEPT_BYTES = 64 << 20
+_KEPT_BYTES = 16 << 20
 """Decoded tiles that are kept for the next parts of a frame."""
 
 

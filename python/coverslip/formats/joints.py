@@ -13,6 +13,8 @@ from coverslip.limits import LIMITS
 from coverslip.model import Level, Montage
 
 EXPORT = "export the slide as a stitched TIFF with Ventana's own viewer"
+_FARTHEST = 1 << 20
+"""Pixels: more than any tile has. Confidence is told in percent."""
 _ALONG_ROWS, _ALONG_COLUMNS = ("RIGHT", "LEFT"), ("UP", "DOWN")
 """Of tag Direction: LEFT measures the same as RIGHT, and DOWN as UP."""
 
@@ -228,8 +230,10 @@ class _Overlaps:
             raise SourceError("a joint of the BIF is not that of two neighbours")
         axis = 0 if is_row else 1
         confidence = max(0.0, number_in(joint.get("Confidence")) or 0.0)
-        border = min(first[axis], second[axis])
-        self._joints.append((axis, border, *_overlap(joint), confidence))
+        border, overlap = min(first[axis], second[axis]), _overlap(joint)
+        if max(map(abs, overlap)) > _FARTHEST or confidence > _FARTHEST:
+            raise SourceError("a joint of the BIF tells what no scanner measures")
+        self._joints.append((axis, border, *overlap, confidence))
 
     def _tile(self, text: str | None) -> tuple[int, int]:
         """Return column and row of a tile by its number, rows counted from above."""

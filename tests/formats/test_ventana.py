@@ -1,3 +1,4 @@
+import tracemalloc
 from contextlib import closing
 
 import imagecodecs
@@ -8,6 +9,7 @@ import pytest
 import tifffile
 
 import coverslip
+from coverslip import recode
 from coverslip.cores import decoders_of_limits
 from coverslip.deid.policy import Policy
 from coverslip.formats import joints
@@ -15,7 +17,7 @@ from coverslip.model import Role
 from coverslip.montages import Composer
 from tests.formats.findings import check_every_text_is_found
 from tests.interop import readers
-from tests.synth import build_ventana, tiff
+from tests.synth import build_ventana, tiff, ventana
 
 
 @pytest.mark.parametrize("stitched", [False, True])
@@ -289,3 +291,38 @@ def test_tiles_that_lie_on_each_other_are_refused(tmp_path):
     built = build_ventana(tmp_path, overlaps=(100, 8), levels=1)
     with pytest.raises(coverslip.UnsupportedSlideError, match="more than half"):
         coverslip.open(built.path)
+
+
+def test_memory_does_not_grow_with_the_level(tmp_path, monkeypatch):
+    monkeypatch.setattr(joints, "CUT_FRAME", 256)
+    monkeypatch.setattr(ventana, "_composed", lambda level, *_: level)
+    peaks = []
+    for across, down in ((6, 4), (24, 16)):
+        monkeypatch.setattr(ventana, "_ACROSS", across)
+        monkeypatch.setattr(ventana, "_DOWN", down)
+        folder = tmp_path / str(across)
+        folder.mkdir()
+        slide = coverslip.open(build_ventana(folder, overlaps=(16, 8), levels=1).path)
+        level = slide.routed(Policy(allow_recode=80))[0].levels[0]
+        private, spool = slide.description.private_ranges, folder / "spool"
+        spool.touch()
+        tracemalloc.start()
+        recode.store(slide.source, level, private, spool, quality=80, most=1 << 30, on_frames=None)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # Sixteen times as many tiles, in all 14 MB of pixels more.
+    assert peaks[1] < peaks[0] + (2 << 20)
+
+
+@pytest.mark.parametrize("layout", ["overlap", "odd overlap", "overlap across", "area above"])
+def test_base_is_composed_of_exactly_what_openslide_shows(layout, tmp_path):
+    built = build_ventana(tmp_path, **{**LAYOUTS[layout], "levels": 1})
+    slide = coverslip.open(built.path)
+    level = slide.routed(Policy(allow_recode=80))[0].levels[0]
+    size = level.image_width, level.image_length
+    with closing(decoders_of_limits()) as decoders, openslide.OpenSlide(built.path) as other:
+        composed = Composer(slide.source, level.picture, decoders).compose(0, 0, *size)
+        theirs = np.asarray(other.read_region((0, 0), 0, size))
+    is_shown = theirs[..., 3] == 255
+    assert np.array_equal(composed[is_shown], theirs[is_shown][:, :3])
+    assert (composed[~is_shown] == 255).all()

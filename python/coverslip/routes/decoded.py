@@ -16,6 +16,8 @@ _RECODE_HINT = (
     "--allow-recode QUALITY, in Python allow_recode=QUALITY, composes its tiles and encodes the "
     "picture as JPEG, with a new loss"
 )
+_NO_SHIFT = 0.005
+"""Pixels of which nothing would be left in the note."""
 _DEFINED = {"ISO_10918_1", "ISO_15444_1"}
 """Terms of (0028,2114) that every validator knows."""
 
@@ -108,9 +110,18 @@ def recode_route(
         is_inverted=is_inverted(stored),
         quality=choices.allow_recode,
         notes=(
-            "its pixels were decoded, composed and encoded with a new loss, and its geometry is "
-            "what was made of the joints: a joint lies up to "
-            f"{montage.largest_shift:.3g} pixels of the base level beside where it was measured",
+            "its pixels were decoded, composed and encoded with a new loss; its geometry is "
+            f"composed too: {_shifted(montage)}",
         ),
     )
     return route, replace(level, picture=replace(montage, stored=stored))
+
+
+def _shifted(montage: Montage) -> str:
+    """Return how well tiles lie where the source measured that they join."""
+    if montage.largest_shift < _NO_SHIFT:
+        return "each joint lies where it was measured"
+    return (
+        f"a joint lies up to {montage.largest_shift:.3g} pixels of the base level beside where it "
+        "was measured"
+    )

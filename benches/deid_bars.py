@@ -42,7 +42,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 slide = build(Path(folder))
                 opened = coverslip.open(slide.path)
-                policy = Policy(profile=profile, allow_pixel=slide.is_decoded)
+                policy = Policy(profile=profile, **slide.choices)
                 out = Path(folder) / "out"
                 custody = Custody(metadata=table)
                 result = coverslip.convert(slide.path, out, policy=policy, custody=custody)

@@ -23,7 +23,7 @@ from tests.synth import FORMATS, build_generic, build_ndpi, build_ventana, venta
 import coverslip
 from benches.tiled import write_tiled
 from coverslip.cli import inspect
-from coverslip.cutting import USUAL
+from coverslip.deid.policy import Policy
 
 BAR_S = 0.2
 SUFFIXES = {".svs", ".tif", ".tiff", ".ndpi", ".qptiff", ".bif", ".scn"}
@@ -35,14 +35,7 @@ def seconds(path: Path, runs: int) -> float:
     for _ in range(runs):
         begin = time.process_time()
         with contextlib.redirect_stdout(io.StringIO()):
-            inspect.run(
-                path,
-                colour=None,
-                allow_pixel=True,
-                ndpi_frames=USUAL,
-                show_values=False,
-                as_json=True,
-            )
+            inspect.run(path, Policy(allow_pixel=True), show_values=False, as_json=True)
         times.append(time.process_time() - begin)
     return min(times)
 

@@ -132,9 +132,9 @@ def reads(codec: Codec) -> list[str]:
         photometric_interpretation=codec.photometric,
         samples_per_pixel=3,
         bits_allocated=8,
-        lossy_method=None,
+        lossy_methods=(),
     )
-    spec = dataclasses.replace(builders.instance_spec(clean, frame_format), compression_ratio=None)
+    spec = dataclasses.replace(builders.instance_spec(clean, frame_format), compression_ratios=())
     frames = [bytes(codec.encode(np.ascontiguousarray(t))) for t in tiles_of(picture, 64, 64)]
     verdicts = []
     with tempfile.TemporaryDirectory() as folder:

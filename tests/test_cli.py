@@ -51,6 +51,7 @@ def test_convert_as_json_names_what_was_written(slide, tmp_path):
         "stitched": 0,
         "retiled": 0,
         "pixel": 0,
+        "recoded": 0,
         "blank": 0,
         "truncated": 0,
         "picture": 0,

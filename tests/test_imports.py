@@ -24,17 +24,23 @@ MAY_IMPORT = {
     "guard": {"errors"},
     "decoders": {"guard"},
     "samples": {"model", "errors", "limits", "decoders"},
-    "pixels": {"_core", "model", "errors", "limits", "decoders", "samples"},
+    "cores": {"decoders", "errors", "limits", "model"},
+    "pixels": {"_core", "cores", "model", "errors", "limits", "decoders", "samples"},
+    "montages": {"_core", "decoders", "model", "samples"},
+    "recode": {"_core", "cores", "model", "montages", "pixels"},
     "mosaics": {"_core", "model", "errors", "sampling"},
     "sampling": {"_core", "model", "errors"},
-    "routes": {"_core", "model", "errors", "colour", "mosaics", "samples", "sampling"},
+    "rasters": {"_core", "model", "errors", "colour"},
+    "routes": {
+        *("_core", "model", "errors", "colour", "montages", "mosaics", "rasters", "routes"),
+        *("samples", "sampling"),
+    },
     "cutting": {"_core", "errors", "limits", "model", "sampling"},
     # To look for a slide's texts it is opened; what wrote the files, and by which rules, is not
     # known here.
     "verification": {
-        "codes",
-        "pictures",
-        *("_core", "errors", "limits", "model", "mosaics", "sampling", "slide", "verification"),
+        *("_core", "codes", "errors", "guard", "limits", "model", "mosaics", "pictures"),
+        *("sampling", "slide", "verification"),
     },
     # Of verification, only the checker of the certificates' schema.
     "report": {"_core", "errors", "limits", "report", "verification"},
@@ -53,13 +59,16 @@ MAY_IMPORT = {
         "model",
         "mosaics",
         "pixels",
+        "recode",
         "routes",
         "sampling",
         "slide",
     },
-    "pictures": {"_core", "colour", "decoders", "errors", "limits", "model"},
+    "pictures": {"_core", "colour", "decoders", "errors", "limits", "model", "samples"},
     "associated": {"_core", "frames", "model", "pictures"},
-    "luminance": {"_core", "decoders", "errors", "limits", "model", "pictures", "samples"},
+    "luminance": {
+        *("_core", "decoders", "errors", "limits", "model", "montages", "pictures", "samples"),
+    },
     "search": {"associated", "deid", "errors", "luminance", "model", "pictures", "routes", "slide"},
     "instances": {
         *("_core", "associated", "dicom", "errors", "frames", "model", "routes", "slide"),
@@ -85,7 +94,11 @@ MAY_IMPORT = {
     },
     "__main__": {"cli"},
 }
-ONLY_IN = {"tifffile": {"sample"}, "pydicom": {"dicom", "report", "verification"}, "typer": {"cli"}}
+ONLY_IN = {
+    "tifffile": {"sample", "verification"},
+    "pydicom": {"dicom", "report", "verification"},
+    "typer": {"cli"},
+}
 SLOW = {"pydicom", "jinja2", "tifffile", "imagecodecs", "numpy", "rich", "coverslip.conversion"}
 
 

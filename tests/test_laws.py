@@ -55,8 +55,10 @@ def case(request, tmp_path_factory, needed):
     slide = FORMATS[request.param](folder)
     out = folder / "out"
     words = ["convert", slide.path, "-o", out, "--json"]
-    said = command(*words, *(["--allow-pixel"] if slide.is_decoded else []))
-    result = conversion.convert(slide.path, out, allow_pixel=slide.is_decoded, verify=False)
+    allowed = ["--allow-pixel"] if slide.is_decoded else []
+    allowed += [] if slide.recode is None else ["--allow-recode", slide.recode]
+    said = command(*words, *allowed)
+    result = conversion.convert(slide.path, out, **slide.choices, verify=False)
     return Case(slide, result, said)
 
 
@@ -91,7 +93,7 @@ def entropies_of(level):
 
 
 def test_every_frame_holds_the_entropy_coded_bytes_of_its_tile(case):
-    if case.slide.is_decoded:
+    if case.slide.is_decoded or case.slide.recode is not None:
         pytest.skip("the tiles cannot be frames")
     for level, path in case.pairs():
         if level.picture is not None or level.whole is not None:
@@ -384,7 +386,7 @@ def test_same_slide_policy_and_identity_give_the_same_bytes(case, tmp_path):
 
         opened = coverslip.open(case.slide.path)
         identity = RandomIdentity(numbered)
-        policy = Policy(allow_pixel=case.slide.is_decoded)
+        policy = Policy(**case.slide.choices)
         result = conversion.convert_opened(opened, tmp_path / name, policy, identity, verify=False)
         study = result.study_path
         return {

@@ -32,6 +32,7 @@ __all__ = [
     "TileIndex",
     "WriteReport",
     "__version__",
+    "inspect_any",
     "inspect_coded",
     "inspect_jpeg",
     "inspect_picture",
@@ -295,6 +296,14 @@ def inspect_tile(
 
 def inspect_jpeg(stream: bytes) -> JpegFacts:
     """Return what the header of a JPEG says that lies in memory."""
+
+def inspect_any(
+    source: Source, tile: int, offset: int, byte_count: int
+) -> JpegFacts | Jpeg2000Facts:
+    """Return what the header of one tile says, of any process and size.
+
+    It need not be fit for a frame.
+    """
 
 def inspect_coded(source: Source, tile: int, offset: int, byte_count: int) -> JpegFacts:
     """Return what the header of one tile says, if its coefficients can be read.

@@ -85,9 +85,9 @@ def picture_spec(
             photometric_interpretation="YBR_RCT",
             samples_per_pixel=3,
             bits_allocated=8,
-            lossy_method=method,
+            lossy_methods=() if method is None else (method,),
         ),
-        compression_ratio=ratio,
+        compression_ratios=() if ratio is None else (ratio,),
         role=picture.role,
         is_as_scanned=picture.is_as_scanned,
     )

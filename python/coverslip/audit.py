@@ -37,6 +37,10 @@ _LINKABLE = (
     "Tiles or their pixels are kept bit for bit, so whoever holds the original slide can link this"
     " copy to it."
 )
+_RECODED = (
+    "Levels were composed of decoded tiles and encoded anew, with a new loss and a geometry that is"
+    " an average; whoever holds the original slide can still link this copy to it."
+)
 _SEARCHED = {"bar_codes": "bar codes", "pixel_text": "text"}
 _MASKED = (
     "The overview was masked and searched for bar codes and for the shapes of printed text;"
@@ -70,6 +74,8 @@ class InstanceRecord:
     """Digest of the whole file, in hexadecimal; ``None`` if it was not read back."""
     frames_picture: int = 0
     """A label or overview, stored without loss."""
+    frames_recoded: int = 0
+    """Composed of tiles and encoded anew: neither bytes nor pixels are the source's."""
 
 
 def certificate(
@@ -133,13 +139,16 @@ def certificate(
             {**asdict(record), "image_type": list(record.image_type)} for record in instances
         ],
         "checks": {**checks, "read_back": str(read_back)},
-        "residual_risk": _RISKS[policy.profile] + _residual_risk(checks, pixels),
+        "residual_risk": _RISKS[policy.profile]
+        + _residual_risk(
+            checks, pixels, is_recoded=any(record.frames_recoded for record in instances)
+        ),
     }
 
 
-def _residual_risk(checks: dict[str, str], pixels: PixelChecks) -> str:
+def _residual_risk(checks: dict[str, str], pixels: PixelChecks, *, is_recoded: bool) -> str:
     """Return what cannot be excluded after the searches of the pixels that ran."""
-    sentences = [_KEPT if pixels.kept else _DROPPED, _LINKABLE]
+    sentences = [_KEPT if pixels.kept else _DROPPED, _RECODED if is_recoded else _LINKABLE]
     for result, sentence in (
         (CheckResult.PASSED, "Small levels were searched for {}, larger ones were not."),
         (CheckResult.ATTESTED, "For {} in the pixels somebody vouches by name."),

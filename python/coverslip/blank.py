@@ -45,6 +45,11 @@ def _encode(
 ) -> bytes:
     import imagecodecs
 
+    if facts.high_throughput:
+        fast = imagecodecs.htj2k_encode(
+            picture, rgb=mct, reversible=facts.reversible, resolutions=facts.decompositions
+        )
+        return _without_comments(bytes(fast))
     encoded = imagecodecs.jpeg2k_encode(
         picture,
         level=0 if facts.reversible else _NEAR_LOSSLESS,

@@ -16,7 +16,10 @@ import numpy.typing as npt
 
 from coverslip import _core
 from coverslip.errors import UnsupportedSlideError
+from coverslip.model import Level
 
+APERIO_YCC, _SYCC = 33003, 18
+"""TIFF tag 259, and the enumerated colour space of a JP2 file."""
 Samples = Literal["RGB", "YBR"]
 Measure = Callable[[], Samples | None]
 
@@ -113,6 +116,30 @@ def of_jpeg(
         tag = None
     look = partial(judge.look, (facts.component_ids, marker, tag), measure)
     return _weigh(marker, tag, look, judge.declared)
+
+
+def of_jpeg2000(
+    facts: _core.Jpeg2000Facts, level: Level, measure: Measure, judge: Judge
+) -> Verdict:
+    """Return what the samples of three-component JPEG 2000 tiles of full chroma are.
+
+    That is without the colour transformation of JPEG 2000, which says by itself what they are.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        If the picture contradicts the only sign.
+    """
+    is_aperio = level.compression == APERIO_YCC
+    says_ycc = (
+        is_aperio
+        or facts.jp2_colour == _SYCC
+        or (facts.jp2_colour is None and level.photometric_interpretation == 6)
+    )
+    # Only Aperio means YCbCr by 33003; whoever else writes it may mean nothing by it.
+    is_unsure = is_aperio and not level.are_colour_tags_sure
+    sign: Samples | None = None if is_unsure else ("YBR" if says_ycc else "RGB")
+    return of_untransformed(sign, measure, judge)
 
 
 def of_untransformed(sign: Samples | None, measure: Measure, judge: Judge) -> Verdict:

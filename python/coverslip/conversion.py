@@ -73,7 +73,9 @@ def convert(
     mpp_um: float | None = None,
     colour: Samples | None = None,
     allow_pixel: bool = False,
+    allow_recode: int | None = None,
     ndpi_frames: Frames = "auto",
+    j2k_ycc: Literal["copy", "mct", "pixel"] | None = None,
     label: Literal["drop", "substitute", "keep"] | None = None,
     overview: Literal["drop", "mask", "keep"] | None = None,
     pixels_attested: str | None = None,
@@ -105,10 +107,19 @@ def convert(
     allow_pixel
         Whether tiles that cannot be frames as they are, Deflate or LZW for example, may be decoded
         and stored with a lossless codec; without it such a slide is refused.
+    allow_recode
+        Quality, 1 to 100, of the JPEG in which tiles that only fit together once they are decoded
+        (Ventana BIF that overlaps) may be encoded: a new loss, declared as such. Without it such a
+        slide is refused.
     ndpi_frames
         Side in pixels of the frames that levels of Hamamatsu NDPI are cut into, a multiple of 16;
         ``native`` for frames that are whole restart intervals, so that nothing is coded anew;
         ``auto`` for those where no interval is wider than 2048 pixels, else 1024.
+    j2k_ycc
+        What becomes of YCbCr in JPEG 2000 that its own transformation does not know of (Aperio
+        33003): ``mct`` switches that on, where chroma is not halved; ``copy`` declares it as it
+        is, which few readers know; ``pixel`` decodes it to RGB, stored without loss. By default
+        ``mct`` where that can be, else ``copy``.
     label
         ``substitute`` to write one that shows the Container Identifier; ``keep``, under `care`
         only and its default, to write the slide's own; else ``drop``.
@@ -120,7 +131,7 @@ def convert(
         Who vouches that the pixels show nothing that identifies, whatever the search for bar
         codes and text says; the name goes into the certificate.
     policy
-        All choices in one, in the place of the eight above.
+        All choices in one, in the place of the ten above.
     custody
         Key, metadata and vault; by default neither key nor metadata.
     overwrite
@@ -157,7 +168,9 @@ def convert(
             mpp_um=mpp_um,
             colour=colour,
             allow_pixel=allow_pixel,
+            allow_recode=allow_recode,
             ndpi_frames=ndpi_frames,
+            j2k_ycc=j2k_ycc,
             label=label,
             overview=overview,
             pixels_attested=pixels_attested,
@@ -191,9 +204,8 @@ def convert_opened(
     on_progress: OnProgress | None = None,
 ) -> Result:
     """Convert an opened slide under an identity; see `convert`."""
-    slide = slide.cut_into(policy.ndpi_frames)
+    slide, routes = slide.routed(policy)
     spacing = require_spacing(slide.description, policy)
-    routes = slide.routes(colour=policy.colour, allow_pixel=policy.allow_pixel)
     for number, route in enumerate(routes):
         require_copy(number, route)
     examined = examine(slide, routes, policy)
@@ -337,6 +349,7 @@ def _certificate(
             frames_stitched=instance.frames.stitched,
             frames_retiled=instance.frames.retiled,
             frames_pixel=instance.frames.pixel,
+            frames_recoded=instance.frames.recoded,
             frames_blank=instance.frames.blank,
             frames_truncated=instance.frames.truncated,
             transfer_syntax_uid=item.frame_format.transfer_syntax_uid,

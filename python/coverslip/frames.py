@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from coverslip import _core, blank, pixels
+from coverslip import _core, blank, pixels, recode
 from coverslip.errors import LimitError, SourceError
 from coverslip.limits import LIMITS
 from coverslip.model import (
@@ -42,10 +42,16 @@ class PlannedFrames:
     source_bytes: int | None = None
     """What the tiles took in the slide, if the frames hold them otherwise."""
 
-    @property
-    def lossy_bytes(self) -> int:
-        """What was left after a loss of information, if there was one."""
-        return self.plan.frame_bytes if self.source_bytes is None else self.source_bytes
+    lossless_bytes: int | None = None
+    """What pixels of theirs take that were decoded before a new loss."""
+
+    def ratios(self, uncompressed: int, losses: int) -> tuple[float, ...]:
+        """Return how many times less was left after each loss of information, oldest first."""
+        if losses > 1 and self.lossless_bytes is not None and self.source_bytes is not None:
+            return self.lossless_bytes / self.source_bytes, uncompressed / self.plan.frame_bytes
+        is_new = self.source_bytes is None or self.lossless_bytes is not None
+        left = self.plan.frame_bytes if is_new else self.source_bytes
+        return (uncompressed / left,) if losses and left else ()
 
 
 def stored_bytes(level: Level) -> int:
@@ -297,6 +303,39 @@ def store_pixels(
         return _Made(tiles=stored.tiles, source_bytes=stored.source_bytes, blank=stored.blank)
 
     return _planned(level, route, spool, store, on_frames)
+
+
+def recode_picture(
+    slide: OpenedSlide,
+    level: Level,
+    route: Route,
+    spool: Path,
+    *,
+    most: int,
+    on_frames: OnCount | None,
+) -> PlannedFrames:
+    """Compose the tiles of a level into frames in ``spool``, with a new loss, and plan them.
+
+    No more than ``most`` bytes of frames are made.
+    """
+    private, quality = slide.description.private_ranges, route.quality
+    if quality is None:
+        raise AssertionError(route.reason)
+
+    def store(plane: Level, spool: Path, on_frames: OnCount | None) -> _Made:
+        stored = recode.store(
+            slide.source,
+            plane,
+            private,
+            spool,
+            quality=quality,
+            most=most,
+            on_frames=on_frames,
+        )
+        return _Made(tiles=stored.tiles, source_bytes=stored.source_bytes)
+
+    planned = _planned(level, route, spool, store, on_frames)
+    return replace(planned, lossless_bytes=recode.decoded_bytes(level))
 
 
 def _plan(

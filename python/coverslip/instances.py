@@ -12,7 +12,14 @@ from coverslip.associated import AssociatedPicture, picture_spec, store_picture
 from coverslip.dicom import part10, wsm
 from coverslip.dicom.geometry import level_spacing, region_spacing
 from coverslip.errors import at_level
-from coverslip.frames import PlannedFrames, cut_picture, plan_tiles, store_pixels, stored_bytes
+from coverslip.frames import (
+    PlannedFrames,
+    cut_picture,
+    plan_tiles,
+    recode_picture,
+    store_pixels,
+    stored_bytes,
+)
 from coverslip.model import CleanMetadata, FrameFormat, InstanceSpec, RouteKind, Spacing
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide
@@ -28,7 +35,8 @@ class Progress:
     """Where a conversion is; numbers only."""
 
     stage: str
-    """``plan`` (tiles), ``cut`` or ``decode`` (frames), ``write`` and ``verify`` (bytes)."""
+    """``plan`` (tiles), ``cut``, ``decode`` or ``compose`` (frames), ``write`` and ``verify``
+    (bytes)."""
     level: int
     done: int
     total: int
@@ -54,6 +62,8 @@ class FrameCounts:
     """Copied frames whose tile had no end marker; it was added."""
     picture: int = 0
     """A label or overview, stored with a lossless codec."""
+    recoded: int = 0
+    """Decoded, composed and encoded with a new loss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +123,9 @@ def make_frames(
     total = level.frame_count
     with at_level(number):
         require_room(spool.parent, stored_bytes(level))
+        if route.kind is RouteKind.RECODE:
+            on_frames = _report(on_progress, "compose", number, total)
+            return recode_picture(slide, level, route, spool, most=most, on_frames=on_frames)
         if level.raster is not None:
             on_frames = _report(on_progress, "decode", number, total)
             return store_pixels(
@@ -159,9 +172,8 @@ def planned_level(
         imaged_volume_height_mm=base.image_length * spacing.row_mm,
         label_side=slide.description.label_side,
         frame_format=frame_format,
-        compression_ratio=(
-            None if frame_format.lossy_method is None else uncompressed / frames.lossy_bytes
-        ),
+        compression_ratios=frames.ratios(uncompressed, len(frame_format.lossy_methods)),
+        is_composed=route.kind is RouteKind.RECODE,
     )
     return PlannedInstance(
         number=number,
@@ -225,6 +237,7 @@ def write_instance(
         stitched=made if kind is RouteKind.STITCH else 0,
         retiled=rewritten if kind is RouteKind.RETILE else 0,
         pixel=made if kind is RouteKind.PIXEL else 0,
+        recoded=made if kind is RouteKind.RECODE else 0,
         blank=item.plan.blank,
         truncated=item.plan.truncated,
         picture=made if kind is None else 0,
@@ -269,6 +282,7 @@ def total(counts: list[FrameCounts]) -> FrameCounts:
         stitched=sum(count.stitched for count in counts),
         retiled=sum(count.retiled for count in counts),
         pixel=sum(count.pixel for count in counts),
+        recoded=sum(count.recoded for count in counts),
         blank=sum(count.blank for count in counts),
         truncated=sum(count.truncated for count in counts),
         picture=sum(count.picture for count in counts),

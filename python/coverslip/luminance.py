@@ -10,8 +10,18 @@ from coverslip import _core
 from coverslip.decoders import Decoders
 from coverslip.errors import LimitError
 from coverslip.limits import LIMITS
-from coverslip.model import FrameFormat, Level, Mosaic, Picture, Raster, StoredPixels, Strips
+from coverslip.model import (
+    FrameFormat,
+    Level,
+    Montage,
+    Mosaic,
+    Picture,
+    Raster,
+    StoredPixels,
+    Strips,
+)
 from coverslip.model import TileIndex as Index
+from coverslip.montages import Composer
 from coverslip.pictures import Pixels, parts
 from coverslip.samples import Samples, check_samples, decode, is_inverted
 
@@ -70,7 +80,8 @@ class _Canvas:
     def __init__(self, level: Level, factor: int) -> None:
         self._factor = factor
         self._is_deep = level.bits_per_sample > 8
-        self._is_inverted = is_inverted(level)
+        # What is composed was inverted already.
+        self._is_inverted = is_inverted(level) and not isinstance(level.picture, Montage)
         self._empty = 0 if self._is_deep else _BRIGHTEST
         self._counts = [
             np.bincount(np.arange(side) // factor).astype(np.float32)
@@ -108,6 +119,9 @@ def _grey_parts(source: _core.Source, level: Level, frame_format: FrameFormat) -
     if level.raster is not None:
         yield from _raster_parts(source, level, level.raster)
         return
+    if isinstance(level.picture, Montage):
+        yield from _composed_parts(source, level, level.picture)
+        return
     is_red_first = frame_format.photometric_interpretation in _RED_FIRST
     has_luminance = level.compression == _APERIO_YCC or not is_red_first
     planes = _planes(level)
@@ -135,8 +149,7 @@ def _raster_parts(source: _core.Source, level: Level, raster: Raster) -> Iterato
     planes = level.samples_per_pixel if raster.is_planar else 1
     shares = _shares(planes)
     count, across = len(raster.offsets) // planes, -(-level.image_width // raster.width)
-    limits = {"memory_bytes": LIMITS.decoder_memory_bytes, "seconds": LIMITS.decoder_seconds}
-    with closing(Decoders(**limits)) as decoders:
+    with closing(_decoders()) as decoders:
         for number in map(int, np.flatnonzero(raster.byte_counts)):
             plane, piece = divmod(number, count)
             row, column = divmod(piece, across)
@@ -147,6 +160,24 @@ def _raster_parts(source: _core.Source, level: Level, raster: Raster) -> Iterato
             grey = samples if samples.ndim == 2 else _weighted(samples[..., :3])
             grey = grey[: level.image_length - row, : level.image_width - column]
             yield row, column, grey, shares[plane]
+
+
+def _composed_parts(source: _core.Source, level: Level, montage: Montage) -> Iterator[_Part]:
+    """Yield the frames of a level whose tiles lie at any place."""
+    width, length = level.tile_width, level.tile_length
+    with closing(_decoders()) as decoders:
+        composer = Composer(source, montage, decoders)
+        for row in range(0, level.image_length, length):
+            for column in range(0, level.image_width, width):
+                rows = min(length, level.image_length - row)
+                columns = min(width, level.image_width - column)
+                part = composer.compose(column, row, columns, rows)
+                if part is not None:
+                    yield row, column, part if part.ndim == 2 else _weighted(part), 1.0
+
+
+def _decoders() -> Decoders:
+    return Decoders(memory_bytes=LIMITS.decoder_memory_bytes, seconds=LIMITS.decoder_seconds)
 
 
 def _weighted(rgb: Samples) -> Pixels:

@@ -16,6 +16,7 @@ from coverslip.decoders import DECODED, Decoders, Wanted
 from coverslip.errors import CoverslipError, LimitError, SourceError, UnsupportedSlideError
 from coverslip.limits import LIMITS
 from coverslip.model import StoredPixels
+from coverslip.samples import rgb_of_ycbcr
 
 Pixels = npt.NDArray[np.uint8]
 """Shape (rows, columns, samples)."""
@@ -49,7 +50,7 @@ def rgb_of(source: _core.Source, stored: StoredPixels) -> Pixels:
     is_ycbcr = _is_ycbcr(source, stored)
     picture = np.empty((stored.image_length, stored.image_width, 3), np.uint8)
     for row, column, part in parts(source, stored):
-        rgb = _from_ycbcr(part) if is_ycbcr else _to_rgb(part, stored)
+        rgb = rgb_of_ycbcr(part) if is_ycbcr else _to_rgb(part, stored)
         picture[row : row + rgb.shape[0], column : column + rgb.shape[1]] = rgb
     return picture
 
@@ -213,18 +214,3 @@ def _to_rgb(part: Pixels, stored: StoredPixels) -> Pixels:
     if part.shape[2] == 3 and (photometric == _RGB or stored.compression == _JPEG):
         return part
     raise UnsupportedSlideError(f"photometric interpretation {photometric} is not decoded")
-
-
-def _from_ycbcr(part: Pixels) -> Pixels:
-    """Return red, green and blue of samples after ITU-R BT.601 in full range (JFIF)."""
-    luminance, blue, red = np.moveaxis(part.astype(np.float32), 2, 0)
-    blue, red = blue - 128, red - 128
-    rgb = np.stack(
-        [
-            luminance + 1.402 * red,
-            luminance - 0.344136 * blue - 0.714136 * red,
-            luminance + 1.772 * blue,
-        ],
-        axis=2,
-    )
-    return np.clip(np.round(rgb), 0, 255).astype(np.uint8)

@@ -3,29 +3,22 @@
 That codec was chosen since every reader that matters takes it; `benches/record` has the figures.
 """
 
-import os
-import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from coverslip import _core
+from coverslip.cores import Cores, core_count, decoders_of_limits, in_flight, sample_bytes, spooled
 from coverslip.decoders import Decoders
 from coverslip.errors import LimitError, SourceError, VerificationError
 from coverslip.limits import LIMITS
 from coverslip.model import Level, Raster, TileIndex
-from coverslip.samples import Samples, decode, is_inverted
-
-_T = TypeVar("_T")
-_TELL_EVERY_S = 0.1
+from coverslip.samples import Samples, decode, is_inverted, white
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,34 +80,18 @@ def store(
     if raster is None:
         raise AssertionError("the level need not be decoded")
     _core.TileIndex(source, raster.offsets, raster.byte_counts, private_ranges)
-    frames = len(level.tiles.offsets)
-    offsets, byte_counts = np.zeros(frames, np.uint64), np.zeros(frames, np.uint64)
-    tell = _Teller(on_frames)
-    with (
-        closing(_decoders()) as decoders,
-        _Cores() as cores,
-        spool.open("ab") as file,
-    ):
-        at = file.tell()
+    with closing(decoders_of_limits()) as decoders, Cores() as cores:
         reader = _Reader(source, level, raster, cores, decoders)
         jobs = (partial(_frame, number, read, prove=prove) for number, read in reader.frames())
-        with closing(cores.in_order(jobs, _in_flight(level))) as encoded:
-            for number, frame in enumerate(encoded):
-                offsets[number], byte_counts[number] = at, len(frame)
-                at += file.write(frame)
-                if at > most:
-                    raise LimitError(
-                        f"the first {number + 1} frames take more than the {most} bytes that the "
-                        f"limits output_bytes and output_growth leave"
-                    )
-                tell(number + 1)
+        in_order = cores.in_order(jobs, in_flight(level))
+        offsets, byte_counts = spooled(in_order, spool, most=most, on_frames=on_frames)
     source.check_unchanged()
     tiles = TileIndex(
         offsets=offsets, byte_counts=byte_counts, across=level.tiles.across, down=level.tiles.down
     )
     return Stored(
         tiles=tiles,
-        blank=_encode(_blank(level, level.tile_length, level.tile_width, is_emitted=is_emitted)),
+        blank=_encode(blank(level, level.tile_length, level.tile_width, is_emitted=is_emitted)),
         source_bytes=int(raster.byte_counts.sum()),
     )
 
@@ -151,66 +128,11 @@ def _decode(frame: bytes) -> Samples:
     return decoded
 
 
-def _blank(level: Level, rows: int, columns: int, *, is_emitted: bool = False) -> Samples:
+def blank(level: Level, rows: int, columns: int, *, is_emitted: bool = False) -> Samples:
+    """Return what stands where a level has nothing: white, or black if light is emitted."""
     shape = (rows, columns) if level.samples_per_pixel == 1 else (rows, columns, 3)
-    nothing = 0 if is_emitted else (1 << level.bits_per_sample) - 1
+    nothing = 0 if is_emitted else white(level)
     return np.full(shape, nothing, np.uint8 if level.bits_per_sample == 8 else np.uint16)
-
-
-def _sample_bytes(level: Level, rows: int, columns: int) -> int:
-    return rows * columns * level.samples_per_pixel * level.bits_per_sample // 8
-
-
-def _in_flight(level: Level) -> int:
-    """Return how many frames may be in work: enough for all cores, if the memory allows."""
-    frame = _sample_bytes(level, level.tile_length, level.tile_width)
-    return max(1, min(2 * _core_count(), LIMITS.decoded_bytes // frame))
-
-
-def _core_count() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _decoders() -> Decoders:
-    return Decoders(memory_bytes=LIMITS.decoder_memory_bytes, seconds=LIMITS.decoder_seconds)
-
-
-class _Teller:
-    """Tells how many frames are done, about ten times a second."""
-
-    def __init__(self, on_frames: Callable[[int], object] | None) -> None:
-        self._on_frames = on_frames
-        self._due = 0.0
-
-    def __call__(self, count: int) -> None:
-        if self._on_frames is not None and time.monotonic() >= self._due:
-            self._on_frames(count)
-            self._due = time.monotonic() + _TELL_EVERY_S
-
-
-class _Cores:
-    """Threads on all cores: codecs release the GIL."""
-
-    def __enter__(self) -> "_Cores":
-        self._pool = ThreadPoolExecutor(_core_count())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
-
-    def in_order(self, jobs: Iterable[Callable[[], _T]], most: int) -> Generator[_T, None, None]:
-        """Yield what each job returns, in order, with no more than ``most`` of them begun."""
-        begun: deque[Future[_T]] = deque()
-        try:
-            for job in jobs:
-                if len(begun) >= most:
-                    yield begun.popleft().result()
-                begun.append(self._pool.submit(job))
-            while begun:
-                yield begun.popleft().result()
-        finally:
-            for future in begun:
-                future.cancel()
 
 
 class _Reader:
@@ -221,7 +143,7 @@ class _Reader:
         source: _core.Source,
         level: Level,
         raster: Raster,
-        cores: _Cores,
+        cores: Cores,
         decoders: Decoders,
     ) -> None:
         self.source = source
@@ -249,7 +171,7 @@ class _Reader:
         offset, byte_count = int(self.raster.offsets[piece]), int(self.raster.byte_counts[piece])
         data = self.source.read(offset, byte_count)
         samples = decode(self.level, self.raster, data, piece, rows, self.decoders)
-        return np.invert(samples) if is_inverted(self.level) else samples
+        return white(self.level) - samples if is_inverted(self.level) else samples
 
     def _tile(self, tile: int) -> Samples | None:
         """Return a tile, ``None`` if it is missing."""
@@ -278,14 +200,14 @@ class _Reader:
         """Return the rows of pixels that a row of frames takes, white where the picture ends."""
         level, length = self.level, self.raster.length
         columns = level.tiles.across * level.tile_width
-        if _sample_bytes(level, level.tile_length, columns) > LIMITS.decoded_bytes:
+        if sample_bytes(level, level.tile_length, columns) > LIMITS.decoded_bytes:
             raise LimitError(
                 f"{level.tile_length} rows of {columns} pixels are more than the limit "
                 f"decoded_bytes = {LIMITS.decoded_bytes}"
             )
         top = row * level.tile_length
         bottom = min(top + level.tile_length, level.image_length)
-        band = _blank(level, level.tile_length, columns)
+        band = blank(level, level.tile_length, columns)
         for strip, samples in self._strips(range(top // length, -(-bottom // length))):
             first = strip * length
             begin, end = max(first, top), min(first + len(samples), bottom)
@@ -299,7 +221,7 @@ class _Reader:
             partial(_same, self.kept[strip]) if strip in self.kept else partial(self._strip, strip)
             for strip in strips
         )
-        with closing(self.cores.in_order(jobs, 2 * _core_count())) as decoded:
+        with closing(self.cores.in_order(jobs, 2 * core_count())) as decoded:
             for strip, samples in zip(strips, decoded, strict=True):
                 self.kept = {strip: samples}
                 yield strip, samples

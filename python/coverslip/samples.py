@@ -4,19 +4,27 @@ What is decoded is hostile. Each decoder is told how much may come out of it bef
 whatever it raises becomes an error of ours, without its message.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from coverslip.decoders import Decoders, Wanted
+from coverslip.decoders import JPEG, JPEG_2000, JPEG_LS, LOSSLESS_JPEG, Decoders, Wanted
 from coverslip.errors import CoverslipError, LimitError, SourceError, UnsupportedSlideError
 from coverslip.limits import LIMITS
-from coverslip.model import Level, Raster
+from coverslip.model import Coded, Level, Raster
 
 Samples = npt.NDArray[np.uint8 | np.uint16]
 
-_UNCOMPRESSED, _LZW = 1, 5
+_UNCOMPRESSED, _LZW, _LERC = 1, 5, 34887
+_PROCESSES = {
+    "JPEG": JPEG,
+    "lossless JPEG": LOSSLESS_JPEG,
+    "JPEG 2000": JPEG_2000,
+    "JPEG-LS": JPEG_LS,
+}
+_WITH_TABLES = ("JPEG", "lossless JPEG")
 _LZW_CODE_BYTES = 4096
 """What the last code of a stream may stand for; some writers end on more than a strip holds."""
 _NO_PREDICTOR, _HORIZONTAL = 1, 2
@@ -40,7 +48,14 @@ def lossy_method(level: Level) -> str | None:
 
     All of these can also store without loss, but whether one did cannot be told from its stream.
     """
-    return _LOSSY.get(level.compression)
+    coded = None if level.raster is None else level.raster.coded
+    return _LOSSY.get(level.compression) if coded is None else coded.lossy_method
+
+
+def white(level: Level) -> int:
+    """Return the largest sample: fewer than 16 bits may be used of them."""
+    coded = None if level.raster is None else level.raster.coded
+    return (1 << (level.bits_per_sample if coded is None else coded.depth)) - 1
 
 
 def is_inverted(level: Level) -> bool:
@@ -119,15 +134,21 @@ def decode(
         most=whole + 1 + (_LZW_CODE_BYTES if level.compression == _LZW else 0),
         lzma_bytes=LIMITS.lzma_bytes,
     )
+    if raster.coded is not None:
+        wanted = _wanted_of(wanted, level, raster.coded, piece)
+        data = (level.jpeg_tables or b"")[: wanted.table_bytes] + data
     try:
         if level.compression != _UNCOMPRESSED:
             data = decoders.decode(data, wanted)
         if level.compression == _LZW and len(data) <= whole + _LZW_CODE_BYTES:
             data = data[:whole]
-        order = "=" if level.compression in _LOSSY else raster.byte_order
+        is_picture = raster.coded is not None or level.compression in (*_LOSSY, _LERC)
+        order = "=" if is_picture else raster.byte_order
         decoded = _shaped(data, shape, dtype.newbyteorder(order), whole)
         if raster.predictor == _HORIZONTAL:
             decoded = np.cumsum(decoded, axis=1, dtype=dtype)
+        if raster.coded is not None and raster.coded.is_ycbcr and wanted.compression == JPEG_2000:
+            return rgb_of_ycbcr(decoded)
         return decoded.astype(dtype, copy=False)
     except ImportError:
         failed: CoverslipError = UnsupportedSlideError(
@@ -138,6 +159,38 @@ def decode(
     except ValueError:
         failed = SourceError(f"{kind} {piece} does not hold {raster.codec} of its size")
     raise failed
+
+
+def _wanted_of(wanted: Wanted, level: Level, coded: Coded, piece: int) -> Wanted:
+    """Return what is wanted of a tile of JPEG or its kin, which may end where the level does."""
+    rows, columns = wanted.shape[:2]
+    row, column = divmod(piece, level.tiles.across)
+    clipped = (
+        min(rows, level.image_length - row * rows),
+        min(columns, level.image_width - column * columns),
+    )
+    return replace(
+        wanted,
+        compression=_PROCESSES[coded.process],
+        clipped=clipped if level.has_tiles else (rows, columns),
+        table_bytes=len(level.jpeg_tables or b"") if coded.process in _WITH_TABLES else 0,
+        is_ycbcr=coded.is_ycbcr,
+    )
+
+
+def rgb_of_ycbcr(part: npt.NDArray[np.uint8 | np.uint16]) -> npt.NDArray[np.uint8]:
+    """Return red, green and blue of samples after ITU-R BT.601 in full range (JFIF)."""
+    luminance, blue, red = np.moveaxis(part.astype(np.float32), 2, 0)
+    blue, red = blue - 128, red - 128
+    rgb = np.stack(
+        [
+            luminance + 1.402 * red,
+            luminance - 0.344136 * blue - 0.714136 * red,
+            luminance + 1.772 * blue,
+        ],
+        axis=2,
+    )
+    return np.clip(np.round(rgb), 0, 255).astype(np.uint8)
 
 
 def _shaped(data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any], whole: int) -> Samples:

@@ -18,7 +18,7 @@ from coverslip.errors import (
     at_level,
 )
 from coverslip.model import AssociatedImage, Finding, Level, Picture, Slide, SourceText, Spacing
-from coverslip.routes import Route, decide
+from coverslip.routes import Choices, J2kYcc, Route, decide
 from coverslip.sampling import core_picture
 from coverslip.tiff import open_tiff
 
@@ -70,23 +70,49 @@ class OpenedSlide:
         return replace(self, description=cut_into(self.description, self.source, frames))
 
     def routes(
-        self, *, colour: Samples | None = None, allow_pixel: bool = False
+        self,
+        *,
+        colour: Samples | None = None,
+        allow_pixel: bool = False,
+        allow_recode: int | None = None,
+        j2k_ycc: J2kYcc | None = None,
     ) -> tuple[Route, ...]:
         """Return what would happen to each level; reads only a sample of its tiles."""
+        choices = Choices(
+            judge=Judge(declared=colour),
+            allow_pixel=allow_pixel,
+            allow_recode=allow_recode,
+            j2k_ycc=j2k_ycc,
+        )
+        return self._routed(choices)[1]
+
+    def routed(self, policy: Policy) -> tuple["OpenedSlide", tuple[Route, ...]]:
+        """Return the slide as its levels are to be read under a policy, and the route of each."""
+        choices = Choices(
+            judge=Judge(declared=policy.colour),
+            allow_pixel=policy.allow_pixel,
+            allow_recode=policy.allow_recode,
+            j2k_ycc=policy.j2k_ycc,
+        )
+        return self.cut_into(policy.ndpi_frames)._routed(choices)
+
+    def _routed(self, choices: Choices) -> tuple["OpenedSlide", tuple[Route, ...]]:
         paths = self.description.optical_paths
-        judge = Judge(declared=colour)
-        routes = {
+        by_fitness = sorted(enumerate(self.levels), key=_by_how_fit_to_look_at)
+        decided = {
             number: decide(
                 self.source,
                 level,
                 self.description.private_ranges,
-                judge=judge,
-                allow_pixel=allow_pixel,
+                choices,
                 is_fluorescence=paths[level.optical_path].is_fluorescence,
             )
-            for number, level in sorted(enumerate(self.levels), key=_by_how_fit_to_look_at)
+            for number, level in by_fitness
         }
-        return tuple(routes[number] for number in range(len(self.levels)))
+        ordered = [decided[number] for number in range(len(self.levels))]
+        levels = tuple(level for _, level in ordered)
+        slide = replace(self, description=replace(self.description, levels=levels))
+        return slide, tuple(route for route, _ in ordered)
 
 
 def _by_how_fit_to_look_at(numbered: tuple[int, Level]) -> tuple[bool, int]:

@@ -8,6 +8,7 @@ import tifffile
 import coverslip
 from coverslip.model import Role
 from tests.formats.findings import check_every_text_is_found
+from tests.interop import readers
 from tests.synth import build_keyed
 
 NAMES = {
@@ -76,3 +77,18 @@ def test_every_text_is_found_and_no_unknown_word_is_a_key(maker, tmp_path):
         ("Filename", "User", "Barcode", "Date"),
         plain=("AppMag", "MPP", "3dh_PixelSizeX", "Objective Power"),
     )
+
+
+@pytest.mark.parametrize("overlaps", ["60 30 30 15 14 7", "5 0 3 0 1 0"])
+def test_overlaps_of_no_whole_mcus_are_composed_if_that_is_allowed(overlaps, tmp_path):
+    built = build_keyed(tmp_path, maker="trestle", overlaps=overlaps, codec="jpeg_ycbcr420")
+    with pytest.raises(coverslip.UnsupportedSlideError, match="no whole MCUs") as raised:
+        coverslip.convert(built.path, tmp_path / "out")
+    assert "--allow-recode" in raised.value.hint
+    result = coverslip.convert(built.path, tmp_path / "out", allow_recode=95)
+    with openslide.OpenSlide(built.path) as other:
+        for number, level in enumerate(built.levels):
+            frames = readers.by_pydicom(result.instances[number].path, "gdcm")
+            shown = readers.mosaic(frames, level.width, level.length).astype(int)
+            theirs = other.read_region((0, 0), number, (level.width, level.length))
+            assert np.abs(shown - np.asarray(theirs)[..., :3]).mean() < 2.5

@@ -1,13 +1,23 @@
+import tracemalloc
+from contextlib import closing
+
 import imagecodecs
 import numpy as np
 import openslide
+import pydicom
 import pytest
 import tifffile
 
 import coverslip
+from coverslip import recode
+from coverslip.cores import decoders_of_limits
+from coverslip.deid.policy import Policy
+from coverslip.formats import joints
 from coverslip.model import Role
+from coverslip.montages import Composer
 from tests.formats.findings import check_every_text_is_found
-from tests.synth import build_ventana, tiff
+from tests.interop import readers
+from tests.synth import build_ventana, tiff, ventana
 
 
 @pytest.mark.parametrize("stitched", [False, True])
@@ -118,7 +128,7 @@ def test_areas_that_lie_elsewhere_than_their_tiles_are_refused(tmp_path):
         (tmp_path / str(number)).mkdir()
         built = build_ventana(tmp_path / str(number), second_area=beside, levels=1)
         with pytest.raises(coverslip.UnsupportedSlideError, match="otherwise on the glass"):
-            coverslip.open(built.path)
+            coverslip.convert(built.path, tmp_path / "out")
 
 
 def test_joints_in_xml_that_cannot_be_parsed_are_told(tmp_path):
@@ -153,3 +163,178 @@ def test_every_text_is_found_and_no_unknown_word_is_a_key(tmp_path):
         ("@Barcode1D", "@PatientName", "@UnitNumber", "@BaseName", "@ScanDate"),
         plain=("@OverlapX", "@ScanRes", "@NumRows"),
     )
+
+
+LAYOUTS = {
+    "overlap": {"overlaps": (16, 8)},
+    "odd overlap": {"overlaps": (7, 5)},
+    "overlap across": {"overlaps": (30, 0), "codec": "jpeg_rgb"},
+    "gap": {"overlaps": (-8, -4)},
+    "area beside": {"second_area": (512, 0)},
+    "area above": {"second_area": (0, -77)},
+    "both": {"overlaps": (16, 8), "second_area": (300, 50)},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_composed_picture_is_that_of_openslide(layout, tmp_path):
+    built = build_ventana(tmp_path, **LAYOUTS[layout])
+    result = coverslip.convert(built.path, tmp_path / "out", allow_recode=95)
+    assert [instance.frames.recoded > 0 for instance in result.instances] == [True] * 3
+    with openslide.OpenSlide(built.path) as other:
+        for number, instance in enumerate(result.instances):
+            dataset = pydicom.dcmread(instance.path, stop_before_pixels=True)
+            size = dataset.TotalPixelMatrixColumns, dataset.TotalPixelMatrixRows
+            assert size == other.level_dimensions[number]
+            frames = readers.by_pydicom(instance.path, "gdcm")
+            shown = readers.mosaic(frames, *size).astype(int)
+            theirs = np.asarray(other.read_region((0, 0), number, size)).astype(int)
+            opacity = theirs[..., 3:] / 255
+            theirs = theirs[..., :3] * opacity + 255 * (1 - opacity)
+            # Where a tile begins between two pixels OpenSlide blends them.
+            assert np.abs(shown - theirs).mean() < (2.5 if number == 0 else 6)
+
+
+def test_overlap_is_refused_with_the_option_that_composes_it(tmp_path):
+    built = build_ventana(tmp_path, overlaps=(16, 8))
+    routes = coverslip.open(built.path).routes(allow_pixel=True)
+    assert {route.kind for route in routes} == {"refuse"}
+    assert all("--allow-recode QUALITY" in route.error.hint for route in routes)
+    with pytest.raises(coverslip.UnsupportedSlideError, match="38 of 38 joints"):
+        coverslip.convert(built.path, tmp_path / "out", allow_pixel=True)
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").rglob("*.dcm"))
+
+
+@pytest.mark.parametrize(
+    ("codec", "methods"),
+    [
+        ("jpeg_ycbcr420", ["ISO_10918_1", "ISO_10918_1"]),
+        ("j2k_33005", ["ISO_15444_1", "ISO_10918_1"]),
+    ],
+)
+def test_each_loss_is_declared_with_its_ratio(codec, methods, tmp_path):
+    built = build_ventana(tmp_path, overlaps=(16, 8), codec=codec, levels=1)
+    result = coverslip.convert(built.path, tmp_path / "out", allow_recode=80)
+    dataset = pydicom.dcmread(result.instances[0].path)
+    assert dataset.LossyImageCompression == "01"
+    assert list(dataset.LossyImageCompressionMethod) == methods
+    pieces = built.levels[0].pieces
+    before = 128 * 96 * 3 * len(pieces) / sum(map(len, pieces))
+    frames = readers.frames_of(result.instances[0].path)
+    after = 1024 * 1024 * 3 / sum(map(len, frames))
+    ratios = [float(ratio) for ratio in dataset.LossyImageCompressionRatio]
+    assert ratios == pytest.approx([before, after], abs=0.01)
+    assert list(dataset.ImageType) == ["DERIVED", "PRIMARY", "VOLUME", "NONE"]
+    assert dataset.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.4.50"
+    assert dataset.PhotometricInterpretation == "YBR_FULL_422"
+    assert all(b"JFIF" not in frame[:64] for frame in frames)
+
+
+def test_certificate_and_notes_tell_what_was_composed(tmp_path):
+    built = build_ventana(tmp_path, overlaps=(16, 8), levels=1)
+    result = coverslip.convert(built.path, tmp_path / "out", allow_recode=80)
+    (record,) = result.certificate["instances"]
+    assert (record["frames_recoded"], record["frames_pixel"], record["frames_copied"]) == (1, 0, 0)
+    assert result.certificate["policy"]["options"]["allow_recode"] == 80
+    assert any("composed and encoded with a new loss" in note for note in result.notes)
+
+
+def test_lower_quality_takes_fewer_bytes(tmp_path):
+    built = build_ventana(tmp_path, overlaps=(16, 8), levels=1)
+    sizes = [
+        coverslip.convert(built.path, tmp_path / str(quality), allow_recode=quality)
+        .instances[0]
+        .byte_count
+        for quality in (30, 60, 90)
+    ]
+    assert sizes == sorted(sizes)
+
+
+def test_frames_are_composed_each_by_itself_and_fit_together(tmp_path, monkeypatch):
+    built = build_ventana(tmp_path, overlaps=(18, 6), missing=((0, 14), (0, 15)))
+    monkeypatch.setattr(joints, "CUT_FRAME", 128)
+    slide = coverslip.open(built.path)
+    levels, _ = slide.routed(Policy(allow_recode=90))
+    with closing(decoders_of_limits()) as decoders:
+        for level in levels.levels:
+            composer = Composer(slide.source, level.picture, decoders)
+            whole = composer.compose(0, 0, level.image_width, level.image_length)
+            for y in range(0, level.image_length, 37):
+                for x in range(0, level.image_width, 53):
+                    part = composer.compose(x, y, 53, 37)
+                    wanted = whole[y : y + 37, x : x + 53]
+                    if part is None:
+                        assert (wanted == 255).all()
+                        continue
+                    assert np.array_equal(part[: wanted.shape[0], : wanted.shape[1]], wanted)
+    result = coverslip.convert(built.path, tmp_path / "out", allow_recode=90)
+    assert [instance.frames.recoded for instance in result.instances] == [18, 6, 2]
+
+
+def test_joints_that_disagree_are_averaged_and_told(tmp_path):
+    built = build_ventana(tmp_path, overlap=("9", "-3"), levels=1)
+    level = coverslip.open(built.path).levels[0]
+    # The last joint is one of six between the rows that are second and first from above.
+    assert level.image_length == 4 * 96 + round(3 / 6)
+    result = coverslip.convert(built.path, tmp_path / "out", allow_recode=90)
+    assert any("lies up to 9 pixels" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'Tile1="1"', b'Tile1="0"'),
+        (b'Tile2="2"', b'Tile2="9"'),
+        (b'Direction="UP"', b'Direction="IN"'),
+        (b'OriginX="0"', b'OriginX="7"'),
+        (b'NumCols="6"', b'NumCols="9"'),
+    ],
+)
+def test_layout_that_makes_no_sense_is_refused(old, new, tmp_path):
+    built = build_ventana(tmp_path, overlaps=(16, 8), levels=1)
+    data = built.path.read_bytes()
+    assert old in data
+    built.path.write_bytes(data.replace(old, new, 1))
+    with pytest.raises(coverslip.SourceError, match="BIF"):
+        coverslip.open(built.path)
+
+
+def test_tiles_that_lie_on_each_other_are_refused(tmp_path):
+    built = build_ventana(tmp_path, overlaps=(100, 8), levels=1)
+    with pytest.raises(coverslip.UnsupportedSlideError, match="more than half"):
+        coverslip.open(built.path)
+
+
+def test_memory_does_not_grow_with_the_level(tmp_path, monkeypatch):
+    monkeypatch.setattr(joints, "CUT_FRAME", 256)
+    monkeypatch.setattr(ventana, "_composed", lambda level, *_: level)
+    peaks = []
+    for across, down in ((6, 4), (24, 16)):
+        monkeypatch.setattr(ventana, "_ACROSS", across)
+        monkeypatch.setattr(ventana, "_DOWN", down)
+        folder = tmp_path / str(across)
+        folder.mkdir()
+        slide = coverslip.open(build_ventana(folder, overlaps=(16, 8), levels=1).path)
+        level = slide.routed(Policy(allow_recode=80))[0].levels[0]
+        private, spool = slide.description.private_ranges, folder / "spool"
+        spool.touch()
+        tracemalloc.start()
+        recode.store(slide.source, level, private, spool, quality=80, most=1 << 30, on_frames=None)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # Sixteen times as many tiles, in all 14 MB of pixels more.
+    assert peaks[1] < peaks[0] + (2 << 20)
+
+
+@pytest.mark.parametrize("layout", ["overlap", "odd overlap", "overlap across", "area above"])
+def test_base_is_composed_of_exactly_what_openslide_shows(layout, tmp_path):
+    built = build_ventana(tmp_path, **{**LAYOUTS[layout], "levels": 1})
+    slide = coverslip.open(built.path)
+    level = slide.routed(Policy(allow_recode=80))[0].levels[0]
+    size = level.image_width, level.image_length
+    with closing(decoders_of_limits()) as decoders, openslide.OpenSlide(built.path) as other:
+        composed = Composer(slide.source, level.picture, decoders).compose(0, 0, *size)
+        theirs = np.asarray(other.read_region((0, 0), 0, size))
+    is_shown = theirs[..., 3] == 255
+    assert np.array_equal(composed[is_shown], theirs[is_shown][:, :3])
+    assert (composed[~is_shown] == 255).all()

@@ -15,7 +15,7 @@ import coverslip
 from coverslip import limits, pixels, samples
 from coverslip.decoders import Decoders, Wanted, decode
 from tests.hostile.test_bad_input import patched, refuse
-from tests.synth import build_generic, raster, tiff
+from tests.synth import build_generic, build_ventana, raster, tiff
 
 SMALL = {"size": (200, 150), "tile": 64, "levels": 1}
 
@@ -241,3 +241,49 @@ def test_interruption_leaves_nothing_behind_and_no_thread(tmp_path):
         coverslip.convert(slide.path, tmp_path / "out", allow_pixel=True, on_progress=interrupt)
     assert [path for path in tmp_path.iterdir() if path != slide.path] == []
     assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name]
+
+
+CODED = {
+    "lossless JPEG": (build_generic, {"codec": "ljpeg", **SMALL}),
+    "JPEG of 12 bits": (build_generic, {"codec": "jpeg12", "grey": True, "bits": 12, **SMALL}),
+    "JPEG-LS": (build_generic, {"codec": "jpegls", **SMALL}),
+    "LERC": (build_generic, {"codec": "lerc", **SMALL}),
+    "JPEG 2000 that is cut off": (build_generic, {"codec": "j2k_33005", "clipped": True, **SMALL}),
+    "overlapping JPEG": (build_ventana, {"overlaps": (16, 8), "levels": 1}),
+    "overlapping JPEG 2000": (
+        build_ventana,
+        {"overlaps": (16, 8), "levels": 1, "codec": "j2k_33005"},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CODED)
+def test_changed_streams_give_a_typed_error_or_a_slide(kind, tmp_path):
+    builder, options = CODED[kind]
+    slide = builder(tmp_path, **options)
+    data, random = slide.path.read_bytes(), np.random.default_rng(7)
+    pieces = [piece for piece in slide.levels[0].pieces if piece]
+    for seed in range(12):
+        changed = bytearray(data)
+        piece = pieces[random.integers(len(pieces))]
+        # Headers are where numbers are.
+        for place in random.integers(0, min(len(piece), 160 if seed % 2 else len(piece)), 3):
+            changed[data.index(piece) + place] ^= 1 << random.integers(8)
+        slide.path.write_bytes(changed)
+        out = tmp_path / str(seed)
+        try:
+            coverslip.convert(slide.path, out, allow_pixel=True, allow_recode=80)
+        except coverslip.CoverslipError:
+            assert not list(out.rglob("*.dcm"))
+
+
+OVERLAPS = ["1e308", "-1e308", "nan", "inf", "99999999", "-99999999", "0x10", "63", "-47", ""]
+
+
+@pytest.mark.parametrize("overlap", OVERLAPS)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_impossible_joints_give_a_typed_error_or_a_slide(overlap, axis, tmp_path):
+    both = (overlap, "0") if axis == 0 else ("0", overlap)
+    slide = build_ventana(tmp_path, overlap=both, levels=2)
+    with suppress(coverslip.CoverslipError):
+        coverslip.convert(slide.path, tmp_path / "out", allow_recode=80)

@@ -55,7 +55,7 @@ def custody(folder, key=KEY, **changes):
 
 
 def convert(slide, out, profile, given, **options):
-    policy = Policy(profile=profile, allow_pixel=slide.is_decoded, **options)
+    policy = Policy(profile=profile, **slide.choices, **options)
     return coverslip.convert(slide.path, out, policy=policy, custody=given)
 
 

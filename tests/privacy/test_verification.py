@@ -9,17 +9,20 @@ import subprocess
 import sys
 from datetime import UTC, date, datetime
 
+import imagecodecs
 import numpy as np
 import pydicom
 import pytest
+from pydicom.encaps import encapsulate
 
 import coverslip
 from coverslip import conversion
 from coverslip.errors import VerificationError
 from coverslip.verification.schema import certificate_schema, words_of_schema
 from coverslip.verification.words import PublicWords
+from tests.interop import readers
 from tests.privacy import sites
-from tests.synth import FORMATS, build_svs
+from tests.synth import FORMATS, build_generic, build_keyed, build_svs
 
 NAME = "Quillfeather"
 LIST = f"{NAME}^Ottoline\n"
@@ -91,12 +94,13 @@ def test_text_that_nobody_looks_for_is_found_by_the_structure(site, copied):
 @pytest.mark.parametrize("name", FORMATS)
 def test_clean_output_gives_no_alarm(name, tmp_path):
     slide = FORMATS[name](tmp_path)
-    coverslip.convert(slide.path, tmp_path / "out", allow_pixel=slide.is_decoded, verify=False)
+    coverslip.convert(slide.path, tmp_path / "out", **slide.choices, verify=False)
     report = coverslip.verify(tmp_path / "out", slide.path)
     assert [str(survivor) for survivor in report.found] == []
-    if slide.is_decoded:
-        # There are no bytes to compare decoded tiles with, and it says so.
-        assert report.exit_status == 4
+    if slide.recode is not None:
+        # No tile has the pixels of what was composed, and it says so.
+        assert all("composed and encoded anew" in what for what in report.unchecked)
+        assert (report.exit_status, report.frames_equal) == (4, 0)
         return
     assert report.unchecked == ()
     assert report.exit_status == 0
@@ -295,3 +299,69 @@ def test_what_the_callback_raises_ends_the_check(large):
 
     with pytest.raises(KeyboardInterrupt):
         coverslip.verify(large.parent, on_progress=stop)
+
+
+DECODED = {
+    "tiles": {"codec": "lzw", "predictor": 2},
+    "strips": {"codec": "deflate", "rows_per_strip": 40, "size": (1100, 1050)},
+    "colours apart": {"codec": "zstd", "planar": True},
+    "white is zero": {"codec": "lzw", "grey": True, "white_is_zero": True},
+    "16 bits": {"codec": "deflate", "grey": True, "bits": 16, "big_endian": True},
+    "12 bits": {"codec": "jpeg12", "grey": True, "bits": 12},
+    "JPEG 2000 that is cut off": {"codec": "j2k_33005", "clipped": True, "subifds": True},
+}
+
+
+def with_another_pixel(path):
+    """Change one pixel of the last frame of an instance; the codestream stays whole."""
+    dataset = pydicom.dcmread(path)
+    frames = readers.frames_of(path)
+    pixels = imagecodecs.jpeg2k_decode(frames[-1]).copy()
+    pixels[3, 5] ^= 1
+    changed = imagecodecs.jpeg2k_encode(
+        pixels, level=0, codecformat="j2k", reversible=True, mct=pixels.ndim == 3
+    )
+    dataset.PixelData = encapsulate([*frames[:-1], bytes(changed)])
+    dataset.save_as(path)
+
+
+@pytest.mark.parametrize("storage", DECODED)
+def test_pixels_that_were_decoded_are_compared_with_those_that_tifffile_sees(storage, tmp_path):
+    slide = build_generic(tmp_path, **{"size": (300, 200), "levels": 2, **DECODED[storage]})
+    result = coverslip.convert(slide.path, tmp_path / "out", allow_pixel=True, verify=False)
+    report = coverslip.verify(tmp_path / "out", slide.path)
+    assert (report.found, report.unchecked) == ((), ())
+    assert report.frames_equal == report.frames
+    with_another_pixel(result.instances[1].path)
+    found = {survivor.what for survivor in coverslip.verify(tmp_path / "out", slide.path).found}
+    last = len(readers.frames_of(result.instances[1].path)) - 1
+    assert f"frame {last} has other pixels than the slide" in found
+
+
+@pytest.mark.parametrize("codec", ["j2k_33003_444", "j2k_33003_422"])
+def test_ycbcr_that_became_rgb_is_compared(codec, tmp_path):
+    slide = build_svs(tmp_path, codec=codec, levels=2, missing=((0, 3),))
+    coverslip.convert(slide.path, tmp_path / "out", j2k_ycc="pixel", verify=False)
+    report = coverslip.verify(tmp_path / "out", slide.path)
+    assert (report.found, report.unchecked) == ((), ())
+    assert report.frames_equal == report.frames - 1
+
+
+def test_what_tifffile_cannot_decode_is_told_as_unchecked(tmp_path):
+    slide = build_generic(tmp_path, codec="jpegls", size=(300, 200), levels=1)
+    coverslip.convert(slide.path, tmp_path / "out", allow_pixel=True)
+    report = coverslip.verify(tmp_path / "out", slide.path)
+    assert report.found == ()
+    assert [what.split(": ")[1] for what in report.unchecked] == [
+        "the pixels of the slide cannot be decoded"
+    ]
+    assert (report.exit_status, report.frames_equal) == (4, 0)
+
+
+def test_trestle_that_was_composed_is_told_as_unchecked(tmp_path):
+    slide = build_keyed(tmp_path, maker="trestle", overlaps="5 0 3 0 1 0", codec="jpeg_ycbcr420")
+    coverslip.convert(slide.path, tmp_path / "out", allow_recode=90)
+    report = coverslip.verify(tmp_path / "out", slide.path)
+    assert report.found == ()
+    assert len(report.unchecked) == len(slide.levels)
+    assert all("composed and encoded anew" in what for what in report.unchecked)

@@ -134,6 +134,10 @@ FORMATS: dict[str, Builder] = {
         missing=((0, 1),),
     ),
     "generic-white-is-zero": partial(build_generic, codec="deflate", grey=True, white_is_zero=True),
+    "generic-lossless-jpeg": partial(build_generic, codec="ljpeg", missing=((0, 2),)),
+    "generic-jpeg2000-clipped": partial(
+        build_generic, codec="j2k_33005", clipped=True, missing=((0, 3), (1, 0))
+    ),
     "generic-lzw-strips": partial(
         build_generic, codec="lzw", rows_per_strip=37, predictor=2, size=(1300, 1100)
     ),
@@ -264,6 +268,8 @@ FORMATS: dict[str, Builder] = {
         big_endian=True,
     ),
     "ventana-bif": partial(build_ventana, not_scanned=True),
+    "ventana-bif-overlaps": partial(build_ventana, overlaps=(16, 8)),
+    "ventana-bif-gaps": partial(build_ventana, overlaps=(-8, 0), codec="jpeg_rgb", levels=2),
     "ventana-tiff": partial(build_ventana, stitched=True, codec="jpeg_rgb", missing=((1, 1),)),
     "qptiff": partial(build_qptiff, codec="jpeg_ycbcr422", missing=((0, 2),)),
     "qptiff-level-in-strips": partial(build_qptiff, levels=2, level_in_strips=True),

@@ -50,7 +50,7 @@ def build_generic(
     secret = ids.of(seed)
     shape = {"size": size, "tile": tile, "levels": levels, "factor": 2, "seed": 11}
     stored = None
-    if codec in raster.CODECS:
+    if codec in raster.CODECS or codec in raster.CODED:
         stored = raster.Storage(codec=codec, big_endian=big_endian, **storage)
         built = raster.build_levels(stored, missing=missing, **shape)
     else:
@@ -120,6 +120,6 @@ def build_generic(
         mpp_um=0.5 if mpp else None,
         is_jpeg2000=is_jpeg2000,
         is_ycc422_jpeg2000=codec == "j2k_33003_422",
-        is_decoded=stored is not None,
+        is_decoded=stored is not None or (clipped and is_jpeg2000),
         lossy_term=None if stored is None else raster.LOSSY_TERMS.get(codec),
     )

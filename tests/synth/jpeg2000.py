@@ -7,7 +7,9 @@ from typing import Literal
 import imagecodecs
 import numpy as np
 
-Kind = Literal["mct97", "mct53", "rgb", "grey", "ycc444", "ycc422"]
+Kind = Literal[
+    "mct97", "mct53", "rgb", "grey", "ycc444", "ycc422", "ht97", "ht53", "ht_rgb", "ht_grey"
+]
 
 _LEVELS = 3
 _QUALITY_DB = 45
@@ -42,6 +44,8 @@ def _truth(stream: bytes, rgb: np.ndarray, kind: Kind) -> np.ndarray:
 
 
 def _codestream(rgb: np.ndarray, kind: Kind) -> bytes:
+    if kind.startswith("ht"):
+        return _high_throughput(rgb, kind)
     if kind == "grey":
         return _encode(np.ascontiguousarray(rgb[..., 1]))
     if kind == "mct97":
@@ -54,6 +58,19 @@ def _codestream(rgb: np.ndarray, kind: Kind) -> bytes:
     if kind == "ycc444":
         return _encode(np.stack(planes, axis=-1))
     return _spliced(planes[0], [_half(plane) for plane in planes[1:]])
+
+
+def _high_throughput(rgb: np.ndarray, kind: Kind) -> bytes:
+    picture = np.ascontiguousarray(rgb[..., 1]) if kind == "ht_grey" else rgb
+    is_reversible = kind == "ht53"
+    stream = imagecodecs.htj2k_encode(
+        picture,
+        level=None if is_reversible else 0.002,
+        rgb=kind in ("ht97", "ht53"),
+        reversible=is_reversible,
+        resolutions=_LEVELS,
+    )
+    return bytes(stream)
 
 
 def _encode(picture: np.ndarray, *, mct: bool = False, reversible: bool = False) -> bytes:

@@ -3,6 +3,7 @@
 import lzma
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import imagecodecs
 import numpy as np
@@ -27,9 +28,21 @@ PICTURES: dict[str, tuple[int, Callable[..., bytes], Callable[..., np.ndarray], 
     "jpegxr": (22610, imagecodecs.jpegxr_encode, imagecodecs.jpegxr_decode, 0.8),
     "jpegxr_34934": (34934, imagecodecs.jpegxr_encode, imagecodecs.jpegxr_decode, None),
     "jpegxl": (50002, imagecodecs.jpegxl_encode, imagecodecs.jpegxl_decode, 90),
+    "lerc": (34887, imagecodecs.lerc_encode, imagecodecs.lerc_decode, 0),
     "jpegxl_52546": (52546, imagecodecs.jpegxl_encode, imagecodecs.jpegxl_decode, None),
 }
 CODECS = {*BYTES, *PICTURES}
+_LOSSLESS_JPEG = partial(imagecodecs.jpeg8_encode, lossless=True, predictor=1)
+_JPEG_12 = partial(imagecodecs.jpeg8_encode, bitspersample=12)
+_J2K_12 = partial(imagecodecs.jpeg2k_encode, bitspersample=12, codecformat="j2k")
+CODED: dict[str, tuple[int, Callable[..., bytes], Callable[..., np.ndarray], object]] = {
+    "ljpeg": (7, _LOSSLESS_JPEG, imagecodecs.ljpeg_decode, None),
+    "jpeg": (7, imagecodecs.jpeg8_encode, imagecodecs.jpeg8_decode, 85),
+    "jpeg12": (7, _JPEG_12, imagecodecs.jpeg8_decode, 85),
+    "j2k12": (34712, _J2K_12, imagecodecs.jpeg2k_decode, 0),
+    "jpegls": (34712, imagecodecs.jpegls_encode, imagecodecs.jpegls_decode, 0),
+}
+"""Kin of codecs that can be frames, as they cannot be."""
 LOSSY_TERMS = {
     **dict.fromkeys(("webp", "webp_34927"), "RFC_9649"),
     **dict.fromkeys(("jpegxr", "jpegxr_34934"), "ISO_29199_2"),
@@ -80,7 +93,7 @@ def build_levels(
 def tags(storage: Storage) -> dict[int, tiff.Value]:
     """Return the tags that say how samples are stored."""
     samples = 1 if storage.grey else 3
-    compression = (BYTES.get(storage.codec) or PICTURES[storage.codec])[0]
+    compression = (BYTES.get(storage.codec) or (PICTURES | CODED)[storage.codec])[0]
     described = {
         258: tiff.short(*[storage.bits] * samples),
         259: tiff.short(compression),
@@ -141,13 +154,13 @@ def _samples(storage: Storage, part: np.ndarray) -> np.ndarray:
     if storage.bits == 8:
         return part
     noise = np.random.default_rng(3).integers(0, 256, part.shape)
-    return (part.astype(np.uint16) << 8) + noise.astype(np.uint16)
+    return ((part.astype(np.uint16) << 8) + noise.astype(np.uint16)) >> (16 - storage.bits)
 
 
 def _encoded(storage: Storage, part: np.ndarray) -> bytes:
     if storage.white_is_zero:
-        part = np.invert(part)
-    if storage.codec in PICTURES:
+        part = (1 << storage.bits) - 1 - part
+    if storage.codec in PICTURES or storage.codec in CODED:
         return _picture(storage.codec, part)
     if storage.predictor == 2:
         first = np.zeros_like(part[:, :1])
@@ -158,7 +171,7 @@ def _encoded(storage: Storage, part: np.ndarray) -> bytes:
 
 
 def _picture(codec: str, part: np.ndarray) -> bytes:
-    _, encode, _, level = PICTURES[codec]
+    _, encode, _, level = (PICTURES | CODED)[codec]
     options = {"lossless": False} if codec.startswith("webp") else {}
     return bytes(encode(np.ascontiguousarray(part), level, **options))
 
@@ -167,4 +180,7 @@ def _truth(storage: Storage, part: np.ndarray) -> np.ndarray:
     """Return what a decoder makes of a part: of codecs of bytes, the part itself."""
     if storage.codec in BYTES:
         return part
-    return PICTURES[storage.codec][2](_picture(storage.codec, part))
+    if storage.white_is_zero:
+        part = (1 << storage.bits) - 1 - part
+    decoded = (PICTURES | CODED)[storage.codec][2](_picture(storage.codec, part))
+    return (1 << storage.bits) - 1 - decoded if storage.white_is_zero else decoded

@@ -59,10 +59,17 @@ class SynthSlide:
     is_ycc422_jpeg2000: bool = False
     is_decoded: bool = False
     """Whether its tiles cannot be frames as they are."""
+    recode: int | None = None
+    """Quality of JPEG without which it cannot be converted."""
     lossy_term: str | None = None
     """What its instances name as lossy method that older validators do not know."""
     glows: bool = False
     """Whether it was lit to glow; if it has several channels it was anyway."""
+
+    @property
+    def choices(self) -> dict[str, object]:
+        """What a policy has to allow so that it can be converted."""
+        return {"allow_pixel": self.is_decoded, "allow_recode": self.recode}
 
 
 JPEG_STYLES: dict[str, jpeg.Style] = {
@@ -83,6 +90,7 @@ J2K_KINDS: dict[str, jpeg2000.Kind] = {
     "j2k_rgb": "rgb",
     "j2k_53": "mct53",
     "j2k_grey": "grey",
+    **{kind: kind for kind in ("ht97", "ht53", "ht_rgb", "ht_grey")},
 }
 
 
@@ -172,7 +180,8 @@ def _level(
     rows = [
         np.concatenate(pixels[at : at + across], axis=1) for at in range(0, len(pixels), across)
     ]
-    is_rewritten = clipped or style.get("progressive", False) or style.get("process", False)
+    is_changed = clipped or style.get("progressive", False) or style.get("process", False)
+    is_rewritten = codec in JPEG_STYLES and is_changed
     whole = [None if i in gone else tile.whole for i, tile in enumerate(encoded) if is_rewritten]
     return SynthLevel(
         width=picture.shape[1],

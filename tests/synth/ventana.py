@@ -1,14 +1,18 @@
 """Ventana BIF and stitched TIFF, as iScan and DP scanners write them."""
 
+import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import imagecodecs
+import numpy as np
 
 from tests.synth import identifiers as ids
 from tests.synth import tiff
 from tests.synth.parts import level_directory, picture_directory
-from tests.synth.slide import SynthSlide, build_levels
+from tests.synth.slide import SynthLevel, SynthSlide, build_levels
+from tests.synth.texture import tissue
 
 Joints = Literal["all", "none", "unreadable"]
 _MPP = 0.465
@@ -28,6 +32,7 @@ def build_ventana(
     focal_planes: bool = False,
     joints: Joints = "all",
     not_scanned: bool = False,
+    overlaps: tuple[int, int] | None = None,
     second_area: tuple[float, float] | None = None,
     in_metadata: bool = False,
     quote: str = '"',
@@ -39,18 +44,21 @@ def build_ventana(
 ) -> SynthSlide:
     """Write overview, map of tissue, and levels.
 
-    ``overlap`` is that of the last joint, which was not used unless it ``is_joined``;
-    ``focal_planes`` writes the base twice; ``not_scanned`` takes the last two columns for an area
+    ``overlap`` is that of the last joint, which was not used unless it ``is_joined``; ``overlaps``
+    are those of all in each direction, with the picture they overlap in; ``focal_planes`` writes
+    the base twice; ``not_scanned`` takes the last two columns for an area
     without tiles, ``second_area`` for one that lies so many pixels beside its tiles.
     """
     secret = ids.of(seed)
     if not_scanned:
         missing += tuple((0, r * _ACROSS + c) for r in range(_DOWN) for c in (4, 5))
         missing += tuple((1, r * 3 + 2) for r in range(2) if levels > 1)
+    mosaic = None if overlaps is None else _mosaic(overlaps)
     built = build_levels(
         codec,
         secret,
         size=(_ACROSS * _TILE, _DOWN * _TILE_LENGTH),
+        picture=mosaic,
         tile=_TILE,
         tile_length=_TILE_LENGTH,
         levels=levels,
@@ -65,7 +73,10 @@ def build_ventana(
         for n, level in enumerate(built)
     ]
     if not stitched:
-        areas = _areas(columns, overlap, joints, second_area, scanned_last=not not_scanned)
+        said = overlaps or overlap
+        areas = _areas(
+            columns, said, joints, second_area, scanned_last=not not_scanned, is_same=bool(overlaps)
+        )
         if not is_joined:
             head, _, last = areas[0].rpartition('FlagJoined="1"')
             areas[0] = f'{head}FlagJoined="0"{last}'
@@ -87,7 +98,50 @@ def build_ventana(
         gap=secret.word().encode(),
         tail=secret.word().encode(),
     )
-    return SynthSlide(path=path, levels=built, identifiers=tuple(secret.drawn), mpp_um=_MPP)
+    if overlaps is not None:
+        built = [_composed(level, overlaps, 2**n) for n, level in enumerate(built)]
+    return SynthSlide(
+        path=path,
+        levels=built,
+        identifiers=tuple(secret.drawn),
+        mpp_um=_MPP,
+        recode=None if overlaps is None else 95,
+    )
+
+
+def _mosaic(overlaps: tuple[int, int]) -> np.ndarray:
+    """Return tiles side by side that share the last columns and rows with their neighbours."""
+    right, below = _TILE - overlaps[0], _TILE_LENGTH - overlaps[1]
+    picture = tissue(_ACROSS * right + overlaps[0], _DOWN * below + overlaps[1], 31)
+    rows = []
+    for y in range(0, _DOWN * below, below):
+        tiles = [
+            picture[y : y + _TILE_LENGTH, x : x + _TILE] for x in range(0, _ACROSS * right, right)
+        ]
+        rows.append(np.concatenate(tiles, axis=1))
+    return np.concatenate(rows)
+
+
+def _composed(level: SynthLevel, overlaps: tuple[int, int], factor: int) -> SynthLevel:
+    """Return what a level shows when each tile of the base is where it belongs in it."""
+    right, below = _TILE - overlaps[0], _TILE_LENGTH - overlaps[1]
+    width, length = _ACROSS * right + overlaps[0], _DOWN * below + overlaps[1]
+    part, part_length = _TILE // factor, _TILE_LENGTH // factor
+    whole = np.full((-(-length // factor), -(-width // factor), 3), 255, np.uint8)
+    for row, column in itertools.product(range(_DOWN), range(_ACROSS)):
+        x, y = round(column * right / factor), round(row * below / factor)
+        stored = level.rgb[row * part_length :, column * part :][:part_length, :part]
+        room = whole[y : y + stored.shape[0], x : x + stored.shape[1]]
+        room[:] = stored[: room.shape[0], : room.shape[1]]
+    return replace(
+        level,
+        width=whole.shape[1],
+        length=whole.shape[0],
+        tile=1024,
+        tile_length=None,
+        entropy=[b""],
+        rgb=whole,
+    )
 
 
 def _common(secret, text: str) -> dict[int, tiff.Value]:
@@ -121,13 +175,15 @@ def _iscan(secret, quote: str, *, in_metadata: bool) -> str:
     return f"<Metadata>{element}</Metadata>" if in_metadata else f"<?xml version='1.0'?>{element}"
 
 
-def _areas(columns, overlap, joints, second_area, *, scanned_last: bool) -> list[str]:
+def _areas(
+    columns, overlap, joints, second_area, *, scanned_last: bool, is_same: bool
+) -> list[str]:
     areas = []
     left = 0
     for number, across in enumerate(columns):
         beside = second_area if number and second_area else (0, 0)
         scanned = int(number == 0 or scanned_last)
-        inside = "" if joints == "none" else _joints(across, overlap, joints)
+        inside = "" if joints == "none" else _joints(across, overlap, joints, is_same=is_same)
         areas.append(
             f'<ImageInfo AOIScanned="{scanned}" AOIIndex="{number}" Width="{_TILE}"'
             f' Height="{_TILE_LENGTH}" NumRows="{_DOWN}" NumCols="{across}"'
@@ -138,7 +194,7 @@ def _areas(columns, overlap, joints, second_area, *, scanned_last: bool) -> list
     return areas
 
 
-def _joints(across: int, overlap: tuple[str, str], kind: Joints) -> str:
+def _joints(across: int, overlap: tuple[object, object], kind: Joints, *, is_same: bool) -> str:
     """Return every joint; tiles count from the lower left, back and forth like a serpent."""
 
     def tile(column: int, row: int) -> int:
@@ -150,6 +206,8 @@ def _joints(across: int, overlap: tuple[str, str], kind: Joints) -> str:
     written = []
     for index, (direction, one, other) in enumerate(pairs):
         x, y = overlap if index == len(pairs) - 1 else ("0", "0")
+        if is_same:
+            x, y = (overlap[0], 0) if direction == "RIGHT" else (0, overlap[1])
         if kind == "unreadable":
             x = "DOE"
         written.append(

@@ -32,42 +32,42 @@ FORMATS = {
         photometric_interpretation="RGB",
         samples_per_pixel=3,
         bits_allocated=8,
-        lossy_method="ISO_10918_1",
+        lossy_methods=("ISO_10918_1",),
     ),
     "jpeg-ybr": FrameFormat(
         transfer_syntax_uid=JPEGBaseline8Bit,
         photometric_interpretation="YBR_FULL_422",
         samples_per_pixel=3,
         bits_allocated=8,
-        lossy_method="ISO_10918_1",
+        lossy_methods=("ISO_10918_1",),
     ),
     "jpeg-grey": FrameFormat(
         transfer_syntax_uid=JPEGBaseline8Bit,
         photometric_interpretation="MONOCHROME2",
         samples_per_pixel=1,
         bits_allocated=8,
-        lossy_method="ISO_10918_1",
+        lossy_methods=("ISO_10918_1",),
     ),
     "j2k-ict": FrameFormat(
         transfer_syntax_uid=JPEG2000,
         photometric_interpretation="YBR_ICT",
         samples_per_pixel=3,
         bits_allocated=8,
-        lossy_method="ISO_15444_1",
+        lossy_methods=("ISO_15444_1",),
     ),
     "j2k-rct": FrameFormat(
         transfer_syntax_uid=JPEG2000Lossless,
         photometric_interpretation="YBR_RCT",
         samples_per_pixel=3,
         bits_allocated=8,
-        lossy_method=None,
+        lossy_methods=(),
     ),
     "j2k-grey-16": FrameFormat(
         transfer_syntax_uid=JPEG2000Lossless,
         photometric_interpretation="MONOCHROME2",
         samples_per_pixel=1,
         bits_allocated=16,
-        lossy_method=None,
+        lossy_methods=(),
     ),
 }
 COLOUR = np.full((TILE, TILE, 3), (200, 120, 40), np.uint8)
@@ -152,7 +152,7 @@ def instance_spec(
         imaged_volume_height_mm=80 * 0.2513 / 1000,
         label_side=label_side,
         frame_format=frame_format,
-        compression_ratio=None if frame_format.lossy_method is None else 18.4217,
+        compression_ratios=(18.4217,) if frame_format.lossy_methods else (),
     )
 
 
@@ -171,8 +171,8 @@ def overview_spec(clean: CleanMetadata, *, label_side: LabelSide = LabelSide.LEF
         imaged_volume_width_mm=75.0,
         imaged_volume_height_mm=75.0,
         label_side=label_side,
-        frame_format=dataclasses.replace(FORMATS["j2k-rct"], lossy_method="ISO_10918_1"),
-        compression_ratio=12.5,
+        frame_format=dataclasses.replace(FORMATS["j2k-rct"], lossy_methods=("ISO_10918_1",)),
+        compression_ratios=(12.5,),
         role=Role.OVERVIEW,
     )
 

@@ -41,7 +41,9 @@ OPTIONS = {
     "mpp_um": ("public", 0.25),
     "colour": ("public", "RGB"),
     "allow_pixel": ("public", True),
+    "allow_recode": ("public", 85),
     "ndpi_frames": ("public", 512),
+    "j2k_ycc": ("public", "pixel"),
 }
 
 

@@ -344,12 +344,19 @@ def test_impossible_frames_are_refused(frames):
         Policy(ndpi_frames=frames)
 
 
+@pytest.mark.parametrize("quality", [0, 101, -5, True, 85.0, "85"])
+def test_impossible_quality_is_refused(quality):
+    with pytest.raises(PolicyError, match="from 1 to 100"):
+        Policy(allow_recode=quality)
+
+
 def test_digest_is_that_of_the_policy_alone():
     assert Policy().digest() == Policy(profile=Profile("anonymised")).digest()
     assert Policy().digest() != Policy(mpp_um=0.25).digest()
     canonical = (
-        b'{"accession":"empty","allow_pixel":false,"anatomy":"drop","colour":null,"dates":"drop",'
-        b'"keep":[],"label":"drop","link":"none","mpp_um":null,"ndpi_frames":"auto",'
+        b'{"accession":"empty","allow_pixel":false,"allow_recode":null,"anatomy":"drop",'
+        b'"colour":null,"dates":"drop","j2k_ycc":null,"keep":[],"label":"drop","link":"none",'
+        b'"mpp_um":null,"ndpi_frames":"auto",'
         b'"overview":"drop","pixels_attested":null,"profile":"public","project":"","year":"drop"}'
     )
     assert Policy().digest() == hashlib.sha256(canonical).hexdigest()

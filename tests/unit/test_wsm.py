@@ -313,7 +313,7 @@ def test_unknown_objective_power_is_left_out():
         {"frame_count": 3},
         {"rows": 65536},
         {"columns": 0},
-        {"compression_ratio": None},
+        {"compression_ratios": ()},
         {"sop_instance_uid": "2.25.1"},
     ],
 )

@@ -131,7 +131,7 @@ def _outputs(result: Result) -> Outputs:
     )
 
 
-_ROUTES = ("copied", "stitched", "retiled", "pixel", "blank", "picture")
+_ROUTES = ("copied", "stitched", "retiled", "pixel", "recoded", "blank", "picture")
 
 
 def process_pool(jobs: int) -> ProcessPoolExecutor:

@@ -17,6 +17,7 @@ from coverslip.cli.options import (
     FramesOption,
     IdentityOption,
     IncludeOption,
+    J2kYccOption,
     JobsOption,
     JsonOption,
     KeepOption,
@@ -35,6 +36,7 @@ from coverslip.cli.options import (
     ProfileOption,
     ProjectOption,
     QuietOption,
+    RecodeOption,
     SampleCompression,
     SchedulerOption,
     ShowPathsOption,
@@ -116,7 +118,9 @@ def convert(
     colour: ColourOption = None,
     overwrite: OverwriteOption = False,
     allow_pixel: PixelOption = False,
+    allow_recode: RecodeOption = None,
     ndpi_frames: FramesOption = None,
+    j2k_ycc: J2kYccOption = None,
     label: LabelOption = None,
     overview: OverviewOption = None,
     pixels_attested: PixelsAttestedOption = None,
@@ -155,7 +159,9 @@ def convert(
         "mpp_um": mpp,
         "colour": _samples(colour),
         "allow_pixel": allow_pixel or None,
+        "allow_recode": allow_recode,
         "ndpi_frames": _frames(ndpi_frames),
+        "j2k_ycc": None if j2k_ycc is None else j2k_ycc.value,
         "label": None if label is None else label.value,
         "overview": None if overview is None else overview.value,
         "pixels_attested": pixels_attested,
@@ -247,7 +253,9 @@ def inspect(
     *,
     colour: ColourOption = None,
     allow_pixel: PixelOption = False,
+    allow_recode: RecodeOption = None,
     ndpi_frames: FramesOption = None,
+    j2k_ycc: J2kYccOption = None,
     show_values: Annotated[
         bool,
         typer.Option("--show-values", help="Show the texts themselves: whoever sees them knows."),
@@ -259,18 +267,16 @@ def inspect(
     Kinds and places are told, values only with --show-values; and which profile is for whom.
     """
     from coverslip.cli import inspect as command
-    from coverslip.deid.policy import Policy
+    from coverslip.cli.convert import policy_from
 
-    chosen = _frames(ndpi_frames)
-    policy = Policy() if chosen is None else Policy(ndpi_frames=chosen)
-    command.run(
-        slide,
-        colour=_samples(colour),
-        allow_pixel=allow_pixel,
-        ndpi_frames=policy.ndpi_frames,
-        show_values=show_values,
-        as_json=json,
-    )
+    choices = {
+        "colour": _samples(colour),
+        "allow_pixel": allow_pixel,
+        "allow_recode": allow_recode,
+        "ndpi_frames": _frames(ndpi_frames),
+        "j2k_ycc": None if j2k_ycc is None else j2k_ycc.value,
+    }
+    command.run(slide, policy_from(None, choices), show_values=show_values, as_json=json)
 
 
 @app.command()

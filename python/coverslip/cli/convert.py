@@ -105,8 +105,8 @@ def run(
 
 def _report(result: Result, out: Path, unused: int) -> None:
     frames = result.frames
-    counts = frames.copied, frames.stitched, frames.retiled, frames.pixel, frames.blank
-    total = sum((*counts, frames.picture))
+    counts = frames.copied, frames.stitched, frames.retiled, frames.pixel
+    total = sum((*counts, frames.recoded, frames.blank, frames.picture))
     lines = [
         f"wrote {len(result.instances)} instances with {total} frames, "
         f"{sum(i.byte_count for i in result.instances) / 1e6:.1f} MB",
@@ -118,6 +118,8 @@ def _report(result: Result, out: Path, unused: int) -> None:
         lines.append(f"  cut from larger pictures, coefficients untouched: {frames.retiled}")
     if frames.pixel:
         lines.append(f"  decoded and stored with a lossless codec: {frames.pixel}")
+    if frames.recoded:
+        lines.append(f"  composed and encoded anew, with a new loss: {frames.recoded}")
     if frames.blank:
         lines.append(f"  blank, because the slide has no tile there: {frames.blank}")
     if frames.picture:
@@ -125,7 +127,9 @@ def _report(result: Result, out: Path, unused: int) -> None:
     if frames.truncated:
         lines.append(f"  with an end marker added: {frames.truncated}")
     verified = all(instance.sha256 is not None for instance in result.instances)
-    lines.append(f"  read back and compared with the slide: {'all' if verified else 'no'}")
+    # What was encoded with a new loss can only be compared with itself.
+    with_what = "what was encoded" if frames.recoded else "the slide"
+    lines.append(f"  read back and compared with {with_what}: {'all' if verified else 'no'}")
     lines.extend(f"note: {note}" for note in result.notes)
     if unused:
         lines.append(f"note: {unused} rows of the metadata fit no slide")

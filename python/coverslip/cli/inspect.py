@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from coverslip.audit import place_class
-from coverslip.colour import Samples
-from coverslip.cutting import Frames
 from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.stains import channel_name
 from coverslip.dicom.geometry import level_spacing, region_spacing
@@ -19,6 +17,7 @@ from coverslip.model import (
     CleanOpticalPath,
     ItemKind,
     Level,
+    Montage,
     Picture,
     Role,
     SealedFinding,
@@ -62,10 +61,8 @@ _MOST_CHARACTERS = 200
 
 def run(
     path: Path,
+    policy: Policy,
     *,
-    colour: Samples | None,
-    allow_pixel: bool,
-    ndpi_frames: Frames,
     show_values: bool,
     as_json: bool,
 ) -> None:
@@ -73,12 +70,11 @@ def run(
     if not path.exists():
         raise UsageError("there is no such slide")
     try:
-        slide = open(path).cut_into(ndpi_frames)
+        slide, routes = open(path).routed(policy)
     except (CoverslipError, OSError) as error:
         if as_json:
             sys.stdout.write(json.dumps(_refusal(error), indent=2) + "\n")
         raise
-    routes = slide.routes(colour=colour, allow_pixel=allow_pixel)
     if as_json:
         described = describe(slide, routes, show_values=show_values)
         sys.stdout.write(json.dumps(described, indent=2) + "\n")
@@ -173,6 +169,8 @@ def _spacing(slide: OpenedSlide, number: int) -> Spacing | None:
 
 def _stored(level: Level) -> dict[str, object]:
     """Return as what the file holds the pixels of one focal plane: frames may be cut of it."""
+    if isinstance(level.picture, Montage):
+        return _stored(level.picture.stored)
     if isinstance(level.picture, Picture):
         kind, count, size = "picture", 1, (level.image_width, level.image_length)
     elif isinstance(level.picture, Strips):

@@ -30,6 +30,14 @@ class Overview(StrEnum):
     KEEP = "keep"
 
 
+class J2kYcc(StrEnum):
+    """What becomes of YCbCr in JPEG 2000 that its own transformation does not know of."""
+
+    COPY = "copy"
+    MCT = "mct"
+    PIXEL = "pixel"
+
+
 class SampleCompression(StrEnum):
     """Codec of the sample's tiles."""
 
@@ -50,6 +58,24 @@ PixelOption = Annotated[
         "--allow-pixel",
         help="Decode tiles that cannot be frames as they are (LZW, Deflate, WebP ...) and store "
         "their pixels with a lossless codec; without it such a slide is refused.",
+    ),
+]
+RecodeOption = Annotated[
+    int | None,
+    typer.Option(
+        "--allow-recode",
+        metavar="QUALITY",
+        min=1,
+        max=100,
+        help="Where tiles only fit together once they are decoded (Ventana BIF that overlaps), "
+        "compose them and encode the picture as JPEG of this quality: a new loss, declared so.",
+    ),
+]
+J2kYccOption = Annotated[
+    J2kYcc | None,
+    typer.Option(
+        help="YCbCr in JPEG 2000 (Aperio 33003): mct switches its colour transformation on, copy "
+        "declares it as it is, pixel decodes it; mct where that can be, else copy, if left."
     ),
 ]
 FramesOption = Annotated[

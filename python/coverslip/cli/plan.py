@@ -115,9 +115,9 @@ def _line(row: dict[str, object]) -> str:
 def _outlook(candidate: Candidate, policy: Policy) -> dict[str, object]:
     """Return what would become of a slide."""
     try:
-        slide = open(candidate.path).cut_into(policy.ndpi_frames)
-        require_spacing(slide.description, policy)
-        routes = slide.routes(colour=policy.colour, allow_pixel=policy.allow_pixel)
+        opened = open(candidate.path)
+        require_spacing(opened.description, policy)
+        slide, routes = opened.routed(policy)
         for number, route in enumerate(routes):
             require_copy(number, route)
     except CoverslipError as error:

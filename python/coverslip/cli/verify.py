@@ -99,7 +99,9 @@ def _text(report: VerifyReport) -> str:
         f"looked for       {searched if report.terms else 'no terms'}",
     ]
     if report.frames_equal is not None:
-        lines.append(f"compared         {report.frames_equal} frames are their tiles")
+        lines.append(
+            f"compared         {report.frames_equal} frames are their tiles, or have their pixels"
+        )
     lines += _list("found", [str(survivor) for survivor in report.found], "nothing")
     lines += _list("could not check", list(report.unchecked), "-")
     lines += _list("not looked at", list(report.out_of_scope), "-")

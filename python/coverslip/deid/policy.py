@@ -17,6 +17,7 @@ Word = TypeVar("Word", bound=StrEnum)
 
 __all__ = ["Dates", "Keep", "Link", "Policy", "Profile", "read_policy"]
 
+_BEST_QUALITY = 100
 _MOST_FRAME = 8192
 _WHO_LENGTH = 64
 
@@ -95,10 +96,17 @@ class Policy:
     allow_pixel
         Whether tiles that cannot be frames as they are may be decoded, and their pixels stored with
         a lossless codec.
+    allow_recode
+        Quality, 1 to 100, of the JPEG in which tiles that only fit together once they are decoded
+        may be encoded; ``None`` does not let that happen.
     ndpi_frames
         Side in pixels of the frames that the one JPEG of an NDPI level is cut into, a multiple of
         16; ``native`` for frames that are whole restart intervals, so that nothing is coded anew;
         ``auto`` for those where no interval is wider than 2048 pixels, else 1024.
+    j2k_ycc
+        What becomes of YCbCr in JPEG 2000 that its own transformation does not know of: ``mct``
+        switches that on, ``copy`` declares it as it is, ``pixel`` decodes it to RGB. ``None`` for
+        ``mct`` where chroma is not halved, else ``copy``.
     label
         What becomes of the label: ``drop``; ``substitute`` to write a drawn one that shows the
         Container Identifier; ``keep``, the default under `care` and only there.
@@ -127,7 +135,9 @@ class Policy:
     mpp_um: float | None = None
     colour: Literal["RGB", "YBR"] | None = None
     allow_pixel: bool = False
+    allow_recode: int | None = None
     ndpi_frames: Literal["auto", "native"] | int = "auto"
+    j2k_ycc: Literal["copy", "mct", "pixel"] | None = None
     label: Literal["drop", "substitute", "keep"] | None = None
     overview: Literal["drop", "mask", "keep"] | None = None
     pixels_attested: str | None = None
@@ -149,6 +159,7 @@ class Policy:
         self._check_profile()
         self._check_number()
         self._check_frames()
+        self._check_quality()
         self._check_attestation()
 
     def _set(self, name: str, value: object) -> None:
@@ -160,6 +171,7 @@ class Policy:
             ("year", ("drop", "keep")),
             ("anatomy", ("drop", "keep")),
             ("colour", ("RGB", "YBR", None)),
+            ("j2k_ycc", ("copy", "mct", "pixel", None)),
             ("label", ("drop", "substitute", "keep")),
             ("overview", ("drop", "mask", "keep")),
         ):
@@ -204,6 +216,14 @@ class Policy:
                 "frames of NDPI are auto or native, or have a side of 128 to "
                 f"{_MOST_FRAME} pixels that is a multiple of 16"
             )
+
+    def _check_quality(self) -> None:
+        quality = self.allow_recode
+        if quality is None:
+            return
+        is_number = isinstance(quality, int) and not isinstance(quality, bool)
+        if not is_number or not 1 <= quality <= _BEST_QUALITY:
+            raise PolicyError(f"the quality of JPEG is a number from 1 to {_BEST_QUALITY}")
 
     def _check_attestation(self) -> None:
         who = self.pixels_attested

@@ -56,7 +56,7 @@ def image_type(spec: InstanceSpec) -> list[str]:
     if spec.role is not Role.VOLUME:
         return ["ORIGINAL" if spec.is_as_scanned else "DERIVED", "PRIMARY", spec.role, "NONE"]
     if spec.is_base:
-        return ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
+        return ["DERIVED" if spec.is_composed else "ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
     return ["DERIVED", "PRIMARY", "VOLUME", "RESAMPLED"]
 
 
@@ -214,13 +214,13 @@ def path_identifier(spec: InstanceSpec) -> str:
 
 
 def _lossy_image_compression(ds: Dataset, spec: InstanceSpec) -> None:
-    method = spec.frame_format.lossy_method
-    if (method is None) != (spec.compression_ratio is None):
+    methods, ratios = spec.frame_format.lossy_methods, spec.compression_ratios
+    if len(methods) != len(ratios):
         raise ValueError("lossy method and compression ratio belong together")
-    ds.LossyImageCompression = "00" if method is None else "01"
-    if method is not None and spec.compression_ratio is not None:
-        ds.LossyImageCompressionRatio = decimal_string(round(spec.compression_ratio, 2))
-        ds.LossyImageCompressionMethod = method
+    ds.LossyImageCompression = "01" if methods else "00"
+    if methods:
+        ds.LossyImageCompressionRatio = [decimal_string(round(ratio, 2)) for ratio in ratios]
+        ds.LossyImageCompressionMethod = list(methods)
 
 
 def optical_path(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:

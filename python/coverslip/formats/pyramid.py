@@ -43,7 +43,7 @@ _EXTRA_SAMPLES, _SAMPLE_FORMAT, _IMAGE_DEPTH, _TILE_DEPTH = 338, 339, 32997, 329
 _MAX_FRAME_SIDE = 65535
 """Rows and Columns are 16-bit unsigned in DICOM."""
 _JPEG = 7
-_CUT_FRAME = 1024
+CUT_FRAME = 1024
 """Side of the frames that a picture is cut into, the same on all levels: readers ask for that."""
 _ANEW = (
     "write its pixels anew without loss, with `tiffcp -c zip` for example, and convert that with "
@@ -56,7 +56,7 @@ _MPP_UM = (0.05, 20.0)
 """What a microscope can mean; 72 dpi, the value nobody set, is 353 micrometres."""
 
 COPIED = {7: "JPEG", 33003: "JPEG 2000", 33004: "JPEG 2000", 33005: "JPEG 2000", 34712: "JPEG 2000"}
-REFUSED = {6: "old-style JPEG", 34887: "LERC", 34892: "lossy DNG JPEG"}
+REFUSED = {6: "old-style JPEG", 34892: "lossy DNG JPEG"}
 
 
 def microscope_spacing(row_mm: float, column_mm: float) -> Spacing | None:
@@ -196,15 +196,15 @@ def overlapping(level: Level, overlap: tuple[int, int]) -> Level:
         level,
         image_width=width,
         image_length=length,
-        tile_width=_CUT_FRAME,
-        tile_length=_CUT_FRAME,
-        tiles=no_tiles(-(-width // _CUT_FRAME), -(-length // _CUT_FRAME)),
+        tile_width=CUT_FRAME,
+        tile_length=CUT_FRAME,
+        tiles=no_tiles(-(-width // CUT_FRAME), -(-length // CUT_FRAME)),
         picture=mosaic,
     )
 
 
 def no_tiles(across: int, down: int) -> TileIndex:
-    """Return the tiles that a level is cut into, without data."""
+    """Return the frames that a level is cut into, without data."""
     none = np.zeros(across * down, np.uint64)
     return TileIndex(offsets=none, byte_counts=none, across=across, down=down)
 
@@ -242,14 +242,14 @@ def _accepted_picture(directory: Directory, starts: Uint64Array | None = None) -
     width, length = size_of(directory)
     if min(width, length) < 1:
         raise SourceError(f"{directory.place} has a width or length of 0")
-    across, down = -(-width // _CUT_FRAME), -(-length // _CUT_FRAME)
+    across, down = -(-width // CUT_FRAME), -(-length // CUT_FRAME)
     _check_count(directory, across * down)
     return Level(
         ifd=directory.number,
         image_width=width,
         image_length=length,
-        tile_width=_CUT_FRAME,
-        tile_length=_CUT_FRAME,
+        tile_width=CUT_FRAME,
+        tile_length=CUT_FRAME,
         samples_per_pixel=directory.integer(SAMPLES_PER_PIXEL, 1),
         bits_per_sample=(directory.integers(BITS_PER_SAMPLE) or (1,))[0],
         compression=_JPEG,

@@ -34,6 +34,7 @@ DECODED = {
     22610: "JPEG XR",
     32773: "PackBits",
     32946: "Deflate",
+    34887: "LERC",
     34925: "LZMA",
     34926: "ZSTD",
     34927: "WebP",
@@ -45,9 +46,13 @@ DECODED = {
 }
 
 
+_JPEG_2000 = {33003, 33004, 33005, 34712}
+
+
 def is_decoded(directory: Directory) -> bool:
     """Tell whether the pieces of a directory must be decoded."""
-    return directory.integer(_COMPRESSION, 1) in DECODED
+    compression = directory.integer(_COMPRESSION, 1)
+    return compression in DECODED or (compression in _JPEG_2000 and not directory.is_tiled)
 
 
 def raster_level(directory: Directory, spacing: Spacing | None) -> Level:
@@ -93,7 +98,7 @@ def raster_level(directory: Directory, spacing: Spacing | None) -> Level:
         tiles=frames or _tiles(offsets, counts, across, down),
         spacing=spacing,
         raster=Raster(
-            codec=DECODED[compression],
+            codec=DECODED.get(compression, "JPEG 2000"),
             offsets=offsets,
             byte_counts=counts,
             width=columns,

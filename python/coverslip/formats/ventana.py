@@ -2,11 +2,11 @@
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
 from coverslip.errors import CoverslipError, UnsupportedSlideError
+from coverslip.formats.joints import with_places
 from coverslip.formats.likeness import passed_over, size_of, with_reduced
 from coverslip.formats.pyramid import (
     associated_image,
@@ -18,8 +18,6 @@ from coverslip.formats.pyramid import (
 from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import (
     Vocabulary,
-    children,
-    integer_in,
     local_name,
     number_in,
     xml_items,
@@ -46,7 +44,6 @@ _ROLES = {
 """What the descriptions say. The label image is in truth the whole glass; the map of tissue is
 nothing that DICOM has a word for, so it stays with the labels."""
 _LEVEL = re.compile(r"(?:^|\s)level=([0-9]{1,3})(?:\s|$)")
-_EXPORT = "export the slide as a stitched TIFF with Ventana's own viewer"
 
 _VOCABULARY = Vocabulary(
     kinds={
@@ -117,9 +114,8 @@ class Ventana:
         _refuse_planes(numbered)
         roots = dict(_roots(tiff))
         encodings = [e for root in roots.values() for e in root.iter() if local_name(e) == _JOINTS]
-        for encoding in encodings:
-            _refuse_overlaps(encoding)
         levels = tuple(to_level(directory) for directory in with_reduced(base, numbered))
+        levels = with_places(levels, encodings)
         associated, unnamed = _associated(tiff, {level.ifd for level in levels})
         scans = [e for root in roots.values() for e in root.iter() if local_name(e) == _SIGN]
         scan = scans[0] if scans else Element(_SIGN)
@@ -172,77 +168,6 @@ def _roots(tiff: Tiff) -> Iterator[tuple[int, Element]]:
         except CoverslipError:
             if _JOINTS in text.reveal():
                 raise
-
-
-def _refuse_overlaps(encoding: Element) -> None:
-    """Raise unless the tiles of what was scanned stand side by side.
-
-    Levels were reduced before the tiles were joined, so nothing below the base is any better.
-    """
-    areas = [
-        area
-        for area in children(encoding, "SlideStitchInfo", "ImageInfo")
-        if integer_in(area.get("AOIScanned")) != 0
-    ]
-    if not areas:
-        raise UnsupportedSlideError("the BIF does not say which areas were scanned", hint=_EXPORT)
-    # There are many joints, and few overlaps.
-    joints = Counter(_told(joint) for area in areas for joint in _joints(area))
-    overlaps = {told: overlap for told in joints if (overlap := _overlap(*told)) != (0, 0)}
-    if overlaps:
-        most = max(abs(pixels) for overlap in overlaps.values() for pixels in overlap)
-        count = sum(joints[told] for told in overlaps)
-        raise UnsupportedSlideError(
-            f"{count} of {joints.total()} joints of the BIF's tiles overlap or gape, by up to "
-            f"{most:g} pixels, and frames must stand side by side",
-            hint=_EXPORT,
-        )
-    if len({_displacement(encoding, area) for area in areas}) > 1:
-        raise UnsupportedSlideError(
-            "the BIF's scanned areas lie otherwise on the glass than their tiles in the file",
-            hint=_EXPORT,
-        )
-
-
-def _joints(area: Element) -> list[Element]:
-    """Return the joints by which tiles were placed: the others were measured and not believed."""
-    joints = [
-        joint
-        for joint in children(area, "TileJointInfo")
-        if integer_in(joint.get("FlagJoined")) != 0
-    ]
-    tiles = [integer_in(area.get(key)) for key in ("NumRows", "NumCols")]
-    if not joints and tiles != [1, 1]:
-        raise UnsupportedSlideError("the BIF does not say how its tiles join", hint=_EXPORT)
-    return joints
-
-
-def _told(joint: Element) -> tuple[str | None, str | None]:
-    return joint.get("OverlapX"), joint.get("OverlapY")
-
-
-def _overlap(across: str | None, down: str | None) -> tuple[float, float]:
-    x, y = number_in(across), number_in(down)
-    if x is None or y is None:
-        raise UnsupportedSlideError("the BIF does not say how its tiles join", hint=_EXPORT)
-    return x, y
-
-
-def _displacement(encoding: Element, area: Element) -> tuple[float, float]:
-    """Return by how much an area lies beside its tiles, from a corner that all share.
-
-    Positions count upwards from below, to the area's lower edge; tiles count downwards.
-    """
-    everything = children(encoding, "SlideStitchInfo", "ImageInfo")
-    origins = [origin for parent in children(encoding, "AoiOrigin") for origin in parent]
-    index = everything.index(area)
-    origin = origins[index] if index < len(origins) else Element("AOI")
-    x, y = number_in(area.get("Pos-X")), number_in(area.get("Pos-Y"))
-    left, top = number_in(origin.get("OriginX")), number_in(origin.get("OriginY"))
-    rows, length = number_in(area.get("NumRows")), number_in(area.get("Height"))
-    if x is None or y is None or left is None or top is None or rows is None or length is None:
-        return 0.0, 0.0  # not known, and one area needs no place
-    return x - left, y + top + rows * length
 
 
 def _associated(

@@ -20,8 +20,10 @@ from coverslip.model.instances import (
 )
 from coverslip.model.slides import (
     AssociatedImage,
+    Coded,
     LabelSide,
     Level,
+    Montage,
     Mosaic,
     OpticalPath,
     Picture,
@@ -51,6 +53,7 @@ __all__ = [
     "CleanMetadata",
     "CleanOpticalPath",
     "CleanRegion",
+    "Coded",
     "Fate",
     "Finding",
     "FrameFormat",
@@ -58,6 +61,7 @@ __all__ = [
     "ItemKind",
     "LabelSide",
     "Level",
+    "Montage",
     "Mosaic",
     "OperatorText",
     "OpticalPath",

@@ -15,6 +15,7 @@ class RouteKind(StrEnum):
     STITCH = "stitch"
     RETILE = "retile"
     PIXEL = "pixel"
+    RECODE = "recode"
     REFUSE = "refuse"
 
 
@@ -26,8 +27,8 @@ class FrameFormat:
     photometric_interpretation: str
     samples_per_pixel: int
     bits_allocated: int
-    lossy_method: str | None
-    """Term of (0028,2114), ``None`` if the data were never compressed with loss."""
+    lossy_methods: tuple[str, ...]
+    """Terms of (0028,2114), one for each time that something was lost, the oldest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +54,10 @@ class InstanceSpec:
     imaged_volume_height_mm: float
     label_side: LabelSide
     frame_format: FrameFormat
-    compression_ratio: float | None
-    """Uncompressed bytes to those after the last loss; ``None`` where nothing was lost."""
+    compression_ratios: tuple[float, ...]
+    """Uncompressed bytes to those after each loss, the oldest first."""
+    is_composed: bool = False
+    """Whether the pixels of a level were put together and encoded anew."""
     role: Role = Role.VOLUME
     is_as_scanned: bool = False
     """Whether a label or overview shows what the camera saw, the slide's own label with it."""

@@ -108,6 +108,19 @@ class Mosaic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Coded:
+    """How the samples of a raster are coded whose streams, not whose tags, say it."""
+
+    process: Literal["JPEG", "lossless JPEG", "JPEG 2000", "JPEG-LS"]
+    depth: int
+    """Bits of a sample that are used."""
+    is_ycbcr: bool
+    """Whether what is decoded is YCbCr, and becomes RGB."""
+    lossy_method: str | None
+    """Term of (0028,2114), ``None`` if nothing was lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Raster:
     """Tiles or strips that cannot be frames as they are: their samples must be decoded.
 
@@ -130,6 +143,38 @@ class Raster:
     """TIFF tag 317."""
     byte_order: Literal["<", ">"]
     """Of samples with more than 8 bits."""
+    coded: Coded | None = None
+    """Set if it is JPEG or JPEG 2000 that cannot be frames; its tiles may end where the level does.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Montage:
+    """Tiles that lie at any place: they overlap, or gape, by any number of pixels."""
+
+    stored: "Level"
+    """The level as the file has it, its tiles side by side."""
+    places: npt.NDArray[np.int64] = field(repr=False)
+    """Shape (rows, columns, 2): left and top of each tile of the base, negative where there is none
+    to be shown."""
+    parts: int
+    """How many tiles of the base lie side by side in one of the level: it was reduced first."""
+    why: str
+    """Why its tiles cannot be frames: a sentence for a message."""
+    instead: str = ""
+    """What the user can do without composing it."""
+    largest_shift: float = 0.0
+    """By how many pixels a joint of two tiles lies beside where the source measured it."""
+
+    @property
+    def offsets(self) -> Uint64Array:
+        """Where its tiles lie in the file."""
+        return (self.stored.raster or self.stored.tiles).offsets
+
+    @property
+    def byte_counts(self) -> Uint64Array:
+        """How long they are."""
+        return (self.stored.raster or self.stored.tiles).byte_counts
 
 
 class Role(StrEnum):
@@ -170,7 +215,7 @@ class Level:
     jpeg_tables: bytes | None = field(default=None, repr=False)
     spacing: Spacing | None = None
     """Spacing that the source gives for this very level, if it can be trusted."""
-    picture: Picture | Strips | Mosaic | None = None
+    picture: Picture | Strips | Mosaic | Montage | None = None
     """Set if its tiles are no frames; its tiles are then those it can be cut into, without data."""
     raster: Raster | None = None
     """Set if its tiles must be decoded; in strips, its tiles are those it can be cut into."""

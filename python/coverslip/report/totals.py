@@ -72,12 +72,14 @@ SYNTAXES = {
     "1.2.840.10008.1.2.4.50": "JPEG Baseline",
     "1.2.840.10008.1.2.4.90": "JPEG 2000, lossless",
     "1.2.840.10008.1.2.4.91": "JPEG 2000",
+    "1.2.840.10008.1.2.4.203": "High-Throughput JPEG 2000",
 }
 FRAMES = {
     "frames_copied": "copied",
     "frames_stitched": "stitched",
     "frames_retiled": "cut",
     "frames_pixel": "decoded and stored without loss",
+    "frames_recoded": "composed and encoded anew, with a new loss",
     "frames_picture": "as one picture",
     "frames_blank": "blank",
 }

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
@@ -18,7 +19,7 @@ from coverslip.errors import VerificationError
 from coverslip.limits import LIMITS
 from coverslip.slide import open
 from coverslip.verification import allowed, files, header, labels, pictures, schema
-from coverslip.verification.compare import PICTURES, Comparison
+from coverslip.verification.compare import PICTURES, Comparison, copied
 from coverslip.verification.files import Entry
 from coverslip.verification.report import Survivor, VerifyReport
 from coverslip.verification.source import listed_terms, terms_of_slide
@@ -73,19 +74,23 @@ def verify(
     """
     slide = None if source is None else open(source)
     listed = () if terms is None else listed_terms(Path(fspath(terms)))
+    comparison = (
+        None if slide is None or source is None else Comparison(slide, Path(fspath(source)))
+    )
     shown, unread = ([], []) if slide is None else labels.texts_of(slide)
     looked_for = terms_of_slide(slide, listed, given, shown)
     check = Check(
         terms=looked_for,
         scanner=scanner_of(looked_for),
-        comparison=None if slide is None else Comparison(slide),
+        comparison=comparison,
         source=None if source is None else Path(fspath(source)).stat(),
         pixels=pictures.Pixels(),
         on_progress=on_progress,
     )
     check.unchecked.extend(check.terms.notes)
     check.out_of_scope.extend(unread)
-    check.folders([Path(fspath(root)).absolute() for root in _listed(out)])
+    with nullcontext() if comparison is None else closing(comparison):
+        check.folders([Path(fspath(root)).absolute() for root in _listed(out)])
     if check.file_count == 0:
         raise VerificationError("there is no file to check")
     return check.report(has_terms=slide is not None or bool(listed) or bool(given))
@@ -272,13 +277,14 @@ class Check:
         if level is None:
             self.unchecked.append(f"{entry.shown}: no level of the slide has its size and tiles")
             return None
-        if level.tiles is None:
-            equal: list[int] = []
-            problems = comparison.coefficients(entry.path, instance, level, equal)
-            self._found(entry, [("frames", what) for what in problems])
-            self.frames_equal += sum(equal)
-            return None
-        return comparison.slide.source, level.tiles
+        tiles = copied(instance, level)
+        if tiles is not None:
+            return comparison.slide.source, tiles
+        made = comparison.made(entry.path, instance, level)
+        self._found(entry, [("frames", what) for what in made.problems])
+        self.unchecked.extend(f"{entry.shown}: {what}" for what in made.unchecked)
+        self.frames_equal += made.equal
+        return None
 
     def _other(self, entry: Entry) -> None:
         """Check a file that is no instance: a certificate, or something that must not be here."""

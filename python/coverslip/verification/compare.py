@@ -1,20 +1,23 @@
 """Compares frames with the slide that they came from, once it is known which are its own."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from coverslip import _core
 from coverslip.errors import VerificationError
 from coverslip.slide import OpenedSlide
-from coverslip.verification import header
+from coverslip.verification import decoded, header
 from coverslip.verification.frames import frame_ranges
 from coverslip.verification.header import Header
-from coverslip.verification.source import LevelTiles, level_tiles
+from coverslip.verification.source import LevelTiles, first_offset, level_tiles
 
 PICTURES = ("LABEL", "OVERVIEW")
 """No tiles of the slide: these were drawn, or changed."""
+
+_JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
+_COMPOSED = "frames against tiles: they were composed and encoded anew, so no tile has their pixels"
 
 Key = tuple[str, str]
 """Study Instance UID and Container Identifier: what tells slides in a folder apart."""
@@ -25,17 +28,30 @@ def key_of(instance: Header) -> Key:
     return instance.uids[0], instance.container_identifier
 
 
+@dataclass(slots=True, kw_only=True)
+class Made:
+    """What came of comparing frames with what they were made of."""
+
+    equal: int = 0
+    """Frames that are right."""
+    problems: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+
+
 @dataclass(slots=True)
 class Comparison:
     """A slide, and which of the slides in a folder it became."""
 
     slide: OpenedSlide
+    path: Path = field(repr=False)
+    """Of the slide."""
     levels: tuple[LevelTiles, ...] = field(init=False)
     others: int = 0
     """Slides in the folder that are others."""
     unchecked: list[str] = field(default_factory=list)
     _own: frozenset[Key] | None = field(default=None, repr=False)
     """``None`` as long as there is one slide only."""
+    _comparer: decoded.Comparer = field(default_factory=decoded.Comparer, repr=False)
 
     def __post_init__(self) -> None:
         self.levels = tuple(level_tiles(self.slide))
@@ -70,10 +86,11 @@ class Comparison:
         level = self.level_of(instance)
         if level is None:
             return False
-        if level.tiles is None:
-            return not list(self.coefficients(path, instance, level, []))
+        tiles = copied(instance, level)
+        if tiles is None:
+            return not self.made(path, instance, level).problems
         report = _core.Scanner([]).check_instance(
-            path, instance.core, tiles=(self.slide.source, level.tiles)
+            path, instance.core, tiles=(self.slide.source, tiles)
         )
         return report.frames_equal > 0 and not report.problems
 
@@ -85,31 +102,72 @@ class Comparison:
         """Return the level that an instance has the size, frames and light of."""
         return next((level for level in self.levels if _is_of(instance, level)), None)
 
-    def coefficients(
-        self, path: Path, instance: Header, level: LevelTiles, equal: list[int]
-    ) -> Iterator[str]:
-        """Compare the coefficients of frames with those of the pictures or tiles they came from.
+    def made(self, path: Path, instance: Header, level: LevelTiles) -> Made:
+        """Compare frames that hold no bytes of a tile with what they were made of."""
+        if instance.losses > 1:
+            return Made(unchecked=[_COMPOSED])
+        if instance.transfer_syntax_uid == _JPEG_2000_LOSSLESS:
+            return self._pixels(path, instance, level)
+        if level.coded:
+            return _coefficients(path, instance, level)
+        return Made(unchecked=[_COMPOSED])
 
-        Yields what is wrong; the number of frames that are right goes to ``equal``.
-        """
-        # What the samples are makes no difference to their coefficients.
-        *_, columns, rows = instance.level_size
-        frames = _core.JpegFrames(
-            columns=columns, rows=rows, colour="YBR", jpeg_tables=level.jpeg_tables
-        )
+    def _pixels(self, path: Path, instance: Header, level: LevelTiles) -> Made:
+        """Compare the pixels of frames with those that the slide has."""
         try:
             offsets, counts = frame_ranges(path, instance.pixel_data_offset, instance.frame_count)
-            written, each = _core.Source(path), len(offsets) // len(level.coded)
-            for plane, coded in enumerate(level.coded):
-                part = slice(plane * each, (plane + 1) * each)
-                ranges = (written, offsets[part], counts[part])
-                if isinstance(coded.held, _core.Mosaic):
-                    equal.append(_core.prove_rewritten(coded.source, coded.held, frames, *ranges))
-                else:
-                    _core.prove_retiled(coded.source, coded.held, frames, *ranges)
-                    equal.append(each)
+            each = len(offsets) // len(level.planes)
+            planes = [
+                decoded.Plane(
+                    image_width=level.total_columns,
+                    image_length=level.total_rows,
+                    columns=level.columns,
+                    rows=level.rows,
+                    first_offset=first_offset(plane),
+                    offsets=offsets[number * each : (number + 1) * each],
+                    byte_counts=counts[number * each : (number + 1) * each],
+                )
+                for number, plane in enumerate(level.planes)
+            ]
+            result = self._comparer.compare(self.path, path, planes)
         except VerificationError as error:
-            yield str(error)
+            return Made(unchecked=[str(error)])
+        differing = [f"frame {n} has other pixels than the slide" for n in result.different]
+        return Made(equal=result.equal, problems=differing)
+
+    def close(self) -> None:
+        """End the process that decodes."""
+        self._comparer.close()
+
+
+def _coefficients(path: Path, instance: Header, level: LevelTiles) -> Made:
+    """Compare the coefficients of frames with those of the pictures or tiles they came from."""
+    # What the samples are makes no difference to their coefficients.
+    *_, columns, rows = instance.level_size
+    frames = _core.JpegFrames(
+        columns=columns, rows=rows, colour="YBR", jpeg_tables=level.jpeg_tables
+    )
+    made = Made()
+    try:
+        offsets, counts = frame_ranges(path, instance.pixel_data_offset, instance.frame_count)
+        written, each = _core.Source(path), len(offsets) // len(level.coded)
+        for plane, coded in enumerate(level.coded):
+            part = slice(plane * each, (plane + 1) * each)
+            ranges = (written, offsets[part], counts[part])
+            if isinstance(coded.held, _core.Mosaic):
+                made.equal += _core.prove_rewritten(coded.source, coded.held, frames, *ranges)
+            else:
+                _core.prove_retiled(coded.source, coded.held, frames, *ranges)
+                made.equal += each
+    except VerificationError as error:
+        made.problems.append(str(error))
+    return made
+
+
+def copied(instance: Header, level: LevelTiles) -> _core.TileIndex | None:
+    """Return the tiles whose bytes the frames hold, ``None`` if they were made of something."""
+    is_made = instance.losses > 1 or instance.transfer_syntax_uid == _JPEG_2000_LOSSLESS
+    return None if is_made else level.tiles
 
 
 def _is_of(instance: Header, level: LevelTiles) -> bool:

@@ -70,6 +70,9 @@ class Header:
     """What (0028,0008) says."""
     level_size: tuple[int, ...]
     """Columns and rows of the whole picture, then of a frame."""
+    transfer_syntax_uid: str
+    losses: int
+    """How often the pixels lost something."""
     pixel_data_offset: int
     extended_offset_table: tuple[tuple[int, int], tuple[int, int]] | None
     """Offset and byte count of both tables."""
@@ -176,6 +179,8 @@ def _read(file: BinaryIO) -> Header:
         container_identifier=str(dataset.get("ContainerIdentifier")),
         frame_count=int(dataset.get("NumberOfFrames") or 0),
         level_size=tuple(int(dataset.get(keyword) or 0) for keyword in _LEVEL_SIZE),
+        transfer_syntax_uid=str(dataset.file_meta.get("TransferSyntaxUID")),
+        losses=_losses(dataset),
         pixel_data_offset=tables.pixel_data_offset,
         extended_offset_table=tables.extended,
         numbers=sorted((*_numbers(data, profile), *(tables.extended or ()))),
@@ -185,6 +190,11 @@ def _read(file: BinaryIO) -> Header:
         identity_removed=claims.identity_removed,
         problems=(*problems, *_icc(profile)),
     )
+
+
+def _losses(dataset: Dataset) -> int:
+    methods = dataset.get("LossyImageCompressionMethod") or ()
+    return 1 if isinstance(methods, str) else len(methods)
 
 
 def _sizes(dataset: Dataset) -> Iterator[str]:

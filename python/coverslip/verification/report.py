@@ -31,7 +31,8 @@ class VerifyReport:
     instances: int
     frames: int
     frames_equal: int | None
-    """Frames that were compared with the source's tiles and are equal; ``None`` without it."""
+    """Frames that were compared with the source, by bytes, coefficients or pixels, and are equal;
+    ``None`` without it."""
     byte_count: int
     terms: int
     """Terms that were looked for; 0 if neither a source nor a list was given."""

@@ -116,5 +116,6 @@ _CHECKS: dict[str, Any] = {
     "maxItems": _of(list, lambda value, most: len(value) > most),
     "uniqueItems": _of(list, lambda value, _: len({json.dumps(v) for v in value}) < len(value)),
     "minimum": _of((int, float), lambda value, least: value < least),
+    "maximum": _of((int, float), lambda value, most: value > most),
     "exclusiveMinimum": _of((int, float), lambda value, least: value <= least),
 }

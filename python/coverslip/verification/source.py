@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from coverslip import _core
-from coverslip.model import Level, Picture, Strips, one_after_another
+from coverslip.errors import CoverslipError
+from coverslip.model import Level, Montage, Picture, Strips, one_after_another
 from coverslip.mosaics import core_mosaic, is_rewritten
 from coverslip.sampling import core_picture
 from coverslip.slide import OpenedSlide
@@ -43,6 +44,8 @@ class LevelTiles:
     coded: tuple["Coded", ...] = field(repr=False)
     """What the frames of each focal plane were made of, if they do not hold bytes of tiles."""
     jpeg_tables: bytes = field(repr=False)
+    planes: tuple[Level, ...] = field(default=(), repr=False)
+    """Its focal planes, whose pixels may have been decoded."""
 
     @property
     def is_cut(self) -> bool:
@@ -101,17 +104,16 @@ def listed_terms(path: Path) -> tuple[str, ...]:
 
 
 def level_tiles(slide: OpenedSlide) -> Iterator[LevelTiles]:
-    """Yield the tiles of each level that are inside the file, or the picture that holds it.
-
-    A level that was decoded has no bytes to be compared with.
-    """
+    """Yield the tiles of each level that are inside the file, or the picture that holds it."""
     private = slide.description.private_ranges
     for level in slide.levels:
-        if level.raster is not None:
-            continue
         planes, tiles = level.focal_planes, None
-        coded = tuple(one for plane in planes for one in _coded(slide, plane))
-        if not coded:
+        try:
+            coded = tuple(one for plane in planes for one in _coded(slide, plane))
+        except CoverslipError:
+            coded = ()  # it can only have been decoded
+        is_stored = level.raster is None and not isinstance(level.picture, Montage)
+        if is_stored and not coded and level.has_tiles:
             stored = one_after_another([plane.tiles for plane in planes])
             tiles = _core.TileIndex(slide.source, stored.offsets, stored.byte_counts, private)
         yield LevelTiles(
@@ -124,7 +126,15 @@ def level_tiles(slide: OpenedSlide) -> Iterator[LevelTiles]:
             tiles=tiles,
             coded=coded,
             jpeg_tables=level.jpeg_tables or b"",
+            planes=planes,
         )
+
+
+def first_offset(plane: Level) -> int:
+    """Return where the first piece of a plane that has data lies in the slide."""
+    ranges = plane.stored_ranges()
+    present = np.flatnonzero(ranges[:, 1])
+    return int(ranges[present[0], 0]) if len(present) else 0
 
 
 def _coded(slide: OpenedSlide, plane: Level) -> Iterator[Coded]:

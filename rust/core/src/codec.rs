@@ -346,12 +346,8 @@ pub fn inspect(
     (columns, rows): (u32, u32),
     limits: &Limits,
 ) -> Result<Facts, Error> {
-    tiles::check_range(tile, range, source.stamp().len)?;
-    let mut reader = TileReader::new(source, limits);
-    reader.open(range);
-    let parse = |start: &[u8]| {
-        // SOC of a codestream, or the signature box of a JP2 file.
-        if start.starts_with(&[0xFF, 0x4F]) || start.starts_with(&[0, 0, 0, 12]) {
+    read_facts(source, tile, range, limits, |start| {
+        if is_jpeg2000(start) {
             let facts = jp2k::parse_header(start)?.facts;
             facts.check_frame(columns, rows)?;
             Ok(Facts::Jpeg2000(facts))
@@ -360,7 +356,45 @@ pub fn inspect(
             facts.check_frame(columns, rows)?;
             Ok(Facts::Jpeg(facts))
         }
-    };
+    })
+}
+
+/// Reads the header of one tile, JPEG or JPEG 2000 by its first bytes, of any process and size: it
+/// need not be fit for a frame.
+///
+/// # Errors
+///
+/// [`Error::TileOutsideFile`], [`Error::Tile`] and [`Error::Io`].
+pub fn inspect_any(
+    source: &Source,
+    tile: u64,
+    range: ByteRange,
+    limits: &Limits,
+) -> Result<Facts, Error> {
+    read_facts(source, tile, range, limits, |start| {
+        if is_jpeg2000(start) {
+            Ok(Facts::Jpeg2000(jp2k::parse_header(start)?.facts))
+        } else {
+            Ok(Facts::Jpeg(jpeg::parse_start(start)?.facts))
+        }
+    })
+}
+
+/// SOC of a codestream, or the signature box of a JP2 file.
+fn is_jpeg2000(start: &[u8]) -> bool {
+    start.starts_with(&[0xFF, 0x4F]) || start.starts_with(&[0, 0, 0, 12])
+}
+
+fn read_facts(
+    source: &Source,
+    tile: u64,
+    range: ByteRange,
+    limits: &Limits,
+    parse: impl Fn(&[u8]) -> Result<Facts, StreamError>,
+) -> Result<Facts, Error> {
+    tiles::check_range(tile, range, source.stamp().len)?;
+    let mut reader = TileReader::new(source, limits);
+    reader.open(range);
     reader
         .parse_start(parse)
         .map_err(|fault| fault.of_tile(tile))

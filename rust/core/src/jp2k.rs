@@ -41,6 +41,9 @@ pub mod marker {
 /// Length of an SOT marker segment, marker included (T.800 A.4.2).
 pub const SOT_LEN: u64 = 12;
 
+/// Pcap of a codestream that uses part 15, High-Throughput JPEG 2000 (T.814).
+const PART_15: u32 = 0x0002_0000;
+
 /// One component of SIZ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Component {
@@ -180,6 +183,23 @@ impl Recipe {
     }
 }
 
+/// Checks that CAP names part 15 alone, with its one word (T.800 A.5.2).
+///
+/// # Errors
+///
+/// [`StreamError::Unsupported`] for any other part.
+fn check_capabilities(segment: &[u8], at: usize) -> Result<(), StreamError> {
+    if u32_at(segment, 4)? != PART_15 {
+        return Err(StreamError::Unsupported(
+            "JPEG 2000 with extensions of a part other than 15",
+        ));
+    }
+    if segment.len() != 10 {
+        return Err(malformed("a CAP of wrong length", at));
+    }
+    Ok(())
+}
+
 fn malformed(what: &'static str, at: usize) -> StreamError {
     StreamError::Malformed {
         what,
@@ -269,7 +289,13 @@ pub fn parse_header(bytes: &[u8]) -> Result<Header, StreamError> {
                 }
             }
             marker::QCD | marker::QCC | marker::COC => styles.add(code, segment, at),
-            marker::CAP => high_throughput = true,
+            marker::CAP => {
+                check_capabilities(segment, at)?;
+                if high_throughput {
+                    return Err(malformed("a second CAP", at));
+                }
+                high_throughput = true;
+            }
             marker::RGN | marker::POC | marker::PPM => {
                 return Err(StreamError::Unsupported(
                     "JPEG 2000 with regions of interest, changes of progression order or packed \

@@ -53,6 +53,8 @@ pub mod marker {
     pub const APP0: u8 = 0xE0;
     pub const APP14: u8 = 0xEE;
     pub const APP15: u8 = 0xEF;
+    /// Of JPEG-LS (T.87 C.1.1).
+    pub const SOF55: u8 = 0xF7;
     pub const COM: u8 = 0xFE;
 }
 

@@ -92,6 +92,23 @@ fn capabilities_mean_high_throughput() {
 }
 
 #[test]
+fn capabilities_of_another_part_or_told_twice_are_refused() {
+    let part_15 = segment(0x50, &[0, 2, 0, 0, 0, 0]);
+    for (extra, what) in [
+        (segment(0x50, &[0, 1, 0, 0, 0, 0]), "other than 15"),
+        (segment(0x50, &[0, 6, 0, 0, 0, 0, 0, 0]), "other than 15"),
+        (segment(0x50, &[0, 2, 0, 0]), "wrong length"),
+        (
+            segment(0x50, &[0, 2, 0, 0, 0, 0, b'D', b'O']),
+            "wrong length",
+        ),
+        ([part_15.clone(), part_15].concat(), "second CAP"),
+    ] {
+        assert!(reason(convert(&J2k::new().with_extra(&extra).bytes())).contains(what));
+    }
+}
+
+#[test]
 fn comments_are_dropped_from_the_main_header() {
     let clean = J2k::new();
     let tile = clean.clone().with_extra(&[comment(), comment()].concat());

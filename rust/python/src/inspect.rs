@@ -1,6 +1,6 @@
 //! Looks into a few tiles.
 
-use coverslip_core::{ByteRange, Error, jp2k, jpeg};
+use coverslip_core::{ByteRange, Error, codec, jp2k, jpeg};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -114,17 +114,31 @@ pub(crate) fn inspect_tile(
     let range = ByteRange { offset, byte_count };
     let size = (columns, rows);
     let facts = py
-        .detach(|| {
-            coverslip_core::codec::inspect(source.core(), tile, range, size, &limits::current())
-        })
+        .detach(|| codec::inspect(source.core(), tile, range, size, &limits::current()))
         .map_err(into_py_err)?;
+    into_py(py, &facts)
+}
+
+/// Reads the header of one tile of any process and size.
+#[pyfunction]
+pub(crate) fn inspect_any(
+    py: Python<'_>,
+    source: &Source,
+    tile: u64,
+    offset: u64,
+    byte_count: u64,
+) -> PyResult<Py<PyAny>> {
+    let range = ByteRange { offset, byte_count };
+    let facts = py
+        .detach(|| codec::inspect_any(source.core(), tile, range, &limits::current()))
+        .map_err(into_py_err)?;
+    into_py(py, &facts)
+}
+
+fn into_py(py: Python<'_>, facts: &codec::Facts) -> PyResult<Py<PyAny>> {
     match facts {
-        coverslip_core::codec::Facts::Jpeg(facts) => {
-            Ok(Py::new(py, JpegFacts::from(&facts))?.into_any())
-        }
-        coverslip_core::codec::Facts::Jpeg2000(facts) => {
-            Ok(Py::new(py, Jpeg2000Facts::from(&facts))?.into_any())
-        }
+        codec::Facts::Jpeg(facts) => Ok(Py::new(py, JpegFacts::from(facts))?.into_any()),
+        codec::Facts::Jpeg2000(facts) => Ok(Py::new(py, Jpeg2000Facts::from(facts))?.into_any()),
     }
 }
 

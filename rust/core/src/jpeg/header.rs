@@ -263,6 +263,7 @@ pub(crate) fn parse_start(bytes: &[u8]) -> Result<Start<'_>, StreamError> {
                     return Err(malformed("a second SOF", at));
                 }
             }
+            marker::SOF55 => return Err(StreamError::Unsupported("JPEG-LS")),
             marker::EOI => return Err(malformed("EOI before SOS", at)),
             _ => return Err(malformed("a marker that does not belong into a header", at)),
         }

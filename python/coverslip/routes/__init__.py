@@ -1,0 +1,174 @@
+"""Decides what happens to the tiles of a level, and how a frame must say what its samples are."""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from coverslip import _core
+from coverslip.errors import CoverslipError, UnsupportedSlideError
+from coverslip.model import Level, Montage, Mosaic, Picture, RouteKind, Strips
+from coverslip.montages import montage_of_mosaic
+from coverslip.mosaics import CodedSample
+from coverslip.rasters import coded_raster
+from coverslip.routes.decoded import PIXEL_HINT, pixel_route, recode_route
+from coverslip.routes.jpeg import jpeg_route, retile_route, rewrite_route, stitched
+from coverslip.routes.jpeg2000 import COMPRESSIONS as _JPEG_2000
+from coverslip.routes.jpeg2000 import TO_RGB, jpeg2000_route
+from coverslip.routes.route import Choices, J2kYcc, Route, refuse
+from coverslip.sampling import PictureSample, StripSample, TileSample, core_picture
+
+__all__ = ["Choices", "J2kYcc", "Route", "decide"]
+_JPEG = 7
+
+
+def decide(
+    source: _core.Source,
+    level: Level,
+    private_ranges: npt.NDArray[np.uint64],
+    choices: Choices,
+    *,
+    is_fluorescence: bool = False,
+) -> tuple[Route, Level]:
+    """Return the route of a level from a sample of its tiles, in each of its focal planes.
+
+    With it comes the level as it is to be read on that route: as one that is decoded, if its tiles
+    cannot be frames.
+
+    Parameters
+    ----------
+    source
+        The slide file.
+    level
+        The level; its tile index need not have been checked.
+    private_ranges
+        Shape (n, 2): offset and byte count of what no frame may touch.
+    choices
+        What the operator says and allows.
+    is_fluorescence
+        Whether the level was lit to glow.
+    """
+    decided = [_decide(source, plane, private_ranges, choices) for plane in level.focal_planes]
+    routes, (base, *above) = [route for route, _ in decided], [plane for _, plane in decided]
+    first = next((route for route in routes if route.error is not None), routes[0])
+    for number, route in enumerate(routes):
+        if first.error is None and _of_frames(route) != _of_frames(first):
+            what = f"its focal plane {number} is stored in another way than the first"
+            return _refusal(level, refuse(what)), level
+    if first.error is not None:
+        return first, level
+    route = replace(
+        first,
+        is_emitted=is_fluorescence,
+        needs_blank=any(route.needs_blank for route in routes),
+        notes=tuple(dict.fromkeys(note for route in routes for note in route.notes)),
+    )
+    return route, replace(base, planes_above=tuple(replace(p, planes_above=()) for p in above))
+
+
+def _of_frames(route: Route) -> tuple[object, ...]:
+    """Return what must be the same of all focal planes of an instance."""
+    return (
+        route.kind,
+        route.codec,
+        route.frame_format,
+        route.jpeg_colour,
+        route.set_mct,
+        route.is_inverted,
+    )
+
+
+def _refusal(level: Level, error: CoverslipError) -> Route:
+    known = {_JPEG: "JPEG"} | dict.fromkeys(_JPEG_2000, "JPEG 2000")
+    codec = known.get(level.compression, f"compression {level.compression}")
+    codec = level.raster.codec if level.raster is not None else codec
+    return Route(kind=RouteKind.REFUSE, codec=codec, reason=str(error), error=error)
+
+
+def _decide(
+    source: _core.Source,
+    level: Level,
+    private_ranges: npt.NDArray[np.uint64],
+    choices: Choices,
+) -> tuple[Route, Level]:
+    """Return the route of one focal plane, and the plane as it is read on it."""
+    try:
+        if level.refused is not None:
+            raise level.refused
+        if isinstance(level.picture, Montage):
+            return recode_route(source, level, level.picture, choices)
+        is_coded = level.compression in (_JPEG, *_JPEG_2000)
+        if level.raster is not None and not is_coded:
+            is_allowed = choices.allow_pixel
+            return pixel_route(level, level.raster, choices.judge, allow_pixel=is_allowed), level
+        try:
+            return _route_to_frames(source, level, private_ranges, choices), level
+        except UnsupportedSlideError as error:
+            return _decoded_instead(source, level, choices, error)
+    except CoverslipError as error:
+        return _refusal(level, error), level
+
+
+def _decoded_instead(
+    source: _core.Source, level: Level, choices: Choices, error: UnsupportedSlideError
+) -> tuple[Route, Level]:
+    """Return the route of tiles that are JPEG or JPEG 2000 and can only be decoded.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        If they cannot be, or that is not allowed.
+    """
+    if isinstance(level.picture, Mosaic) and any(level.picture.overlap):
+        montage = montage_of_mosaic(level, level.picture, str(error))
+        return recode_route(source, replace(level, jpeg_tables=None), montage, choices)
+    is_ycc = error.hint == TO_RGB
+    if error.hint is not None and not is_ycc:
+        raise error
+    try:
+        decoded = coded_raster(source, level, choices.judge)
+        if decoded.raster is None:
+            raise AssertionError("it was made")
+        route = pixel_route(decoded, decoded.raster, choices.judge, allow_pixel=True)
+    except UnsupportedSlideError:
+        raise error from None
+    if not choices.allow_pixel and not (is_ycc and choices.j2k_ycc == "pixel"):
+        raise refuse(str(error), error.hint or PIXEL_HINT)
+    return route, decoded
+
+
+def _route_to_frames(
+    source: _core.Source,
+    level: Level,
+    private_ranges: npt.NDArray[np.uint64],
+    choices: Choices,
+) -> Route:
+    """Return the route of a level whose frames hold the coefficients of its tiles.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        If they cannot.
+    """
+    if level.raster is not None:
+        raise refuse("its strips are JPEG 2000, of which no frames can be made without decoding")
+    if isinstance(level.picture, Picture):
+        picture = core_picture(level, level.picture, private_ranges)
+        whole = PictureSample(source, level, level.picture)
+        facts_of_whole = _core.inspect_picture(source, picture)
+        route = retile_route(facts_of_whole, whole, choices.judge)
+        is_stitched = facts_of_whole.stitches(level.image_width, level.tile_width)
+        return stitched(route) if is_stitched else route
+    if isinstance(level.picture, Strips):
+        strips = StripSample(source, level, level.picture)
+        return retile_route(strips.facts(), strips, choices.judge)
+    if isinstance(level.picture, Mosaic) or level.compression == _JPEG:
+        coded = CodedSample(source, level)
+        why = coded.why()
+        if why is not None:
+            return rewrite_route(coded, why, choices.judge)
+    sample = TileSample(source, level)
+    facts = sample.facts()
+    if isinstance(facts, _core.JpegFacts):
+        return jpeg_route(facts, sample, choices.judge)
+    return jpeg2000_route(facts, sample, choices)

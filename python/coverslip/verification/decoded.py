@@ -1,0 +1,279 @@
+"""Compares pixels: those of the slide as tifffile reads them, and those of frames.
+
+This is for frames that hold no bytes of a tile, since the tiles were decoded when they were
+written. Nothing of what decoded them then is used. Codecs may crash on hostile data, so all of it
+runs in a process of its own.
+"""
+
+import multiprocessing
+from collections import OrderedDict
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from coverslip.errors import VerificationError
+from coverslip.guard import confine
+from coverslip.limits import LIMITS
+
+if TYPE_CHECKING:
+    import tifffile
+
+_KEPT_BYTES = 128 << 20
+"""Decoded pieces that are kept for the frames beside; all strips of a row of frames must fit into
+`LIMITS.decoded_bytes`."""
+_MOST_TOLD = 8
+_WHITE_IS_ZERO = 0
+_JPEG_2000 = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
+"""How codestreams and JP2 files begin."""
+_NEXT_TO_EQUAL = 1
+"""By how much two conversions of YCbCr to RGB may differ, since each rounds in its own way."""
+_Pixels = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plane:
+    """One focal plane of a level, and the frames that show it."""
+
+    image_width: int
+    image_length: int
+    columns: int
+    """Of a frame."""
+    rows: int
+    first_offset: int
+    """Where its first piece with data lies in the slide, by which its directory is found."""
+    offsets: npt.NDArray[np.uint64]
+    """Where its frames lie in the instance."""
+    byte_counts: npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What came of it."""
+
+    equal: int
+    missing: int
+    """Frames of which the slide has no pixel."""
+    different: tuple[int, ...]
+    """Numbers of some that differ."""
+
+
+class Comparer:
+    """A process that compares, begun when there is something to compare."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+
+    def compare(self, slide: Path, instance: Path, planes: list[Plane]) -> Comparison:
+        """Decode what the slide has and what an instance has, and compare each frame.
+
+        Raises
+        ------
+        VerificationError
+            If one of them cannot be decoded: nothing is known then.
+        """
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(1, context, _begin, (LIMITS.decoder_memory_bytes,))
+        asked = self._pool.submit(_compare, slide, instance, planes, LIMITS.decoded_bytes)
+        try:
+            return asked.result()
+        except (_UnreadableError, BrokenProcessPool) as error:
+            if isinstance(error, BrokenProcessPool):
+                self.close()
+            raise VerificationError("the pixels of the slide cannot be decoded") from None
+
+    def close(self) -> None:
+        """End the process."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+
+class _UnreadableError(Exception):
+    """Something cannot be decoded; it has no message, for that might quote the slide."""
+
+
+def _begin(memory_bytes: int) -> None:
+    confine(memory_bytes=memory_bytes, file_bytes=0)
+
+
+def _compare(slide: Path, instance: Path, planes: list[Plane], most: int) -> Comparison:
+    import logging
+
+    import tifffile
+
+    logging.disable(logging.CRITICAL)  # its warnings may quote the slide
+    different: list[int] = []
+    equal = missing = begun = 0
+    try:
+        with tifffile.TiffFile(slide) as tiff, instance.open("rb") as frames:
+            for plane in planes:
+                pieces = _Pieces(_page_of(tiff, plane), most)
+                for number, (x, y) in enumerate(_corners(plane)):
+                    theirs = pieces.area(x, y, plane)
+                    if theirs is None:
+                        missing += 1
+                        continue
+                    frames.seek(int(plane.offsets[number]))
+                    ours = _frame(frames.read(int(plane.byte_counts[number])))
+                    ours = ours[: len(theirs), : theirs.shape[1]]
+                    if _are_alike(ours, theirs, may_be_ycbcr=pieces.may_be_ycbcr):
+                        equal += 1
+                    elif len(different) < _MOST_TOLD:
+                        different.append(begun + number)
+                begun += len(plane.offsets)
+    except Exception:  # noqa: BLE001 (codecs raise many kinds)
+        raise _UnreadableError from None
+    return Comparison(equal=equal, missing=missing, different=tuple(different))
+
+
+def _are_alike(ours: _Pixels, theirs: _Pixels, *, may_be_ycbcr: bool) -> bool:
+    """Tell whether pixels are equal, or as equal as conversions of YCbCr to RGB can be.
+
+    Whether JPEG 2000 without its transformation holds YCbCr many tags say, and some lie: pixels
+    that are right by one of both readings are no others than the slide's.
+    """
+    if np.array_equal(ours, theirs) or not may_be_ycbcr or ours.shape != theirs.shape:
+        return np.array_equal(ours, theirs)
+    return bool((np.abs(ours.astype(np.int32) - _rgb(theirs)) <= _NEXT_TO_EQUAL).all())
+
+
+def _frame(data: bytes) -> _Pixels:
+    import imagecodecs
+
+    decoded: _Pixels = imagecodecs.jpeg2k_decode(data)
+    return decoded
+
+
+def _corners(plane: Plane) -> Iterator[tuple[int, int]]:
+    for y in range(0, plane.image_length, plane.rows):
+        for x in range(0, plane.image_width, plane.columns):
+            yield x, y
+
+
+def _page_of(tiff: "tifffile.TiffFile", plane: Plane) -> "tifffile.TiffPage":
+    """Return the directory whose pieces are those of a plane, wherever it is in the file."""
+    waiting = list(tiff.pages)
+    while waiting:
+        page: Any = waiting.pop(0)
+        page = page.aspage() if hasattr(page, "aspage") else page
+        present = next(
+            (o for o, n in zip(page.dataoffsets, page.databytecounts, strict=False) if n), 0
+        )
+        is_it = (page.imagewidth, page.imagelength) == (plane.image_width, plane.image_length)
+        if is_it and present == plane.first_offset:
+            return page  # type: ignore[no-any-return]
+        waiting.extend(page.pages or ())
+    raise _UnreadableError
+
+
+class _Pieces:
+    """The tiles or strips of a directory, decoded when they are wanted."""
+
+    def __init__(self, page: "tifffile.TiffPage", most: int) -> None:
+        self._page, self._most = page, most
+        is_tiled = bool(page.is_tiled)
+        self._width = page.tilewidth if is_tiled else page.imagewidth
+        self._length = page.tilelength if is_tiled else page.rowsperstrip
+        self._across = -(-page.imagewidth // self._width)
+        self._count = self._across * -(-page.imagelength // self._length)
+        planes = page.samplesperpixel if page.planarconfig == 2 else 1
+        self._planes = range(planes)
+        self._kept: OrderedDict[int, _Pixels | None] = OrderedDict()
+        self.may_be_ycbcr = False
+        if self._width * self._length * page.samplesperpixel * (page.bitspersample // 8) > most:
+            raise _UnreadableError
+
+    def area(self, x: int, y: int, plane: Plane) -> _Pixels | None:
+        """Return what a frame at a place must show, ``None`` if the slide has nothing there."""
+        rows = min(plane.rows, plane.image_length - y)
+        columns = min(plane.columns, plane.image_width - x)
+        whole: _Pixels | None = None
+        for row in range(y // self._length, -(-(y + rows) // self._length)):
+            for column in range(x // self._width, -(-(x + columns) // self._width)):
+                piece = self._piece(row * self._across + column)
+                if piece is None:
+                    continue
+                if whole is None:
+                    whole = np.zeros((rows, columns, *piece.shape[2:]), piece.dtype)
+                top, left = row * self._length - y, column * self._width - x
+                from_row, from_column = max(0, -top), max(0, -left)
+                seen = piece[from_row : rows - top, from_column : columns - left]
+                into = whole[top + from_row :, left + from_column :]
+                into[: seen.shape[0], : seen.shape[1]] = seen
+        return whole
+
+    def _piece(self, number: int) -> _Pixels | None:
+        if number in self._kept:
+            self._kept.move_to_end(number)
+            return self._kept[number]
+        decoded = [self._decoded(number + plane * self._count) for plane in self._planes]
+        parts = [part for part in decoded if part is not None]
+        piece: _Pixels | None = None
+        if len(parts) == len(decoded):
+            piece = np.concatenate(parts, axis=-1)
+            piece = piece[..., 0] if piece.shape[-1] == 1 else piece
+        self._kept[number] = piece
+        limit = _KEPT_BYTES if self._page.is_tiled else self._most
+        while len(self._kept) > 1 and self._bytes() > limit:
+            self._kept.popitem(last=False)
+        return piece
+
+    def _bytes(self) -> int:
+        return sum(0 if piece is None else piece.nbytes for piece in self._kept.values())
+
+    def _decoded(self, index: int) -> _Pixels | None:
+        page = self._page
+        byte_count = page.databytecounts[index] if index < len(page.databytecounts) else 0
+        if not byte_count:
+            return None
+        page.parent.filehandle.seek(page.dataoffsets[index])
+        data = page.parent.filehandle.read(byte_count)
+        pixels = self._jpeg2000(data) if data.startswith(_JPEG_2000) else self._by_page(data, index)
+        if pixels is not None and page.photometric == _WHITE_IS_ZERO:
+            pixels = (1 << page.bitspersample) - 1 - pixels
+        return pixels
+
+    def _by_page(self, data: bytes, index: int) -> _Pixels | None:
+        page = self._page
+        decoded, _, shape = page.decode(data, index, jpegtables=page.jpegtables)
+        return None if decoded is None else decoded[0, : shape[1], : shape[2]]
+
+    def _jpeg2000(self, data: bytes) -> _Pixels:
+        """Decode what tifffile does not where a writer's tag 530 makes no sense."""
+        import imagecodecs
+
+        codestream = data[data.index(b"\xff\x4f\xff\x51") :]
+        pixels: _Pixels = imagecodecs.jpeg2k_decode(codestream)
+        pixels = pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
+        self.may_be_ycbcr = self.may_be_ycbcr or _is_untransformed(codestream)
+        return pixels
+
+
+def _is_untransformed(codestream: bytes) -> bool:
+    """Tell whether nothing says of three components of full size whether they are RGB or YCbCr.
+
+    These are the byte of COD that switches the transformation on, Csiz, and XRsiz of the second
+    component (T.800 A.6.1, A.5.1).
+    """
+    siz, cod = codestream.index(b"\xff\x51"), codestream.index(b"\xff\x52")
+    is_colour = codestream[siz + 38 : siz + 40] == b"\x00\x03"
+    return is_colour and codestream[cod + 8] == 0 and codestream[siz + 40 + 3 + 1] == 1
+
+
+def _rgb(pixels: _Pixels) -> _Pixels:
+    """Return red, green and blue of luminance and chroma (JFIF 1.02)."""
+    luminance, blue, red = (pixels[..., n].astype(np.float64) for n in range(3))
+    rgb = [
+        luminance + 1.402 * (red - 128),
+        luminance - (0.114 * 1.772 * (blue - 128) + 0.299 * 1.402 * (red - 128)) / 0.587,
+        luminance + 1.772 * (blue - 128),
+    ]
+    clipped: _Pixels = np.clip(np.rint(np.stack(rgb, axis=-1)), 0, 255).astype(np.uint8)
+    return clipped

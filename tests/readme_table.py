@@ -65,7 +65,6 @@ ROWS = (
     Row("generic tiled", "JPEG, JPEG 2000",
         ("generic-jpeg", "generic-jpeg-[sjrg]*", "generic-jp2", "generic-j2k-[rg5]*"),
         ("generic-jpeg", "generic-jp2", "generic-rgb-ids")),
-    Row("Indica HALO", "grey channels", ("indica-*",)),
     Row("all", "a second picture"),
     Row("all", "no tile at a place", ("*missing*",)),
     Row("all", "progressive", ("*progressive*", "generic-arithmetic", "generic-clipped"),

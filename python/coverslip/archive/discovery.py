@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -17,7 +18,9 @@ _OTHER_SLIDES = (
     b"SQLite format 3",
 )
 """Of slides that are not TIFF: they are listed, so that somebody learns that they were refused."""
-_FIRST_BYTES = 24
+_FIRST_BYTES = 132
+_DICOM = b"DICM"
+"""Behind the preamble of 128 bytes (PS3.10 7.1)."""
 _PRIVATE = ".coverslip-"
 _LIST_SUFFIX = ".txt"
 
@@ -37,6 +40,7 @@ def discover(
     include: Iterable[str] = (),
     exclude: Iterable[str] = (),
     without: Iterable[Path] = (),
+    skipped: Counter[str] | None = None,
 ) -> list[Candidate]:
     """Return the slides of some inputs, each once, in natural order.
 
@@ -50,6 +54,8 @@ def discover(
         one of the first, and none of the second.
     without
         Folders that are not searched: the output, the vault.
+    skipped
+        Takes how many files in folders are pictures of a kind that is no source, by kind.
 
     Raises
     ------
@@ -58,7 +64,12 @@ def discover(
     OSError
         If a folder cannot be read.
     """
-    chosen = _Choice(tuple(include), tuple(exclude), frozenset(p.resolve() for p in without))
+    chosen = _Choice(
+        tuple(include),
+        tuple(exclude),
+        frozenset(p.resolve() for p in without),
+        Counter() if skipped is None else skipped,
+    )
     found: dict[Path, Candidate] = {}
     for number, given in enumerate(inputs, start=1):
         for path in _expand(given, number, chosen):
@@ -81,6 +92,7 @@ class _Choice:
     include: tuple[str, ...]
     exclude: tuple[str, ...]
     without: frozenset[Path]
+    skipped: Counter[str]
 
     def takes(self, relative: Path) -> bool:
         def fits(patterns: tuple[str, ...]) -> bool:
@@ -131,8 +143,12 @@ def _slides_below(folder: Path, chosen: _Choice) -> Iterator[Path]:
         ]
         for name in files:
             path = here / name
-            if chosen.takes(path.relative_to(folder)) and is_slide(path):
+            if not chosen.takes(path.relative_to(folder)):
+                continue
+            if is_slide(path):
                 yield path
+            elif _start_of(path).endswith(_DICOM):
+                chosen.skipped["DICOM"] += 1
 
 
 def is_slide(path: Path) -> bool:
@@ -142,8 +158,14 @@ def is_slide(path: Path) -> bool:
     if path.suffix.lower() == ".mrxs":
         return True
     try:
-        with path.open("rb") as file:
-            start = file.read(_FIRST_BYTES)
+        start = _start_of(path)
     except OSError:
         return True  # that it cannot be read is told when it is converted
-    return start.startswith((*_TIFF, *_OTHER_SLIDES))
+    return start.startswith((*_TIFF, *_OTHER_SLIDES)) and not start.endswith(_DICOM)
+
+
+def _start_of(path: Path) -> bytes:
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.read(_FIRST_BYTES)

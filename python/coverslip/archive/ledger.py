@@ -1,6 +1,12 @@
-"""Remembers what became of each slide, in the vault: it holds the paths of the sources."""
+"""Remembers what became of each slide, in the vault: it holds the paths of the sources.
+
+Where nobody shall keep what a study was made of, a slide that is done loses its link to it: its
+row has digests of path and state, and the study stands in a table of its own, in the order of the
+random UIDs.
+"""
 
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -27,7 +33,14 @@ CREATE TABLE IF NOT EXISTS slide (
     seed BLOB, policy_sha256 TEXT, seconds REAL, updated TEXT NOT NULL,
     outputs TEXT, stale TEXT
 );
+CREATE TABLE IF NOT EXISTS unlinked (
+    uid TEXT NOT NULL, certificate TEXT NOT NULL, outputs TEXT NOT NULL,
+    PRIMARY KEY (uid, certificate)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS salt (id INTEGER PRIMARY KEY CHECK (id = 1), bytes BLOB NOT NULL);
 """
+_HIDDEN = -1
+"""Byte count of a row whose path and state are digests."""
 
 
 class State(StrEnum):
@@ -115,16 +128,32 @@ def _record(row: tuple[object, ...]) -> SlideRecord:
     for name in ("outputs", "stale"):
         text = values[name]
         values[name] = Outputs.from_json(text) if isinstance(text, str) else None
-    values["path"] = Path(os.fsdecode(values["path"]))  # type: ignore[arg-type] # a BLOB
+    path: bytes = values["path"]  # type: ignore[assignment] # a BLOB
+    values["path"] = Path() if path.startswith(b"\0") else Path(os.fsdecode(path))
     values["state"] = State(str(values["state"]))
     return SlideRecord(**values)  # type: ignore[arg-type] # the table's own types
 
 
 class Ledger:
-    """An open ledger; made by `open_ledger`. Each change is on the disk when its call returns."""
+    """An open ledger; made by `open_ledger`. Each change is on the disk when its call returns.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    Parameters
+    ----------
+    connection
+        To its data base.
+    keeps_links
+        Whether it remembers which study a slide became.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, *, keeps_links: bool = True) -> None:
         self._connection = connection
+        self.keeps_links = keeps_links
+        self.left = 0
+        """Studies of earlier states of slides that stay, since which they are is not known."""
+        if not keeps_links:
+            for record in list(self.records()):
+                if record.state is State.DONE and record.outputs is not None:
+                    self._unlink(record, record.outputs)
 
     def register(self, candidates: Iterable[Candidate], policy_sha256: str, out: Path) -> list[int]:
         """Enter slides, and return the numbers of those that are to be converted, in order.
@@ -138,15 +167,54 @@ class Ledger:
                 record = self._by_path(candidate.path)
                 if record is None:
                     numbers.append(self._enter(candidate))
-                elif not _is_done(record, candidate, policy_sha256, out):
+                elif not self._is_done(record, candidate, policy_sha256, out):
+                    self.left += record.byte_count == _HIDDEN
                     self._renew(record, candidate, policy_sha256)
                     numbers.append(record.number)
         return numbers
 
     def _by_path(self, path: Path) -> SlideRecord | None:
-        query = f"SELECT {_COLUMNS} FROM slide WHERE path = ?"  # noqa: S608 (a constant)
-        row = self._connection.execute(query, (os.fsencode(path.absolute()),)).fetchone()
+        query = f"SELECT {_COLUMNS} FROM slide WHERE path IN (?, ?)"  # noqa: S608 (a constant)
+        name = os.fsencode(path.absolute())
+        row = self._connection.execute(query, (name, self._digest(name))).fetchone()
         return None if row is None else _record(row)
+
+    def _digest(self, text: bytes) -> bytes:
+        """Return what tells a text from others and does not tell it; no path begins with NUL."""
+        self._connection.execute(
+            "INSERT OR IGNORE INTO salt VALUES (1, ?)", (secrets.token_bytes(32),)
+        )
+        (salt,) = self._connection.execute("SELECT bytes FROM salt").fetchone()
+        return b"\0" + hashlib.sha256(salt + text).digest()
+
+    def _stamp(self, byte_count: int, mtime_ns: int) -> tuple[int, int]:
+        """Return what stands in a row in the place of a slide's size and time."""
+        digest = self._digest(b"%d %d" % (byte_count, mtime_ns))
+        return _HIDDEN, int.from_bytes(digest[1:9], signed=True)
+
+    def _unlink(self, record: SlideRecord, outputs: Outputs) -> None:
+        """Forget which study a slide became, and what its file is called."""
+        stamp = self._stamp(record.byte_count, record.mtime_ns)
+        with self._change():
+            self._connection.execute(
+                "INSERT OR REPLACE INTO unlinked VALUES (?, ?, ?)",
+                (outputs.study, outputs.certificate, outputs.to_json()),
+            )
+            self._connection.execute(
+                "UPDATE slide SET path = ?, byte_count = ?, mtime_ns = ?, seed = NULL,"
+                " outputs = NULL, stale = NULL, seconds = NULL, updated = ?, state = ?"
+                " WHERE number = ?",
+                (
+                    *(self._digest(os.fsencode(record.path)), *stamp),
+                    *(_now()[:10], State.DONE, record.number),
+                ),
+            )
+
+    def unlinked(self) -> list[Outputs]:
+        """Return the studies of which is not known what they were made of, by their UIDs."""
+        with _told():
+            rows = self._connection.execute("SELECT outputs FROM unlinked ORDER BY uid")
+            return [Outputs.from_json(text) for (text,) in rows]
 
     def _enter(self, candidate: Candidate) -> int:
         cursor = self._connection.execute(
@@ -169,9 +237,11 @@ class Ledger:
         keeps = record.seed is not None and same and record.policy_sha256 == policy_sha256
         stale = record.outputs or record.stale
         self._connection.execute(
-            "UPDATE slide SET byte_count = ?, mtime_ns = ?, state = ?, reason = NULL, hint = NULL,"
-            " attempts = ?, seed = ?, outputs = NULL, stale = ?, updated = ? WHERE number = ?",
+            "UPDATE slide SET path = ?, byte_count = ?, mtime_ns = ?, state = ?, reason = NULL,"
+            " hint = NULL, attempts = ?, seed = ?, outputs = NULL, stale = ?, updated = ?"
+            " WHERE number = ?",
             (
+                os.fsencode(candidate.path.absolute()),
                 candidate.byte_count,
                 candidate.mtime_ns,
                 State.WAITING,
@@ -195,6 +265,9 @@ class Ledger:
 
     def finish(self, number: int, outputs: Outputs, seconds: float) -> None:
         """Note that a slide is done; what its names were made of is forgotten."""
+        if not self.keeps_links:
+            self._unlink(self.record(number), outputs)
+            return
         with self._change():
             self._connection.execute(
                 "UPDATE slide SET state = ?, outputs = ?, seconds = ?, seed = NULL, updated = ?"
@@ -240,17 +313,22 @@ class Ledger:
         with _told():
             yield from map(_record, self._connection.execute(query))
 
+    def _is_done(
+        self, record: SlideRecord, candidate: Candidate, policy_sha256: str, out: Path
+    ) -> bool:
+        stamp = candidate.byte_count, candidate.mtime_ns
+        if record.byte_count == _HIDDEN:
+            stamp, is_there = self._stamp(*stamp), True
+        else:
+            is_there = record.outputs is not None and record.outputs.are_in(out)
+        same = stamp == (record.byte_count, record.mtime_ns)
+        is_same_policy = record.policy_sha256 == policy_sha256
+        return record.state is State.DONE and same and is_there and is_same_policy
+
     @contextmanager
     def _change(self) -> Iterator[None]:
         with _told(), self._connection:
             yield
-
-
-def _is_done(record: SlideRecord, candidate: Candidate, policy_sha256: str, out: Path) -> bool:
-    same = (candidate.byte_count, candidate.mtime_ns) == (record.byte_count, record.mtime_ns)
-    is_there = record.outputs is not None and record.outputs.are_in(out)
-    is_same_policy = record.policy_sha256 == policy_sha256
-    return record.state is State.DONE and same and is_there and is_same_policy
 
 
 def _now() -> str:
@@ -258,8 +336,8 @@ def _now() -> str:
 
 
 @contextmanager
-def open_ledger(vault: Path, out: Path) -> Iterator[Ledger]:
-    """Yield the ledger in a vault, locked against other runs.
+def open_ledger(vault: Path, out: Path, *, keeps_links: bool = True) -> Iterator[Ledger]:
+    """Yield the ledger in a vault, locked against other runs; see `Ledger`.
 
     The lock is the operating system's: it goes with its owner, however that ends.
 
@@ -272,7 +350,7 @@ def open_ledger(vault: Path, out: Path) -> Iterator[Ledger]:
     with _locked(vault), _connected(vault / FILE_NAME) as connection:
         with _told():
             connection.executescript(_TABLES)
-        yield Ledger(connection)
+        yield Ledger(connection, keeps_links=keeps_links)
 
 
 def read_ledger(vault: Path) -> list[SlideRecord]:
@@ -290,6 +368,12 @@ def read_ledger(vault: Path) -> list[SlideRecord]:
         return list(Ledger(connection).records())
 
 
+def read_unlinked(vault: Path) -> list[Outputs]:
+    """Return the studies in the ledger of a vault of which is not known what they were made of."""
+    with _connected(vault / FILE_NAME) as connection:
+        return Ledger(connection).unlinked()
+
+
 @contextmanager
 def _connected(path: Path) -> Iterator[sqlite3.Connection]:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
@@ -298,6 +382,8 @@ def _connected(path: Path) -> Iterator[sqlite3.Connection]:
     with closing(connection):
         with _told():
             connection.execute("PRAGMA journal_mode = WAL")
+            # What is forgotten shall not stand in pages that are free.
+            connection.execute("PRAGMA secure_delete = ON")
             # A power cut may lose the last changes, never their order: what was done is then
             # found cut off, and done once more under the same names.
             connection.execute("PRAGMA synchronous = NORMAL")

@@ -20,7 +20,7 @@ from coverslip.archive.discovery import Candidate, discover
 from coverslip.archive.ledger import Ledger, Outputs, State, open_ledger
 from coverslip.archive.workers import Outcome, Task, convert_task, process_pool
 from coverslip.deid.custody import Custody
-from coverslip.deid.policy import Policy
+from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.vault import vault_beside
 from coverslip.errors import CoverslipError
 
@@ -64,6 +64,7 @@ def convert_many(
     policy, custody
         As for `coverslip.convert`. The ledger lies in the custody's vault, by default
         ``OUT.vault`` beside the output, under `public` too; it holds the paths of the slides.
+        Where `keeps_links` says no, those that are done lose theirs.
     executor
         Who does the work, any `concurrent.futures.Executor`; a pool of processes by default.
         Elsewhere the same folders must be reachable under the same names.
@@ -106,6 +107,16 @@ def vault_of(custody: Custody, out: Path) -> Path:
     return custody.vault or vault_beside(out)
 
 
+def keeps_links(custody: Custody, policy: Policy) -> bool:
+    """Tell whether the ledger may say which study a slide became.
+
+    Under `public` nobody keeps that who does not ask for a vault, and beside an encrypted vault
+    it would stand in clear.
+    """
+    is_asked_for = policy.profile is not Profile.PUBLIC or custody.vault is not None
+    return is_asked_for and custody.recipient is None
+
+
 @contextmanager
 def open_run(
     candidates: Sequence[Candidate],
@@ -132,7 +143,7 @@ def open_run(
     out = out.absolute()
     if custody.vault is not None:
         custody = replace(custody, vault=custody.vault.absolute())
-    with open_ledger(vault, out) as ledger:
+    with open_ledger(vault, out, keeps_links=keeps_links(custody, policy)) as ledger:
         if out.is_dir():
             commit.sweep(out)
         run = Run(
@@ -144,6 +155,7 @@ def open_run(
             verify=verify,
             sync=sync,
             jobs=jobs or core_count(),
+            missing=sum(not study.are_in(out) for study in ledger.unlinked()),
             numbers=ledger.register(candidates, policy.digest(), out),
         )
         with run.stopping_on_signals():
@@ -167,6 +179,8 @@ class Run:
     verify: bool
     sync: bool
     jobs: int
+    missing: int
+    """Studies that are not in the output any more, and of which is not known what they were of."""
     numbers: Sequence[int]
     """Of the slides that are to be converted."""
     stops: int = 0

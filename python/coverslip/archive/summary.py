@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from coverslip import _core
-from coverslip.archive.ledger import SlideRecord, State
+from coverslip.archive.ledger import Ledger, Outputs, SlideRecord, State
 from coverslip.deid.policy import Policy
 
 SUMMARY, TABLE = "summary.json", "slides.csv"
@@ -18,19 +18,24 @@ _COLUMNS = (
 )
 
 
-def write_summary(vault: Path, records: Sequence[SlideRecord], policy: Policy) -> dict[str, object]:
-    """Write both into the vault, and return the summary, which holds no source value."""
+def write_summary(vault: Path, ledger: Ledger, policy: Policy) -> dict[str, object]:
+    """Write both into the vault, and return the summary, which holds no source value.
+
+    There is no table where the ledger keeps no links: it would be one.
+    """
+    records, unlinked = list(ledger.records()), ledger.unlinked()
     counts = Counter(record.state for record in records)
     done = [record for record in records if record.outputs is not None]
+    outputs = [*unlinked, *(record.outputs for record in done if record.outputs is not None)]
     summary: dict[str, object] = {
         "schema_version": 1,
         "package": {"name": "coverslip", "version": _core.__version__},
         "policy": {"profile": str(policy.profile), "sha256": policy.digest()},
         "slides": {str(state): counts[state] for state in State},
-        "instance_bytes": sum(r.outputs.byte_count for r in done if r.outputs is not None),
-        "frames": sum(r.outputs.frames for r in done if r.outputs is not None),
+        "instance_bytes": sum(one.byte_count for one in outputs),
+        "frames": sum(one.frames for one in outputs),
         "seconds_of_work": round(sum(record.seconds or 0.0 for record in done), 3),
-        "studies": [_study(record) for record in done],
+        "studies": [*map(_study, unlinked), *map(_study_of, done)],
         "not_converted": [
             {"slide": r.number, "state": str(r.state), "reason": r.reason}
             for r in records
@@ -38,18 +43,21 @@ def write_summary(vault: Path, records: Sequence[SlideRecord], policy: Policy) -
         ],
     }
     _replace(vault / SUMMARY, json.dumps(summary, indent=2) + "\n")
-    _write_table(vault / TABLE, records)
+    if ledger.keeps_links:
+        _write_table(vault / TABLE, records)
+    else:
+        (vault / TABLE).unlink(missing_ok=True)
     return summary
 
 
-def _study(record: SlideRecord) -> dict[str, object]:
+def _study(outputs: Outputs) -> dict[str, object]:
+    return {"study_instance_uid": outputs.study, "certificate": outputs.certificate}
+
+
+def _study_of(record: SlideRecord) -> dict[str, object]:
     if record.outputs is None:
-        raise AssertionError("a slide that is done has outputs")
-    return {
-        "slide": record.number,
-        "study_instance_uid": record.outputs.study,
-        "certificate": record.outputs.certificate,
-    }
+        raise AssertionError("a slide that is linked has outputs")
+    return {"slide": record.number, **_study(record.outputs)}
 
 
 def _write_table(path: Path, records: Sequence[SlideRecord]) -> None:

@@ -51,9 +51,15 @@ class Choice:
 def run(inputs: Sequence[Path], out: Path, policy: Policy, custody: Custody, choice: Choice) -> int:
     """Convert what there is, tell what becomes of it, and return the exit status."""
     vault = vault_of(custody, out)
+    skipped = Counter[str]()
     candidates = discover(
-        inputs, include=choice.include, exclude=choice.exclude, without=(out, vault)
+        inputs,
+        include=choice.include,
+        exclude=choice.exclude,
+        without=(out, vault),
+        skipped=skipped,
     )
+    _tell_skipped(skipped, choice)
     if custody.metadata is not None:
         paths = (candidate.path.absolute() for candidate in candidates)
         _tell_assignment(custody.metadata.assign(paths), choice)
@@ -75,6 +81,8 @@ def run(inputs: Sequence[Path], out: Path, policy: Policy, custody: Custody, cho
                 sync=choice.sync,
             )
         )
+        if not choice.as_json:
+            _tell_unlinked(work)
         if client is not None:
             first = [work.ledger.record(number) for number in work.numbers[:1]]
             require_shared(
@@ -98,6 +106,15 @@ def run(inputs: Sequence[Path], out: Path, policy: Policy, custody: Custody, cho
     return EXIT_QUARANTINED if states[State.QUARANTINED] else 0
 
 
+def _tell_skipped(skipped: Counter[str], choice: Choice) -> None:
+    """Say which files of folders are pictures and no source."""
+    if skipped and choice.as_json:
+        sys.stdout.write(json.dumps({"event": "skipped", **skipped}) + "\n")
+    elif skipped:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(skipped.items()))
+        sys.stderr.write(f"note: files that are no source were left out: {kinds}\n")
+
+
 def _tell_assignment(fit: Assignment, choice: Choice) -> None:
     """Say how many rows of the metadata fit no slide, and how many slides have none."""
     if choice.as_json:
@@ -109,10 +126,24 @@ def _tell_assignment(fit: Assignment, choice: Choice) -> None:
         sys.stderr.write(f"note: {fit.slides_without_row} slides have no row in the metadata\n")
 
 
+def _tell_unlinked(work: Run) -> None:
+    """Say what cannot be put right where nobody keeps which study was made of which slide."""
+    if work.missing:
+        sys.stderr.write(
+            f"note: {work.missing} studies of earlier runs are not in the output; of which slides "
+            "they were is not kept, so none is made again\n"
+        )
+    if work.ledger.left:
+        sys.stderr.write(
+            f"note: {work.ledger.left} slides or their policy changed; what they were before stays "
+            "in the output, since which studies these are is not kept\n"
+        )
+
+
 def _sum_up(work: Run, vault: Path, policy: Policy, failed: type | None, *_: object) -> None:
     """Write the summary; why the run ended counts more than that this failed too."""
     try:
-        write_summary(vault, list(work.ledger.records()), policy)
+        write_summary(vault, work.ledger, policy)
     except (OSError, CoverslipError) as error:
         if failed is None:
             reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -170,6 +201,7 @@ class _Events:
 
     def __init__(self, work: Run, byte_count: int, found: int) -> None:
         numbers = {"slides": len(work.numbers), "found": found, "byte_count": byte_count}
+        numbers |= {"studies_missing": work.missing, "studies_left": work.ledger.left}
         self._tell({"event": "start", **numbers})
         self._states: Counter[str] = Counter()
 

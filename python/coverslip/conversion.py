@@ -355,5 +355,6 @@ def _certificate(
         instances=records,
         key_id=key_id,
         read_back=audit.CheckResult.PASSED if verify else audit.CheckResult.NOT_RUN,
+        verified=audit.CheckResult.PASSED if verify else audit.CheckResult.NOT_RUN,
         pixels=pixels,
     )

@@ -15,7 +15,7 @@ from coverslip.deid.metadata import read_metadata
 from coverslip.deid.policy import Policy
 from coverslip.errors import PolicyError
 from tests.archive.runs import assert_ledger_and_disk_agree, build_slides
-from tests.archive.test_run import convert_all
+from tests.archive.test_run import convert_all, linking
 from tests.synth import build_generic
 from tests.synth.overview import with_bar_code
 
@@ -27,7 +27,8 @@ def slides(tmp_path):
 
 
 def again(tmp_path, **options):
-    """Return the numbers of the slides that a run converts."""
+    """Return the numbers of the slides that a run converts; it remembers what they became."""
+    options = {"custody": linking(tmp_path), **options}
     outcomes = convert_all(tmp_path / "in", tmp_path / "out", **options)
     return sorted(outcome.number for outcome in outcomes)
 

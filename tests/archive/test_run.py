@@ -60,6 +60,11 @@ def convert_all(slides, out, **options):
     return list(coverslip.convert_many(slides, out, **options))
 
 
+def linking(folder):
+    """Return a custody under which the ledger remembers what each slide became."""
+    return Custody(vault=folder / "out.vault")
+
+
 def test_run_converts_each_once_and_running_again_does_nothing(tmp_path):
     build_slides(tmp_path / "in", 4)
 
@@ -84,30 +89,83 @@ def test_bad_slide_stops_nobody_and_is_tried_again(tmp_path):
 
 def test_slide_that_changed_replaces_what_it_was(tmp_path):
     (path, other) = build_slides(tmp_path / "in", 2)
-    convert_all(tmp_path / "in", tmp_path / "out")
+    convert_all(tmp_path / "in", tmp_path / "out", custody=linking(tmp_path))
     shutil.copy(other, path)
 
-    (again,) = convert_all(tmp_path / "in", tmp_path / "out")
+    (again,) = convert_all(tmp_path / "in", tmp_path / "out", custody=linking(tmp_path))
     assert again.number == 1
     assert_ledger_and_disk_agree(tmp_path / "out", 2)
 
 
 def test_output_that_is_gone_is_made_again(tmp_path):
     build_slides(tmp_path / "in", 2)
-    first, _ = convert_all(tmp_path / "in", tmp_path / "out")
+    first, _ = convert_all(tmp_path / "in", tmp_path / "out", custody=linking(tmp_path))
     shutil.rmtree(tmp_path / "out" / first.outputs.study)
 
-    (again,) = convert_all(tmp_path / "in", tmp_path / "out")
+    (again,) = convert_all(tmp_path / "in", tmp_path / "out", custody=linking(tmp_path))
     assert again.number == first.number
     assert_ledger_and_disk_agree(tmp_path / "out", 2)
 
 
+@pytest.mark.parametrize("recipient", [False, True])
+def test_nothing_in_the_vault_leads_from_a_slide_to_its_study(recipient, tmp_path):
+    paths = build_slides(tmp_path / "in", 3)
+    options = {}
+    if recipient:
+        pyrage = pytest.importorskip("pyrage")
+        to = str(pyrage.x25519.Identity.generate().to_public())
+        options["policy"] = Policy(profile="research", link="none")
+        options["custody"] = Custody(recipient=to)
+    convert_all(tmp_path / "in", tmp_path / "out", **options)
+    assert_ledger_and_disk_agree(tmp_path / "out", 3, check=False)
+
+    vault = tmp_path / "out.vault"
+    assert not (vault / "slides.csv").exists()
+    for path in vault.iterdir():
+        data = path.read_bytes()
+        assert not any(str(slide).encode() in data for slide in paths)
+    with sqlite3.connect(vault / "ledger.sqlite") as connection:
+        rows = list(connection.execute("SELECT * FROM slide"))
+        uids = [uid for (uid,) in connection.execute("SELECT uid FROM unlinked")]
+    assert len(rows) == len(uids) == 3
+    assert uids == sorted(uids)
+    sizes = {path.stat().st_size for path in paths}
+    for row in rows:
+        assert not sizes & set(row)
+        assert not any(uid in str(row) for uid in uids)
+    assert convert_all(tmp_path / "in", tmp_path / "out", **options) == []
+
+
+def test_study_that_is_gone_is_told_where_links_are_not_kept(tmp_path):
+    build_slides(tmp_path / "in", 2)
+    first, _ = convert_all(tmp_path / "in", tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / first.outputs.study)
+
+    process = start(tmp_path / "in", tmp_path / "out")
+    _, error = process.communicate()
+    assert process.returncode == 0
+    assert "note: 1 studies of earlier runs are not in the output" in error
+
+
+def test_slide_that_changed_is_made_again_where_links_are_not_kept(tmp_path):
+    (path, other) = build_slides(tmp_path / "in", 2)
+    convert_all(tmp_path / "in", tmp_path / "out")
+    shutil.copy(other, path)
+
+    process = start(tmp_path / "in", tmp_path / "out")
+    _, error = process.communicate()
+    assert "2 slides found, 1 are done already" in error
+    assert "note: of 1 slides that are converted again what they were before stays" in error
+    assert len(list((tmp_path / "out").glob("[!.]*"))) == 3
+
+
 def test_other_policy_converts_anew_and_leaves_nothing_of_the_old(tmp_path):
     build_slides(tmp_path / "in", 2)
-    convert_all(tmp_path / "in", tmp_path / "out")
+    convert_all(tmp_path / "in", tmp_path / "out", custody=linking(tmp_path))
 
-    policy = Policy(label="substitute")
-    assert len(convert_all(tmp_path / "in", tmp_path / "out", policy=policy)) == 2
+    policy, custody = Policy(label="substitute"), linking(tmp_path)
+    again = convert_all(tmp_path / "in", tmp_path / "out", policy=policy, custody=custody)
+    assert len(again) == 2
     assert_ledger_and_disk_agree(tmp_path / "out", 2)
 
 
@@ -191,7 +249,8 @@ def test_ledger_is_in_the_vault_and_for_its_owner_only(tmp_path):
 def test_command_tells_all_and_names_nothing(tmp_path):
     paths = build_slides(tmp_path / "in", 3)
     paths[2].write_bytes(paths[2].read_bytes()[:5000])
-    done = start(tmp_path / "in", tmp_path / "out", "--jobs", "2")
+    vault = str(tmp_path / "out.vault")
+    done = start(tmp_path / "in", tmp_path / "out", "--jobs", "2", "--vault", vault)
     out, error = done.communicate()
 
     assert done.returncode == 1, error

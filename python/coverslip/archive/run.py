@@ -23,7 +23,7 @@ from coverslip.archive.ledger import Ledger, Outputs, Registered, State, open_le
 from coverslip.archive.making import Making
 from coverslip.archive.workers import Outcome, Task, convert_task, process_pool
 from coverslip.deid.custody import Custody
-from coverslip.deid.policy import Policy
+from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.vault import vault_beside
 from coverslip.errors import CoverslipError
 
@@ -68,6 +68,7 @@ def convert_many(
     policy, custody
         As for `coverslip.convert`. The ledger lies in the custody's vault, by default
         ``OUT.vault`` beside the output, under `public` too; it holds the paths of the slides.
+        Where `keeps_links` says no, those that are done lose theirs.
     executor
         Who does the work, any `concurrent.futures.Executor`; a pool of processes by default.
         Elsewhere the same folders must be reachable under the same names.
@@ -117,6 +118,16 @@ def vault_of(custody: Custody, out: Path) -> Path:
     return custody.vault or vault_beside(out)
 
 
+def keeps_links(custody: Custody, policy: Policy) -> bool:
+    """Tell whether the ledger may say which study a slide became.
+
+    Under `public` nobody keeps that who does not ask for a vault, and beside an encrypted vault
+    it would stand in clear.
+    """
+    is_asked_for = policy.profile is not Profile.PUBLIC or custody.vault is not None
+    return is_asked_for and custody.recipient is None
+
+
 @contextmanager
 def open_run(
     candidates: Sequence[Candidate],
@@ -137,22 +148,24 @@ def open_run(
     PolicyError
         If another run has the ledger, or a row of the metadata names several of the slides.
     """
-    vault = vault_of(custody, out)
+    vault, links = vault_of(custody, out), keeps_links(custody, policy)
     if custody.metadata is not None:
         custody.metadata.assign(candidate.path.absolute() for candidate in candidates)
     # A worker may have another working directory.
     out = out.absolute()
     if custody.vault is not None:
         custody = replace(custody, vault=custody.vault.absolute())
-    with open_ledger(vault, out) as ledger, claimed(out, ledger.token):
+    with open_ledger(vault, out, keeps_links=links) as ledger, claimed(out, ledger.token):
         if out.is_dir():
             commit.sweep(out)
-        making = Making(policy=policy, custody=custody, verify=verify, salt=ledger.salt)
-        registered = ledger.register(candidates, making.of, out, again=overwrite)
         for record in list(ledger.superseded()):
             if record.outputs is not None and record.stale is not None:  # killed before this
                 _remove(record.stale, record.outputs, out)
                 ledger.forget_stale(record.number)
+        if not links:
+            ledger.forget_links()
+        making = Making(policy=policy, custody=custody, verify=verify, salt=ledger.salt)
+        registered = ledger.register(candidates, making.of, out, again=overwrite)
         run = Run(
             ledger=ledger,
             out=out,
@@ -164,6 +177,7 @@ def open_run(
             jobs=jobs or core_count(),
             overwrite=overwrite,
             registered=registered,
+            missing=sum(not study.are_in(out) for study in ledger.unlinked()),
         )
         with run.stopping_on_signals():
             yield run
@@ -189,6 +203,8 @@ class Run:
     overwrite: bool
     registered: Registered
     """What there is to do."""
+    missing: int
+    """Studies that are not in the output any more, and of which is not known what they were of."""
     stops: int = 0
     """How often it was told to stop."""
     pool: ProcessPoolExecutor | None = None
@@ -302,11 +318,12 @@ class Run:
             reason = outcome.reason or "it failed"
             self.ledger.fail(number, outcome.state, reason, outcome.hint)
             return outcome
-        self.ledger.finish(number, outcome.outputs, outcome.seconds, outcome.quick_digest)
+        # Before its link to the slide may be forgotten; killed in between, it is made once more.
         stale = self.ledger.record(number).stale
         if stale is not None:
             _remove(stale, outcome.outputs, self.out)
             self.ledger.forget_stale(number)
+        self.ledger.finish(number, outcome.outputs, outcome.seconds, outcome.quick_digest)
         return outcome
 
     @contextmanager

@@ -318,7 +318,8 @@ def report(
         Path | None,
         typer.Option(
             metavar="VAULT",
-            help="Show originals too; the page goes into this vault and must not be shared.",
+            help="Show originals too; the page goes into this vault, or beside an encrypted one "
+            "with -o, and must not be shared.",
         ),
     ] = None,
     identity: IdentityOption = None,

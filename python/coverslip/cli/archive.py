@@ -77,6 +77,8 @@ def run(inputs: Sequence[Path], out: Path, policy: Policy, custody: Custody, cho
                 overwrite=choice.overwrite,
             )
         )
+        if not choice.as_json:
+            _tell_unlinked(work)
         if client is not None:
             first = [work.ledger.record(number) for number in work.numbers[:1]]
             require_shared(
@@ -127,6 +129,20 @@ def _tell_assignment(fit: Assignment, choice: Choice) -> None:
         sys.stderr.write(f"note: {fit.rows_unused} rows of the metadata fit no slide\n")
     if fit.slides_without_row:
         sys.stderr.write(f"note: {fit.slides_without_row} slides have no row in the metadata\n")
+
+
+def _tell_unlinked(work: Run) -> None:
+    """Say what cannot be put right where nobody keeps which study was made of which slide."""
+    if work.missing:
+        sys.stderr.write(
+            f"note: {work.missing} studies of earlier runs are not in the output, or not whole; of "
+            "which slides they were is not kept, so none is made again\n"
+        )
+    if work.registered.left:
+        sys.stderr.write(
+            f"note: of {work.registered.left} slides that are converted again what they were "
+            "before stays in the output, since which studies these are is not kept\n"
+        )
 
 
 def _sum_up(work: Run, vault: Path, policy: Policy, failed: type | None, *_: object) -> None:

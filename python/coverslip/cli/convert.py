@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from coverslip.conversion import Result, convert
 from coverslip.deid.custody import Custody
@@ -126,6 +126,9 @@ def _report(result: Result, out: Path, unused: int) -> None:
         lines.append(f"  with an end marker added: {frames.truncated}")
     verified = all(instance.sha256 is not None for instance in result.instances)
     lines.append(f"  read back and compared with the slide: {'all' if verified else 'no'}")
+    checks = cast("dict[str, str]", result.certificate["checks"])
+    if checks["pixel_text"] == "not_run" and checks["bar_codes"] != "not_run":
+        lines.append("  text in the pixels: not read, for want of the extra ocr")
     lines.extend(f"note: {note}" for note in result.notes)
     if unused:
         lines.append(f"note: {unused} rows of the metadata fit no slide")

@@ -12,7 +12,7 @@ from coverslip.archive.discovery import Found
 from coverslip.archive.records import State
 from coverslip.archive.run import Run
 from coverslip.archive.workers import Outcome
-from coverslip.cli.shown import shown
+from coverslip.cli.shown import name_of
 
 
 class Shower(Protocol):
@@ -48,6 +48,8 @@ class _Events:
                 "found": todo.found,
                 "byte_count": todo.byte_count,
                 "again": dict(todo.again),
+                "studies_missing": work.missing,
+                "studies_left": todo.left,
                 **passed_of(found),
             }
         )
@@ -171,9 +173,7 @@ def _list(counts: Mapping[str, int]) -> str:
 
 def line_of(outcome: Outcome, work: Run, *, show_path: bool) -> str:
     """Return one slide's line; slides are numbers, but on the operator's own terminal."""
-    name = f"slide {outcome.number}"
-    if show_path:
-        name += f" ({shown(work.ledger.record(outcome.number).path)})"
+    name = name_of(work.ledger.record(outcome.number), show_path=show_path)
     if outcome.outputs is not None:
         return f"{name}: done, {outcome.outputs.study}, {outcome.seconds:.1f} s"
     hint = "" if outcome.hint is None else f" ({outcome.hint})"

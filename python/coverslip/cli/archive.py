@@ -1,6 +1,7 @@
 """``coverslip convert`` of many slides, and ``coverslip status``."""
 
 import json
+import signal
 import sys
 import time
 from collections import Counter
@@ -16,8 +17,10 @@ from coverslip.archive.discovery import Candidate, discover
 from coverslip.archive.ledger import SlideRecord, State, read_ledger
 from coverslip.archive.run import Run, core_count, open_run, vault_of
 from coverslip.archive.sharing import require_shared
+from coverslip.archive.stopping import Interrupted
 from coverslip.archive.summary import write_summary
 from coverslip.archive.workers import Outcome
+from coverslip.cli import Ended, leave_terminal
 from coverslip.cli.shown import shown
 from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy
@@ -85,12 +88,17 @@ def run(inputs: Sequence[Path], out: Path, policy: Policy, custody: Custody, cho
             )
         sizes = {number: work.ledger.record(number).byte_count for number in work.numbers}
         show = _shower(work, sum(sizes.values()), len(candidates), choice)
+        work.on_stop = partial(_tell_stop, show)
+        work.on_bytes = show.in_hand
         stack.push(partial(_sum_up, work, vault, policy))
         stack.callback(show.end)
         states = Counter[State]()
-        for outcome in work.convert():
-            states[outcome.state] += 1
-            show.outcome(outcome)
+        try:
+            for outcome in work.convert():
+                states[outcome.state] += 1
+                show.outcome(outcome)
+        except Interrupted as error:
+            raise Ended(error.number, str(error)) from None
     if states[State.FAILED]:
         return EXIT_FAILED
     return EXIT_QUARANTINED if states[State.QUARANTINED] else 0
@@ -146,8 +154,25 @@ def _jobs_of(client: "Client | None") -> int:
     return max(sum(threads.values()), 1)
 
 
+def _tell_stop(show: "_Shower", number: int, times: int) -> None:
+    """Say what a signal does."""
+    if number == signal.SIGHUP:
+        leave_terminal()
+    if times == 1:
+        show.say(
+            "stopping when the slides in hand are done; once more (Ctrl-C) rolls them back; the "
+            "same command again goes on"
+        )
+    elif times == 2:
+        show.say("stopping now: the slides in hand are rolled back")
+
+
 class _Shower(Protocol):
     def outcome(self, outcome: Outcome) -> None: ...
+
+    def in_hand(self, byte_count: int) -> None: ...
+
+    def say(self, line: str) -> None: ...
 
     def end(self) -> None: ...
 
@@ -172,6 +197,12 @@ class _Events:
         self._states[str(outcome.state)] += 1
         self._tell({"event": "slide", **asdict(outcome)})
 
+    def in_hand(self, byte_count: int) -> None:
+        pass
+
+    def say(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
+
     def end(self) -> None:
         self._tell({"event": "end", "slides": dict(self._states)})
 
@@ -189,7 +220,7 @@ class _Lines:
         self._start = time.monotonic()
         self._bytes = 0
         skipped = found - len(work.numbers)
-        self._say(f"{found} slides found, {skipped} are done already")
+        self.say(f"{found} slides found, {skipped} are done already")
 
     def outcome(self, outcome: Outcome) -> None:
         self._states[outcome.state] += 1
@@ -197,12 +228,16 @@ class _Lines:
         if not self._quiet or outcome.state is not State.DONE:
             count = sum(self._states.values())
             line = line_of(outcome, self._work, show_path=self._show_paths)
-            self._say(f"[{count}/{len(self._work.numbers)}] {line}")
+            self.say(f"[{count}/{len(self._work.numbers)}] {line}")
+
+    def in_hand(self, byte_count: int) -> None:
+        pass
 
     def end(self) -> None:
-        self._say(_sums(self._states, self._bytes, time.monotonic() - self._start))
+        seconds = time.monotonic() - self._start
+        self.say(_sums(self._states, self._bytes, seconds, self._work))
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
         sys.stderr.write(line + "\n")
 
 
@@ -243,12 +278,20 @@ class _Bar:
         if outcome.state is not State.DONE:
             line = line_of(outcome, self._work, show_path=self._show_paths)
             self._console.print(line, markup=False)
-        self._bar.update(self._task, advance=outcome.byte_count, description=self._text())
+        self._bar.update(self._task, description=self._text())
+        if self._work.pool is None:  # nobody tells of slides in hand
+            self.in_hand(0)
+
+    def in_hand(self, byte_count: int) -> None:
+        self._bar.update(self._task, completed=self._bytes + byte_count)
+
+    def say(self, line: str) -> None:
+        self._console.print(line, markup=False)
 
     def end(self) -> None:
         self._bar.stop()
-        sums = _sums(self._states, self._bytes, time.monotonic() - self._start)
-        self._console.print(sums, markup=False)
+        seconds = time.monotonic() - self._start
+        self.say(_sums(self._states, self._bytes, seconds, self._work))
 
 
 def line_of(outcome: Outcome, work: Run, *, show_path: bool) -> str:
@@ -262,10 +305,11 @@ def line_of(outcome: Outcome, work: Run, *, show_path: bool) -> str:
     return f"{name}: {outcome.state}: {outcome.reason}{hint}"
 
 
-def _sums(states: Counter[State], byte_count: int, seconds: float) -> str:
+def _sums(states: Counter[State], byte_count: int, seconds: float, work: Run) -> str:
     parts = [f"{states[state]} {state}" for state in State if states[state]]
     rate = byte_count / seconds if seconds else 0.0
-    return f"{', '.join(parts) or 'nothing to do'}; {_size(byte_count)}, {_size(rate)}/s"
+    nothing = "nothing was converted" if work.numbers else "nothing to do"
+    return f"{', '.join(parts) or nothing}; {_size(byte_count)}, {_size(rate)}/s"
 
 
 def _size(byte_count: float) -> str:

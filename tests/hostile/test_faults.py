@@ -1,5 +1,6 @@
 """Faults of the machine, on real mechanisms: a full disk, a process that is killed."""
 
+import errno
 import json
 import os
 import random
@@ -31,8 +32,9 @@ def small_disk(tmp_path, request):
 
 def test_full_disk_is_told_and_left_as_it_was(small_disk, tmp_path, monkeypatch):
     slide = build_generic(tmp_path, size=(2600, 2000), levels=1)
-    with pytest.raises(OSError, match="No space left on device"):
+    with pytest.raises(OSError, match="the output has no room: 2 MB are needed") as raised:
         coverslip.convert(slide.path, small_disk / "out")
+    assert raised.value.errno == errno.ENOSPC
     assert list(small_disk.iterdir()) == []
 
     # The same without the look at the free space before: the disk fills while it is written.

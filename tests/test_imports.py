@@ -67,15 +67,16 @@ MAY_IMPORT = {
     },
     "conversion": {
         *("_core", "associated", "audit", "codes", "colour", "commit", "cutting", "deid"),
-        *("dicom", "frames"),
+        *("dicom", "errors", "frames"),
         *("instances", "model", "routes", "search", "slide", "verification"),
     },
     "archive": {
-        *("_core", "archive", "commit", "conversion", "deid", "errors", "guard", "limits"),
+        *("_core", "archive", "commit", "conversion", "deid", "errors", "guard", "instances"),
+        "limits",
     },
     "cli": {
-        *("archive", "conversion", "deid", "instances", "slide", "sample", "errors", "model"),
-        "dicom",
+        *("archive", "commit", "conversion", "deid", "instances", "slide", "sample", "errors"),
+        *("dicom", "model"),
         *("_core", "audit", "cli", "colour", "cutting", "guard", "limits", "pictures", "report"),
         *("frames", "routes", "verification"),
     },

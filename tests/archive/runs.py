@@ -1,9 +1,13 @@
 """Runs over folders of small slides, and what must hold when one has ended."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import coverslip
@@ -44,6 +48,40 @@ def start(slides: Path, out: Path, *options: str) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
+
+
+def workers_of(pid: int) -> list[int]:
+    """Return the processes that a process started."""
+    try:
+        return [
+            int(child)
+            for task in Path(f"/proc/{pid}/task").iterdir()
+            for child in (task / "children").read_text().split()
+        ]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def halted(out: Path, workers: Callable[[], list[int]], *, within_s: float = 60) -> list[int]:
+    """Halt the workers (SIGSTOP) when one has a slide in hand, and return them."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if _in_hand(out):
+            pids = workers()
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            time.sleep(0.05)
+            if _in_hand(out):
+                return pids
+            for pid in pids:  # it was done just then
+                os.kill(pid, signal.SIGCONT)
+        time.sleep(0.001)
+    raise AssertionError("no worker got a slide")
+
+
+def _in_hand(out: Path) -> bool:
+    """Tell whether a slide is being written."""
+    return any(out.glob(".coverslip-*/2.*/*/*.dcm"))
 
 
 def assert_ledger_and_disk_agree(out: Path, count: int, *, check: bool = True) -> None:

@@ -14,8 +14,8 @@ from coverslip.deid.identity import new_key
 from coverslip.deid.metadata import read_metadata
 from coverslip.deid.policy import Policy
 from coverslip.errors import PolicyError
+from tests.archive import test_run
 from tests.archive.runs import assert_ledger_and_disk_agree, build_slides
-from tests.archive.test_run import convert_all, linking
 from tests.synth import build_generic
 from tests.synth.overview import with_bar_code
 
@@ -26,9 +26,13 @@ def slides(tmp_path):
     return build_slides(tmp_path / "in", 2)
 
 
+def convert_all(slides, out, **options):
+    """Run where the ledger remembers what each slide became."""
+    return test_run.convert_all(slides, out, **{"custody": test_run.linking(out.parent), **options})
+
+
 def again(tmp_path, **options):
-    """Return the numbers of the slides that a run converts; it remembers what they became."""
-    options = {"custody": linking(tmp_path), **options}
+    """Return the numbers of the slides that a run converts."""
     outcomes = convert_all(tmp_path / "in", tmp_path / "out", **options)
     return sorted(outcome.number for outcome in outcomes)
 

@@ -4,21 +4,17 @@ import csv
 import json
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from concurrent.futures import CancelledError
-from contextlib import suppress
 
 import pydicom
 import pytest
 
 import coverslip
-from coverslip.archive.claim import MARK
 from coverslip.archive.ledger import State, open_ledger, read_ledger
-from coverslip.archive.run import StoppedError
+from coverslip.archive.stopping import StoppedError
 from coverslip.archive.workers import Outcome, convert_task
 from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy
@@ -350,9 +346,9 @@ def test_caller_who_leaves_early_finds_each_slide_once_when_he_comes_again(tmp_p
 
 
 class Forgetful(Inline):
-    """Does the work of the first slide and then loses it, some times; or calls it cancelled."""
+    """Does the work of the first slide and then loses it, some times."""
 
-    def __init__(self, times, error):
+    def __init__(self, times, error=ConnectionResetError):
         self.times, self.error = times, error
 
     def submit(self, function, task):
@@ -366,55 +362,44 @@ class Forgetful(Inline):
         raise self.error
 
 
-@pytest.mark.parametrize(("times", "error"), [(2, ConnectionResetError()), (1, CancelledError())])
-def test_slide_that_was_lost_behind_its_last_rename_is_there_once(times, error, tmp_path):
+def test_slide_that_was_lost_behind_its_last_rename_is_there_once(tmp_path):
     build_slides(tmp_path / "in", 2)
-    executor = Forgetful(times, error)
-    states = {
-        o.number: o.state for o in convert_all(tmp_path / "in", tmp_path / "out", executor=executor)
-    }
-    assert states[2] is State.DONE
-    assert states.get(1) is not State.DONE
+    outcomes = convert_all(tmp_path / "in", tmp_path / "out", executor=Forgetful(2))
+    assert {o.number: o.state for o in outcomes} == {1: State.FAILED, 2: State.DONE}
 
     convert_all(tmp_path / "in", tmp_path / "out")
     assert_ledger_and_disk_agree(tmp_path / "out", 2, check=False)
 
 
-def test_second_signal_ends_the_run_at_once_and_the_next_has_each_slide_once(tmp_path):
-    build_slides(tmp_path / "in", 8)
-    process = start(tmp_path / "in", tmp_path / "out", "--jobs", "2")
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not list(tmp_path.glob("out/*/*.certificate.json")):
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGINT)
-    time.sleep(0.05)
-    with suppress(ProcessLookupError):
-        os.kill(process.pid, signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert hidden_in(tmp_path / "out") <= {MARK}
+def test_slide_that_somebody_else_cancels_ends_the_run_and_the_next_has_it_once(tmp_path):
+    build_slides(tmp_path / "in", 2)
+    with pytest.raises(StoppedError, match="executor gave slides up"):
+        convert_all(tmp_path / "in", tmp_path / "out", executor=Forgetful(1, CancelledError))
 
     convert_all(tmp_path / "in", tmp_path / "out")
-    assert_ledger_and_disk_agree(tmp_path / "out", 8, check=False)
+    assert_ledger_and_disk_agree(tmp_path / "out", 2, check=False)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_ends_the_run_when_the_slides_in_hand_are_done(number, tmp_path):
-    build_slides(tmp_path / "in", 12)
-    process = start(tmp_path / "in", tmp_path / "out", "--jobs", "1")
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not list(tmp_path.glob("out/*/*.certificate.json")):
-        time.sleep(0.05)
-    os.kill(process.pid, number)
-    _, error = process.communicate(timeout=60)
+class Closed(Inline):
+    """Takes some slides and then no more."""
 
-    assert process.returncode == 130, error
-    assert hidden_in(tmp_path / "out") == {MARK}
-    states = [record.state for record in read_ledger(tmp_path / "out.vault")]
-    assert State.WAITING in states
-    assert State.RUNNING not in states
-    start(tmp_path / "in", tmp_path / "out", "--jobs", "2").communicate()
-    assert_ledger_and_disk_agree(tmp_path / "out", 12, check=False)
+    def __init__(self, count):
+        self.count = count
+
+    def submit(self, function, task):
+        if not self.count:
+            raise RuntimeError(f"cannot take {task.path}")
+        self.count -= 1
+        return super().submit(function, task)
+
+
+def test_executor_that_takes_no_more_slides_ends_the_run_and_the_next_goes_on(tmp_path):
+    build_slides(tmp_path / "in", 3)
+    with pytest.raises(StoppedError, match=r"takes no slides \(RuntimeError\)"):
+        convert_all(tmp_path / "in", tmp_path / "out", executor=Closed(2))
+
+    convert_all(tmp_path / "in", tmp_path / "out")
+    assert_ledger_and_disk_agree(tmp_path / "out", 3, check=False)
 
 
 def test_profiles_with_a_vault_share_it_with_the_ledger(tmp_path):

@@ -89,10 +89,10 @@ def test_process_that_decodes_has_the_limits_that_it_is_given(monkeypatch, tmp_p
 
 def test_workers_of_an_archive_have_limits_and_know_which_were_changed(monkeypatch):
     from coverslip import limits
-    from coverslip.archive.workers import process_pool
+    from coverslip.archive.pool import Pool
 
     monkeypatch.setitem(limits.CHANGED, "memory_bytes", 5 << 30)
-    with process_pool(1) as pool:
+    with Pool(1) as pool:
         soft, hard = pool.submit(guard.resource.getrlimit, guard.resource.RLIMIT_AS).result()
         core = pool.submit(guard.resource.getrlimit, guard.resource.RLIMIT_CORE).result()
     assert soft == hard == 5 << 30

@@ -257,8 +257,8 @@ class Ledger:
         stale = record.outputs or record.stale
         self._connection.execute(
             "UPDATE slide SET path = ?, real = ?, byte_count = ?, mtime_ns = ?, state = ?,"
-            " reason = NULL, hint = NULL, attempts = ?, seed = ?, made_with = ?, outputs = NULL, stale = ?,"
-            " updated = ? WHERE number = ?",
+            " reason = NULL, hint = NULL, attempts = ?, seed = ?, made_with = ?, outputs = NULL,"
+            " stale = ?, updated = ? WHERE number = ?",
             (
                 os.fsencode(candidate.path.absolute()),
                 real_path(candidate.path),
@@ -323,17 +323,20 @@ class Ledger:
         with self._change():
             self._connection.execute("UPDATE slide SET stale = NULL WHERE number = ?", (number,))
 
-    def fail(self, number: int, state: State, reason: str, hint: str | None) -> None:
+    def fail(
+        self, number: int, state: State, reason: str, hint: str | None, *, keeps_seed: bool = False
+    ) -> None:
         """Note why a slide was not converted.
 
         Only a first attempt that tells why it failed has left nothing. Behind any other there may
-        be one that was cut off after its last rename: what its names were made of is kept.
+        be one that was cut off after its last rename: what its names were made of is kept, as it
+        is where the failure itself may have come behind the rename.
         """
         with self._change():
             self._connection.execute(
                 "UPDATE slide SET state = ?, reason = ?, hint = ?, updated = ?,"
-                " seed = CASE WHEN attempts > 1 THEN seed END WHERE number = ?",
-                (state, reason, hint, _now(), number),
+                " seed = CASE WHEN attempts > 1 OR ? THEN seed END WHERE number = ?",
+                (state, reason, hint, _now(), keeps_seed, number),
             )
 
     def wait(self, number: int) -> None:

@@ -13,9 +13,11 @@ from coverslip.archive.discovery import Found, discover
 from coverslip.archive.records import State
 from coverslip.archive.run import Run, open_run, vault_of
 from coverslip.archive.sharing import require_shared
+from coverslip.archive.stopping import Interrupted
 from coverslip.archive.summary import is_there, write_summary
+from coverslip.cli import Ended
 from coverslip.cli.cluster import client_of, executor_of, jobs_of
-from coverslip.cli.progress import notes_on, passed_of, shower
+from coverslip.cli.progress import notes_on, passed_of, shower, tell_stop
 from coverslip.cli.shown import shown
 from coverslip.deid.custody import Custody
 from coverslip.deid.metadata import Assignment
@@ -96,12 +98,17 @@ def run(inputs: Sequence[Path], out: Path, policy: Policy, custody: Custody, cho
             show_progress=choice.show_progress,
             show_paths=choice.show_paths,
         )
+        work.on_stop = partial(tell_stop, show)
+        work.on_bytes = show.in_hand
         stack.push(partial(_sum_up, work, vault, policy))
         stack.callback(show.end)
         states = Counter[State]()
-        for outcome in work.convert():
-            states[outcome.state] += 1
-            show.outcome(outcome)
+        try:
+            for outcome in work.convert():
+                states[outcome.state] += 1
+                show.outcome(outcome)
+        except Interrupted as error:
+            raise Ended(error.number, str(error)) from None
     if states[State.FAILED] or found.unreadable:
         return EXIT_FAILED
     return EXIT_QUARANTINED if states[State.QUARANTINED] else 0

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from coverslip.commit import sweep
 from coverslip.conversion import Result, convert
 from coverslip.deid.custody import Custody
 from coverslip.deid.identity import KEY_VARIABLE, Key, read_key, take_key_from_environment
@@ -79,7 +80,10 @@ def run(
     """Convert one slide and say what was written.
 
     The process is limited for good, as the workers of an archive are: it ends with the slide.
+    What a killed conversion left in the output is removed first.
     """
+    if out.is_dir():
+        sweep(out)
     confine(memory_bytes=LIMITS.memory_bytes)
     time = limited(cpu_seconds=LIMITS.cpu_seconds)
     with time, _progress(show=show.progress) as on_progress:

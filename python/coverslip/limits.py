@@ -1,6 +1,10 @@
 """Every cap on what a TIFF may ask of the Python side; the core has its own in ``limits.rs``."""
 
+import os
 from dataclasses import dataclass, fields
+
+_LEAST_MEMORY = 4 << 30
+"""With less address space libraries do not even load on a machine of many cores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +73,16 @@ class Limits:
     decoder_seconds: int = 60
     """For one tile or strip of `decoded_bytes` at most."""
     memory_bytes: int = 32 << 30
-    """Address space of a process of ours that converts slides: the largest index of tiles takes
-    some gigabytes, and libraries reserve more than they use."""
-    cpu_seconds: int = 6 * 3600
-    """Of all cores together, for one slide: far more than copying takes, whatever the
-    slide; decoding the largest may need more."""
+    """Address space of a process of ours that reads slides, but no more than three quarters of
+    the machine's memory, where that is at least 4 GiB: the largest index of tiles takes some
+    gigabytes, and libraries reserve more than they use."""
+    cpu_seconds: int = 300
+    """Of all cores together, for a slide of any size: loading libraries and searching the lowest
+    level take some seconds, reading its text with the extra `ocr` more."""
+    cpu_seconds_per_gigabyte: int = 40_000
+    """As much more for each gigabyte of the slide. Storing and proving the pixels of strongly
+    compressed WebP or JPEG XL took a fifth of it on 2026-11-27, progressive tiles an eightieth.
+    Tiles that share the same bytes take their time again and again, and none of it is given."""
 
     term_characters: int = 4 << 20
     """Of a slide's texts that are taken apart into terms to look for; usual slides have far
@@ -109,4 +118,18 @@ def set_limit(name: str, value: int) -> bool:
     if name not in {field.name for field in fields(LIMITS)}:
         return False
     object.__setattr__(LIMITS, name, value)  # in place: every room holds this one
+    CHANGED[name] = value
     return True
+
+
+def process_memory() -> int:
+    """Return the address space that a process may have which reads slides."""
+    if "memory_bytes" in CHANGED or not hasattr(os, "sysconf"):
+        return LIMITS.memory_bytes
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min(LIMITS.memory_bytes, max(physical * 3 // 4, _LEAST_MEMORY))
+
+
+def slide_seconds(byte_count: int) -> float:
+    """Return the time of all cores that so many bytes of a slide, or of an output, may take."""
+    return LIMITS.cpu_seconds + LIMITS.cpu_seconds_per_gigabyte * byte_count / 1e9

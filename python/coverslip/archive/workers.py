@@ -21,7 +21,6 @@ from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy
 from coverslip.errors import CoverslipError, QuarantineError
 from coverslip.guard import confine, limited
-from coverslip.limits import LIMITS
 
 _PR_SET_PDEATHSIG = 1
 _LOOK_EVERY_S = 0.5
@@ -79,7 +78,7 @@ def convert_task(task: Task) -> Outcome:
         stat = task.path.stat()
         if (stat.st_size, stat.st_mtime_ns) != task.stamp:
             return ended(State.FAILED, reason="the slide changed since the run began")
-        with limited(cpu_seconds=LIMITS.cpu_seconds):
+        with limited(cpu_seconds=limits.slide_seconds(stat.st_size)):
             result = convert(
                 task.path,
                 task.out,
@@ -136,7 +135,7 @@ def _begin(parent: int, changed: dict[str, int]) -> None:
     for name, value in changed.items():
         if not limits.set_limit(name, value):
             _core.set_limit(name, value)
-    confine(memory_bytes=LIMITS.memory_bytes)
+    confine(memory_bytes=limits.process_memory())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _roll_back)
     if sys.platform == "linux":

@@ -4,8 +4,9 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
+from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,7 +18,8 @@ from coverslip.archive.ledger import SlideRecord, State, read_ledger
 from coverslip.archive.run import Run, core_count, open_run, vault_of
 from coverslip.archive.sharing import require_shared
 from coverslip.archive.summary import write_summary
-from coverslip.archive.workers import Outcome
+from coverslip.archive.workers import Outcome, process_pool
+from coverslip.cli.guarded import guarded
 from coverslip.cli.shown import shown
 from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy
@@ -274,24 +276,13 @@ def _size(byte_count: float) -> str:
 
 def _dry_run(candidates: Sequence[Candidate], vault: Path, policy: Policy, choice: Choice) -> int:
     """Print what would become of each slide; nothing is written."""
-    from coverslip.slide import open
-
     total, failed, rows = 0, 0, []
-    for number, candidate in enumerate(candidates, start=1):
+    plans = zip(candidates, _plans(candidates, policy), strict=True)
+    for number, (candidate, planned) in enumerate(plans, start=1):
         name = _name(candidate, number, choice)
         row: dict[str, object] = {"slide": name, "byte_count": candidate.byte_count}
         total += candidate.byte_count
-        try:
-            slide = open(candidate.path).cut_into(policy.ndpi_frames)
-            routes = slide.routes(colour=policy.colour, allow_pixel=policy.allow_pixel)
-            refused = next((route for route in routes if route.error is not None), None)
-            row |= {"format": slide.format, "routes": [str(route.kind) for route in routes]}
-            if refused is not None:
-                row["refused"] = refused.reason
-        except CoverslipError as error:
-            row["refused"] = str(error)
-        except OSError as error:
-            row["refused"] = error.strerror
+        row |= planned
         failed += "refused" in row
         rows.append(row)
     rate = _measured_rate(vault)
@@ -315,6 +306,44 @@ def _dry_run(candidates: Sequence[Candidate], vault: Path, policy: Policy, choic
         f"is needed; time {time_needed}\n"
     )
     return 0
+
+
+def _plans(candidates: Sequence[Candidate], policy: Policy) -> Iterator[dict[str, object]]:
+    """Yield what would become of each slide, read under the limits of a worker."""
+    pool: ProcessPoolExecutor | None = None
+    try:
+        for candidate in candidates:
+            pool = pool or process_pool(1)
+            try:
+                yield pool.submit(plan_of, candidate.path, policy).result()
+            except BrokenProcessPool:
+                pool = None
+                yield {"refused": "the process that read it died"}
+    finally:
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
+
+
+def plan_of(path: Path, policy: Policy) -> dict[str, object]:
+    """Return what would become of a slide; whatever goes wrong is part of that."""
+    from coverslip.slide import open
+
+    plan: dict[str, object] = {}
+    try:
+        with guarded(path):
+            slide = open(path).cut_into(policy.ndpi_frames)
+            routes = slide.routes(colour=policy.colour, allow_pixel=policy.allow_pixel)
+        refused = next((route for route in routes if route.error is not None), None)
+        plan |= {"format": slide.format, "routes": [str(route.kind) for route in routes]}
+        if refused is not None:
+            plan["refused"] = refused.reason
+    except CoverslipError as error:
+        plan["refused"] = str(error)
+    except OSError as error:
+        plan["refused"] = error.strerror
+    except Exception as error:  # noqa: BLE001 (its message may quote the slide)
+        plan["refused"] = f"{type(error).__name__}: a defect of coverslip"
+    return plan
 
 
 def _name(candidate: Candidate, number: int, choice: Choice) -> str:

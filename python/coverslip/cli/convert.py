@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from coverslip.cli.guarded import guarded
 from coverslip.conversion import Result, convert
 from coverslip.deid.custody import Custody
 from coverslip.deid.identity import KEY_VARIABLE, Key, read_key, take_key_from_environment
 from coverslip.deid.metadata import read_metadata
 from coverslip.deid.policy import Link, Policy, read_policy
-from coverslip.guard import confine, limited
 from coverslip.instances import OnProgress, Progress
-from coverslip.limits import LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +71,7 @@ def run(
 
     The process is limited for good, as the workers of an archive are: it ends with the slide.
     """
-    confine(memory_bytes=LIMITS.memory_bytes)
-    time = limited(cpu_seconds=LIMITS.cpu_seconds)
-    with time, _progress(show=show.progress) as on_progress:
+    with guarded(slide), _progress(show=show.progress) as on_progress:
         result = convert(
             slide,
             out,

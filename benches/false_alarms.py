@@ -84,7 +84,7 @@ def scanner_of(count: int) -> tuple[_core.Scanner, int]:
 def search(path: Path, count: int) -> None:
     scanner, terms = scanner_of(count)
     start = time.perf_counter()
-    report = scanner.check_instance(path, 0)
+    report = scanner.check_instance(path, _core.InstanceHeader(0))
     seconds = time.perf_counter() - start
     size = path.stat().st_size
     assert report.problems == report.unchecked == []

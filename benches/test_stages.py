@@ -17,7 +17,7 @@ import coverslip
 from coverslip import _core
 from coverslip.frames import plan_tiles
 from coverslip.model import RouteKind
-from coverslip.verification.frames import read_back
+from coverslip.verification.header import read as header_of
 
 ROUNDS = {"rounds": 7, "warmup_rounds": 1, "iterations": 1}
 
@@ -100,7 +100,10 @@ def test_write(sized, planned, tmp_path):
 def test_read_back(sized, bench, planned, tmp_path):
     slide, frames = planned
     path = coverslip.convert(bench.path, tmp_path, verify=False).instances[0].path
-    report = sized.pedantic(lambda: read_back(slide.source, frames.plan, path), **ROUNDS)
+    header = header_of(path).core
+    report = sized.pedantic(
+        lambda: _core.verify_instance(slide.source, frames.plan, path, header), **ROUNDS
+    )
     assert report.frames_equal == frames.plan.copied
 
 

@@ -1,4 +1,7 @@
-"""Everything that is run in turns: ``cp``, coverslip in four ways, and other converters."""
+"""Everything that is run in turns: ``cp``, coverslip in five ways, and other converters.
+
+Nobody waits for the disk, but for ``cp, then sync`` and coverslip as it is by default, synced.
+"""
 
 import json
 import subprocess
@@ -51,8 +54,8 @@ def _copies(slide: Path) -> Iterator[Contender]:
 
 
 def _ours(slide: Path, timeout_s: float) -> Iterator[Contender]:
-    def within(*, verify: bool) -> Run:
-        return lambda out, state: in_process(slide, out, state, verify=verify)
+    def within(*, verify: bool, sync: bool = False) -> Run:
+        return lambda out, state: in_process(slide, out, state, verify=verify, sync=sync)
 
     def command(*, verify: bool) -> Run:
         return lambda out, _: of_command(
@@ -61,14 +64,16 @@ def _ours(slide: Path, timeout_s: float) -> Iterator[Contender]:
 
     yield Contender(row=Row(name="coverslip in process, no verify"), run=within(verify=False))
     yield Contender(row=Row(name="coverslip in process"), run=within(verify=True))
+    synced = Row(name="coverslip in process, synced")
+    yield Contender(row=synced, run=within(verify=True, sync=True))
     yield Contender(row=Row(name="coverslip command, no verify"), run=command(verify=False))
     yield Contender(row=Row(name="coverslip command"), run=command(verify=True))
 
 
-def in_process(slide: Path, out: Path, state: str, *, verify: bool) -> Cost:
+def in_process(slide: Path, out: Path, state: str, *, verify: bool, sync: bool) -> Cost:
     """Convert in an interpreter of its own that has converted before; see `inside`."""
     command = [sys.executable, "-m", "benches.compare.inside", str(slide), str(out)]
-    command += ["--verify"] * verify + ["--cold"] * (state == COLD)
+    command += ["--verify"] * verify + ["--sync"] * sync + ["--cold"] * (state == COLD)
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         raise RunFailedError(f"exit status {done.returncode}")

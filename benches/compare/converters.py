@@ -168,5 +168,6 @@ def command_of(program: Path, way: Way, slide: Path, out: Path) -> list[str]:
 
 def coverslip_command(slide: Path, out: Path, *, verify: bool) -> list[str]:
     """Return the command of our own, run by the interpreter that runs this."""
-    command = [sys.executable, "-m", "coverslip", "convert", str(slide), "-o", str(out), "--quiet"]
+    command = [sys.executable, "-m", "coverslip", "convert", str(slide), "-o", str(out)]
+    command += ["--quiet", "--no-sync"]
     return command if verify else [*command, "--no-verify"]

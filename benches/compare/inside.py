@@ -1,6 +1,6 @@
 """Converts a slide in an interpreter that is already running, and prints what that took.
 
-    python -m benches.compare.inside SLIDE OUT [--verify] [--cold]
+    python -m benches.compare.inside SLIDE OUT [--verify] [--sync] [--cold]
 
 Everything is imported, and a small slide was converted, before the clock starts.
 """
@@ -24,12 +24,14 @@ def main() -> None:
     parser.add_argument("slide", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--verify", action="store_true")
+    parser.add_argument("--sync", action="store_true")
     parser.add_argument("--cold", action="store_true")
     options = parser.parse_args()
     convert_small()
     if options.cold:
         caches.cool(options.slide)
-    json.dump(asdict(cost_of(options.slide, options.out, verify=options.verify)), sys.stdout)
+    cost = cost_of(options.slide, options.out, verify=options.verify, sync=options.sync)
+    json.dump(asdict(cost), sys.stdout)
 
 
 def convert_small() -> None:
@@ -40,13 +42,13 @@ def convert_small() -> None:
             coverslip.convert(slide, Path(name) / "out", verify=verify)
 
 
-def cost_of(slide: Path, out: Path, *, verify: bool) -> Cost:
+def cost_of(slide: Path, out: Path, *, verify: bool, sync: bool) -> Cost:
     """Convert and return what it took; memory is what came on top of what was in use before."""
     # Writing 5 sets the peak back to what is in use now (proc_pid_clear_refs(5)).
     Path("/proc/self/clear_refs").write_text("5")
     before, read = memory("VmRSS"), io_of("self")
     start, cpu = time.perf_counter(), time.process_time()
-    coverslip.convert(slide, out, verify=verify)
+    coverslip.convert(slide, out, verify=verify, sync=sync)
     wall, cpu = time.perf_counter() - start, time.process_time() - cpu
     after = io_of("self")
     return Cost(

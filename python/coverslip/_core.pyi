@@ -204,16 +204,17 @@ class Hit:
 class InstanceHeader:
     """What stands before the frames of an instance, as a parser of data sets found it.
 
-    ``pixel_data_offset`` is where (7FE0,0010) begins, ``extended_offset_table`` the values of
-    (7FE0,0001) and (7FE0,0002). ``numbers`` are offset and byte count of parts that are numbers,
-    sorted: they hold every short text sooner or later, so only what is long enough counts there.
+    ``pixel_data_offset`` is where (7FE0,0010) begins, ``extended_offset_table`` are offset and
+    byte count of the values of (7FE0,0001) and (7FE0,0002), ``numbers`` those of parts that are
+    numbers, sorted: they hold every short text sooner or later, so only what is long enough counts
+    there.
     """
 
     def __new__(
         cls,
         pixel_data_offset: int,
         *,
-        extended_offset_table: tuple[bytes, bytes] | None = None,
+        extended_offset_table: tuple[tuple[int, int], tuple[int, int]] | None = None,
         numbers: list[tuple[int, int]] = ...,
     ) -> InstanceHeader: ...
 

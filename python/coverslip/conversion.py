@@ -204,6 +204,11 @@ def convert_opened(
         pixels=examined.checks,
     )
     clean = scrubbed.clean
+    check = None
+    if verify:
+        searches = policy.profile is not Profile.CARE
+        # Looking for texts in a slide of millions of tiles needs room, so before there are plans.
+        check = OutputCheck(slide, _released(clean, policy), searches=searches)
     # Tiles are planned first: a level that cannot be copied is found before a byte is written.
     plans = {
         number: plan_level(slide, number, route, on_progress)
@@ -214,10 +219,6 @@ def convert_opened(
     require_output(slide, frame_bytes + sum(stored_bytes(level) for level in slide.levels))
     name = f"{clean.slide_pseudonym}.certificate.json"
     entries = (*(region.series_instance_uid for region in clean.regions), name)
-    check = None
-    if verify:
-        searches = policy.profile is not Profile.CARE
-        check = OutputCheck(slide, _released(clean, policy), searches=searches)
     target = (out, clean.study_instance_uid, entries)
     with staging(*target, overwrite=overwrite, sync=sync) as stage:
         folders = [stage.study / region.series_instance_uid for region in clean.regions]

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-import pydicom
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag
 
 from coverslip import _core
@@ -30,6 +30,7 @@ from coverslip.verification.attributes import (
     RETAINED,
     VALUES,
 )
+from coverslip.verification.tables import EXTENDED_OFFSET_TABLE, offset_tables
 from coverslip.verification.words import is_channel_name
 
 _PREAMBLE = 128
@@ -86,7 +87,8 @@ class Header:
     level_size: tuple[int, ...]
     """Columns and rows of the whole picture, then of a frame."""
     pixel_data_offset: int
-    extended_offset_table: tuple[bytes, bytes] | None = field(repr=False)
+    extended_offset_table: tuple[tuple[int, int], tuple[int, int]] | None
+    """Offset and byte count of both tables."""
     numbers: list[tuple[int, int]]
     """Offset and byte count of tables of numbers, sorted."""
     sizes: frozenset[str]
@@ -162,20 +164,19 @@ class _Silence(logging.Filter):
 
 
 def _read(file: BinaryIO) -> Header:
-    dataset = pydicom.dcmread(file, stop_before_pixels=True)
-    pixel_data_offset = file.tell()
+    dataset = read_partial(file, stop_when=lambda tag, vr, length: tag >= EXTENDED_OFFSET_TABLE)
+    end = file.tell()
+    tables = offset_tables(file, end)
     file.seek(0)
-    data = file.read(pixel_data_offset)
+    data = file.read(end)
     problems = (
         *order.problems_of(data),
+        *tables.problems,
         *_meta(dataset, data),
         *_dataset(dataset, (), _retained(dataset)),
         *_whole(dataset),
         *_grid(dataset),
     )
-    extended = None
-    if "ExtendedOffsetTable" in dataset:
-        extended = (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
     profile = _profile(dataset)
     return Header(
         uids=tuple(str(dataset.get(f"{kind}InstanceUID")) for kind in ("Study", "Series", "SOP")),
@@ -184,9 +185,9 @@ def _read(file: BinaryIO) -> Header:
         container_identifier=str(dataset.get("ContainerIdentifier")),
         frame_count=int(dataset.get("NumberOfFrames") or 0),
         level_size=tuple(int(dataset.get(keyword) or 0) for keyword in _LEVEL_SIZE),
-        pixel_data_offset=pixel_data_offset,
-        extended_offset_table=extended,
-        numbers=sorted(_numbers(data, extended, profile)),
+        pixel_data_offset=tables.pixel_data_offset,
+        extended_offset_table=tables.extended,
+        numbers=sorted((*_numbers(data, profile), *(tables.extended or ()))),
         sizes=frozenset(_sizes(dataset)),
         elements=tuple(_elements(dataset)),
         problems=(*problems, *_icc(profile)),
@@ -361,12 +362,8 @@ def _icc_tags(profile: bytes) -> Iterator[tuple[bytes, int, int]]:
         yield struct.unpack_from(">4sII", profile, _ICC_HEADER + number * _ICC_ENTRY)
 
 
-def _numbers(
-    data: bytes, extended: tuple[bytes, bytes] | None, profile: bytes
-) -> Iterator[tuple[int, int]]:
-    """Yield where the offset tables lie, and the curves and grids of the ICC profile."""
-    for table in filter(None, extended or ()):
-        yield data.index(table), len(table)
+def _numbers(data: bytes, profile: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where the curves and grids of the ICC profile lie."""
     if len(profile) < _ICC_HEADER:
         return
     start = data.index(profile)

@@ -31,7 +31,7 @@ pub fn verify_instance(
     source: &Source,
     plan: &FramePlan,
     path: &Path,
-    header: &Header<'_>,
+    header: &Header,
     scanner: Option<&Scanner>,
     watch: &mut dyn Watch,
 ) -> Result<InstanceReport, Error> {

@@ -435,7 +435,8 @@ fn a_table_tells_where_groups_begin_and_changes_nothing_that_is_found() {
             wrong
         })
         .into_iter()
-        .chain([[&table[..], &table[..4]].concat(), table[4..].to_vec()]);
+        .chain([[&table[..], &table[..4]].concat(), table[4..].to_vec()])
+        .chain([[&table[..4 * 2048], &[0xFF; 4], &table[4 * 2049..]].concat()]);
     let check = |table: &[u8]| {
         let (frames, table) = (frames.clone(), table.to_vec());
         Instance {

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use coverslip_core::scan::{self, Encoding, Header, Term, Tiles};
 use coverslip_core::{ByteRange, Scanner as CoreScanner};
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedBytes;
 
 use crate::copy::{FramePlan, Source, TileIndex, finish};
 use crate::errors::into_py_err;
@@ -36,10 +35,13 @@ fn to_hits(hits: &[scan::Hit]) -> Vec<Hit> {
 
 /// What stands before the frames of an instance, as a parser of data sets found it.
 #[pyclass(frozen, module = "coverslip._core")]
-pub(crate) struct InstanceHeader {
-    pixel_data_offset: u64,
-    extended_offset_table: Option<(PyBackedBytes, PyBackedBytes)>,
-    numbers: Vec<ByteRange>,
+pub(crate) struct InstanceHeader(Header);
+
+/// Offset and byte count.
+type Range = (u64, u64);
+
+fn to_range((offset, byte_count): Range) -> ByteRange {
+    ByteRange { offset, byte_count }
 }
 
 #[pymethods]
@@ -48,28 +50,15 @@ impl InstanceHeader {
     #[pyo3(signature = (pixel_data_offset, *, extended_offset_table = None, numbers = vec![]))]
     fn new(
         pixel_data_offset: u64,
-        extended_offset_table: Option<(PyBackedBytes, PyBackedBytes)>,
-        numbers: Vec<(u64, u64)>,
+        extended_offset_table: Option<(Range, Range)>,
+        numbers: Vec<Range>,
     ) -> Self {
-        let to_range = |(offset, byte_count)| ByteRange { offset, byte_count };
-        Self {
+        Self(Header {
             pixel_data_offset,
-            extended_offset_table,
+            extended: extended_offset_table
+                .map(|(offsets, lengths)| (to_range(offsets), to_range(lengths))),
             numbers: numbers.into_iter().map(to_range).collect(),
-        }
-    }
-}
-
-impl InstanceHeader {
-    fn core(&self) -> Header<'_> {
-        Header {
-            pixel_data_offset: self.pixel_data_offset,
-            extended: self
-                .extended_offset_table
-                .as_ref()
-                .map(|(offsets, lengths)| (&**offsets, &**lengths)),
-            numbers: self.numbers.clone(),
-        }
+        })
     }
 }
 
@@ -173,7 +162,7 @@ impl Scanner {
                 source: source.get().core(),
                 index: index.get().core(),
             });
-            scan::check_instance(&self.0, &path, &header.core(), tiles, &mut watch)
+            scan::check_instance(&self.0, &path, &header.0, tiles, &mut watch)
         });
         finish(result, watch).map(InstanceReport)
     }
@@ -200,7 +189,7 @@ pub(crate) fn verify_instance(
             source.core(),
             plan.core(),
             &path,
-            &header.core(),
+            &header.0,
             scanner.map(|scanner| &scanner.0),
             &mut watch,
         )

@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::notes::Notes;
 use super::offsets::Tables;
@@ -56,11 +56,11 @@ impl InstanceReport {
 
 /// What stands before the frames.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Header<'a> {
+pub struct Header {
     /// Where (7FE0,0010) begins.
     pub pixel_data_offset: u64,
-    /// The values of (7FE0,0001) and (7FE0,0002).
-    pub extended: Option<(&'a [u8], &'a [u8])>,
+    /// Where the values of (7FE0,0001) and (7FE0,0002) lie.
+    pub extended: Option<(ByteRange, ByteRange)>,
     /// Parts of it that are numbers, sorted: they hold every short text sooner or later.
     pub numbers: Vec<ByteRange>,
 }
@@ -75,7 +75,7 @@ pub struct Header<'a> {
 pub fn check_instance(
     scanner: &Scanner,
     path: &Path,
-    header: &Header<'_>,
+    header: &Header,
     tiles: Option<Tiles<'_>>,
     watch: &mut dyn Watch,
 ) -> Result<InstanceReport, Error> {
@@ -98,7 +98,7 @@ pub(crate) struct Walk<'a> {
     /// What to look for; without it frames are compared only.
     pub(crate) scanner: Option<&'a Scanner>,
     pub(crate) limits: &'a Limits,
-    pub(crate) header: &'a Header<'a>,
+    pub(crate) header: &'a Header,
     pub(crate) original: Option<&'a dyn Original>,
 }
 
@@ -106,6 +106,14 @@ pub(crate) struct Walk<'a> {
 struct Leftover {
     at: u64,
     problem: &'static str,
+}
+
+/// Where a walk is, and what must be there.
+struct Place<'a, 'b> {
+    reader: Reader<'a>,
+    tables: &'b Tables<'b>,
+    /// What offsets in the tables are counted from.
+    first_item: u64,
 }
 
 /// What became of one group of frames.
@@ -122,8 +130,8 @@ impl Walk<'_> {
     pub(crate) fn run(&self, watch: &mut dyn Watch) -> Result<InstanceReport, Error> {
         let mut notes = Notes::new(self.scanner, self.limits);
         let mut reader = self.reader(0..self.file_len);
-        let basic = match self.front(&mut reader, &mut notes)? {
-            Ok(basic) => basic,
+        let tables = match self.front(&mut reader, &mut notes)? {
+            Ok(tables) => tables,
             Err(problem) => {
                 let at = reader.at;
                 notes.report.hits.extend(reader.finish(at)?);
@@ -132,23 +140,21 @@ impl Walk<'_> {
         };
         let first_item = reader.at;
         notes.report.hits.extend(reader.finish(first_item)?);
-        let mut tables = Tables::new(&basic, self.header.extended);
-        let starts = tables.starts(first_item, GROUP);
+        let starts = tables.starts(first_item, GROUP)?;
         let mut parts = self.parts(&tables, first_item, &starts, watch)?;
         if parts.iter().any(|part| !part.meets_next) {
             parts = self.parts(&tables, first_item, &[first_item], watch)?;
         }
-        let mut leftover = None;
+        let (mut leftover, mut are_tables_right) = (None, true);
         for part in parts {
-            tables.are_right &= part.are_tables_right;
+            are_tables_right &= part.are_tables_right;
             notes.report.add(part.report, self.limits);
             leftover = part.leftover;
         }
-        for problem in tables.problems(notes.report.frame_count) {
+        for problem in tables.problems(notes.report.frame_count, are_tables_right) {
             notes.problem(problem.into());
         }
-        let has_table = !basic.is_empty() || self.header.extended.is_some();
-        if !has_table && self.original.is_some_and(Original::has_offset_table) {
+        if tables.are_none() && self.original.is_some_and(Original::has_offset_table) {
             notes.problem("there is no offset table".into());
         }
         self.end(notes, leftover.as_ref(), watch)
@@ -161,12 +167,12 @@ impl Walk<'_> {
         Reader::new(self.file, self.file_len, self.scanner, longest, stretch)
     }
 
-    /// Looks at all that stands before the frames; returns the Basic Offset Table or what is wrong.
+    /// Looks at all that stands before the frames; returns the offset tables or what is wrong.
     fn front(
         &self,
         reader: &mut Reader<'_>,
         notes: &mut Notes<'_>,
-    ) -> Result<Result<Vec<u8>, &'static str>, Error> {
+    ) -> Result<Result<Tables<'_>, &'static str>, Error> {
         let pixel_data = self.header.pixel_data_offset.min(self.file_len);
         for range in &self.header.numbers {
             self.look_until(range.offset.min(pixel_data), reader, notes)?;
@@ -180,7 +186,16 @@ impl Walk<'_> {
         let Some(table_len) = reader.item()? else {
             return Ok(Err("Pixel Data does not begin with an item"));
         };
-        Ok(Ok(reader.take(table_len)?.0.to_vec()))
+        let basic = ByteRange {
+            offset: reader.at,
+            byte_count: table_len,
+        };
+        reader.at = reader.at.saturating_add(table_len);
+        Ok(Ok(Tables {
+            file: self.file,
+            basic,
+            extended: self.header.extended,
+        }))
     }
 
     fn look_until(
@@ -210,23 +225,25 @@ impl Walk<'_> {
             let group = to_usize(group.into());
             let start = starts.get(group).copied().unwrap_or(u64::MAX);
             let next = starts.get(group.saturating_add(1)).copied();
-            let mut reader = self.reader(start..next.unwrap_or(self.file_len));
+            let mut at = Place {
+                reader: self.reader(start..next.unwrap_or(self.file_len)),
+                tables,
+                first_item,
+            };
             let mut notes = Notes::new(self.scanner, self.limits);
             let first = group.saturating_mul(GROUP);
             let count = next.map_or(usize::MAX, |_| GROUP);
             let are_tables_right = self.frames(
                 first..first.saturating_add(count),
-                &mut reader,
+                &mut at,
                 &mut notes,
-                |frame, item, len| {
-                    done.fetch_add(len, Ordering::Relaxed);
-                    tables.are_right_for(frame, item.saturating_sub(first_item), len)
-                },
+                done,
             )?;
             let leftover = match next {
                 Some(_) => None,
-                None => end_of_pixel_data(&mut reader)?,
+                None => end_of_pixel_data(&mut at.reader)?,
             };
+            let reader = at.reader;
             let at = reader.at;
             let walked = notes.report.frame_count;
             notes.report.hits.extend(reader.finish(at)?);
@@ -241,32 +258,35 @@ impl Walk<'_> {
         })
     }
 
-    /// Walks frames, as far as there are items; `is_right` compares place and length of each with
-    /// the offset tables.
+    /// Walks frames, as far as there are items; returns whether the offset tables are right.
     fn frames(
         &self,
         frames: Range<usize>,
-        reader: &mut Reader<'_>,
+        at: &mut Place<'_, '_>,
         notes: &mut Notes<'_>,
-        is_right: impl Fn(usize, u64, u64) -> bool,
+        done: &AtomicU64,
     ) -> Result<bool, Error> {
-        let mut all_right = true;
+        let mut are_right = true;
+        let mut entries = at.tables.entries(0..0)?;
         let mut tile = Vec::new();
         for index in frames {
-            if index.is_multiple_of(GROUP)
-                && let Some(original) = self.original
-            {
-                original.expect(index..index.saturating_add(GROUP));
+            if index.is_multiple_of(GROUP) {
+                let group = index..index.saturating_add(GROUP);
+                entries = at.tables.entries(group.clone())?;
+                if let Some(original) = self.original {
+                    original.expect(group);
+                }
             }
-            let item = reader.at;
-            let Some(len) = reader.item()? else {
+            let offset = at.reader.at.saturating_sub(at.first_item);
+            let Some(len) = at.reader.item()? else {
                 break;
             };
-            let (bytes, offset) = reader.take(len)?;
-            all_right &= is_right(index, item, len);
+            are_right &= entries.are_right_for(index, offset, len);
+            let (bytes, offset) = at.reader.take(len)?;
             notes.frame(index, bytes, offset, self.original, &mut tile)?;
+            done.fetch_add(len, Ordering::Relaxed);
         }
-        Ok(all_right)
+        Ok(are_right)
     }
 
     /// Looks at what was left over, and tidies up.

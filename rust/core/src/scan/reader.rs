@@ -37,6 +37,8 @@ impl<'a> Reader<'a> {
         longest_item: u64,
         stretch: Range<u64>,
     ) -> Self {
+        // Where a stretch lies may be what a wrong offset table says.
+        let stretch = stretch.start.min(file_len)..stretch.end.min(file_len);
         Self {
             file,
             file_len,

@@ -437,14 +437,9 @@ pub(crate) fn verify(
     table: OffsetTable,
 ) -> Result<InstanceReport, Error> {
     let parsed = Parsed::read_start(path, table);
-    let extended = parsed
-        .extended
-        .as_ref()
-        .map(|(offsets, lengths)| (&**offsets, &**lengths));
-    let at = u64::try_from(parsed.pixel_data_at).unwrap();
     let header = Header {
-        pixel_data_offset: at,
-        extended,
+        pixel_data_offset: u64::try_from(parsed.pixel_data_at).unwrap(),
+        extended: parsed.extended,
         numbers: Vec::new(),
     };
     verify_instance(source, plan, path, &header, None, &mut Unwatched)
@@ -452,7 +447,7 @@ pub(crate) fn verify(
 
 /// What the test's own parser finds in a written file.
 pub(crate) struct Parsed {
-    pub(crate) extended: Option<(Vec<u8>, Vec<u8>)>,
+    pub(crate) extended: Option<(ByteRange, ByteRange)>,
     pub(crate) pixel_data_at: usize,
     pub(crate) basic: Vec<u8>,
     pub(crate) frames: Vec<Vec<u8>>,
@@ -505,11 +500,15 @@ fn item<'a>(bytes: &'a [u8], at: &mut usize) -> &'a [u8] {
     &bytes[start..*at]
 }
 
-fn element(bytes: &[u8], at: &mut usize, start: &[u8]) -> Vec<u8> {
+/// Where the value of an element lies.
+fn element(bytes: &[u8], at: &mut usize, start: &[u8]) -> ByteRange {
     assert!(bytes[*at..].starts_with(start));
-    let value = *at + start.len() + 4;
-    *at = value + u32_le(&bytes[*at + start.len()..]);
-    bytes[value..*at].to_vec()
+    let (value, len) = (*at + start.len() + 4, u32_le(&bytes[*at + start.len()..]));
+    *at = value + len;
+    ByteRange {
+        offset: u64::try_from(value).unwrap(),
+        byte_count: u64::try_from(len).unwrap(),
+    }
 }
 
 /// A file's copy with other bytes, beside it.

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from coverslip.audit import place_class
-from coverslip.cli.guarded import guarded
 from coverslip.colour import Samples
 from coverslip.cutting import Frames
 from coverslip.deid.policy import Policy, Profile
@@ -67,15 +66,13 @@ def run(
     as_json: bool,
 ) -> None:
     """Show what a slide is, what it gives away and what would become of it."""
-    with guarded(path):
-        slide = open(path).cut_into(ndpi_frames)
-        routes = slide.routes(colour=colour, allow_pixel=allow_pixel)
-        if as_json:
-            described = describe(slide, routes, show_values=show_values)
-            text = json.dumps(described, indent=2) + "\n"
-        else:
-            text = _text(slide, routes, show_values=show_values)
-    sys.stdout.write(text)
+    slide = open(path).cut_into(ndpi_frames)
+    routes = slide.routes(colour=colour, allow_pixel=allow_pixel)
+    if as_json:
+        described = describe(slide, routes, show_values=show_values)
+        sys.stdout.write(json.dumps(described, indent=2) + "\n")
+    else:
+        sys.stdout.write(_text(slide, routes, show_values=show_values))
 
 
 def describe(

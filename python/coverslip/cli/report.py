@@ -5,7 +5,6 @@ from io import BytesIO
 from pathlib import Path
 
 from coverslip.archive.ledger import State, read_ledger
-from coverslip.cli.guarded import guarded
 from coverslip.cli.passphrase import identities_from
 from coverslip.deid.vault import read_vault, vault_beside
 from coverslip.errors import CoverslipError, PolicyError
@@ -38,18 +37,17 @@ def run(
         )
     if path.exists() and not overwrite:
         raise CoverslipError("the page exists", hint="replace it with --overwrite")
-    with guarded(out):
-        collected = collect(out)
-        originals = None
-        if vault is not None:
-            originals = _originals(vault, identities_from(vault, identity, passphrase), collected)
-        byte_count = write_report(
-            collected,
-            path,
-            failures=_failures(vault or vault_beside(out)),
-            originals=originals,
-            overwrite=overwrite,
-        )
+    collected = collect(out)
+    originals = None
+    if vault is not None:
+        originals = _originals(vault, identities_from(vault, identity, passphrase), collected)
+    byte_count = write_report(
+        collected,
+        path,
+        failures=_failures(vault or vault_beside(out)),
+        originals=originals,
+        overwrite=overwrite,
+    )
     sys.stderr.write(
         f"wrote a page of {byte_count / 1e6:.1f} MB about {len(collected.slides)} slides\n"
     )

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from coverslip.cli import say_error
-from coverslip.cli.guarded import guarded
 from coverslip.errors import CoverslipError
 from coverslip.verification.check import OnProgress, verify
 from coverslip.verification.report import EXIT_UNCHECKED, VerifyReport
@@ -21,8 +20,7 @@ def run(
 ) -> int:
     """Check finished files and say what was found; return the exit status."""
     try:
-        read = [out] if source is None else [out, source]
-        with guarded(*read), _progress(show=show_progress) as on_progress:
+        with _progress(show=show_progress) as on_progress:
             report = verify(out, source, terms, on_progress=on_progress)
     except (CoverslipError, OSError) as error:
         say_error(error)

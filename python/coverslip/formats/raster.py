@@ -135,11 +135,18 @@ def piece_ranges(directory: Directory, pieces: int) -> tuple[Uint64Array, Uint64
         raise SourceError(
             f"{directory.place} needs {pieces} tiles and has offsets for {len(offsets)}"
         )
-    grid = np.zeros((2, pieces), np.uint64)
     present = min(len(offsets), len(counts), pieces)
-    grid[0, :present], grid[1, :present] = offsets[:present], counts[:present]
-    grid[:, (grid[0] == 0) | (grid[1] == 0)] = 0
-    return np.ascontiguousarray(grid[0]), np.ascontiguousarray(grid[1])
+    offsets, counts = (_of_length(pieces, array[:present]) for array in (offsets, counts))
+    missing = (offsets == 0) | (counts == 0)
+    offsets[missing] = counts[missing] = 0
+    return offsets, counts
+
+
+def _of_length(length: int, values: Uint64Array) -> Uint64Array:
+    """Return values with zeros behind them, without a copy if there are enough."""
+    if len(values) == length:
+        return values
+    return np.concatenate([values, np.zeros(length - len(values), np.uint64)])
 
 
 def _in_bands(

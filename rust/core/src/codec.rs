@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::error::{Error, StreamError};
-use crate::frame::PackedHeader;
+use crate::frame::HeaderSource;
 use crate::limits::Limits;
 use crate::source::Source;
 use crate::tiles::{self, ByteRange};
@@ -244,7 +244,7 @@ pub(crate) struct Made {
     /// Where a codestream in a JP2 file ends, from the start of the tile.
     limit: Option<u64>,
     /// Where the plan keeps the header.
-    pub(crate) kept: Cell<Option<PackedHeader>>,
+    pub(crate) kept: Cell<Option<HeaderSource>>,
 }
 
 impl Made {

@@ -18,48 +18,42 @@ use crate::tiles::{ByteRange, TileIndex};
 const END_AND_PADDING: [u8; 3] = [0xFF, 0xD9, 0x00];
 
 /// Where the header of a frame comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum HeaderSource {
-    /// The plan's blank frame, which is whole.
-    Blank,
     /// One of the headers that the plan keeps.
     Kept(u32),
     /// Built again when the frame is written; this long.
     Rebuilt(u32),
 }
 
-/// One frame. 12 bytes, since a slide may have millions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Frame {
+/// How a frame lies in its tile: the same for most tiles of a level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Shape {
     /// Where the entropy-coded bytes begin, from the start of the tile.
     pub(crate) body_start: u32,
-    pub(crate) body_len: u32,
-    pub(crate) header: PackedHeader,
+    /// Bytes of the tile behind the entropy-coded ones: its end marker, and what follows it.
+    pub(crate) behind: u32,
+    pub(crate) header: HeaderSource,
 }
 
-/// [`HeaderSource`] in 32 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PackedHeader(u32);
-
-impl PackedHeader {
-    const BLANK: u32 = u32::MAX;
-    const REBUILT: u32 = 1 << 31;
-
-    pub(crate) fn pack(source: HeaderSource) -> Self {
-        Self(match source {
-            HeaderSource::Blank => Self::BLANK,
-            HeaderSource::Kept(index) => index & !Self::REBUILT,
-            HeaderSource::Rebuilt(len) => len | Self::REBUILT,
-        })
-    }
-
-    fn unpack(self) -> HeaderSource {
-        match self.0 {
-            Self::BLANK => HeaderSource::Blank,
-            bits if bits & Self::REBUILT != 0 => HeaderSource::Rebuilt(bits & !Self::REBUILT),
-            index => HeaderSource::Kept(index),
+impl Shape {
+    /// The entropy-coded bytes of a tile.
+    fn body(&self, tile: ByteRange) -> ByteRange {
+        let around = u64::from(self.body_start).saturating_add(self.behind.into());
+        ByteRange {
+            offset: tile.offset.saturating_add(self.body_start.into()),
+            byte_count: tile.byte_count.saturating_sub(around),
         }
     }
+}
+
+/// The shape of one frame, by its place in the list. 4 bytes, since a slide may have millions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ShapeIndex(pub(crate) u32);
+
+impl ShapeIndex {
+    /// Of a blank frame, which has none.
+    pub(crate) const BLANK: Self = Self(u32::MAX);
 }
 
 /// What a level's tiles become.
@@ -70,7 +64,8 @@ pub struct FramePlan {
     pub(crate) limits: Limits,
     pub(crate) stamp: Stamp,
     pub(crate) tiles: TileIndex,
-    pub(crate) frames: Vec<Frame>,
+    pub(crate) frames: Vec<ShapeIndex>,
+    pub(crate) shapes: Vec<Shape>,
     pub(crate) headers: Vec<Vec<u8>>,
     pub(crate) blank: Vec<u8>,
     pub(crate) summary: Summary,
@@ -189,19 +184,32 @@ impl FramePlan {
 
     /// Length of each frame as it is stored, in order.
     pub fn lengths(&self) -> impl Iterator<Item = u64> + '_ {
-        self.frames.iter().map(|frame| self.frame_len(frame))
+        let tiles = self.tiles.ranges().iter();
+        self.frames
+            .iter()
+            .zip(tiles)
+            .map(|(&frame, &tile)| self.frame_len(frame, tile))
     }
 
-    fn frame_len(&self, frame: &Frame) -> u64 {
-        let body = u64::from(frame.body_len);
-        let header = match frame.header.unpack() {
-            HeaderSource::Blank => return len64(&self.blank),
+    fn frame_len(&self, frame: ShapeIndex, tile: ByteRange) -> u64 {
+        let Some(shape) = self.shape(frame) else {
+            return len64(&self.blank);
+        };
+        let header = match shape.header {
             HeaderSource::Kept(index) => len64(self.kept(index)),
             HeaderSource::Rebuilt(len) => u64::from(len),
         };
+        let body = shape.body(tile).byte_count;
         header
             .saturating_add(body)
             .saturating_add(len64(tail(header, body)))
+    }
+
+    /// How a frame lies in its tile; a blank one does not.
+    fn shape(&self, frame: ShapeIndex) -> Option<&Shape> {
+        usize::try_from(frame.0)
+            .ok()
+            .and_then(|index| self.shapes.get(index))
     }
 
     fn kept(&self, index: u32) -> &[u8] {
@@ -217,36 +225,42 @@ impl FramePlan {
     ///
     /// [`Error::SourceChanged`] if the tile's header is not what it was, and [`Error::Io`].
     pub fn pieces(&self, index: usize, source: &Source) -> Result<Pieces<'_>, Error> {
-        let (Some(frame), Some(range)) = (self.frames.get(index), self.tiles.ranges().get(index))
+        let (Some(&frame), Some(&tile)) = (self.frames.get(index), self.tiles.ranges().get(index))
         else {
             return Err(Error::Verify {
                 what: format!("frame {index} is not in the plan"),
             });
         };
-        let body = ByteRange {
-            offset: range.offset.saturating_add(u64::from(frame.body_start)),
-            byte_count: u64::from(frame.body_len),
+        let Some(shape) = self.shape(frame) else {
+            return Ok(Pieces {
+                header: Cow::Borrowed(&self.blank),
+                body: ByteRange {
+                    byte_count: 0,
+                    ..tile
+                },
+                tail: &[],
+            });
         };
-        let header = match frame.header.unpack() {
-            HeaderSource::Blank => Cow::Borrowed(self.blank.as_slice()),
+        let header = match shape.header {
             HeaderSource::Kept(kept) => Cow::Borrowed(self.kept(kept)),
-            HeaderSource::Rebuilt(len) => {
-                let mut reader = TileReader::new(source, &self.limits);
-                reader.open(*range);
-                let split = self
-                    .codec
-                    .split(&mut reader)
-                    .map_err(|_| Error::SourceChanged)?;
-                if len64(&split.made.header) != u64::from(len) {
-                    return Err(Error::SourceChanged);
-                }
-                Cow::Owned(split.made.header.clone())
-            }
+            HeaderSource::Rebuilt(len) => Cow::Owned(self.rebuilt(tile, len, source)?),
         };
-        let tail = match frame.header.unpack() {
-            HeaderSource::Blank => &[],
-            _ => tail(len64(&header), body.byte_count),
-        };
+        let body = shape.body(tile);
+        let tail = tail(len64(&header), body.byte_count);
         Ok(Pieces { header, body, tail })
+    }
+
+    /// The header of a tile's frame, made again; it must be as long as it was.
+    fn rebuilt(&self, tile: ByteRange, len: u32, source: &Source) -> Result<Vec<u8>, Error> {
+        let mut reader = TileReader::new(source, &self.limits);
+        reader.open(tile);
+        let split = self
+            .codec
+            .split(&mut reader)
+            .map_err(|_| Error::SourceChanged)?;
+        if len64(&split.made.header) != u64::from(len) {
+            return Err(Error::SourceChanged);
+        }
+        Ok(split.made.header.clone())
     }
 }

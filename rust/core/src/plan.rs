@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::codec::{Codec, Facts, TileReader};
 use crate::error::Error;
-use crate::frame::{Frame, FramePlan, HeaderSource, PackedHeader, Summary, len64, tail};
+use crate::frame::{FramePlan, HeaderSource, Shape, ShapeIndex, Summary, len64, tail};
 use crate::limits::Limits;
 use crate::source::Source;
 use crate::tiles::{ByteRange, TileIndex};
@@ -41,6 +41,24 @@ impl HeaderTable {
             }
             _ => HeaderSource::Rebuilt(u32::try_from(header.len()).unwrap_or(u32::MAX)),
         }
+    }
+}
+
+/// Shapes of frames, each once.
+#[derive(Default)]
+struct ShapeTable {
+    shapes: Vec<Shape>,
+    index: HashMap<Shape, ShapeIndex>,
+}
+
+impl ShapeTable {
+    fn keep(&mut self, shape: Shape) -> ShapeIndex {
+        *self.index.entry(shape).or_insert_with(|| {
+            // There are no more of them than tiles, of which there may be 2^31 - 1.
+            let index = u32::try_from(self.shapes.len()).unwrap_or(u32::MAX);
+            self.shapes.push(shape);
+            ShapeIndex(index)
+        })
     }
 }
 
@@ -91,6 +109,7 @@ pub fn plan_frames(
         limits,
         reference: &facts,
         headers: Mutex::default(),
+        shapes: Mutex::default(),
         blank_len: len64(&blank),
         done: AtomicU64::new(0),
         stop_at: AtomicU64::new(u64::MAX),
@@ -101,6 +120,11 @@ pub fn plan_frames(
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)
         .kept;
+    let shapes = planner
+        .shapes
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .shapes;
     let (limits, stamp) = (limits.clone(), source.stamp());
     Ok(FramePlan {
         codec,
@@ -109,6 +133,7 @@ pub fn plan_frames(
         stamp,
         tiles,
         frames,
+        shapes,
         headers,
         blank,
         summary,
@@ -122,6 +147,7 @@ struct Planner<'a> {
     limits: &'a Limits,
     reference: &'a Facts,
     headers: Mutex<HeaderTable>,
+    shapes: Mutex<ShapeTable>,
     blank_len: u64,
     done: AtomicU64,
     /// Tiles from here on need not be looked at: one of them is bad, or the caller has had enough.
@@ -133,13 +159,8 @@ impl Planner<'_> {
         &self,
         ranges: &[ByteRange],
         watch: &mut dyn Watch,
-    ) -> Result<(Vec<Frame>, Summary), Error> {
-        let placeholder = Frame {
-            body_start: 0,
-            body_len: 0,
-            header: PackedHeader::pack(HeaderSource::Blank),
-        };
-        let mut frames = vec![placeholder; ranges.len()];
+    ) -> Result<(Vec<ShapeIndex>, Summary), Error> {
+        let mut frames = vec![ShapeIndex::BLANK; ranges.len()];
         let chunks = ranges.chunks(CHUNK).zip(frames.chunks_mut(CHUNK));
         let threads = thread::available_parallelism()
             .map_or(1, NonZero::get)
@@ -157,7 +178,10 @@ impl Planner<'_> {
             for _ in 0..threads {
                 let (sender, work) = (sender.clone(), &work);
                 scope.spawn(move || {
-                    let mut reader = TileReader::new(self.source, self.limits);
+                    let mut worker = Worker {
+                        reader: TileReader::new(self.source, self.limits),
+                        last: None,
+                    };
                     let take = || {
                         let mut work = work.lock().unwrap_or_else(PoisonError::into_inner);
                         // Under the lock, so that the disk is asked in the order of the file.
@@ -165,7 +189,7 @@ impl Planner<'_> {
                         work.0.next()
                     };
                     while let Some((first, (ranges, frames))) = take() {
-                        let result = self.plan_chunk(first, ranges, frames, &mut reader);
+                        let result = self.plan_chunk(first, ranges, frames, &mut worker);
                         if sender.send(result).is_err() {
                             return;
                         }
@@ -198,8 +222,8 @@ impl Planner<'_> {
         &self,
         first: u64,
         ranges: &[ByteRange],
-        frames: &mut [Frame],
-        reader: &mut TileReader<'_>,
+        frames: &mut [ShapeIndex],
+        worker: &mut Worker<'_>,
     ) -> Result<Summary, (u64, Error)> {
         let mut summary = Summary::default();
         for ((tile, range), frame) in (first..).zip(ranges).zip(frames) {
@@ -211,9 +235,9 @@ impl Planner<'_> {
                 summary.frame_bytes = summary.frame_bytes.saturating_add(self.blank_len);
                 continue;
             }
-            reader.open(*range);
+            worker.reader.open(*range);
             *frame = self
-                .plan_frame(tile, reader, &mut summary)
+                .plan_frame(tile, range.byte_count, worker, &mut summary)
                 .map_err(|error| {
                     self.stop_at.fetch_min(tile, Ordering::Relaxed);
                     (tile, error)
@@ -227,12 +251,13 @@ impl Planner<'_> {
     fn plan_frame(
         &self,
         tile: u64,
-        reader: &mut TileReader<'_>,
+        byte_count: u64,
+        worker: &mut Worker<'_>,
         summary: &mut Summary,
-    ) -> Result<Frame, Error> {
+    ) -> Result<ShapeIndex, Error> {
         let split = self
             .codec
-            .split(reader)
+            .split(&mut worker.reader)
             .map_err(|fault| fault.of_tile(tile))?;
         let made = &split.made;
         if made.kept.get().is_none()
@@ -259,13 +284,31 @@ impl Planner<'_> {
         });
         let header = made.kept.get().unwrap_or_else(|| {
             let mut headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
-            PackedHeader::pack(headers.keep(&made.header, self.limits))
+            headers.keep(&made.header, self.limits)
         });
         made.kept.set(Some(header));
-        Ok(Frame {
+        short(split.body_len)?;
+        let behind = byte_count.saturating_sub(split.body_start);
+        let shape = Shape {
             body_start: short(split.body_start)?,
-            body_len: short(split.body_len)?,
+            behind: short(behind.saturating_sub(split.body_len))?,
             header,
+        };
+        Ok(match worker.last {
+            Some((last, index)) if last == shape => index,
+            _ => {
+                let mut shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
+                let index = shapes.keep(shape);
+                worker.last = Some((shape, index));
+                index
+            }
         })
     }
+}
+
+/// What one thread has.
+struct Worker<'a> {
+    reader: TileReader<'a>,
+    /// The shape of the last frame: the next one's is likely the same, and needs no lock.
+    last: Option<(Shape, ShapeIndex)>,
 }

@@ -178,7 +178,7 @@ class Limits:
         16 << 20,
         "Largest picture that a report decodes; lowest levels have below 4 million pixels.",
     )
-    picture_bytes: int = _limit(
+    report_picture_bytes: int = _limit(
         14_000,
         "Pictures of one slide in a report: 19 kB in Base64.",
     )

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import coverslip
-from coverslip import frames, limits, pixels
+from coverslip import _core, frames, limits, pixels
 from coverslip.cli import limits as limit_options
 from tests.hostile.test_bad_input import patched, refuse
 from tests.synth import build_generic, tiff
@@ -187,9 +187,67 @@ def test_limit_can_be_changed_on_the_command_line(name, tmp_path):
     assert "hint: if you trust the slide: coverslip --limit NAME=NUMBER" in done.stderr
 
 
-def test_limits_of_the_core_are_known_by_name():
-    from coverslip import _core
+NO_ERROR = {
+    "description_characters": "what is beyond is one unknown item",
+    "description_keys": "what is beyond is one unknown item",
+    "xml_items": "what is beyond is one unknown item",
+    "profile_bytes": "the profile is left out",
+    "profile_tags": "the profile is left out",
+    "lzma_bytes": "the tile cannot be decoded",
+    "decoder_memory_bytes": "the tile cannot be decoded",
+    "term_characters": "the certificate says so",
+    "checked_certificate_bytes": "the check says so",
+    "checked_picture_bytes": "the check says so",
+    "report_slides": "the page says so",
+    "report_pictures": "the page says so",
+    "certificate_bytes": "the page says so",
+    "pictured_bytes": "there is no picture",
+    "pictured_pixels": "there is no picture",
+    "report_picture_bytes": "the picture is smaller",
+    "kept_header_bytes": "headers are built again",
+    "hits": "one is enough to fail",
+    "problems": "one is enough to fail",
+}
+"""Limits that end no slide, and what becomes of what is beyond."""
 
+
+def test_every_limit_that_ends_a_slide_is_named_with_its_value_where_it_does():
+    python = "".join(path.read_text() for path in (ROOT / "python" / "coverslip").rglob("*.py"))
+    core = "".join(path.read_text() for path in (ROOT / "rust" / "core" / "src").rglob("*.rs"))
+    by_size = {"memory_bytes", "cpu_seconds", "cpu_seconds_per_gigabyte"}
+    for name, _, _ in limits.all_limits():
+        told = rf"{name} = (\"\s+f\")?\{{(LIMITS\.{name}|self\._seconds)\}}"
+        if name in by_size:
+            told = rf"limits? (cpu_seconds \"\s+f\"and )?{name}"
+        assert bool(re.search(told, python)) == (name not in NO_ERROR), name
+    for name, _, _ in _core.limits():
+        told = f'name: "{name}"' in core or f"self.{name},\n            )" in core
+        assert told or f'"{name}",' in core or name in NO_ERROR, name
+
+
+def test_command_lists_each_limit_with_its_value_and_its_reason():
+    command = [sys.executable, "-m", "coverslip", "--limits"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    known = [*limits.all_limits(), *_core.limits()]
+    assert len(known) == len({name for name, _, _ in known}) > 40
+    listed = done.stdout.splitlines()
+    told = dict(re.findall(r"^(\w+) = (\d+)\n    \w", done.stdout, re.M))
+    assert told == {name: str(value) for name, value, _ in known}
+    assert all(len(reason) > 20 for _, _, reason in known)
+    assert max(map(len, listed)) <= 96
+
+
+@pytest.mark.parametrize("name", ["terms", "term_bytes", "scans", "coefficient_bytes"])
+def test_limit_of_the_core_can_be_changed_on_the_command_line(name, tmp_path):
+    slide = build_generic(tmp_path, 1, style={"progressive": True, "tables": "own"}, **SMALL)
+    command = [sys.executable, "-m", "coverslip", "--limit", f"{name}=1", "convert", slide.path]
+    done = subprocess.run([*command, "-o", tmp_path / "out"], capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    assert done.returncode == 1
+    assert f"limit {name} = 1" in done.stderr
+
+
+def test_limits_of_the_core_are_known_by_name():
     assert pixels.LIMITS is limits.LIMITS
     assert not _core.set_limit("unknown", 1)
     assert not limits.set_limit("unknown", 1)

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "colour": {"_core", "model", "errors"},
     "blank": {"_core", "model", "errors"},
     "guard": {"errors"},
-    "decoders": {"guard"},
+    "decoders": {"errors", "guard"},
     "samples": {"model", "errors", "limits", "decoders"},
     "pixels": {"_core", "model", "errors", "limits", "decoders", "samples"},
     "mosaics": {"_core", "model", "errors", "sampling"},

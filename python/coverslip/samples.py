@@ -129,6 +129,8 @@ def decode(
         if raster.predictor == _HORIZONTAL:
             decoded = np.cumsum(decoded, axis=1, dtype=dtype)
         return decoded.astype(dtype, copy=False)
+    except LimitError:
+        raise  # a ValueError too, but not one of the codec
     except ImportError:
         failed: CoverslipError = UnsupportedSlideError(
             f"the imagecodecs that is installed cannot decode {raster.codec}"

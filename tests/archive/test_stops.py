@@ -245,7 +245,7 @@ def test_bytes_are_told_while_a_slide_is_in_hand(tmp_path):
     (tmp_path / "in").mkdir()
     write_sample(tmp_path / "in" / "s.svs", byte_count=60_000_000)
     told = []
-    with open_run(discover([tmp_path / "in"]), tmp_path / "out", Policy(), Custody()) as run:
+    with open_run(discover([tmp_path / "in"]).slides, tmp_path / "out", Policy(), Custody()) as run:
         run.on_bytes = told.append
         (outcome,) = run.convert()
     assert outcome.state is State.DONE

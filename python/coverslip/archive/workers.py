@@ -25,7 +25,6 @@ from coverslip.deid.policy import Policy
 from coverslip.errors import CoverslipError, LimitError, QuarantineError
 from coverslip.guard import confine, limited
 from coverslip.instances import Progress
-from coverslip.limits import LIMITS
 
 _PR_SET_PDEATHSIG = 1
 _LOOK_EVERY_S = 0.5
@@ -126,7 +125,7 @@ def convert_task(task: Task) -> Outcome:
         if (stat.st_size, stat.st_mtime_ns) != task.stamp:
             return ended(State.FAILED, reason="the slide changed since the run began")
         quick = quick_digest(task.path)
-        with limited(cpu_seconds=LIMITS.cpu_seconds):
+        with limited(cpu_seconds=limits.slide_seconds(stat.st_size)):
             result = convert(
                 task.path,
                 task.out,
@@ -216,7 +215,7 @@ def _prepare(duty: _Duty, parent: int, changed: dict[str, int]) -> None:
     for name, value in changed.items():
         if not limits.set_limit(name, value):
             _core.set_limit(name, value)
-    confine(memory_bytes=LIMITS.memory_bytes)
+    confine(memory_bytes=limits.process_memory())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, duty.end)

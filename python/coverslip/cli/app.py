@@ -66,6 +66,14 @@ def _print_version(*, wanted: bool) -> None:
         raise typer.Exit
 
 
+def _print_limits(*, wanted: bool) -> None:
+    if wanted:
+        from coverslip.cli import limits
+
+        typer.echo(limits.text(), nl=False)
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     *,
@@ -78,6 +86,15 @@ def options(
             help="Print the version.",
         ),
     ] = False,
+    limits: Annotated[
+        bool,
+        typer.Option(
+            "--limits",
+            callback=lambda wanted: _print_limits(wanted=wanted),
+            is_eager=True,
+            help="Print each limit with its value and its reason.",
+        ),
+    ] = False,
     limit: Annotated[
         list[str] | None,
         typer.Option(
@@ -88,9 +105,9 @@ def options(
 ) -> None:
     """Turn whole-slide images into de-identified DICOM without recoding a tile."""
     if limit:
-        from coverslip.cli import limits
+        from coverslip.cli.limits import apply
 
-        limits.apply(limit)
+        apply(limit)
 
 
 @app.command()
@@ -259,18 +276,20 @@ def inspect(
     Kinds and places are told, values only with --show-values; and which profile is for whom.
     """
     from coverslip.cli import inspect as command
+    from coverslip.cli.guarded import guarded
     from coverslip.deid.policy import Policy
 
     chosen = _frames(ndpi_frames)
     policy = Policy() if chosen is None else Policy(ndpi_frames=chosen)
-    command.run(
-        slide,
-        colour=_samples(colour),
-        allow_pixel=allow_pixel,
-        ndpi_frames=policy.ndpi_frames,
-        show_values=show_values,
-        as_json=json,
-    )
+    with guarded(slide):
+        command.run(
+            slide,
+            colour=_samples(colour),
+            allow_pixel=allow_pixel,
+            ndpi_frames=policy.ndpi_frames,
+            show_values=show_values,
+            as_json=json,
+        )
 
 
 @app.command()
@@ -301,9 +320,12 @@ def verify(
     walked. Exit status 0: clean; 1: something was found; 4: something could not be checked.
     """
     from coverslip.cli import verify as command
+    from coverslip.cli.guarded import guarded
 
     against = command.Against(source=source, terms=terms, metadata=metadata, vault=vault)
-    raise typer.Exit(command.run(out, against, show_progress=not quiet, as_json=json))
+    with guarded(out, *([] if source is None else [source])):
+        status = command.run(out, against, show_progress=not quiet, as_json=json)
+    raise typer.Exit(status)
 
 
 @app.command()
@@ -331,15 +353,17 @@ def report(
     It is made of the certificates in OUT, holds small pictures, and needs no network.
     """
     from coverslip.cli import report as command
+    from coverslip.cli.guarded import guarded
 
-    command.run(
-        out,
-        page=page,
-        vault=vault,
-        identity=identity,
-        passphrase=passphrase,
-        overwrite=overwrite,
-    )
+    with guarded(out):
+        command.run(
+            out,
+            page=page,
+            vault=vault,
+            identity=identity,
+            passphrase=passphrase,
+            overwrite=overwrite,
+        )
 
 
 vault_app = typer.Typer(no_args_is_help=True, help="Vaults, which hold originals.")

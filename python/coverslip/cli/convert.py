@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from coverslip.cli.guarded import guarded
 from coverslip.commit import sweep
 from coverslip.conversion import Result, convert
 from coverslip.deid.custody import Custody
@@ -16,9 +17,7 @@ from coverslip.deid.identity import KEY_VARIABLE, Key, read_key, take_key_from_e
 from coverslip.deid.metadata import read_metadata
 from coverslip.deid.policy import Link, Policy, read_policy
 from coverslip.errors import given
-from coverslip.guard import confine, limited
 from coverslip.instances import OnProgress, Progress
-from coverslip.limits import LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +83,7 @@ def run(
     """
     if out.is_dir():
         sweep(out)
-    confine(memory_bytes=LIMITS.memory_bytes)
-    time = limited(cpu_seconds=LIMITS.cpu_seconds)
-    with time, _progress(show=show.progress) as on_progress:
+    with guarded(slide), _progress(show=show.progress) as on_progress:
         result = convert(
             slide,
             out,

@@ -11,7 +11,7 @@ import pytest
 from coverslip.archive.claim import MARK
 from coverslip.archive.ledger import open_ledger
 from tests.archive.runs import build_slides
-from tests.archive.test_run import convert_all, hidden_in
+from tests.archive.test_run import convert_all, hidden_in, linking
 from tests.synth import build_generic
 
 
@@ -51,9 +51,9 @@ def test_status_knows_whether_a_run_is_alive_and_all_is_converted(tmp_path):
 
 def test_output_of_an_earlier_state_is_told_with_what_to_do(tmp_path):
     paths = build_slides(tmp_path / "in", 2)
-    convert_all(tmp_path / "in", tmp_path / "out")
+    convert_all(tmp_path / "in", tmp_path / "out", custody=linking(tmp_path))
     paths[0].write_bytes(paths[0].read_bytes()[:3000])
-    done = command("convert", "in", "-o", "out", cwd=tmp_path)
+    done = command("convert", "in", "-o", "out", "--vault", "out.vault", cwd=tmp_path)
     assert "of 1 slides an earlier state is still in the output" in done.stderr
     assert "1 were done of another state of the slide: they are converted again" in done.stderr
 

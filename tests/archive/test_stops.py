@@ -243,7 +243,7 @@ def test_worker_that_dies_with_every_lock_it_can_get_blocks_nobody(tmp_path):
 
 def test_bytes_are_told_while_a_slide_is_in_hand(tmp_path):
     (tmp_path / "in").mkdir()
-    write_sample(tmp_path / "in" / "s.svs", byte_count=60_000_000)
+    write_sample(tmp_path / "in" / "s.svs", byte_count=300_000_000)
     told = []
     with open_run(discover([tmp_path / "in"]).slides, tmp_path / "out", Policy(), Custody()) as run:
         run.on_bytes = told.append

@@ -63,3 +63,12 @@ def test_a_table_tells_what_else_to_look_for(archive, tmp_path):
     assert "given by the operator" in done.stdout
     assert run(out, "--vault", vault, "--source", slides[0]).returncode == 4
     assert run(out, "--metadata", table).returncode == 4
+
+
+def test_vault_that_keeps_no_links_is_told_so(tmp_path):
+    build_slides(tmp_path / "in", 1)
+    assert start(tmp_path / "in", tmp_path / "out", "--quiet").wait() == 0
+    done = run(tmp_path / "out", "--vault", tmp_path / "out.vault")
+    assert done.returncode == 2
+    assert "does not keep which study came from which slide" in done.stderr
+    assert run(tmp_path / "out").returncode == 4

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from coverslip.archive.ledger import read_ledger
+from coverslip.archive.ledger import read_ledger, read_unlinked
 from coverslip.cli import say_error
 from coverslip.deid.metadata import MetadataTable, read_metadata
-from coverslip.errors import CoverslipError, PolicyError, given
+from coverslip.errors import CoverslipError, PolicyError, UsageError, given
 from coverslip.verification.check import OnProgress, verify
 from coverslip.verification.many import Converted, verify_many
 from coverslip.verification.report import EXIT_UNCHECKED, VerifyReport
@@ -73,6 +73,11 @@ def _of_vault(
     """Check what each slide of a ledger left."""
     if against.vault is None:  # the caller has it
         raise AssertionError("no vault")
+    if read_unlinked(against.vault):
+        raise UsageError(
+            "the vault does not keep which study came from which slide",
+            hint="check them without --vault, or each against its slide with --source",
+        )
     root = out.absolute()
     slides = [
         Converted(

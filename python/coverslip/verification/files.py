@@ -49,7 +49,7 @@ def entries_of(root: Path) -> Iterator[Entry]:
         Path(folder) / name
         for folder, folders, names in os.walk(root)
         for name in (*folders, *names)
-        if not _is_mark(root, Path(folder) / name)
+        if not is_mark(root, Path(folder) / name)
     )
     for number, path in enumerate(paths, start=1):
         parts = path.relative_to(root).parts
@@ -60,7 +60,8 @@ def entries_of(root: Path) -> Iterator[Entry]:
         yield Entry(path, shown, "/".join(parts), is_folder)
 
 
-def _is_mark(root: Path, path: Path) -> bool:
+def is_mark(root: Path, path: Path) -> bool:
+    """Tell whether a file is the mark of an output's ledger, and nothing but that."""
     if path != root / _MARK or path.is_symlink() or not path.is_file():
         return False
     if any(not name.startswith(_OF_THE_SYSTEM) for name in attributes_of(path)):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from coverslip.errors import CoverslipError
 from coverslip.verification.check import OnProgress, verify
+from coverslip.verification.files import is_mark
 from coverslip.verification.report import Survivor, VerifyReport
 
 
@@ -98,7 +99,7 @@ def _strays(out: Path, known: set[Path]) -> Iterator[Survivor]:
     studies = {path.parent for path in known}
     entries = sorted(out.iterdir()) if out.is_dir() else []
     inside = [child for entry in entries if entry in studies for child in sorted(entry.iterdir())]
-    others = [entry for entry in entries if entry not in studies]
+    others = [entry for entry in entries if entry not in studies and not is_mark(out, entry)]
     for number, entry in enumerate([*others, *inside], start=1):
         if os.fspath(entry) not in map(os.fspath, known):
             yield Survivor(

@@ -11,11 +11,13 @@ BUILDERS = {build.func for build in FORMATS.values()}
 OF_ALL = {"folder", "seed", "size", "levels", "tile", "more", "picture", "overview"}
 """What to write and where, no quirks; ``more`` are tags that single tests put in."""
 REFUSED = {
-    "build_keyed": {"focal_planes"},
+    "build_argos": {"said_planes", "z_range"},
+    "build_deep_ndpi": {"capture_mode"},
+    "build_indica": {"unnamed", "without_dimensions"},
     "build_ome": {"channels", "pixels", "other_file", "twice", "more_tags", "names"},
-    "build_philips": {"scans", "spacings"},
-    "build_qptiff": {"types", "level_in_strips"},
-    "build_ventana": {"joints", "overlap"},
+    "build_philips": {"scans", "spacings", "data"},
+    "build_qptiff": {"types"},
+    "build_ventana": {"joints", "overlap", "focal_planes", "is_joined"},
     "build_generic": {"mpp", "tag_262"},  # every lie of tag 262 is in test_colour_matrix.py
 }
 """Options that make slides which are refused, or of which nothing but metadata is another: their

@@ -12,7 +12,6 @@ from tests.synth import FORMATS
 
 OPENSLIDE_DECODES = {1, 5, 7, 8, 32773, 32946, 33003, 33005, 34925, 34926, 50000}
 ELSEWHERE = {
-    "argos": "OpenSlide takes it for a generic TIFF",
     "ndpi-420-sof-zero": "OpenSlide wants one spacing of restart markers in all of the file",
     "ndpi-stitched": "as above",
     "ndpi-stitched-420": "as above",
@@ -27,6 +26,10 @@ ELSEWHERE = {
 }
 """Cases that OpenSlide cannot read, and why; `unsupported` has what holds for all formats."""
 NOBODY = {
+    **dict.fromkeys(
+        ("ome-colours-apart", "ome-colours-apart-series-lzw"),
+        "each of its colours has a directory of its own, which others show apart",
+    ),
     "generic-zstd-34926-full-last-strip": "its last strip has more rows than are left",
     "generic-j2k-declared-as-jpeg": "its tag 259 lies",
     "ome-subifds": "its tag 262 lies, as that of real OME-TIFFs does (tests/formats/test_ome.py)",

@@ -219,14 +219,14 @@ FORMATS: dict[str, Builder] = {
     ),
     "huron": partial(build_keyed, bigtiff=True),
     "huron-j2k": partial(build_keyed, codec="j2k_33005", levels=2),
-    "motic": partial(build_keyed, maker="motic", codec="jpeg_rgb"),
+    "motic": partial(build_keyed, maker="motic", codec="jpeg_rgb", missing=((1, 2),)),
     "mikroscan": partial(build_keyed, maker="mikroscan", big_endian=True),
     "grundium": partial(build_keyed, maker="grundium", codec="jpeg_ycbcr422"),
     "3dhistech": partial(build_keyed, maker="3dhistech"),
     "trestle": partial(build_keyed, maker="trestle"),
     "argos": partial(build_argos, missing=((0, 1), (1, 2))),
     "argos-focal-planes": partial(
-        build_argos, focal_planes=3, size=(400, 300), levels=2, missing=((0, 1),)
+        build_argos, codec="jpeg_rgb", focal_planes=3, size=(400, 300), levels=2, missing=((0, 1),)
     ),
     "indica-channels": partial(build_indica, bits=16, levels=2, missing=((0, 3),)),
     "indica-channels-jpeg": partial(build_indica, channels=2, codec="jpeg_grey"),

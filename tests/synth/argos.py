@@ -20,6 +20,7 @@ def build_argos(
     z_range: str = "3",
     size: tuple[int, int] = (660, 500),
     levels: int = 3,
+    big_endian: bool = False,
     missing: tuple[tuple[int, int], ...] = (),
 ) -> SynthSlide:
     """Write a slide; ``said_planes`` is how many the XML says, ``z_range`` how far they reach."""
@@ -48,7 +49,7 @@ def build_argos(
     chain += [strip_directory(secret, size) for size in ((90, 70), (300, 100))]
     path = folder / f"{secret.word()}-{secret.number()}.avs"
     gap, tail = secret.word().encode(), secret.word().encode()
-    tiff.write_tiff(path, chain, bigtiff=True, gap=gap, tail=tail)
+    tiff.write_tiff(path, chain, bigtiff=True, big_endian=big_endian, gap=gap, tail=tail)
     return SynthSlide(
         path=path, levels=stacked(pyramids), identifiers=tuple(secret.drawn), mpp_um=_MPP
     )

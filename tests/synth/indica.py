@@ -20,6 +20,7 @@ def build_indica(
     codec: str = "deflate",
     bits: int = 8,
     levels: int = 3,
+    big_endian: bool = False,
     unnamed: bool = False,
     strip_rows: int | None = None,
     without_dimensions: bool = False,
@@ -32,7 +33,9 @@ def build_indica(
     secret = ids.of(seed)
     stored = None
     if codec in raster.CODECS:
-        stored = raster.Storage(codec=codec, grey=bool(channels), bits=bits, is_emitted=True)
+        stored = raster.Storage(
+            codec=codec, big_endian=big_endian, grey=bool(channels), bits=bits, is_emitted=True
+        )
     shape = {"size": (640, 490), "tile": 128, "levels": levels, "factor": 2, "missing": missing}
     blank = 0 if channels else 255
     pyramids = [
@@ -72,7 +75,7 @@ def build_indica(
     chain.append(picture_directory(secret, (120, 110), {315: tiff.ascii_(secret.name())}))
     path = folder / f"{secret.word()}-{secret.number()}.tif"
     gap, tail = secret.word().encode(), secret.word().encode()
-    tiff.write_tiff(path, chain, bigtiff=True, gap=gap, tail=tail)
+    tiff.write_tiff(path, chain, bigtiff=True, big_endian=big_endian, gap=gap, tail=tail)
     built = [
         replace(level, optical_path=channel)
         for channel, pyramid in enumerate(pyramids)

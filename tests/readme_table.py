@@ -80,8 +80,8 @@ ROWS = (
     Row("all", "WebP", ("generic-webp*", "generic-jpeg-x*"), frames=LOSSLESS),
     Row("generic TIFF in strips", "", ("generic-*-strips", "*strip"), frames=LOSSLESS),
     Row("all", "High-Throughput", frames=("OpenJPEG", "OpenJPH", "wsidicom", "highdicom")),
-    Row("all", "JPEG 2000 cut off", ("generic-lossless-jpeg", "generic-jpeg2000-clipped", "generic-lerc"),
-        frames=LOSSLESS),
+    Row("all", "JPEG 2000 cut off",
+        ("generic-lossless-jpeg", "generic-jpeg2000-clipped", "generic-lerc"), frames=LOSSLESS),
     Row("all", "old-style JPEG"),
     Row("Olympus VSI", ""),
 )  # fmt: skip

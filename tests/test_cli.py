@@ -76,7 +76,9 @@ def test_inspect_says_when_a_slide_needs_to_be_de_identified_and_for_whom(slide)
     text = " ".join(done.stdout.split())
     assert "it is, its file may tell names of persons, numbers of the case" in text
     assert "give it only to those who may know who the patient is" in text
-    assert re.search(r"\d+ person +dropped +ImageDescription, Artist, XPAuthor", done.stdout)
+    assert re.search(
+        r"\d+ person +dropped +ImageDescription, Artist, Copyright, XPAuthor", done.stdout
+    )
     for profile in Profile:
         assert f"--profile {profile}" in done.stdout
 
@@ -158,7 +160,7 @@ def test_slide_that_cannot_be_opened_is_told_in_json_too(tmp_path):
     assert told["kind"] == "SourceError"
     assert "DOE" not in done.stdout + done.stderr
     done = run("inspect", tmp_path / "nowhere", "--json")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert json.loads(done.stdout)["error"] == "No such file or directory"
 
 
@@ -299,3 +301,43 @@ def test_missing_list_of_terms_is_told_as_what_it_is(tmp_path):
 
     assert done.returncode == 2
     assert done.stderr == "error: the list of terms cannot be read: No such file or directory\n"
+
+
+def test_summary_says_that_text_was_not_read(slide, tmp_path, monkeypatch):
+    done = run("convert", slide.path, "-o", tmp_path / "out")
+    certificate = json.loads(next(tmp_path.rglob("*.certificate.json")).read_text())
+
+    is_read = certificate["checks"]["pixel_text"] == "passed"
+    assert ("text in the pixels: not read, for want of the extra ocr" in done.stderr) != is_read
+    assert certificate["checks"]["verified"] == "passed"
+
+
+def test_dicom_files_in_a_folder_are_counted(slide, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "slide.svs").write_bytes(slide.path.read_bytes())
+    for name in ("old.dcm", "dual.tif"):
+        start = b"II*\0" if name == "dual.tif" else b""
+        (tmp_path / "in" / name).write_bytes(start.ljust(128, b"\0") + b"DICM")
+    done = run("convert", tmp_path / "in", "-o", tmp_path / "out", "--dry-run")
+
+    assert "note: passed over: 2 DICOM files" in done.stderr
+    assert "1 slides, 0 would be refused" in done.stdout
+
+
+def test_report_says_that_a_public_run_left_no_originals(slide, tmp_path):
+    assert run("convert", slide.path, slide.path, "-o", tmp_path / "out").returncode == 0
+    done = run("report", tmp_path / "out", "--vault", tmp_path / "out.vault")
+
+    assert done.returncode == 2
+    assert "holds the ledger of a run and no originals" in done.stderr
+
+
+def test_spacing_has_six_digits(slide, tmp_path):
+    import pydicom
+
+    options = ("-o", tmp_path / "out", "--mpp", "0.2512345678")
+    assert run("convert", slide.path, *options).returncode == 0
+    for path in tmp_path.rglob("*.dcm"):
+        groups = pydicom.dcmread(path).SharedFunctionalGroupsSequence[0]
+        for number in groups.PixelMeasuresSequence[0].PixelSpacing:
+            assert len(str(number).replace(".", "").lstrip("0")) <= 6

@@ -25,12 +25,12 @@ def declared():
     return {normal(re.match(r"[\w.-]+", requirement)[0]) for requirement in requirements}
 
 
-def optional():
+def optional(without=("test",)):
     extras = toml("pyproject.toml")["project"]["optional-dependencies"]
     return {
         normal(re.match(r"[\w.-]+", requirement)[0])
         for name, requirements in extras.items()
-        if name != "test"
+        if name not in without
         for requirement in requirements
     }
 
@@ -49,11 +49,31 @@ def test_package_imports_what_it_declares_and_nothing_else():
     assert declared() <= names
 
 
-def test_constraints_pin_what_is_declared():
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
-    pins = [line for line in lines if not line.startswith("#")]
-    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][\w.]*", line) for line in pins)
-    assert declared() <= {line.partition("==")[0] for line in pins}
+def test_constraints_pin_what_is_declared_and_the_extras_of_those_who_convert():
+    pins = lines_of("constraints.txt")
+    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][\w.]*( ; [\w .'<=>]+)?", pin) for pin in pins)
+    extras = optional(without={"test", "bench"})
+    assert {"pyrage", "distributed", "rapidocr", "onnxruntime"} <= extras
+    assert declared() | extras <= {pin.partition("==")[0] for pin in pins}
+
+
+def test_each_version_that_is_pinned_has_checksums():
+    pins, hashes = [], {}
+    for line in lines_of("requirements-hashed.txt"):
+        if line.startswith("    --hash="):
+            hashes[pins[-1]].append(line.strip(" \\"))
+        else:
+            pins.append(line.removesuffix(" \\"))
+            hashes[pins[-1]] = []
+    assert pins == lines_of("constraints.txt")
+    for pin, known in hashes.items():
+        assert known, pin
+        assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one) for one in known), pin
+
+
+def lines_of(name):
+    lines = (ROOT / name).read_text().splitlines()
+    return [line for line in lines if not line.startswith("#")]
 
 
 @pytest.mark.parametrize("lock", ["Cargo.lock", "rust/fuzz/Cargo.lock"])

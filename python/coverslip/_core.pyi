@@ -38,6 +38,7 @@ __all__ = [
     "inspect_picture",
     "inspect_tile",
     "join_jpeg",
+    "limits",
     "plan_jpeg",
     "plan_jpeg2000",
     "prove_retiled",
@@ -281,10 +282,10 @@ class Scanner:
         """
 
 def set_limit(name: str, value: int) -> bool:
-    """Set a limit for this process; return whether there is one of this name.
+    """Set a limit of the core for this process; return whether there is one of this name."""
 
-    ``tile_header_bytes``, ``tile_bytes``, ``tile_pixels``, ``picture_bytes`` and ``tile_parts``.
-    """
+def limits() -> list[tuple[str, int, str]]:
+    """Return name, value and reason of each limit of the core."""
 
 def inspect_tile(
     source: Source, tile: int, offset: int, byte_count: int, columns: int, rows: int

@@ -86,6 +86,7 @@ def certificate(
     findings: Sequence[Finding],
     instances: Sequence[InstanceRecord],
     read_back: CheckResult,
+    verified: CheckResult,
     key_id: str | None = None,
     pixels: PixelChecks | None = None,
 ) -> dict[str, Any]:
@@ -108,6 +109,8 @@ def certificate(
         What was written, base level first.
     read_back
         Whether the written frames were compared with the tiles again.
+    verified
+        Whether the independent check ran on the finished files.
     key_id
         Tells which key the pseudonyms were derived from, if any.
     pixels
@@ -138,7 +141,7 @@ def certificate(
         "instances": [
             {**asdict(record), "image_type": list(record.image_type)} for record in instances
         ],
-        "checks": {**checks, "read_back": str(read_back)},
+        "checks": {**checks, "read_back": str(read_back), "verified": str(verified)},
         "residual_risk": _RISKS[policy.profile]
         + _residual_risk(
             checks, pixels, is_recoded=any(record.frames_recoded for record in instances)
@@ -150,7 +153,7 @@ def _residual_risk(checks: dict[str, str], pixels: PixelChecks, *, is_recoded: b
     """Return what cannot be excluded after the searches of the pixels that ran."""
     sentences = [_KEPT if pixels.kept else _DROPPED, _RECODED if is_recoded else _LINKABLE]
     for result, sentence in (
-        (CheckResult.PASSED, "Small levels were searched for {}, larger ones were not."),
+        (CheckResult.PASSED, "The lowest levels were searched for {}, larger ones were not."),
         (CheckResult.ATTESTED, "For {} in the pixels somebody vouches by name."),
         (CheckResult.NOT_RUN, "The pixels of levels were not searched for {}."),
     ):

@@ -8,12 +8,15 @@ from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_ISREG
 
-from coverslip.errors import CoverslipError
+from coverslip.errors import CoverslipError, NoRoomError
 
 PRIVATE = ".coverslip-"
 """How the names of private folders in the output begin."""
 _LOCK = ".lock"
+_PLENTY = 100
+"""With so many times the room that a slide takes, nobody asks what others take."""
 
 
 class OutputExistsError(CoverslipError, FileExistsError):
@@ -64,7 +67,7 @@ class Staging:
                 "the output already holds this study",
                 hint="choose another output folder, or replace it with --overwrite",
             )
-        self._lock = _take(_lock_of(self._private))
+        self._lock = take(lock_of(self._private))
         self._private.mkdir(mode=0o700)
         self.study.mkdir()
 
@@ -73,6 +76,34 @@ class Staging:
         return bool(self._entries) and not any(
             (self._final / name).exists() for name in self._entries
         )
+
+    def require_room(self, byte_count: int) -> None:
+        """Raise before writing if the disk cannot hold so many bytes more.
+
+        Those that others here have said they will write, and have not yet, are not free. What is
+        said lies in the lock's file, and counts as long as its owner lives.
+
+        Raises
+        ------
+        NoRoomError
+            If it cannot.
+        """
+        if self._lock is None:
+            raise AssertionError("there is no private folder yet")
+        with _alone(self._out):
+            free = shutil.disk_usage(self._out).free
+            if free < _PLENTY * byte_count:
+                own = lock_of(self._private)
+                free -= sum(_outstanding(lock) for lock in _locks(self._out) if lock != own)
+            if free < byte_count:
+                needed, left = -(-byte_count // 1_000_000), max(free, 0) // 1_000_000
+                raise NoRoomError(
+                    f"the output has no room: {needed} MB are needed and {left} MB are free",
+                    hint="make room, then convert it again",
+                )
+            said = str(_written(self._private) + byte_count).encode()
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, said, 0)
 
     def spool(self, number: int) -> Path:
         """Return where frames may wait until they are written; not part of the study."""
@@ -99,36 +130,36 @@ class Staging:
             on_disk.result()
         for folder in folders:
             self._sync(folder)
-        if self._final.exists():
-            self._join()
-        else:
-            self.study.rename(self._final)
-        self._sync(self._out)
+        undo: list[tuple[Path, Path]] = []
+        try:
+            if self._final.exists():
+                self._join(undo)
+                self._sync(self._final)
+            else:
+                _move(self.study, self._final, undo)
+            self._sync(self._out)
+        except BaseException:
+            for source, target in reversed(undo):
+                target.rename(source)
+            raise
         self.discard()
         return self._final
 
-    def _join(self) -> None:
-        """Move a slide into a study that is there; what it replaces is put back if that fails.
+    def _join(self, undo: list[tuple[Path, Path]]) -> None:
+        """Move a slide into a study that is there, and what it replaces out of it.
 
         Folders go before files, so the certificate comes last, and its predecessor leaves first.
         """
         replaced = self._private / "replaced"
         replaced.mkdir()
         names = [path.name for path in sorted(self.study.iterdir(), key=Path.is_file)]
-        undo: list[tuple[Path, Path]] = []
-        try:
-            for name in reversed(names):
-                if (self._final / name).exists():
-                    if not self._overwrite:
-                        raise OutputExistsError("the output already holds this slide")
-                    _move(self._final / name, replaced / name, undo)
-            for name in names:
-                _move(self.study / name, self._final / name, undo)
-        except BaseException:
-            for source, target in reversed(undo):
-                target.rename(source)
-            raise
-        self._sync(self._final)
+        for name in reversed(names):
+            if (self._final / name).exists():
+                if not self._overwrite:
+                    raise OutputExistsError("the output already holds this slide")
+                _move(self._final / name, replaced / name, undo)
+        for name in names:
+            _move(self.study / name, self._final / name, undo)
 
     def discard(self) -> None:
         """Remove everything that was not committed."""
@@ -136,7 +167,7 @@ class Staging:
             return
         self._disk.shutdown(cancel_futures=True)
         shutil.rmtree(self._private, ignore_errors=True)
-        _lock_of(self._private).unlink(missing_ok=True)
+        lock_of(self._private).unlink(missing_ok=True)
         os.close(self._lock)
         self._lock = None
 
@@ -146,9 +177,9 @@ def sweep(out: Path) -> None:
 
     Whoever is alive holds a lock of the operating system on a file beside the folder.
     """
-    for lock in out.glob(f"{PRIVATE}*{_LOCK}"):
+    for lock in _locks(out):
         try:
-            descriptor = _take(lock)
+            descriptor = take(lock)
         except OSError:
             continue  # its owner is at work, or has just ended
         shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
@@ -156,26 +187,21 @@ def sweep(out: Path) -> None:
         os.close(descriptor)
 
 
-def mark_path(out: Path, token: str) -> Path:
-    """Return the path of a mark; nobody holds its lock, so `sweep` takes it away."""
-    return out / f"{PRIVATE}{token}{_LOCK}"
-
-
-def mark(path: Path) -> bool:
-    """Leave a mark, and return whether it was not there already."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _locks(out: Path) -> list[Path]:
+    """Return what lies beside private folders; nothing of an output that cannot be read."""
     try:
-        path.touch(mode=0o600, exist_ok=False)
-    except FileExistsError:
-        return False
-    return True
+        names = os.listdir(out)  # noqa: PTH208 (there may be 50,000 studies)
+    except OSError:
+        return []
+    return [out / name for name in names if name.startswith(PRIVATE) and name.endswith(_LOCK)]
 
 
-def _lock_of(private: Path) -> Path:
+def lock_of(private: Path) -> Path:
+    """Return the file beside a private folder whose lock its owner holds."""
     return private.with_name(private.name + _LOCK)
 
 
-def _take(lock: Path) -> int:
+def take(lock: Path) -> int:
     """Return the descriptor of a lock file that nobody else holds.
 
     Raises
@@ -192,6 +218,46 @@ def _take(lock: Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _outstanding(lock: Path) -> int:
+    """Return how much the owner of a lock is still to write; nothing if there is no owner."""
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return 0
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        said = os.pread(descriptor, 20, 0)
+        if not said.isdigit():
+            return 0
+        return max(int(said) - _written(lock.with_suffix("")), 0)
+    finally:
+        os.close(descriptor)
+    return 0
+
+
+def _written(private: Path) -> int:
+    """Return how many bytes lie in a private folder."""
+    total = 0
+    for path in private.rglob("*"):
+        with suppress(OSError):  # it was renamed, or is gone
+            stat = path.lstat()
+            total += stat.st_size if S_ISREG(stat.st_mode) else 0
+    return total
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Let nobody else in at the same time, where the file system can lock a folder."""
+    descriptor = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -229,7 +295,7 @@ def staging(
     made: list[Path] = []
     stage = Staging(out, study_instance_uid, entries, overwrite=overwrite, sync=sync)
     try:
-        _make_folders(out, made)
+        make_folders(out, made)
         stage.create()
         yield stage
     except BaseException:
@@ -240,14 +306,23 @@ def staging(
         raise
 
 
-def _make_folders(folder: Path, made: list[Path]) -> None:
+def make_folders(folder: Path, made: list[Path]) -> None:
     """Make a folder with its parents, and note each before it is made.
 
     So whatever interrupts this, the caller knows what to remove.
+
+    Raises
+    ------
+    OutputExistsError
+        If there is something else in the place of a folder.
     """
     missing = []
     at = folder
     while not at.exists():
+        if at.is_symlink():
+            raise OutputExistsError(
+                "the output is a link that leads nowhere", hint="name a folder with -o"
+            )
         missing.append(at)
         at = at.parent
     if not at.is_dir():

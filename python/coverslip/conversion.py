@@ -18,17 +18,18 @@ from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.scrub import Scrubbed, scrub
 from coverslip.deid.uids import Identity
 from coverslip.dicom import modules
+from coverslip.errors import at_level
 from coverslip.frames import most_output_bytes, require_output, stored_bytes
 from coverslip.instances import (
     FrameCounts,
     InstanceResult,
     OnProgress,
     PlannedInstance,
+    Progress,
     make_frames,
     plan_level,
     planned_level,
     planned_picture,
-    require_room,
     total,
     write_instance,
 )
@@ -238,7 +239,7 @@ def convert_opened(
         folders = [stage.study / region.series_instance_uid for region in clean.regions]
         for folder in folders:
             folder.mkdir()
-        require_room(out, frame_bytes)
+        stage.require_room(frame_bytes)
         write = partial(
             write_instance,
             clean=clean,
@@ -253,6 +254,8 @@ def convert_opened(
             frames = plans.get(number)
             if frames is None:
                 spool = stage.spool(number)
+                with at_level(number):
+                    stage.require_room(stored_bytes(slide.levels[number]))
                 left = most_output_bytes(slide) - frame_bytes
                 frames = make_frames(
                     slide, number, route, spool, on_progress, most=left, prove=verify
@@ -282,6 +285,8 @@ def convert_opened(
             check.rest(stage.study)
         if charge is not None:
             charge.seal(scrubbed)
+        if on_progress is not None:
+            on_progress(Progress(stage="commit", level=len(planned) - 1, done=0, total=1))
         study = stage.commit()
     return Result(
         study_path=study,
@@ -368,5 +373,6 @@ def _certificate(
         instances=records,
         key_id=key_id,
         read_back=audit.CheckResult.PASSED if verify else audit.CheckResult.NOT_RUN,
+        verified=audit.CheckResult.PASSED if verify else audit.CheckResult.NOT_RUN,
         pixels=pixels,
     )

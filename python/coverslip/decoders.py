@@ -9,15 +9,19 @@ first that it cannot decode.
 import contextlib
 import lzma
 import os
+import signal
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+
+from coverslip.errors import LimitError
 
 JPEG, JPEG_2000, JPEG_LS, LOSSLESS_JPEG = 7, 34712, 0xFFF7, 0xFFC3
 """As which tiles are asked for whose kin can be frames; TIFF has no number for the last two, so
@@ -37,6 +41,8 @@ _HAS_NO_DECODER = (1 << 64) - 1
 """Answer for a codec that this build of imagecodecs has not."""
 _PACKAGE = Path(__file__).parents[1]
 """Where such a process finds `coverslip.guard`."""
+_LATE_S = 5
+"""After its time a process that did not end by itself is ended: it may be stopped, or not read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +112,8 @@ class Decoders:
         ------
         ValueError
             If it cannot be decoded.
+        LimitError
+            If that takes longer than ``seconds``.
         ImportError
             If there is no decoder for it.
         """
@@ -113,10 +121,14 @@ class Decoders:
             process = self._idle.pop()
         except IndexError:
             process = _start(*self._limits)
+        late = _Late(process, self._limits[1])
         try:
-            decoded = _ask(process, data, wanted)
-        except BaseException:
+            with late:
+                decoded = _ask(process, data, wanted)
+        except BaseException as error:
             _end(process)
+            if isinstance(error, ValueError) and late.was_ended():
+                raise late.error() from None
             raise
         self._idle.append(process)
         return decoded
@@ -145,6 +157,36 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.communicate()
 
 
+class _Late:
+    """Ends a process that has not answered in its time, and knows whether that was so."""
+
+    def __init__(self, process: subprocess.Popen[bytes], seconds: int) -> None:
+        self._process, self._seconds, self._is_late = process, seconds, False
+        self._timer = threading.Timer(seconds + _LATE_S, self._stop)
+        self._timer.daemon = True
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def _stop(self) -> None:
+        self._is_late = True
+        self._process.kill()
+
+    def was_ended(self) -> bool:
+        """Return whether it took too long, as we saw it or as it did itself."""
+        return self._is_late or self._process.returncode == -signal.SIGALRM
+
+    def error(self) -> LimitError:
+        """Return what to say of that."""
+        return LimitError(
+            f"a tile or strip takes longer to decode than the limit decoder_seconds = "
+            f"{self._seconds}"
+        )
+
+
 def _ask(process: subprocess.Popen[bytes], data: bytes, wanted: Wanted) -> bytes:
     requests, answers = process.stdin, process.stdout
     if requests is None or answers is None:
@@ -170,8 +212,6 @@ def _exactly(file: IO[bytes], byte_count: int) -> bytes:
 
 def _serve(memory_bytes: int, seconds: int) -> None:
     """Decode whatever comes, until there is no more or something cannot be decoded."""
-    import signal
-
     from coverslip.guard import confine
 
     confine(memory_bytes=memory_bytes, file_bytes=0)

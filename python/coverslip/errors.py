@@ -4,6 +4,7 @@ A message is one sentence without a full stop and holds tag names, positions
 and lengths, never a value that came from a slide.
 """
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -60,6 +61,14 @@ class UsageError(PolicyError):
 
 class QuarantineError(CoverslipError, ValueError):
     """The pixels show what may identify: a person has to look at the slide."""
+
+
+class NoRoomError(CoverslipError, OSError):
+    """The output has no room for this slide; a smaller one may fit."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.errno = errno.ENOSPC
 
 
 class VerificationError(CoverslipError, RuntimeError):

@@ -7,6 +7,7 @@ would cost: one slide fails, or at worst one process, and not the machine.
 import math
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -17,6 +18,10 @@ try:
     import resource
 except ImportError:  # Windows has none; there a worker runs without
     resource = None  # type: ignore[assignment]
+
+GRACE_S = 60.0
+"""Time of all cores that a slide has left to end by itself once its limit is reached: the core
+notices within a tenth of a second, and what was written has to be removed."""
 
 
 def confine(*, memory_bytes: int | None = None, file_bytes: int | None = None) -> None:
@@ -51,19 +56,23 @@ def limited(*, cpu_seconds: float) -> Iterator[None]:
     """Raise if the block takes more than so much time of a core, or more memory than there is.
 
     The time is that of all threads of the process. It is noticed by the core within a tenth of a
-    second, and by other compiled code when it returns: whoever runs workers should end one that
-    is silent for much longer. Only the main thread can notice; elsewhere the time is not limited.
+    second, and by other compiled code when it returns. Code that does not return within
+    `GRACE_S` more is ended with its process, by the system (signal SIGPROF). Only the main thread
+    can notice the time; in another one a slide has the grace too, and then the process ends.
 
     Raises
     ------
     LimitError
-        With the name of the limit.
+        With the names of the limits.
     """
     try:
-        if resource is None or threading.current_thread() is not threading.main_thread():
+        if resource is None:
             yield
+        elif threading.current_thread() is not threading.main_thread():
+            with _END.within(cpu_seconds + GRACE_S):
+                yield
         else:
-            with _cpu_limit(cpu_seconds):
+            with _END.within(cpu_seconds + GRACE_S), _cpu_limit(cpu_seconds):
                 yield
     except MemoryError:
         failed = LimitError("the slide needs more memory than the limit memory_bytes leaves")
@@ -75,12 +84,14 @@ def limited(*, cpu_seconds: float) -> Iterator[None]:
 @contextmanager
 def _cpu_limit(cpu_seconds: float) -> Iterator[None]:
     def stop(_number: int, _frame: FrameType | None) -> None:
-        raise LimitError(f"the slide takes longer than the limit cpu_seconds = {cpu_seconds:g}")
+        raise LimitError(
+            f"the slide takes longer than the {cpu_seconds:g} seconds that the limits cpu_seconds "
+            f"and cpu_seconds_per_gigabyte leave one of its size"
+        )
 
     soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    usage = resource.getrusage(resource.RUSAGE_SELF)
     # The system counts whole seconds.
-    until = math.ceil(usage.ru_utime + usage.ru_stime + cpu_seconds)
+    until = math.ceil(time.process_time() + cpu_seconds)
     for other in (soft, hard):
         until = until if other == resource.RLIM_INFINITY else min(until, other)
     before = signal.signal(signal.SIGXCPU, stop)
@@ -90,3 +101,42 @@ def _cpu_limit(cpu_seconds: float) -> Iterator[None]:
     finally:
         resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
         signal.signal(signal.SIGXCPU, before)
+
+
+class _End:
+    """A timer of the system that ends this process, whatever code it is in.
+
+    A hard limit of time would do the same but could never be raised again, and a worker has many
+    slides. Where threads work on several slides they share the timer: each that begins or ends
+    sets it anew, for all that are left.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._allowed: list[float] = []
+        self._before = (0.0, 0.0)
+
+    @contextmanager
+    def within(self, cpu_seconds: float) -> Iterator[None]:
+        """End the process if the block takes more time of its cores than that."""
+        with self._lock:
+            if not self._allowed:
+                self._before = signal.getitimer(signal.ITIMER_PROF)
+            self._allowed.append(cpu_seconds)
+            self._set()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._allowed.remove(cpu_seconds)
+                self._set()
+
+    def _set(self) -> None:
+        """Set the timer to what is left, or to what it was; its signal ends a process."""
+        if self._allowed:
+            signal.setitimer(signal.ITIMER_PROF, sum(self._allowed))
+        else:
+            signal.setitimer(signal.ITIMER_PROF, *self._before)
+
+
+_END = _End()

@@ -1,8 +1,5 @@
 """One instance: how its frames come to be, what its header says, and the file."""
 
-import errno
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,10 +33,12 @@ class Progress:
 
     stage: str
     """``plan`` (tiles), ``cut``, ``decode`` or ``compose`` (frames), ``write`` and ``verify``
-    (bytes)."""
+    (bytes), and at last ``commit``."""
     level: int
     done: int
     total: int
+    byte_count: int = 0
+    """Of a level that is cut or decoded, as it is stored in the slide."""
 
 
 OnProgress = Callable[[Progress], object]
@@ -122,16 +121,15 @@ def make_frames(
     level = slide.levels[number]
     total = level.frame_count
     with at_level(number):
-        require_room(spool.parent, stored_bytes(level))
         if route.kind is RouteKind.RECODE:
-            on_frames = _report(on_progress, "compose", number, total)
+            on_frames = _report(on_progress, "compose", number, total, stored_bytes(level))
             return recode_picture(slide, level, route, spool, most=most, on_frames=on_frames)
         if level.raster is not None:
-            on_frames = _report(on_progress, "decode", number, total)
+            on_frames = _report(on_progress, "decode", number, total, stored_bytes(level))
             return store_pixels(
                 slide, level, route, spool, most=most, prove=prove, on_frames=on_frames
             )
-        on_frames = _report(on_progress, "cut", number, total)
+        on_frames = _report(on_progress, "cut", number, total, stored_bytes(level))
         return cut_picture(slide, level, route, spool, prove=prove, on_frames=on_frames)
 
 
@@ -253,26 +251,16 @@ def write_instance(
 
 
 def _report(
-    on_progress: OnProgress | None, stage: str, level: int, total: int
+    on_progress: OnProgress | None, stage: str, level: int, total: int, byte_count: int = 0
 ) -> Callable[[int], object] | None:
     """Return what turns a count of the core into a `Progress`."""
     if on_progress is None:
         return None
     return lambda done: on_progress(
-        Progress(stage=stage, level=level, done=min(done, total), total=total)
+        Progress(
+            stage=stage, level=level, done=min(done, total), total=total, byte_count=byte_count
+        )
     )
-
-
-def require_room(out: Path, byte_count: int) -> None:
-    """Raise before writing if the disk cannot hold the frames.
-
-    Raises
-    ------
-    OSError
-        With ``ENOSPC``.
-    """
-    if shutil.disk_usage(out).free < byte_count:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def total(counts: list[FrameCounts]) -> FrameCounts:

@@ -150,6 +150,8 @@ def decode(
         if raster.coded is not None and raster.coded.is_ycbcr and wanted.compression == JPEG_2000:
             return rgb_of_ycbcr(decoded)
         return decoded.astype(dtype, copy=False)
+    except LimitError:
+        raise  # a ValueError too, but not one of the codec
     except ImportError:
         failed: CoverslipError = UnsupportedSlideError(
             f"the imagecodecs that is installed cannot decode {raster.codec}"

@@ -54,9 +54,24 @@ def jp2(stream: bytes) -> bytes:
 def level(kind: int, shared: bytes, tiles: list[bytes]) -> bytes:
     ranges, data = b"", b"II*\0"
     for tile in tiles:
-        ranges += struct.pack("<HH", len(data) if tile else 0, len(tile))
+        ranges += struct.pack("<HHB", len(data) if tile else 0, len(tile), 0)
         data += tile
     return bytes([kind, len(tiles), len(shared)]) + ranges + shared + data
+
+
+def starts_of(stream: bytes) -> list[int]:
+    """Return where each restart interval begins but the first."""
+    return [
+        at + 2
+        for at in range(len(stream) - 1)
+        if stream[at] == 0xFF and 0xD0 <= stream[at + 1] <= 0xD7
+    ]
+
+
+def mosaic(shape: tuple[int, int, int, int], streams: list[bytes], chosen: bytes) -> bytes:
+    """Return width and height less one, grid and overlap, then tiles; see the target."""
+    lengths = b"".join(struct.pack("<H", len(stream)) for stream in streams)
+    return bytes([*shape, len(streams)]) + lengths + chosen + b"".join(streams)
 
 
 def pictures() -> None:
@@ -75,9 +90,13 @@ def pictures() -> None:
         out = io.BytesIO()
         picture = Image.fromarray(noise.clip(0, 255).astype(np.uint8))
         picture.save(out, "JPEG", quality=50, **look)
-        seed = struct.pack("<HH", width, length) + out.getvalue()
-        (SEEDS / "retile" / str(number)).write_bytes(seed)
-        (SEEDS / "retile_pixels" / str(number)).write_bytes(seed)
+        size, stream = struct.pack("<HH", width, length), out.getvalue()
+        (SEEDS / "retile" / str(number)).write_bytes(size + b"\0" + stream)
+        (SEEDS / "retile_pixels" / str(number)).write_bytes(size + stream)
+        told = starts_of(stream)[:15]
+        if told:
+            hint = bytes([len(told)]) + struct.pack(f"<{len(told)}H", *told)
+            (SEEDS / "retile" / f"{number}-starts").write_bytes(size + hint + stream)
 
 
 def tiles() -> None:
@@ -93,6 +112,7 @@ def tiles() -> None:
         (48, 64, "4:4:4", ["-grayscale", "-progressive"]),
     ]
     (SEEDS / "rewrite").mkdir(parents=True, exist_ok=True)
+    made = []
     for number, (width, length, subsampling, options) in enumerate(looks):
         slope = np.add.outer(np.arange(length) * 2, np.arange(width))[:, :, None]
         noise = random.integers(0, 30, (length, width, 3)) + slope
@@ -103,8 +123,18 @@ def tiles() -> None:
         tile = subprocess.run(  # noqa: S603 (a tool with options of ours)
             command, input=out.getvalue(), capture_output=True, check=True
         )
-        seed = bytes([width - 1, length - 1]) + tile.stdout
-        (SEEDS / "rewrite" / str(number)).write_bytes(seed)
+        shape = (width - 1, length - 1, 0, 0)
+        (SEEDS / "rewrite" / str(number)).write_bytes(mosaic(shape, [tile.stdout], b"\1"))
+        made.append(tile.stdout)
+    whole, apart = made[1], made[-1]
+    more = {
+        "2x2": mosaic((127, 127, 0b0101, 0), [whole], b"\1\1\0\1"),
+        "2x2-overlap": mosaic((111, 103, 0b0101, 0x32), [whole], b"\1\1\1\1"),
+        "colours-apart": mosaic((47, 63, 0b010000, 0), [apart], b"\1\1\1"),
+        "colours-apart-overlap": mosaic((90, 63, 0b010001, 1), [apart], b"\1" * 6),
+    }
+    for name, seed in more.items():
+        (SEEDS / "rewrite" / name).write_bytes(seed)
 
 
 def strips(shared: bytes, pieces: list[bytes], rows: int) -> bytes:
@@ -152,6 +182,7 @@ SEED_INPUTS = {
         level(0, SHARED, [jpeg(b"", 3), b"", jpeg(b"", 3, COMMENT)]),
         level(18, SHARED, [jpeg(b"", 1), jpeg(b"", 1)[:-2]]),
         level(1, b"", [jpeg(TABLES, 3) + b"\0\0\0"]),
+        level(33, b"", [jpeg(TABLES, 3), jpeg(TABLES, 3)]),
         level(128, b"", [codestream(), codestream(is_open=True)]),
         level(128 + 8, b"", [jp2(codestream()), b""]),
         level(128 + 4, b"", [codestream(segment(0x64, b"\0\1comment"))]),

@@ -15,36 +15,35 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
-from tests.archive.runs import assert_ledger_and_disk_agree, build_slides, start
+from tests.archive.runs import assert_ledger_and_disk_agree, build_slides, start, workers_of
 
 LONGEST_S = 600
 LONGEST_LIFE_S = 4.0
+LONGEST_PAUSE_S = 60
+"""In which a run that lost a worker has done another slide, or hangs."""
 
 
-def children_of(pid: int) -> list[int]:
-    """Return the processes that a process started."""
-    try:
-        return [
-            int(child)
-            for task in Path(f"/proc/{pid}/task").iterdir()
-            for child in (task / "children").read_text().split()
-        ]
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-
-
-def kill_until_done(folder: Path, slides: int, kills: int, seed: int) -> Counter[str]:
+def kill_until_done(
+    folder: Path, slides: int, kills: int, seed: int
+) -> tuple[Counter[str], Counter[int]]:
     """Kill a run so often, let it end at last, and hold that every slide is there once.
 
-    Return how often coordinator, worker or both were killed.
+    Return how often coordinator, worker or both were killed, and the exit statuses of the runs. A
+    run that lost workers only ends by itself, without a defect: with 1 if a slide lost two.
     """
     chance = random.Random(seed)
     build_slides(folder / "in", slides)
     killed: Counter[str] = Counter()
+    statuses: Counter[int] = Counter()
     while killed.total() < kills:
         process = start(folder / "in", folder / "out", "--jobs", "2")
-        _kill_until_it_ends(process, chance, killed, kills)
-        process.communicate(timeout=LONGEST_S)
+        _kill_until_it_ends(process, folder / "out", chance, killed, kills)
+        _, error = process.communicate(timeout=LONGEST_S)
+        statuses[process.returncode] += 1
+        assert process.returncode in (-signal.SIGKILL, 0, 1), error
+        assert "Traceback" not in error
+        assert "defect" not in error
+        assert process.returncode != 1 or "died, twice" in error, error
         if process.returncode == 0 and killed.total() < kills:  # more work
             build_slides(folder / "in" / f"more {time.monotonic_ns()}", max(slides // 10, 2))
     process = start(folder / "in", folder / "out", "--jobs", "2")
@@ -52,11 +51,15 @@ def kill_until_done(folder: Path, slides: int, kills: int, seed: int) -> Counter
     assert process.returncode == 0, error
     total = sum(path.is_file() for path in (folder / "in").rglob("*"))
     assert_ledger_and_disk_agree(folder / "out", total)
-    return killed
+    return killed, statuses
 
 
 def _kill_until_it_ends(
-    process: subprocess.Popen[str], chance: random.Random, killed: Counter[str], kills: int
+    process: subprocess.Popen[str],
+    out: Path,
+    chance: random.Random,
+    killed: Counter[str],
+    kills: int,
 ) -> None:
     """Kill at random moments; one that lost a worker only goes on, and is killed again."""
     while process.poll() is None and killed.total() < kills:
@@ -64,12 +67,24 @@ def _kill_until_it_ends(
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         if process.poll() is None:
-            killed[_kill(process.pid, chance)] += 1
+            whom = _kill(process.pid, chance)
+            killed[whom] += 1
+            if whom == "worker":
+                _wait_for_another(process, out)
+
+
+def _wait_for_another(process: subprocess.Popen[str], out: Path) -> None:
+    """Hold that a run that lost a worker does another slide, or ends."""
+    before = sum(1 for _ in out.glob("2.*"))
+    deadline = time.monotonic() + LONGEST_PAUSE_S
+    while process.poll() is None and sum(1 for _ in out.glob("2.*")) == before:
+        assert time.monotonic() < deadline, "the run hangs"
+        time.sleep(0.05)
 
 
 def _kill(pid: int, chance: random.Random) -> str:
     whom = chance.choice(["coordinator", "worker", "both"])
-    workers = children_of(pid)
+    workers = workers_of(pid)
     victims = [pid] if whom != "worker" else []
     if whom != "coordinator" and workers:
         victims.append(chance.choice(workers))
@@ -88,10 +103,11 @@ def main() -> None:
     given = parser.parse_args()
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        killed = kill_until_done(Path(folder), given.slides, given.kills, given.seed)
+        killed, ended = kill_until_done(Path(folder), given.slides, given.kills, given.seed)
         slides = sum(path.is_file() for path in (Path(folder) / "in").rglob("*"))
     sys.stdout.write(
-        f"seed {given.seed}: {dict(killed)} killed, {slides} slides, each there once and whole, "
+        f"seed {given.seed}: {dict(killed)} killed, exit statuses {dict(ended)}, "
+        f"{slides} slides, each there once and whole, "
         f"{time.monotonic() - begin:.0f} s\n"
     )
 

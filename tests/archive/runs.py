@@ -1,14 +1,18 @@
 """Runs over folders of small slides, and what must hold when one has ended."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import coverslip
 from coverslip.archive.claim import MARK
-from coverslip.archive.ledger import State, read_ledger
+from coverslip.archive.ledger import Outputs, State, read_ledger, read_unlinked
 from tests.synth import FORMATS
 
 NAMES = ("svs-jpeg-rgb", "generic-jpeg", "ndpi-stitched", "scn", "philips", "huron", "qptiff")
@@ -28,6 +32,12 @@ def build_slides(folder: Path, count: int) -> list[Path]:
     return paths
 
 
+def studies_in(vault: Path) -> list[Outputs]:
+    """Return the studies that a ledger knows, of whichever slide."""
+    linked = [record.outputs for record in read_ledger(vault) if record.outputs is not None]
+    return [*linked, *read_unlinked(vault)]
+
+
 def start(slides: Path, out: Path, *options: str) -> subprocess.Popen[str]:
     """Begin a run as a program, in a process group of its own."""
     command = [sys.executable, "-m", "coverslip", "convert", str(slides), "-o", str(out)]
@@ -40,23 +50,59 @@ def start(slides: Path, out: Path, *options: str) -> subprocess.Popen[str]:
     )
 
 
+def workers_of(pid: int) -> list[int]:
+    """Return the processes that a process started."""
+    try:
+        return [
+            int(child)
+            for task in Path(f"/proc/{pid}/task").iterdir()
+            for child in (task / "children").read_text().split()
+        ]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def halted(out: Path, workers: Callable[[], list[int]], *, within_s: float = 60) -> list[int]:
+    """Halt the workers (SIGSTOP) when one has a slide in hand, and return them."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if _in_hand(out):
+            pids = workers()
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            time.sleep(0.05)
+            if _in_hand(out):
+                return pids
+            for pid in pids:  # it was done just then
+                os.kill(pid, signal.SIGCONT)
+        time.sleep(0.001)
+    raise AssertionError("no worker got a slide")
+
+
+def _in_hand(out: Path) -> bool:
+    """Tell whether a slide is being written."""
+    return any(out.glob(".coverslip-*/2.*/*/*.dcm"))
+
+
 def assert_ledger_and_disk_agree(out: Path, count: int, *, check: bool = True) -> None:
     """Hold that each slide is there once, whole, and that there is nothing else."""
     records = read_ledger(out.with_name(f"{out.name}.vault"))
     assert [record.state for record in records] == [State.DONE] * count
-    listed = {(r.outputs.study, r.outputs.certificate) for r in records if r.outputs is not None}
+    vault = out.with_name(f"{out.name}.vault")
+    listed = {(one.study, one.certificate) for one in studies_in(vault)}
     assert len(listed) == count
     on_disk = {(path.parent.name, path.name) for path in out.rglob("*.certificate.json")}
     assert on_disk == listed
     assert {path.name for path in out.iterdir()} == {MARK, *(study for study, _ in listed)}
+    for uid, name in listed:
+        certificate = json.loads((out / uid / name).read_text())
+        instances = {item["sop_instance_uid"] for item in certificate["instances"]}
+        assert {path.stem for path in (out / uid).rglob("*.dcm")} == instances
     for record in records:
-        assert record.outputs is not None
         assert record.stale is None
         assert record.seed is None
-        study = out / record.outputs.study
-        certificate = json.loads((study / record.outputs.certificate).read_text())
-        instances = {item["sop_instance_uid"] for item in certificate["instances"]}
-        assert {path.stem for path in study.rglob("*.dcm")} == instances
         if check:
-            report = coverslip.verify(study, source=record.path)
+            source = None if record.outputs is None else record.path
+            study = out if record.outputs is None else out / record.outputs.study
+            report = coverslip.verify(study, source=source)
             assert (report.found, report.unchecked) == ((), ())

@@ -1,6 +1,8 @@
 """Many slides on a cluster of Dask Distributed: other processes, the same bytes."""
 
 import json
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,7 +18,8 @@ from coverslip.deid.custody import Custody
 from coverslip.deid.identity import Key
 from coverslip.deid.policy import Policy
 from coverslip.errors import PolicyError
-from tests.archive.runs import assert_ledger_and_disk_agree, build_slides, start
+from coverslip.sample import write_sample
+from tests.archive.runs import assert_ledger_and_disk_agree, build_slides, halted, start
 from tests.archive.test_run import convert_all
 from tests.conftest import REQUIRE_TOOLS
 
@@ -28,7 +31,7 @@ KEYED = {"policy": Policy(profile="research"), "custody": Custody(key=Key(bytes(
 
 @contextmanager
 def dask(folder, count, wrap=()):
-    """Start a scheduler and workers by their commands; yield the scheduler's file and workers."""
+    """Start a scheduler and workers by their commands; yield its file, and it and the workers."""
     place = folder / "scheduler.json"
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0"]
     command += ["--no-dashboard", "--scheduler-file", place]
@@ -46,7 +49,7 @@ def dask(folder, count, wrap=()):
 
         with Client(scheduler_file=place) as client:
             client.wait_for_workers(count, timeout=60)
-        yield place, processes[1:]
+        yield place, processes
     finally:
         for process in processes:
             process.kill()
@@ -59,7 +62,7 @@ def scheduler(tmp_path_factory):
     from distributed import Client
 
     with (
-        dask(tmp_path_factory.mktemp("dask"), 2) as (place, workers),
+        dask(tmp_path_factory.mktemp("dask"), 2) as (place, (_, *workers)),
         Client(scheduler_file=place) as client,
     ):
         yield client, workers
@@ -103,6 +106,56 @@ def test_command_gives_slides_to_a_cluster_of_processes(tmp_path):
     assert far.returncode == 0, error
     convert_all(tmp_path / "in", tmp_path / "near", **KEYED)
     assert contents(tmp_path / "far") == contents(tmp_path / "near")
+
+
+def large_slides(folder, count):
+    """Put slides that take a while into a folder."""
+    folder.mkdir()
+    first = write_sample(folder / "0.svs", byte_count=10_000_000).path
+    for number in range(1, count):
+        shutil.copy(first, folder / f"{number}.svs")
+
+
+@pytest.mark.parametrize("slides", [2, 6])  # jobs are one, so two are handed out at a time
+def test_scheduler_that_dies_ends_the_run_and_the_next_has_each_slide_once(slides, tmp_path):
+    large_slides(tmp_path / "in", slides)
+    with dask(tmp_path, 1) as (place, processes):
+        address = json.loads(place.read_text())["address"]
+        run = start(tmp_path / "in", tmp_path / "out", "--scheduler", address)
+        halted(tmp_path / "out", lambda: [processes[1].pid])
+        processes[0].kill()
+        _, error = run.communicate(timeout=60)
+        processes[1].send_signal(signal.SIGCONT)
+        assert run.returncode == 1, error
+        assert "error: " in error
+        assert "the executor" in error
+        processes[1].wait(timeout=60)  # it has lost its scheduler, and its slide was recalled
+    assert not list((tmp_path / "out").glob(".coverslip-*"))
+    convert_all(tmp_path / "in", tmp_path / "out")
+    assert_ledger_and_disk_agree(tmp_path / "out", slides, check=False)
+
+
+def test_second_signal_recalls_the_slides_of_a_cluster(tmp_path):
+    large_slides(tmp_path / "in", 3)
+    with dask(tmp_path, 1) as (place, processes):
+        address = json.loads(place.read_text())["address"]
+        run = start(tmp_path / "in", tmp_path / "out", "--scheduler", address)
+        halted(tmp_path / "out", lambda: [processes[1].pid])
+        begin = time.monotonic()
+        for _ in range(2):
+            run.send_signal(signal.SIGINT)
+            time.sleep(0.5)
+        _, error = run.communicate(timeout=60)
+        assert run.returncode == 130, error
+        assert time.monotonic() - begin < 30
+        processes[1].send_signal(signal.SIGCONT)
+        deadline = time.monotonic() + 30
+        while list((tmp_path / "out").glob("*")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(1)
+        assert not list((tmp_path / "out").glob("*"))
+    convert_all(tmp_path / "in", tmp_path / "out")
+    assert_ledger_and_disk_agree(tmp_path / "out", 3, check=False)
 
 
 def test_worker_on_another_disk_is_found_before_the_run_begins(tmp_path, may_mount):

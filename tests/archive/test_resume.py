@@ -14,8 +14,8 @@ from coverslip.deid.identity import new_key
 from coverslip.deid.metadata import read_metadata
 from coverslip.deid.policy import Policy
 from coverslip.errors import PolicyError
+from tests.archive import test_run
 from tests.archive.runs import assert_ledger_and_disk_agree, build_slides
-from tests.archive.test_run import convert_all
 from tests.synth import build_generic
 from tests.synth.overview import with_bar_code
 
@@ -24,6 +24,11 @@ from tests.synth.overview import with_bar_code
 def slides(tmp_path):
     """Two slides."""
     return build_slides(tmp_path / "in", 2)
+
+
+def convert_all(slides, out, **options):
+    """Run where the ledger remembers what each slide became."""
+    return test_run.convert_all(slides, out, **{"custody": test_run.linking(out.parent), **options})
 
 
 def again(tmp_path, **options):

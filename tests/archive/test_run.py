@@ -4,21 +4,17 @@ import csv
 import json
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from concurrent.futures import CancelledError
-from contextlib import suppress
 
 import pydicom
 import pytest
 
 import coverslip
-from coverslip.archive.claim import MARK
 from coverslip.archive.ledger import State, open_ledger, read_ledger
-from coverslip.archive.run import StoppedError
+from coverslip.archive.stopping import StoppedError
 from coverslip.archive.workers import Outcome, convert_task
 from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy
@@ -60,6 +56,11 @@ def convert_all(slides, out, **options):
     return list(coverslip.convert_many(slides, out, **options))
 
 
+def linking(folder):
+    """Return a custody under which the ledger remembers what each slide became."""
+    return Custody(vault=folder / "out.vault")
+
+
 def test_run_converts_each_once_and_running_again_does_nothing(tmp_path):
     build_slides(tmp_path / "in", 4)
 
@@ -84,30 +85,83 @@ def test_bad_slide_stops_nobody_and_is_tried_again(tmp_path):
 
 def test_slide_that_changed_replaces_what_it_was(tmp_path):
     (path, other) = build_slides(tmp_path / "in", 2)
-    convert_all(tmp_path / "in", tmp_path / "out")
+    convert_all(tmp_path / "in", tmp_path / "out", custody=linking(tmp_path))
     shutil.copy(other, path)
 
-    (again,) = convert_all(tmp_path / "in", tmp_path / "out")
+    (again,) = convert_all(tmp_path / "in", tmp_path / "out", custody=linking(tmp_path))
     assert again.number == 1
     assert_ledger_and_disk_agree(tmp_path / "out", 2)
 
 
 def test_output_that_is_gone_is_made_again(tmp_path):
     build_slides(tmp_path / "in", 2)
-    first, _ = convert_all(tmp_path / "in", tmp_path / "out")
+    first, _ = convert_all(tmp_path / "in", tmp_path / "out", custody=linking(tmp_path))
     shutil.rmtree(tmp_path / "out" / first.outputs.study)
 
-    (again,) = convert_all(tmp_path / "in", tmp_path / "out")
+    (again,) = convert_all(tmp_path / "in", tmp_path / "out", custody=linking(tmp_path))
     assert again.number == first.number
     assert_ledger_and_disk_agree(tmp_path / "out", 2)
 
 
+@pytest.mark.parametrize("recipient", [False, True])
+def test_nothing_in_the_vault_leads_from_a_slide_to_its_study(recipient, tmp_path):
+    paths = build_slides(tmp_path / "in", 3)
+    options = {}
+    if recipient:
+        pyrage = pytest.importorskip("pyrage")
+        to = str(pyrage.x25519.Identity.generate().to_public())
+        options["policy"] = Policy(profile="research", link="none")
+        options["custody"] = Custody(recipient=to)
+    convert_all(tmp_path / "in", tmp_path / "out", **options)
+    assert_ledger_and_disk_agree(tmp_path / "out", 3, check=False)
+
+    vault = tmp_path / "out.vault"
+    assert not (vault / "slides.csv").exists()
+    for path in vault.iterdir():
+        data = path.read_bytes()
+        assert not any(str(slide).encode() in data for slide in paths)
+    with sqlite3.connect(vault / "ledger.sqlite") as connection:
+        rows = list(connection.execute("SELECT * FROM slide"))
+        uids = [uid for (uid,) in connection.execute("SELECT uid FROM unlinked")]
+    assert len(rows) == len(uids) == 3
+    assert uids == sorted(uids)
+    sizes = {path.stat().st_size for path in paths}
+    for row in rows:
+        assert not sizes & set(row)
+        assert not any(uid in str(row) for uid in uids)
+    assert convert_all(tmp_path / "in", tmp_path / "out", **options) == []
+
+
+def test_study_that_is_gone_is_told_where_links_are_not_kept(tmp_path):
+    build_slides(tmp_path / "in", 2)
+    first, _ = convert_all(tmp_path / "in", tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / first.outputs.study)
+
+    process = start(tmp_path / "in", tmp_path / "out")
+    _, error = process.communicate()
+    assert process.returncode == 0
+    assert "note: 1 studies of earlier runs are not in the output" in error
+
+
+def test_slide_that_changed_is_made_again_where_links_are_not_kept(tmp_path):
+    (path, other) = build_slides(tmp_path / "in", 2)
+    convert_all(tmp_path / "in", tmp_path / "out")
+    shutil.copy(other, path)
+
+    process = start(tmp_path / "in", tmp_path / "out")
+    _, error = process.communicate()
+    assert "2 slides found, 1 are done already" in error
+    assert "note: of 1 slides that are converted again what they were before stays" in error
+    assert len(list((tmp_path / "out").glob("[!.]*"))) == 3
+
+
 def test_other_policy_converts_anew_and_leaves_nothing_of_the_old(tmp_path):
     build_slides(tmp_path / "in", 2)
-    convert_all(tmp_path / "in", tmp_path / "out")
+    convert_all(tmp_path / "in", tmp_path / "out", custody=linking(tmp_path))
 
-    policy = Policy(label="substitute")
-    assert len(convert_all(tmp_path / "in", tmp_path / "out", policy=policy)) == 2
+    policy, custody = Policy(label="substitute"), linking(tmp_path)
+    again = convert_all(tmp_path / "in", tmp_path / "out", policy=policy, custody=custody)
+    assert len(again) == 2
     assert_ledger_and_disk_agree(tmp_path / "out", 2)
 
 
@@ -191,7 +245,8 @@ def test_ledger_is_in_the_vault_and_for_its_owner_only(tmp_path):
 def test_command_tells_all_and_names_nothing(tmp_path):
     paths = build_slides(tmp_path / "in", 3)
     paths[2].write_bytes(paths[2].read_bytes()[:5000])
-    done = start(tmp_path / "in", tmp_path / "out", "--jobs", "2")
+    vault = str(tmp_path / "out.vault")
+    done = start(tmp_path / "in", tmp_path / "out", "--jobs", "2", "--vault", vault)
     out, error = done.communicate()
 
     assert done.returncode == 1, error
@@ -291,9 +346,9 @@ def test_caller_who_leaves_early_finds_each_slide_once_when_he_comes_again(tmp_p
 
 
 class Forgetful(Inline):
-    """Does the work of the first slide and then loses it, some times; or calls it cancelled."""
+    """Does the work of the first slide and then loses it, some times."""
 
-    def __init__(self, times, error):
+    def __init__(self, times, error=ConnectionResetError):
         self.times, self.error = times, error
 
     def submit(self, function, task):
@@ -307,55 +362,44 @@ class Forgetful(Inline):
         raise self.error
 
 
-@pytest.mark.parametrize(("times", "error"), [(2, ConnectionResetError()), (1, CancelledError())])
-def test_slide_that_was_lost_behind_its_last_rename_is_there_once(times, error, tmp_path):
+def test_slide_that_was_lost_behind_its_last_rename_is_there_once(tmp_path):
     build_slides(tmp_path / "in", 2)
-    executor = Forgetful(times, error)
-    states = {
-        o.number: o.state for o in convert_all(tmp_path / "in", tmp_path / "out", executor=executor)
-    }
-    assert states[2] is State.DONE
-    assert states.get(1) is not State.DONE
+    outcomes = convert_all(tmp_path / "in", tmp_path / "out", executor=Forgetful(2))
+    assert {o.number: o.state for o in outcomes} == {1: State.FAILED, 2: State.DONE}
 
     convert_all(tmp_path / "in", tmp_path / "out")
     assert_ledger_and_disk_agree(tmp_path / "out", 2, check=False)
 
 
-def test_second_signal_ends_the_run_at_once_and_the_next_has_each_slide_once(tmp_path):
-    build_slides(tmp_path / "in", 8)
-    process = start(tmp_path / "in", tmp_path / "out", "--jobs", "2")
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not list(tmp_path.glob("out/*/*.certificate.json")):
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGINT)
-    time.sleep(0.05)
-    with suppress(ProcessLookupError):
-        os.kill(process.pid, signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert hidden_in(tmp_path / "out") <= {MARK}
+def test_slide_that_somebody_else_cancels_ends_the_run_and_the_next_has_it_once(tmp_path):
+    build_slides(tmp_path / "in", 2)
+    with pytest.raises(StoppedError, match="executor gave slides up"):
+        convert_all(tmp_path / "in", tmp_path / "out", executor=Forgetful(1, CancelledError))
 
     convert_all(tmp_path / "in", tmp_path / "out")
-    assert_ledger_and_disk_agree(tmp_path / "out", 8, check=False)
+    assert_ledger_and_disk_agree(tmp_path / "out", 2, check=False)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_ends_the_run_when_the_slides_in_hand_are_done(number, tmp_path):
-    build_slides(tmp_path / "in", 12)
-    process = start(tmp_path / "in", tmp_path / "out", "--jobs", "1")
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not list(tmp_path.glob("out/*/*.certificate.json")):
-        time.sleep(0.05)
-    os.kill(process.pid, number)
-    _, error = process.communicate(timeout=60)
+class Closed(Inline):
+    """Takes some slides and then no more."""
 
-    assert process.returncode == 130, error
-    assert hidden_in(tmp_path / "out") == {MARK}
-    states = [record.state for record in read_ledger(tmp_path / "out.vault")]
-    assert State.WAITING in states
-    assert State.RUNNING not in states
-    start(tmp_path / "in", tmp_path / "out", "--jobs", "2").communicate()
-    assert_ledger_and_disk_agree(tmp_path / "out", 12, check=False)
+    def __init__(self, count):
+        self.count = count
+
+    def submit(self, function, task):
+        if not self.count:
+            raise RuntimeError(f"cannot take {task.path}")
+        self.count -= 1
+        return super().submit(function, task)
+
+
+def test_executor_that_takes_no_more_slides_ends_the_run_and_the_next_goes_on(tmp_path):
+    build_slides(tmp_path / "in", 3)
+    with pytest.raises(StoppedError, match=r"takes no slides \(RuntimeError\)"):
+        convert_all(tmp_path / "in", tmp_path / "out", executor=Closed(2))
+
+    convert_all(tmp_path / "in", tmp_path / "out")
+    assert_ledger_and_disk_agree(tmp_path / "out", 3, check=False)
 
 
 def test_profiles_with_a_vault_share_it_with_the_ledger(tmp_path):

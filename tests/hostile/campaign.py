@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.conftest import SLIDES
 from tests.hostile import pool
-from tests.hostile.judge import judge
+from tests.hostile.judge import CHOICES, judge
 from tests.hostile.mutate import Mutated, mutation_of
 from tests.synth import FORMATS
 from tests.synth.scn import Roi
@@ -87,6 +87,8 @@ def worker(found: list[Original], folder: Path, number: int) -> Callable[[tuple[
     """Return what tries one mutation, on copies of the slides of its own."""
     own = folder / f"process-{number}-{os.getpid()}"
     own.mkdir()
+    # Half of them under the default; the rest is shared among what else an operator may choose.
+    chosen = [name for other in CHOICES for name in (other, "public")]
     by_name = {original.name: original for original in found}
     copies: dict[str, Path] = {}
 
@@ -101,8 +103,9 @@ def worker(found: list[Original], folder: Path, number: int) -> Callable[[tuple[
         secrets = [text.encode() for text in original.identifiers]
         mutation = mutation_of(copies[name], secrets, name, seed)
         with Mutated(copies[name], mutation) as path:
-            choices = {"deep": seed % 16 == 0, "overview": seed % 8 == 1}
-            return judge(path, own / "out", original.identifiers, **choices)
+            choice = chosen[seed % len(chosen)]
+            deep = seed % 16 == 0
+            return judge(path, own / "out", original.identifiers, deep=deep, choice=choice)
 
     return attempt
 

@@ -6,11 +6,15 @@ import traceback
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
 
 import coverslip
+from coverslip.deid.custody import Custody
+from coverslip.deid.metadata import Given, MetadataTable
+from coverslip.model import OperatorText
 from tests.hostile.structure import Structure, Table, parse
 from tests.interop.readers import frames_of
 from tests.privacy.search import encodings_of
@@ -23,8 +27,19 @@ class WrongResult(AssertionError):
     """A conversion ended as none may end; the message holds no value of a slide."""
 
 
+CUSTODY = Custody(metadata=MetadataTable(rows={"*": Given(patient_id=OperatorText("4711"))}))
+CHOICES: dict[str, dict[str, Any]] = {
+    "public": {},
+    "public, masked overview": {"overview": "mask"},
+    "research": {"profile": "research", "label": "substitute"},
+    "research, masked overview": {"profile": "research", "overview": "mask"},
+    "care": {"profile": "care", "custody": CUSTODY},
+}
+"""What an operator may choose; under `care` label and overview are kept as they are."""
+
+
 def judge(
-    path: Path, out: Path, secrets: Sequence[str], *, deep: bool, overview: bool = False
+    path: Path, out: Path, secrets: Sequence[str], *, deep: bool, choice: str = "public"
 ) -> str:
     """Convert a slide, and return what became of it.
 
@@ -36,8 +51,8 @@ def judge(
         Identifiers that must not get out.
     deep
         Whether to look for them in every encoding, which takes longer.
-    overview
-        Whether to write the picture of the glass, masked.
+    choice
+        Of `CHOICES`.
 
     Raises
     ------
@@ -51,7 +66,7 @@ def judge(
                 out,
                 mpp_um=0.5,
                 allow_pixel=True,
-                overview="mask" if overview else "drop",
+                **CHOICES[choice],
             )
         except coverslip.CoverslipError as error:
             _check_refusal(error, out, secrets)
@@ -61,6 +76,8 @@ def judge(
         return CONVERTED
     finally:
         shutil.rmtree(out, ignore_errors=True)
+        # Of the profiles that keep originals; what it holds is the operator's.
+        shutil.rmtree(out.with_name(f"{out.name}.vault"), ignore_errors=True)
 
 
 def _check_refusal(error: Exception, out: Path, secrets: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """Faults of the machine, on real mechanisms: a full disk, a process that is killed."""
 
+import errno
 import json
 import os
 import random
@@ -31,12 +32,13 @@ def small_disk(tmp_path, request):
 
 def test_full_disk_is_told_and_left_as_it_was(small_disk, tmp_path, monkeypatch):
     slide = build_generic(tmp_path, size=(2600, 2000), levels=1)
-    with pytest.raises(OSError, match="No space left on device"):
+    with pytest.raises(OSError, match="the output has no room: 2 MB are needed") as raised:
         coverslip.convert(slide.path, small_disk / "out")
+    assert raised.value.errno == errno.ENOSPC
     assert list(small_disk.iterdir()) == []
 
     # The same without the look at the free space before: the disk fills while it is written.
-    monkeypatch.setattr("coverslip.instances.require_room", lambda out, byte_count: None)
+    monkeypatch.setattr("coverslip.commit.Staging.require_room", lambda self, byte_count: None)
     with pytest.raises(OSError, match="No space left on device"):
         coverslip.convert(slide.path, small_disk / "out")
     assert list(small_disk.iterdir()) == []
@@ -77,7 +79,7 @@ def assert_only_whole_studies(out):
 DIRECT = """
 import errno, os, sys
 import coverslip
-from coverslip import instances
+from coverslip import commit, instances
 
 def write(*arguments, **options):
     went_past.append(options["past_cache"])
@@ -87,7 +89,7 @@ went_past = []
 write_instance = instances._core.write_instance
 instances._core.write_instance = write
 instances._PAST_CACHE_BYTES = 0
-instances.require_room = lambda out, byte_count: None
+commit.Staging.require_room = lambda self, byte_count: None
 try:
     coverslip.convert(sys.argv[1], "disk/out", verify=False, mpp_um=0.5)
 except OSError as error:

@@ -1,14 +1,20 @@
 """What a process may take: a slide that exceeds it fails alone."""
 
+import itertools
+import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
 import coverslip
-from coverslip import guard
-from coverslip.decoders import Decoders
+from coverslip import guard, limits
+from coverslip.archive.pool import Pool
+from coverslip.archive.workers import convert_task
+from coverslip.decoders import Decoders, Wanted
 from tests.synth import build_generic
 
 WORKER = """
@@ -45,6 +51,58 @@ def test_slide_that_exceeds_a_limit_fails_alone(tmp_path):
     assert len(list((tmp_path / "out").iterdir())) == 1
 
 
+LOOP = """
+import itertools, sys, threading
+from coverslip import guard
+
+guard.GRACE_S = 0.5
+
+def work():
+    with guard.limited(cpu_seconds=0.5):
+        sum(itertools.repeat(0))  # compiled code that keeps the interpreter and hears no signal
+
+thread = threading.Thread(target=work)
+work() if sys.argv[1] == "main" else (thread.start(), thread.join())
+"""
+
+
+@pytest.mark.parametrize("thread", ["main", "other"])
+def test_compiled_code_that_never_returns_ends_with_its_process(thread):
+    done = subprocess.run([sys.executable, "-c", LOOP, thread], check=False, timeout=60)
+    assert done.returncode == -signal.SIGPROF
+
+
+def convert_or_loop(task):
+    """Stand in the place of `convert_task`; the second slide makes a decoder loop."""
+    guard.GRACE_S = 0.5
+    if task.number != 2:
+        return convert_task(task)
+    with guard.limited(cpu_seconds=0.5):
+        return sum(itertools.repeat(0))
+
+
+def test_worker_whose_decoder_loops_fails_its_slide_and_no_other(monkeypatch, tmp_path):
+    for number in (1, 2, 3):
+        (tmp_path / "in" / str(number)).mkdir(parents=True)
+        build_generic(tmp_path / "in" / str(number), number, size=(200, 150), levels=1)
+    monkeypatch.setattr("coverslip.archive.run.convert_task", convert_or_loop)
+    outcomes = coverslip.convert_many(tmp_path / "in", tmp_path / "out", jobs=1)
+    states = {outcome.number: (str(outcome.state), outcome.reason) for outcome in outcomes}
+    died = "the process that converted it died, twice"
+    assert states == {1: ("done", None), 2: ("failed", died), 3: ("done", None)}
+    assert len([path for path in (tmp_path / "out").iterdir() if path.is_dir()]) == 2
+
+
+def test_timer_is_given_back_and_shared_by_threads():
+    before = signal.getitimer(signal.ITIMER_PROF)
+    with guard.limited(cpu_seconds=60):
+        one = signal.getitimer(signal.ITIMER_PROF)[0]
+        with guard.limited(cpu_seconds=60):
+            assert signal.getitimer(signal.ITIMER_PROF)[0] > one + 60
+        assert signal.getitimer(signal.ITIMER_PROF)[0] <= one + 1
+    assert signal.getitimer(signal.ITIMER_PROF) == before
+
+
 @guard.limited(cpu_seconds=0.1)
 def spin():
     while True:
@@ -53,7 +111,7 @@ def spin():
 
 def test_time_of_a_core_is_limited_and_given_back():
     before = guard.resource.getrlimit(guard.resource.RLIMIT_CPU)
-    with pytest.raises(coverslip.LimitError, match=r"cpu_seconds = 0\.1"):
+    with pytest.raises(coverslip.LimitError, match=r"0\.1 seconds that the limits cpu_seconds"):
         spin()
     assert guard.resource.getrlimit(guard.resource.RLIMIT_CPU) == before
     with guard.limited(cpu_seconds=60):
@@ -79,20 +137,56 @@ def test_process_that_decodes_has_the_limits_that_it_is_given(monkeypatch, tmp_p
                     ".write_text(' '.join(sys.argv[1:]))\n")  # fmt: skip
     monkeypatch.setattr("coverslip.decoders.__file__", str(seen))
     decoders = Decoders(memory_bytes=1 << 30, seconds=7)
-    from coverslip.decoders import Wanted
-
     wanted = Wanted(compression=8, shape=(8, 8), sample_bytes=1, most=64, lzma_bytes=0)
     with pytest.raises(ValueError, match="ended"):
         decoders.decode(b"x", wanted)
     assert (tmp_path / "args").read_text() == f"{1 << 30} 7"
 
 
-def test_workers_of_an_archive_have_limits_and_know_which_were_changed(monkeypatch):
-    from coverslip import limits
-    from coverslip.archive.workers import process_pool
+DECODERS = {
+    "takes nothing": "import time; time.sleep(600)",
+    "answers nothing": "import sys, time; sys.stdin.buffer.read(10); time.sleep(600)",
+    "ends itself": "import os, signal; os.kill(os.getpid(), signal.SIGALRM)",
+}
 
+
+@pytest.mark.parametrize("code", DECODERS.values(), ids=DECODERS)
+def test_decoder_that_hangs_is_ended_and_the_limit_named(code, monkeypatch, tmp_path):
+    (tmp_path / "decoder.py").write_text(code)
+    monkeypatch.setattr("coverslip.decoders.__file__", str(tmp_path / "decoder.py"))
+    monkeypatch.setattr("coverslip.decoders._LATE_S", 0.5)
+    wanted = Wanted(compression=8, shape=(8, 8), sample_bytes=1, most=64, lzma_bytes=0)
+    begin = time.monotonic()
+    with pytest.raises(coverslip.LimitError, match="limit decoder_seconds = 1"):
+        Decoders(memory_bytes=1 << 30, seconds=1).decode(b"x" * (1 << 20), wanted)
+    assert time.monotonic() - begin < 30
+
+
+def test_slide_that_hangs_its_decoder_is_refused_with_the_limit(monkeypatch, tmp_path):
+    slide = build_generic(tmp_path, 1, size=(200, 150), levels=1, codec="deflate")
+    (tmp_path / "decoder.py").write_text(DECODERS["answers nothing"])
+    monkeypatch.setattr("coverslip.decoders.__file__", str(tmp_path / "decoder.py"))
+    monkeypatch.setattr("coverslip.decoders._LATE_S", -59.5)
+    with pytest.raises(coverslip.LimitError, match="limit decoder_seconds = 60"):
+        coverslip.convert(slide.path, tmp_path / "out", allow_pixel=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_memory_is_a_share_of_the_machine_unless_the_operator_says_otherwise(monkeypatch):
+    pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": (16 << 30) // 4096}
+    monkeypatch.setattr(os, "sysconf", pages.get)
+    assert limits.process_memory() == 12 << 30
+    pages["SC_PHYS_PAGES"] *= 64
+    assert limits.process_memory() == limits.LIMITS.memory_bytes == 32 << 30
+    pages["SC_PHYS_PAGES"] = (1 << 30) // 4096
+    assert limits.process_memory() == 4 << 30
+    monkeypatch.setitem(limits.CHANGED, "memory_bytes", 32 << 30)
+    assert limits.process_memory() == 32 << 30
+
+
+def test_workers_of_an_archive_have_limits_and_know_which_were_changed(monkeypatch):
     monkeypatch.setitem(limits.CHANGED, "memory_bytes", 5 << 30)
-    with process_pool(1) as pool:
+    with Pool(1) as pool:
         soft, hard = pool.submit(guard.resource.getrlimit, guard.resource.RLIMIT_AS).result()
         core = pool.submit(guard.resource.getrlimit, guard.resource.RLIMIT_CORE).result()
     assert soft == hard == 5 << 30
@@ -117,6 +211,7 @@ main()
 def test_command_for_one_slide_runs_under_limits_too(tmp_path):
     slide = build_generic(tmp_path, 1, size=(200, 150), levels=1)
     options = ["--limit", f"memory_bytes={5 << 30}", "--limit", "cpu_seconds=100"]
+    options += ["--limit", "cpu_seconds_per_gigabyte=0"]
     convert = ["convert", slide.path, "-o", tmp_path / "out"]
     done = subprocess.run([sys.executable, "-c", COMMAND, *options, *convert],
                           capture_output=True, text=True, check=True)  # fmt: skip
@@ -130,3 +225,46 @@ def test_command_for_one_slide_runs_under_limits_too(tmp_path):
     assert done.returncode == 1
     assert "error: slide 1: the slide needs more memory than the limit memory_bytes" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+READING = """
+import resource, sys
+from coverslip import _core
+from coverslip.cli import main
+
+class Shown:
+    def __init__(self, *_):
+        kinds = resource.RLIMIT_AS, resource.RLIMIT_CORE, resource.RLIMIT_CPU
+        memory, core, cpu = (resource.getrlimit(kind)[0] for kind in kinds)
+        print(memory, core, 0 < cpu < 4000, file=sys.stderr)
+        raise OSError(5, "seen")
+
+_core.Source = Shown
+main()
+"""
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify"])
+def test_command_that_reads_a_slide_runs_under_limits(command, tmp_path):
+    slide = build_generic(tmp_path, 1, size=(200, 150), levels=1)
+    arguments = [slide.path]
+    if command == "verify":
+        result = coverslip.convert(slide.path, tmp_path / "out")
+        arguments = [result.study_path, "--source", slide.path]
+    memory = ["--limit", f"memory_bytes={5 << 30}"]
+    done = subprocess.run([sys.executable, "-c", READING, *memory, command, *arguments],
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.stderr.splitlines()[0] == f"{5 << 30} 0 True"
+
+
+def test_dry_run_reads_slides_in_a_worker_under_limits(tmp_path):
+    for number in (1, 2):
+        (tmp_path / str(number)).mkdir()
+        build_generic(tmp_path / str(number), number, size=(200, 150), levels=1)
+    run = [sys.executable, "-m", "coverslip", "--limit", f"memory_bytes={1 << 20}", "convert"]
+    done = subprocess.run([*run, "--dry-run", tmp_path, "-o", tmp_path / "out"],
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3
+    assert all("memory_bytes" in line or "died" in line for line in lines[:2]), lines
+    assert lines[2].startswith("2 slides, 2 would be refused")

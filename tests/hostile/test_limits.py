@@ -1,16 +1,20 @@
 """Limits: an error names the one it hits, and an option changes it."""
 
 import dataclasses
+import io
 import re
+import resource
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import coverslip
-from coverslip import frames, limits, pixels
+from coverslip import _core, frames, limits, pixels
 from coverslip.cli import limits as limit_options
 from tests.hostile.test_bad_input import patched, refuse
 from tests.synth import build_generic, tiff
@@ -23,14 +27,14 @@ def with_limits(monkeypatch, module, **changes):
     monkeypatch.setattr(module, "LIMITS", dataclasses.replace(limits.LIMITS, **changes))
 
 
-def many_tiles_on_the_same_bytes(path, piece, tables, side, codec=7):
+def many_tiles_on_the_same_bytes(path, piece, tables, side, codec=7, tile=64):
     """Write a level of many tiles that are all one: offsets and byte counts in four bytes each."""
     tags = {256: tiff.long(side), 257: tiff.long(side), 258: tiff.short(8, 8, 8),
             259: tiff.short(codec), 262: tiff.short(6 if codec == 7 else 2), 277: tiff.short(3),
-            322: tiff.short(64), 323: tiff.short(64)}  # fmt: skip
+            322: tiff.short(tile), 323: tiff.short(tile)}  # fmt: skip
     if tables:
         tags[347] = tiff.undefined(tables)
-    count = (side // 64) ** 2
+    count = (side // tile) ** 2
     # Written once with one tile to learn where it lies, and once more with all of them.
     tiff.write_tiff(path, [tiff.Directory(tags, pieces=[piece])])
     at = path.read_bytes().index(piece)
@@ -71,6 +75,44 @@ def test_million_tiles_on_the_same_bytes_write_no_more_than_the_limit(tmp_path):
     assert "output_bytes = 1073741824" in done.stdout
     assert int(re.search(r"would take (\d+)", done.stdout)[1]) > 1 << 30
     assert not (tmp_path / "out").exists()
+
+
+def cpu_seconds_of_children():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def test_small_slide_whose_tiles_take_long_again_and_again_has_the_time_of_its_size(tmp_path):
+    """Some ten kilobytes whose tiles are all one, progressive and large: minutes of work."""
+    tile = io.BytesIO()
+    Image.new("RGB", (2048, 2048), (200, 150, 180)).save(tile, "JPEG", progressive=True)
+    path = tmp_path / "same.tif"
+    many_tiles_on_the_same_bytes(path, tile.getvalue(), None, 2048 * 40, tile=2048)
+    assert path.stat().st_size < 200_000
+    command = [sys.executable, "-m", "coverslip", "--limit", "cpu_seconds=4", "convert", path]
+    before = cpu_seconds_of_children()
+    done = subprocess.run([*command, "--mpp", "0.5", "-o", tmp_path / "out"],
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    spent = cpu_seconds_of_children() - before
+    assert done.returncode == 1
+    assert re.search(r"error: .* limits cpu_seconds and cpu_seconds_per_gigabyte", done.stderr)
+    assert "hint: if you trust the slide: coverslip --limit NAME=NUMBER" in done.stderr
+    assert 4 < spent < 30
+    assert not (tmp_path / "out").exists()
+
+
+def test_time_that_a_slide_may_take_is_by_far_more_than_one_takes_whose_tiles_are_its_own(tmp_path):
+    """Progressive tiles are the slowest that need no decoder; the others are on record."""
+    slide = build_generic(tmp_path, 1, size=(2000, 1500), levels=1, tile=512,
+                          style={"progressive": True, "tables": "own"})  # fmt: skip
+    coverslip.convert(slide.path, tmp_path / "warm", mpp_um=0.5)
+    begin = time.process_time()
+    coverslip.convert(slide.path, tmp_path / "out", mpp_um=0.5)
+    spent = time.process_time() - begin
+    byte_count = slide.path.stat().st_size
+    by_size = limits.slide_seconds(byte_count) - limits.LIMITS.cpu_seconds
+    assert spent * 5 < by_size
+    assert limits.slide_seconds(170_000) < 310
 
 
 def test_output_is_never_longer_than_the_limit_says(tmp_path, monkeypatch):
@@ -117,6 +159,7 @@ def test_every_limit_is_named_in_an_error_or_a_decoder():
         for path in (ROOT / "python" / "coverslip").rglob("*.py")
         if path.name != "limits.py"
     )
+    sources += Path(limits.__file__).read_text().partition("LIMITS = Limits()")[2]
     for field in dataclasses.fields(limits.Limits):
         assert f"LIMITS.{field.name}" in sources, field.name
 
@@ -144,9 +187,67 @@ def test_limit_can_be_changed_on_the_command_line(name, tmp_path):
     assert "hint: if you trust the slide: coverslip --limit NAME=NUMBER" in done.stderr
 
 
-def test_limits_of_the_core_are_known_by_name():
-    from coverslip import _core
+NO_ERROR = {
+    "description_characters": "what is beyond is one unknown item",
+    "description_keys": "what is beyond is one unknown item",
+    "xml_items": "what is beyond is one unknown item",
+    "profile_bytes": "the profile is left out",
+    "profile_tags": "the profile is left out",
+    "lzma_bytes": "the tile cannot be decoded",
+    "decoder_memory_bytes": "the tile cannot be decoded",
+    "term_characters": "the certificate says so",
+    "checked_certificate_bytes": "the check says so",
+    "checked_picture_bytes": "the check says so",
+    "report_slides": "the page says so",
+    "report_pictures": "the page says so",
+    "certificate_bytes": "the page says so",
+    "pictured_bytes": "there is no picture",
+    "pictured_pixels": "there is no picture",
+    "report_picture_bytes": "the picture is smaller",
+    "kept_header_bytes": "headers are built again",
+    "hits": "one is enough to fail",
+    "problems": "one is enough to fail",
+}
+"""Limits that end no slide, and what becomes of what is beyond."""
 
+
+def test_every_limit_that_ends_a_slide_is_named_with_its_value_where_it_does():
+    python = "".join(path.read_text() for path in (ROOT / "python" / "coverslip").rglob("*.py"))
+    core = "".join(path.read_text() for path in (ROOT / "rust" / "core" / "src").rglob("*.rs"))
+    by_size = {"memory_bytes", "cpu_seconds", "cpu_seconds_per_gigabyte"}
+    for name, _, _ in limits.all_limits():
+        told = rf"{name} = (\"\s+f\")?\{{(LIMITS\.{name}|self\._seconds)\}}"
+        if name in by_size:
+            told = rf"limits? (cpu_seconds \"\s+f\"and )?{name}"
+        assert bool(re.search(told, python)) == (name not in NO_ERROR), name
+    for name, _, _ in _core.limits():
+        told = f'name: "{name}"' in core or f"self.{name},\n            )" in core
+        assert told or f'"{name}",' in core or name in NO_ERROR, name
+
+
+def test_command_lists_each_limit_with_its_value_and_its_reason():
+    command = [sys.executable, "-m", "coverslip", "--limits"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    known = [*limits.all_limits(), *_core.limits()]
+    assert len(known) == len({name for name, _, _ in known}) > 40
+    listed = done.stdout.splitlines()
+    told = dict(re.findall(r"^(\w+) = (\d+)\n    \w", done.stdout, re.M))
+    assert told == {name: str(value) for name, value, _ in known}
+    assert all(len(reason) > 20 for _, _, reason in known)
+    assert max(map(len, listed)) <= 96
+
+
+@pytest.mark.parametrize("name", ["terms", "term_bytes", "scans", "coefficient_bytes"])
+def test_limit_of_the_core_can_be_changed_on_the_command_line(name, tmp_path):
+    slide = build_generic(tmp_path, 1, style={"progressive": True, "tables": "own"}, **SMALL)
+    command = [sys.executable, "-m", "coverslip", "--limit", f"{name}=1", "convert", slide.path]
+    done = subprocess.run([*command, "-o", tmp_path / "out"], capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    assert done.returncode == 1
+    assert f"limit {name} = 1" in done.stderr
+
+
+def test_limits_of_the_core_are_known_by_name():
     assert pixels.LIMITS is limits.LIMITS
     assert not _core.set_limit("unknown", 1)
     assert not limits.set_limit("unknown", 1)

@@ -1,14 +1,18 @@
 """A level that points at what is not a level is refused, in every format."""
 
-import random
+import os
 import struct
 
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
 import coverslip
 from tests.hostile.structure import CODES, SIZES, parse
 from tests.synth import FORMATS, build_svs
 
+RANGES = int(os.environ.get("COVERSLIP_RANGES", "12"))
+"""How many are tried of each format."""
 OFFSETS, COUNTS = {324: 325, 273: 279}, (325, 279)
 
 
@@ -28,37 +32,59 @@ def victims(structure, level_tables):
                         yield "picture", at, size
 
 
-def pointed(chance, at, size):
-    """Return a range that shares a byte with another: from its start, reaching in, inside."""
-    kind = chance.randrange(3)
-    if kind == 0 or at < 64:
-        return at, size
-    if kind == 1:
-        return at - 40, 41
-    inside = chance.randrange(size)
-    return at + inside, chance.randrange(1, size - inside + 1)
+@st.composite
+def reaching(draw, found):
+    """Draw a range of bytes that shares at least one with a victim, and reaches anywhere else."""
+    pictures = [victim for victim in found if victim[0] == "picture"]
+    _, at, size = draw(st.sampled_from(pictures or found) | st.sampled_from(found))
+    shared = at + draw(st.integers(0, size - 1))
+    left, right = (draw(st.integers(0, 4) | st.integers(0, 30_000)) for _ in range(2))
+    begin = max(1, shared - left)  # no tile begins at 0: that is a missing one
+    return begin, shared + right + 1 - begin
+
+
+def tiles_of(structure, number, width):
+    """Return the tiles or strips of a level that show a part of it: some lie beside it."""
+    table = structure.tables[number]
+    counts = structure.integers(table[325 if 325 in table else 279])
+    there = [tile for tile, count in enumerate(counts) if count]
+    if 322 not in table:
+        return there
+    side = structure.first(table, 322)
+    stored = -(-structure.first(table, 256) // side)
+    return [tile for tile in there if tile % stored * side < width]
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_level_that_points_at_no_level_is_refused(name, originals, tmp_path):
+def test_level_that_points_at_any_part_of_what_is_no_level_is_refused(name, originals, tmp_path):
+    """A property: whichever tile of whichever level, and however little is shared."""
     original = next(original for original in originals if original.name == name)
-    path, chance = original.path, random.Random(name)
-    levels = {ifd for level in coverslip.open(path).levels for ifd in level.ifds}
+    path = original.path
+    widths = {
+        ifd: level.focal_planes[0].image_width
+        for level in coverslip.open(path).levels
+        for ifd in level.ifds
+    }
     with path.open("rb") as file:
         structure = parse(file, path.stat().st_size)
-        tables = [structure.tables[number] for number in levels]
-        found = list(victims(structure, tables))
-        pictures = [victim for victim in found if victim[0] == "picture"]
-        chosen = chance.choices(found, k=2) + chance.choices(pictures, k=2 if pictures else 0)
-        for _, at, size in chosen:
-            table = chance.choice(tables)
-            tag = 324 if 324 in table else 273
-            offsets, counts = table[tag], table[OFFSETS[tag]]
-            sizes = structure.integers(counts)
-            tile = chance.choice([number for number, count in enumerate(sizes) if count])
-            begin, length = pointed(chance, at, size)
-            patches = [(offsets, begin), (counts, length)]
-            refuse(path, structure, tile, patches, tmp_path)
+        numbers = sorted(widths)
+        found = list(victims(structure, [structure.tables[number] for number in numbers]))
+        tiles = {number: tiles_of(structure, number, widths[number]) for number in numbers}
+
+    # Without making a failure smaller: that takes longer than a test may.
+    @settings(max_examples=RANGES, deadline=None, derandomize=True, database=None,
+              phases=[Phase.generate])  # fmt: skip
+    @given(st.data())
+    def holds(data):
+        begin, length = data.draw(reaching(found))
+        number = data.draw(st.sampled_from(numbers))
+        table = structure.tables[number]
+        tag = 324 if 324 in table else 273
+        offsets, counts = table[tag], table[OFFSETS[tag]]
+        tile = data.draw(st.sampled_from(tiles[number]))
+        refuse(path, structure, tile, [(offsets, begin), (counts, length)], tmp_path)
+
+    holds()
 
 
 def refuse(path, structure, tile, patches, tmp_path):

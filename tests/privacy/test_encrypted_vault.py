@@ -183,11 +183,17 @@ def test_commands_encrypt_open_and_report(slide, identity, tmp_path):
     vault = tmp_path / "out.vault"
     assert "hint: open it with the identity's file" in run("report", out, "--vault", vault).stderr
     done = run("vault", "open", vault, "--identity", keys, "-o", opened)
-    page = run("report", out, "--vault", vault, "--identity", keys)
+    for inside in ((), ("-o", vault / "page.html")):
+        refused = run("report", out, "--vault", vault, "--identity", keys, *inside)
+        assert refused.returncode == 2
+        assert "show its originals in clear" in refused.stderr
+    assert not list(vault.glob("*.html"))
+    written = tmp_path / "page.html"
+    page = run("report", out, "--vault", vault, "--identity", keys, "-o", written)
 
     assert done.stdout == f"{opened}\n"
     assert opened.stat().st_mode & 0o777 == 0o600
     assert json.loads(opened.read_text())["source_path"] == str(slide.path)
     assert page.returncode == 0
-    assert str(slide.path) in (vault / "report.html").read_text()
+    assert str(slide.path) in written.read_text()
     assert not any(i in done.stderr + done.stdout + page.stderr for i in slide.identifiers)

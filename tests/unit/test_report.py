@@ -172,7 +172,7 @@ def test_page_of_500_slides_is_small_and_counts_all_of_them(page_of_500):
     assert "200 pictures of the first 200 slides" in text
     assert len(pictures) == LIMITS.report_pictures
     assert max(map(len, pictures)) <= 20_000
-    assert len(page) < 10_000 * 500
+    assert len(page) < 15_000 * 500
     assert page.count('<details id="slide-') == 500
 
 

@@ -23,6 +23,13 @@ CREATE TABLE slide (
     updated TEXT NOT NULL, outputs TEXT, stale TEXT
 )
 """
+_UNLINKED = """
+CREATE TABLE unlinked (
+    uid TEXT NOT NULL, certificate TEXT NOT NULL, outputs TEXT NOT NULL,
+    PRIMARY KEY (uid, certificate)
+) WITHOUT ROWID
+"""
+"""Studies of which nobody keeps what they were made of."""
 _HAS_SLIDES = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'slide'"
 _CANNOT_WRITE = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_READONLY_DIRECTORY")
 
@@ -36,6 +43,8 @@ def connected(path: Path) -> Iterator[sqlite3.Connection]:
     with closing(connection):
         with told():
             connection.execute("PRAGMA journal_mode = WAL")
+            # What is forgotten shall not stand in pages that are free.
+            connection.execute("PRAGMA secure_delete = ON")
             # A power cut may lose the last changes, never their order: what was done is then
             # found cut off, and done once more under the same names.
             connection.execute("PRAGMA synchronous = NORMAL")
@@ -55,6 +64,7 @@ def prepare(connection: sqlite3.Connection) -> None:
             connection.execute("ALTER TABLE slide RENAME TO slide_1")
         connection.execute(_SLIDES)
         connection.execute(_ABOUT)
+        connection.execute(_UNLINKED)
         about = (secrets.token_hex(16), secrets.token_bytes(16))
         connection.execute("INSERT INTO about VALUES (1, ?, ?)", about)
         if has_slides:

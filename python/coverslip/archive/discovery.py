@@ -271,14 +271,15 @@ def kind_of(path: Path) -> str | None:
         if is_named_so:
             return None  # that it cannot be read is told when it is converted
         return "other files" if path.exists() else "broken links"
-    if is_named_so:
-        return None
     try:
         with path.open("rb") as file:
             start = file.read(_FIRST_BYTES)
     except OSError:
         return None
-    if start.startswith((*_TIFF, *_OTHER_SLIDES)):
-        return None
     offset, magic = _DICOM
-    return "DICOM files" if start[offset:].startswith(magic) else "other files"
+    is_dicom, is_known = start[offset:].startswith(magic), start.startswith(_TIFF)
+    if is_dicom and (is_known or not is_named_so):
+        return "DICOM files"  # some are TIFF as well
+    if is_named_so or is_known or start.startswith(_OTHER_SLIDES):
+        return None
+    return "other files"

@@ -1,5 +1,11 @@
-"""Remembers what became of each slide, in the vault: it holds the paths of the sources."""
+"""Remembers what became of each slide, in the vault: it holds the paths of the sources.
 
+Where nobody shall keep what a study was made of, a slide that is done loses its link to it: its
+row has digests of path and state, and the study stands in a table of its own, in the order of the
+random UIDs.
+"""
+
+import hashlib
 import json
 import os
 import secrets
@@ -23,13 +29,21 @@ from coverslip.archive.database import (
 from coverslip.archive.discovery import Candidate
 from coverslip.archive.locks import locked
 from coverslip.archive.making import UNVERIFIED, difference, quick_digest
-from coverslip.archive.records import COLUMNS, NEW_COLUMNS, SlideRecord, record_of
+from coverslip.archive.records import (
+    COLUMNS,
+    NEW_COLUMNS,
+    UNLINKED_BYTE_COUNT,
+    SlideRecord,
+    record_of,
+)
 from coverslip.archive.records import Outputs as Outputs
 from coverslip.archive.records import State as State
 from coverslip.deid.vault import require_private
 from coverslip.errors import PolicyError, UsageError
 
 FILE_NAME = "ledger.sqlite"
+_NOWHERE = b""
+"""In the place of the path of a slide that is done where links are not kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +57,27 @@ class Registered:
     """Of the slides that are to be converted."""
     again: Counter[str] = field(default_factory=Counter)
     """How many of those that were done are to be converted again for which reason."""
+    left: int = 0
+    """How many of those leave what they were before, since which studies it is is not known."""
 
 
 class Ledger:
-    """An open ledger; made by `open_ledger`. Each change is on the disk when its call returns."""
+    """An open ledger; made by `open_ledger`. Each change is on the disk when its call returns.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    Parameters
+    ----------
+    connection
+        To its data base.
+    keeps_links
+        Whether it remembers which study a slide became.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, *, keeps_links: bool = True) -> None:
         self._connection = connection
+        self.keeps_links = keeps_links
         with told():
             names = {row[1] for row in connection.execute("PRAGMA table_info(slide)")}
+            self._has_unlinked = bool(list(connection.execute("PRAGMA table_info(unlinked)")))
         self._has_places = "real" in names
         self._columns = ", ".join(
             f"NULL AS {name}" if name in NEW_COLUMNS - names else name for name in COLUMNS
@@ -99,7 +125,7 @@ class Ledger:
             Whether what is done is converted again too.
         """
         numbers, reasons = array("q"), Counter[str]()
-        found = byte_count = 0
+        found = byte_count = left = 0
         with self._change():
             self._note_gone()
             for candidate in candidates:
@@ -109,26 +135,99 @@ class Ledger:
                 if record is None:
                     numbers.append(self._enter(candidate, now))
                 else:
-                    reason = "on demand" if again else why_again(record, candidate, now, out)
+                    reason = "on demand" if again else self._why_again(record, candidate, now, out)
                     if reason is None:
                         continue
                     if record.state is State.DONE:
                         reasons[reason] += 1
+                    left += record.is_unlinked
                     self._renew(record, candidate, now)
                     numbers.append(record.number)
                 byte_count += candidate.byte_count
-        return Registered(numbers=numbers, found=found, byte_count=byte_count, again=reasons)
+        return Registered(
+            numbers=numbers, found=found, byte_count=byte_count, again=reasons, left=left
+        )
 
     def is_done(self, candidate: Candidate, made_with: str, out: Path) -> bool:
         """Return whether a run would leave a slide out."""
         record = self._by_place(candidate.path)
-        return record is not None and why_again(record, candidate, made_with, out) is None
+        return record is not None and self._why_again(record, candidate, made_with, out) is None
+
+    def _why_again(
+        self, record: SlideRecord, candidate: Candidate, made_with: str, out: Path
+    ) -> str | None:
+        """Return why a slide is to be converted once more, ``None`` if it is done and unchanged."""
+        outputs = record.outputs
+        if record.state is not State.DONE or (outputs is None and not record.is_unlinked):
+            return "unfinished"
+        stamp = candidate.byte_count, candidate.mtime_ns
+        if record.is_unlinked:
+            stamp = self._stamp(*stamp)
+        if stamp != (record.byte_count, record.mtime_ns):
+            return "of another state of the slide"
+        reason = _difference(record, made_with)
+        if reason is None and outputs is not None and not outputs.are_in(out):
+            reason = "and are incomplete"
+        if reason is None and record.quick_digest is not None:
+            try:
+                quick = quick_digest(candidate.path)
+            except OSError:
+                return "of another state of the slide"
+            if record.is_unlinked:
+                quick = self._digest(quick.encode()).hex()
+            reason = None if record.quick_digest == quick else "of another state of the slide"
+        return reason
 
     def _by_place(self, path: Path) -> SlideRecord | None:
         """Return the row of the file that a path leads to, however it is spelled."""
         if self._has_places:
-            return self._one("real = ?", real_path(path))
+            real = real_path(path)
+            return self._one("real IN (?, ?)", real, self._digest(real))
         return self._one("path = ?", os.fsencode(path.absolute()))
+
+    def _digest(self, text: bytes) -> bytes:
+        """Return what tells a text from others and does not tell it; no path begins with NUL."""
+        return b"\0" + hashlib.sha256(self.salt + text).digest()
+
+    def _stamp(self, byte_count: int, mtime_ns: int) -> tuple[int, int]:
+        """Return what stands in a row in the place of a slide's size and time."""
+        digest = self._digest(b"%d %d" % (byte_count, mtime_ns))
+        return UNLINKED_BYTE_COUNT, int.from_bytes(digest[1:9], signed=True)
+
+    def forget_links(self) -> None:
+        """Forget which study became of which slide, of those that are done."""
+        for record in list(self.records(State.DONE)):
+            if record.outputs is not None:
+                self._unlink(record, record.outputs, record.quick_digest)
+
+    def _unlink(self, record: SlideRecord, outputs: Outputs, quick: str | None) -> None:
+        """Note that a slide is done, and forget which study it became, and where it is."""
+        with self._change():
+            self._connection.execute(
+                "INSERT OR REPLACE INTO unlinked VALUES (?, ?, ?)",
+                (outputs.study, outputs.certificate, outputs.to_json()),
+            )
+            self._connection.execute(
+                "UPDATE slide SET path = ?, real = ?, byte_count = ?, mtime_ns = ?, state = ?,"
+                " quick_digest = ?, updated = ?, seed = NULL, outputs = NULL, stale = NULL,"
+                " seconds = NULL WHERE number = ?",
+                (
+                    _NOWHERE,
+                    self._digest(real_path(record.path)),
+                    *self._stamp(record.byte_count, record.mtime_ns),
+                    State.DONE,
+                    None if quick is None else self._digest(quick.encode()).hex(),
+                    _now()[:10],
+                    record.number,
+                ),
+            )
+
+    def unlinked(self) -> Iterator[Outputs]:
+        """Yield the studies of which is not known what they were made of, by their UIDs."""
+        if self._has_unlinked:
+            with told():
+                rows = self._connection.execute("SELECT outputs FROM unlinked ORDER BY uid")
+                yield from (Outputs.from_json(text) for (text,) in rows)
 
     def _enter(self, candidate: Candidate, made_with: str) -> int:
         cursor = self._connection.execute(
@@ -148,21 +247,25 @@ class Ledger:
         return int(cursor.lastrowid or 0)
 
     def _renew(self, record: SlideRecord, candidate: Candidate, made_with: str) -> None:
-        """Set a slide to waiting; one that may have got names keeps them."""
+        """Set a slide to waiting; one that may have got names keeps them.
+
+        One that may meet what it was before, whose names are not known, counts as tried.
+        """
         same = (candidate.byte_count, candidate.mtime_ns) == (record.byte_count, record.mtime_ns)
         differs = _difference(record, made_with) not in (None, UNVERIFIED)
         keeps = record.seed is not None and same and not differs
         stale = record.outputs or record.stale
         self._connection.execute(
-            "UPDATE slide SET path = ?, byte_count = ?, mtime_ns = ?, state = ?, reason = NULL,"
-            " hint = NULL, attempts = ?, seed = ?, made_with = ?, outputs = NULL, stale = ?,"
-            " updated = ? WHERE number = ?",
+            "UPDATE slide SET path = ?, real = ?, byte_count = ?, mtime_ns = ?, state = ?,"
+            " reason = NULL, hint = NULL, attempts = ?, seed = ?, made_with = ?, outputs = NULL,"
+            " stale = ?, updated = ? WHERE number = ?",
             (
                 os.fsencode(candidate.path.absolute()),
+                real_path(candidate.path),
                 candidate.byte_count,
                 candidate.mtime_ns,
                 State.WAITING,
-                record.attempts if keeps else 0,
+                record.attempts if keeps else int(record.is_unlinked),
                 record.seed if keeps else secrets.token_bytes(32),
                 made_with,
                 None if stale is None else stale.to_json(),
@@ -205,6 +308,9 @@ class Ledger:
         self, number: int, outputs: Outputs, seconds: float, quick: str | None = None
     ) -> None:
         """Note that a slide is done; what its names were made of is forgotten."""
+        if not self.keeps_links:
+            self._unlink(self.record(number), outputs, quick)
+            return
         with self._change():
             self._connection.execute(
                 "UPDATE slide SET state = ?, outputs = ?, seconds = ?, quick_digest = ?,"
@@ -217,17 +323,20 @@ class Ledger:
         with self._change():
             self._connection.execute("UPDATE slide SET stale = NULL WHERE number = ?", (number,))
 
-    def fail(self, number: int, state: State, reason: str, hint: str | None) -> None:
+    def fail(
+        self, number: int, state: State, reason: str, hint: str | None, *, keeps_seed: bool = False
+    ) -> None:
         """Note why a slide was not converted.
 
         Only a first attempt that tells why it failed has left nothing. Behind any other there may
-        be one that was cut off after its last rename: what its names were made of is kept.
+        be one that was cut off after its last rename: what its names were made of is kept, as it
+        is where the failure itself may have come behind the rename.
         """
         with self._change():
             self._connection.execute(
                 "UPDATE slide SET state = ?, reason = ?, hint = ?, updated = ?,"
-                " seed = CASE WHEN attempts > 1 THEN seed END WHERE number = ?",
-                (state, reason, hint, _now(), number),
+                " seed = CASE WHEN attempts > 1 OR ? THEN seed END WHERE number = ?",
+                (state, reason, hint, _now(), keeps_seed, number),
             )
 
     def wait(self, number: int) -> None:
@@ -274,24 +383,6 @@ class Ledger:
             yield
 
 
-def why_again(record: SlideRecord, candidate: Candidate, made_with: str, out: Path) -> str | None:
-    """Return why a slide is to be converted once more, ``None`` if it is done and unchanged."""
-    if record.state is not State.DONE or record.outputs is None:
-        return "unfinished"
-    if (candidate.byte_count, candidate.mtime_ns) != (record.byte_count, record.mtime_ns):
-        return "of another state of the slide"
-    reason = _difference(record, made_with)
-    if reason is None and not record.outputs.are_in(out):
-        reason = "and are incomplete"
-    if reason is None and record.quick_digest is not None:
-        try:
-            is_same = record.quick_digest == quick_digest(candidate.path)
-        except OSError:
-            is_same = False
-        reason = None if is_same else "of another state of the slide"
-    return reason
-
-
 def _difference(record: SlideRecord, made_with: str) -> str | None:
     """Return why what a slide was made with will not do now, in words."""
     # Of what the first version wrote nothing but the policy is known.
@@ -304,8 +395,8 @@ def _now() -> str:
 
 
 @contextmanager
-def open_ledger(vault: Path, out: Path) -> Iterator[Ledger]:
-    """Yield the ledger in a vault, locked against other runs.
+def open_ledger(vault: Path, out: Path, *, keeps_links: bool = True) -> Iterator[Ledger]:
+    """Yield the ledger in a vault, locked against other runs; see `Ledger`.
 
     The lock is the operating system's: it goes with its owner, however that ends.
 
@@ -319,7 +410,7 @@ def open_ledger(vault: Path, out: Path) -> Iterator[Ledger]:
     with locked(vault), connected(vault / FILE_NAME) as connection:
         with told():
             prepare(connection)
-        yield Ledger(connection)
+        yield Ledger(connection, keeps_links=keeps_links)
 
 
 @contextmanager
@@ -353,3 +444,9 @@ def read_ledger(vault: Path) -> list[SlideRecord]:
     """
     with reading(vault) as ledger:
         return list(ledger.records())
+
+
+def read_unlinked(vault: Path) -> list[Outputs]:
+    """Return the studies in the ledger of a vault of which is not known what they were made of."""
+    with reading(vault) as ledger:
+        return list(ledger.unlinked())

@@ -77,6 +77,10 @@ class Outputs:
             yield out / self.study / series
 
 
+UNLINKED_BYTE_COUNT = -1
+"""Of a row that does not say which slide it is of."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlideRecord:
     """A row of the ledger."""
@@ -101,6 +105,11 @@ class SlideRecord:
     quick_digest: str | None = field(repr=False)
     seed: bytes | None = field(repr=False)
     """What random names are made of, until the slide is done."""
+
+    @property
+    def is_unlinked(self) -> bool:
+        """Whether nobody keeps what the slide became: digests stand for all that is of it."""
+        return self.byte_count == UNLINKED_BYTE_COUNT
 
 
 COLUMNS = (

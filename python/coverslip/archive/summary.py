@@ -11,7 +11,7 @@ from typing import TextIO
 
 from coverslip import _core
 from coverslip.archive.ledger import Ledger
-from coverslip.archive.records import SlideRecord, State
+from coverslip.archive.records import Outputs, SlideRecord, State
 from coverslip.deid.policy import Policy
 
 SUMMARY, TABLE = "summary.json", "slides.csv"
@@ -26,18 +26,16 @@ def write_summary(vault: Path, ledger: Ledger, policy: Policy, out: Path) -> Non
 
     It has the digest of each slide's certificate, which has those of the instances: so it
     certifies the run. Of slides that were not converted again, what an earlier state left in the
-    output is named too.
+    output is named too. There is no table where the ledger keeps no links: it would be one.
     """
     counts, read_back, routes = ledger.counts(), Counter[str](), Counter[str]()
-    instance_bytes, seconds = 0, 0.0
-    for record in ledger.records(State.DONE):
-        if record.outputs is None:
-            continue
-        read_back[_read_back(record)] += 1
-        routes.update(record.outputs.routes)
-        instance_bytes += record.outputs.byte_count
-        seconds += record.seconds or 0.0
-    frames = sum(r.outputs.frames for r in ledger.records(State.DONE) if r.outputs is not None)
+    instance_bytes = frames = 0
+    for outputs in _all_outputs(ledger):
+        read_back[_read_back(outputs)] += 1
+        routes.update(outputs.routes)
+        instance_bytes += outputs.byte_count
+        frames += outputs.frames
+    seconds = sum(record.seconds or 0.0 for record in ledger.records(State.DONE))
     head = {
         "schema_version": 2,
         "package": {"name": "coverslip", "version": _core.__version__},
@@ -52,13 +50,31 @@ def write_summary(vault: Path, ledger: Ledger, policy: Policy, out: Path) -> Non
     others = [state for state in State if state is not State.DONE]
     with _replacing(vault / SUMMARY, 0o666) as file:
         file.write(json.dumps(head, indent=2).removesuffix("\n}"))
-        write_rows(file, "studies", map(_study, ledger.records(State.DONE)))
+        write_rows(file, "studies", _studies(ledger))
         write_rows(file, "not_converted", map(_not_converted, ledger.records(*others)))
         left = (record for record in ledger.superseded() if is_there(record, out))
         write_rows(file, "superseded", map(_superseded, left))
         file.write("\n}\n")
+    if not ledger.keeps_links:
+        (vault / TABLE).unlink(missing_ok=True)
+        return
     with _replacing(vault / TABLE, 0o600) as file:
         _write_table(file, ledger.records())
+
+
+def _all_outputs(ledger: Ledger) -> Iterator[Outputs]:
+    """Yield what is done: of slides that are known, and of those that are not."""
+    for record in ledger.records(State.DONE):
+        if record.outputs is not None:
+            yield record.outputs
+    yield from ledger.unlinked()
+
+
+def _studies(ledger: Ledger) -> Iterator[dict[str, object]]:
+    for record in ledger.records(State.DONE):
+        if record.outputs is not None:
+            yield {"slide": record.number, **_study(record.outputs)}
+    yield from map(_study, ledger.unlinked())
 
 
 def write_rows(file: TextIO, name: str, rows: Iterable[dict[str, object]]) -> None:
@@ -76,19 +92,16 @@ def is_there(record: SlideRecord, out: Path) -> bool:
     return record.stale is not None and any(path.exists() for path in record.stale.paths(out))
 
 
-def _read_back(record: SlideRecord) -> str:
-    return "passed" if record.outputs is not None and record.outputs.is_read_back else "not_run"
+def _read_back(outputs: Outputs) -> str:
+    return "passed" if outputs.is_read_back else "not_run"
 
 
-def _study(record: SlideRecord) -> dict[str, object]:
-    if record.outputs is None:
-        raise AssertionError("a slide that is done has outputs")
+def _study(outputs: Outputs) -> dict[str, object]:
     return {
-        "slide": record.number,
-        "study_instance_uid": record.outputs.study,
-        "certificate": record.outputs.certificate,
-        "certificate_sha256": record.outputs.certificate_sha256,
-        "read_back": _read_back(record),
+        "study_instance_uid": outputs.study,
+        "certificate": outputs.certificate,
+        "certificate_sha256": outputs.certificate_sha256,
+        "read_back": _read_back(outputs),
     }
 
 

@@ -4,8 +4,12 @@ stdout is for data, stderr for people. Nothing that is printed holds a source va
 the slide's file included: slides are numbers.
 """
 
+import os
+import signal
 import sys
 import traceback
+from contextlib import suppress
+from types import FrameType
 from typing import NoReturn
 
 from coverslip.errors import (
@@ -27,12 +31,34 @@ _OF_THE_SLIDE = (
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_QUARANTINED = 3
-EXIT_INTERRUPTED = 130
-"""What a shell expects of a program that ended on Ctrl-C: 128 + SIGINT."""
+_EXIT_SIGNAL = 128
+"""What a shell expects of a program that ended on a signal: this and the signal's number."""
+_MOST_SIGNALS = 3
+
+
+class Ended(BaseException):
+    """A signal ended the program, and nothing is in work any more.
+
+    Of `KeyboardInterrupt` typer makes various things, some of which tell nothing.
+
+    Parameters
+    ----------
+    number
+        Of the signal.
+    message
+        How things were left, one sentence.
+    """
+
+    def __init__(
+        self, number: int, message: str = "stopped; nothing was left half-written"
+    ) -> None:
+        super().__init__(message)
+        self.number = number
 
 
 def main() -> NoReturn:
     """Run the command that ``sys.argv`` names and exit with its status."""
+    _roll_back_on_signals()
     import typer
 
     from coverslip.cli.app import app
@@ -42,13 +68,13 @@ def main() -> NoReturn:
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]
     try:
         status = app(prog_name="coverslip", standalone_mode=False)
+    except Ended as error:
+        _say(str(error))
+        status = _EXIT_SIGNAL + error.number
     except typer.Abort:
-        status = EXIT_INTERRUPTED
+        status = _EXIT_SIGNAL + signal.SIGINT
     except usage_error as error:
         status = _usage(error)
-    except KeyboardInterrupt:
-        _say("stopped; nothing was left half-written")
-        status = EXIT_INTERRUPTED
     except UsageError as error:
         say_error(error)
         status = EXIT_USAGE
@@ -59,6 +85,34 @@ def main() -> NoReturn:
         say_error(error)
         status = EXIT_FAILED
     sys.exit(status or 0)
+
+
+def _roll_back_on_signals() -> None:
+    """Have what is being written removed on the way out; a third signal does not wait for it."""
+    count = 0
+
+    def stop(number: int, _: FrameType | None) -> None:
+        nonlocal count
+        count += 1
+        if number == signal.SIGHUP:
+            leave_terminal()
+        if count == 1:
+            raise Ended(number)
+        if count >= _MOST_SIGNALS:
+            os._exit(_EXIT_SIGNAL + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, stop)
+
+
+def leave_terminal() -> None:
+    """Write no more to a terminal that is gone: that would be an error of its own."""
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 (a device)
+        for descriptor in (1, 2):
+            with suppress(OSError):
+                if os.isatty(descriptor):
+                    os.dup2(nowhere.fileno(), descriptor)
 
 
 def _say(line: str) -> None:

@@ -68,6 +68,14 @@ def _print_version(*, wanted: bool) -> None:
         raise typer.Exit
 
 
+def _print_limits(*, wanted: bool) -> None:
+    if wanted:
+        from coverslip.cli import limits
+
+        typer.echo(limits.text(), nl=False)
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     *,
@@ -80,6 +88,15 @@ def options(
             help="Print the version.",
         ),
     ] = False,
+    limits: Annotated[
+        bool,
+        typer.Option(
+            "--limits",
+            callback=lambda wanted: _print_limits(wanted=wanted),
+            is_eager=True,
+            help="Print each limit with its value and its reason.",
+        ),
+    ] = False,
     limit: Annotated[
         list[str] | None,
         typer.Option(
@@ -90,9 +107,9 @@ def options(
 ) -> None:
     """Turn whole-slide images into de-identified DICOM without recoding a tile."""
     if limit:
-        from coverslip.cli import limits
+        from coverslip.cli.limits import apply
 
-        limits.apply(limit)
+        apply(limit)
 
 
 @app.command()
@@ -268,6 +285,7 @@ def inspect(
     """
     from coverslip.cli import inspect as command
     from coverslip.cli.convert import policy_from
+    from coverslip.cli.guarded import guarded
 
     choices = {
         "colour": _samples(colour),
@@ -276,7 +294,9 @@ def inspect(
         "ndpi_frames": _frames(ndpi_frames),
         "j2k_ycc": None if j2k_ycc is None else j2k_ycc.value,
     }
-    command.run(slide, policy_from(None, choices), show_values=show_values, as_json=json)
+    policy = policy_from(None, choices)
+    with guarded(slide):
+        command.run(slide, policy, show_values=show_values, as_json=json)
 
 
 @app.command()
@@ -307,9 +327,12 @@ def verify(
     walked. Exit status 0: clean; 1: something was found; 4: something could not be checked.
     """
     from coverslip.cli import verify as command
+    from coverslip.cli.guarded import guarded
 
     against = command.Against(source=source, terms=terms, metadata=metadata, vault=vault)
-    raise typer.Exit(command.run(out, against, show_progress=not quiet, as_json=json))
+    with guarded(out, *([] if source is None else [source])):
+        status = command.run(out, against, show_progress=not quiet, as_json=json)
+    raise typer.Exit(status)
 
 
 @app.command()
@@ -324,7 +347,8 @@ def report(
         Path | None,
         typer.Option(
             metavar="VAULT",
-            help="Show originals too; the page goes into this vault and must not be shared.",
+            help="Show originals too; the page goes into this vault, or beside an encrypted one "
+            "with -o, and must not be shared.",
         ),
     ] = None,
     identity: IdentityOption = None,
@@ -336,15 +360,17 @@ def report(
     It is made of the certificates in OUT, holds small pictures, and needs no network.
     """
     from coverslip.cli import report as command
+    from coverslip.cli.guarded import guarded
 
-    command.run(
-        out,
-        page=page,
-        vault=vault,
-        identity=identity,
-        passphrase=passphrase,
-        overwrite=overwrite,
-    )
+    with guarded(out):
+        command.run(
+            out,
+            page=page,
+            vault=vault,
+            identity=identity,
+            passphrase=passphrase,
+            overwrite=overwrite,
+        )
 
 
 vault_app = typer.Typer(no_args_is_help=True, help="Vaults, which hold originals.")

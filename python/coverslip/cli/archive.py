@@ -13,9 +13,11 @@ from coverslip.archive.discovery import Found, discover
 from coverslip.archive.records import State
 from coverslip.archive.run import Run, open_run, vault_of
 from coverslip.archive.sharing import require_shared
+from coverslip.archive.stopping import Interrupted
 from coverslip.archive.summary import is_there, write_summary
+from coverslip.cli import Ended
 from coverslip.cli.cluster import client_of, executor_of, jobs_of
-from coverslip.cli.progress import notes_on, passed_of, shower
+from coverslip.cli.progress import notes_on, passed_of, shower, tell_stop
 from coverslip.cli.shown import shown
 from coverslip.deid.custody import Custody
 from coverslip.deid.metadata import Assignment
@@ -77,6 +79,8 @@ def run(inputs: Sequence[Path], out: Path, policy: Policy, custody: Custody, cho
                 overwrite=choice.overwrite,
             )
         )
+        if not choice.as_json:
+            _tell_unlinked(work)
         if client is not None:
             first = [work.ledger.record(number) for number in work.numbers[:1]]
             require_shared(
@@ -94,12 +98,17 @@ def run(inputs: Sequence[Path], out: Path, policy: Policy, custody: Custody, cho
             show_progress=choice.show_progress,
             show_paths=choice.show_paths,
         )
+        work.on_stop = partial(tell_stop, show)
+        work.on_bytes = show.in_hand
         stack.push(partial(_sum_up, work, vault, policy))
         stack.callback(show.end)
         states = Counter[State]()
-        for outcome in work.convert():
-            states[outcome.state] += 1
-            show.outcome(outcome)
+        try:
+            for outcome in work.convert():
+                states[outcome.state] += 1
+                show.outcome(outcome)
+        except Interrupted as error:
+            raise Ended(error.number, str(error)) from None
     if states[State.FAILED] or found.unreadable:
         return EXIT_FAILED
     return EXIT_QUARANTINED if states[State.QUARANTINED] else 0
@@ -127,6 +136,20 @@ def _tell_assignment(fit: Assignment, choice: Choice) -> None:
         sys.stderr.write(f"note: {fit.rows_unused} rows of the metadata fit no slide\n")
     if fit.slides_without_row:
         sys.stderr.write(f"note: {fit.slides_without_row} slides have no row in the metadata\n")
+
+
+def _tell_unlinked(work: Run) -> None:
+    """Say what cannot be put right where nobody keeps which study was made of which slide."""
+    if work.missing:
+        sys.stderr.write(
+            f"note: {work.missing} studies of earlier runs are not in the output, or not whole; of "
+            "which slides they were is not kept, so none is made again\n"
+        )
+    if work.registered.left:
+        sys.stderr.write(
+            f"note: of {work.registered.left} slides that are converted again what they were "
+            "before stays in the output, since which studies these are is not kept\n"
+        )
 
 
 def _sum_up(work: Run, vault: Path, policy: Policy, failed: type | None, *_: object) -> None:

@@ -7,17 +7,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from coverslip.cli.guarded import guarded
+from coverslip.commit import sweep
 from coverslip.conversion import Result, convert
 from coverslip.deid.custody import Custody
 from coverslip.deid.identity import KEY_VARIABLE, Key, read_key, take_key_from_environment
 from coverslip.deid.metadata import read_metadata
 from coverslip.deid.policy import Link, Policy, read_policy
 from coverslip.errors import given
-from coverslip.guard import confine, limited
 from coverslip.instances import OnProgress, Progress
-from coverslip.limits import LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +79,11 @@ def run(
     """Convert one slide and say what was written.
 
     The process is limited for good, as the workers of an archive are: it ends with the slide.
+    What a killed conversion left in the output is removed first.
     """
-    confine(memory_bytes=LIMITS.memory_bytes)
-    time = limited(cpu_seconds=LIMITS.cpu_seconds)
-    with time, _progress(show=show.progress) as on_progress:
+    if out.is_dir():
+        sweep(out)
+    with guarded(slide), _progress(show=show.progress) as on_progress:
         result = convert(
             slide,
             out,
@@ -130,6 +131,9 @@ def _report(result: Result, out: Path, unused: int) -> None:
     # What was encoded with a new loss can only be compared with itself.
     with_what = "what was encoded" if frames.recoded else "the slide"
     lines.append(f"  read back and compared with {with_what}: {'all' if verified else 'no'}")
+    checks = cast("dict[str, str]", result.certificate["checks"])
+    if checks["pixel_text"] == "not_run" and checks["bar_codes"] != "not_run":
+        lines.append("  text in the pixels: not read, for want of the extra ocr")
     lines.extend(f"note: {note}" for note in result.notes)
     if unused:
         lines.append(f"note: {unused} rows of the metadata fit no slide")

@@ -24,6 +24,8 @@ _PACKAGES = (
     "rich",
     "jinja2",
 )
+_EXTRAS = {"ocr": ("rapidocr", "onnxruntime"), "age": ("pyrage",), "dask": ("distributed",)}
+"""Packages of each extra that can be left out."""
 _SELF_TEST_BYTES = 2_000_000
 
 
@@ -37,6 +39,7 @@ def run(*, as_json: bool) -> None:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": versions,
+        "extras": {name: _extra(packages) for name, packages in _EXTRAS.items()},
         "self_test": checks,
     }
     if as_json:
@@ -45,6 +48,14 @@ def run(*, as_json: bool) -> None:
         sys.stdout.write(_text(report))
     if set(checks.values()) != {"passed"}:
         raise CoverslipError("the self-test failed")
+
+
+def _extra(packages: tuple[str, ...]) -> str:
+    """Return the versions of an extra's packages, or that it is not installed."""
+    try:
+        return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _self_test(codec: Literal["jpeg", "jpeg2000"]) -> str:

@@ -1,6 +1,7 @@
-"""``coverslip --limit NAME=NUMBER``."""
+"""``coverslip --limit NAME=NUMBER`` and ``coverslip --limits``."""
 
 import re
+import textwrap
 
 from coverslip import _core, limits
 from coverslip.errors import UsageError
@@ -24,7 +25,14 @@ def apply(given: list[str]) -> None:
             )
         name, value = match[1], int(match[2])
         if not (limits.set_limit(name, value) or _core.set_limit(name, value)):
-            raise UsageError(
-                "--limit: there is no limit of this name", hint="an error names its limit"
-            )
+            raise UsageError("--limit: there is no limit of this name", hint="coverslip --limits")
         limits.CHANGED[name] = value
+
+
+def text() -> str:
+    """Return name, value and reason of each limit."""
+    lines = []
+    for name, value, reason in sorted([*limits.all_limits(), *_core.limits()]):
+        lines.append(f"{name} = {value}")
+        lines += textwrap.wrap(reason, 96, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join(lines) + "\n"

@@ -10,9 +10,11 @@ from pathlib import Path
 from coverslip.archive.discovery import Candidate, Found
 from coverslip.archive.ledger import Ledger, reading
 from coverslip.archive.making import Making
+from coverslip.archive.pool import LostWorkerError, Pool
 from coverslip.archive.records import State
 from coverslip.archive.run import vault_of
 from coverslip.cli.archive import EXIT_FAILED, Choice
+from coverslip.cli.guarded import guarded
 from coverslip.cli.progress import notes_on, passed_of, size_of
 from coverslip.cli.shown import shown
 from coverslip.deid.custody import Custody
@@ -31,6 +33,8 @@ def dry_run(found: Found, out: Path, policy: Policy, custody: Custody, choice: C
     refused = done = byte_count = room = 0
     write = _writer(choice)
     with ExitStack() as stack:
+        pool = stack.enter_context(Pool(1))
+        stack.push(lambda failed, *_: pool.kill() if failed else None)  # it reads on else
         ledger = _ledger(vault_of(custody, out), stack)
         making = None
         if ledger is not None:
@@ -45,7 +49,7 @@ def dry_run(found: Found, out: Path, policy: Policy, custody: Custody, choice: C
             if row.get("done"):
                 done += 1
             else:
-                row |= _outlook(candidate, policy)
+                row |= _outlook(pool, candidate, policy)
                 refused += "refused" in row
                 byte_count += 0 if "refused" in row else candidate.byte_count
                 room += int(str(row.get("room", 0)))
@@ -112,18 +116,30 @@ def _line(row: dict[str, object]) -> str:
     return f"{row['slide']}: {row['format']}: {told}"
 
 
-def _outlook(candidate: Candidate, policy: Policy) -> dict[str, object]:
-    """Return what would become of a slide."""
+def _outlook(pool: Pool, candidate: Candidate, policy: Policy) -> dict[str, object]:
+    """Return what would become of a slide, read under the limits of a worker."""
     try:
-        opened = open(candidate.path)
-        require_spacing(opened.description, policy)
-        slide, routes = opened.routed(policy)
-        for number, route in enumerate(routes):
-            require_copy(number, route)
+        plan: dict[str, object] = pool.submit(plan_of, candidate.path, policy).result()
+    except LostWorkerError:
+        return {"refused": "the process that read it died", "hint": None}
+    return plan
+
+
+def plan_of(path: Path, policy: Policy) -> dict[str, object]:
+    """Return what would become of a slide; whatever goes wrong is part of that."""
+    try:
+        with guarded(path):
+            opened = open(path)
+            require_spacing(opened.description, policy)
+            slide, routes = opened.routed(policy)
+            for number, route in enumerate(routes):
+                require_copy(number, route)
     except CoverslipError as error:
         return {"refused": str(error), "hint": error.hint}
     except OSError as error:
         return {"refused": error.strerror or type(error).__name__, "hint": None}
+    except Exception as error:  # noqa: BLE001 (its message may quote the slide)
+        return {"refused": f"{type(error).__name__}: a defect of coverslip", "hint": None}
     kinds = [route.kind for route in routes]
     return {
         "format": slide.format,

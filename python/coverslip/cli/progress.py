@@ -1,6 +1,7 @@
 """Tells what becomes of many slides: on a terminal, in a log, or as JSON."""
 
 import json
+import signal
 import sys
 import time
 from collections import Counter
@@ -12,7 +13,8 @@ from coverslip.archive.discovery import Found
 from coverslip.archive.records import State
 from coverslip.archive.run import Run
 from coverslip.archive.workers import Outcome
-from coverslip.cli.shown import shown
+from coverslip.cli import leave_terminal
+from coverslip.cli.shown import name_of
 
 
 class Shower(Protocol):
@@ -20,6 +22,12 @@ class Shower(Protocol):
 
     def outcome(self, outcome: Outcome) -> None:
         """Tell what became of a slide."""
+
+    def in_hand(self, byte_count: int) -> None:
+        """Tell how many bytes are done of slides in hand."""
+
+    def say(self, line: str) -> None:
+        """Tell something to people."""
 
     def end(self) -> None:
         """Tell what became of all."""
@@ -36,6 +44,19 @@ def shower(
     return _Lines(work, found, show_paths=show_paths, quiet=not show_progress)
 
 
+def tell_stop(show: Shower, number: int, times: int) -> None:
+    """Say what a signal does."""
+    if number == signal.SIGHUP:
+        leave_terminal()
+    if times == 1:
+        show.say(
+            "stopping when the slides in hand are done; once more (Ctrl-C) rolls them back; the "
+            "same command again goes on"
+        )
+    elif times == 2:
+        show.say("stopping now: the slides in hand are rolled back")
+
+
 class _Events:
     """A line of JSON on standard output for each thing that happens."""
 
@@ -48,6 +69,8 @@ class _Events:
                 "found": todo.found,
                 "byte_count": todo.byte_count,
                 "again": dict(todo.again),
+                "studies_missing": work.missing,
+                "studies_left": todo.left,
                 **passed_of(found),
             }
         )
@@ -58,6 +81,12 @@ class _Events:
         told = asdict(outcome)
         del told["quick_digest"]  # whoever has the slide could find it by that
         self._tell({"event": "slide", **told})
+
+    def in_hand(self, byte_count: int) -> None:
+        pass
+
+    def say(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
 
     def end(self) -> None:
         self._tell({"event": "end", "slides": dict(self._states)})
@@ -76,7 +105,7 @@ class _Lines:
         self._start = time.monotonic()
         self._bytes = 0
         for line in _beginning(work, found):
-            self._say(line)
+            self.say(line)
 
     def outcome(self, outcome: Outcome) -> None:
         self._states[outcome.state] += 1
@@ -84,12 +113,16 @@ class _Lines:
         if not self._quiet or outcome.state is not State.DONE:
             count = sum(self._states.values())
             line = line_of(outcome, self._work, show_path=self._show_paths)
-            self._say(f"[{count}/{len(self._work.numbers)}] {line}")
+            self.say(f"[{count}/{len(self._work.numbers)}] {line}")
+
+    def in_hand(self, byte_count: int) -> None:
+        pass
 
     def end(self) -> None:
-        self._say(_sums(self._states, self._bytes, time.monotonic() - self._start))
+        seconds = time.monotonic() - self._start
+        self.say(_sums(self._states, self._bytes, seconds, self._work))
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
         sys.stderr.write(line + "\n")
 
 
@@ -131,12 +164,20 @@ class _Bar:
         if outcome.state is not State.DONE:
             line = line_of(outcome, self._work, show_path=self._show_paths)
             self._console.print(line, markup=False)
-        self._bar.update(self._task, advance=outcome.byte_count, description=self._text())
+        self._bar.update(self._task, description=self._text())
+        if self._work.pool is None:  # nobody tells of slides in hand
+            self.in_hand(0)
+
+    def in_hand(self, byte_count: int) -> None:
+        self._bar.update(self._task, completed=self._bytes + byte_count)
+
+    def say(self, line: str) -> None:
+        self._console.print(line, markup=False)
 
     def end(self) -> None:
         self._bar.stop()
-        sums = _sums(self._states, self._bytes, time.monotonic() - self._start)
-        self._console.print(sums, markup=False)
+        seconds = time.monotonic() - self._start
+        self.say(_sums(self._states, self._bytes, seconds, self._work))
 
 
 def _beginning(work: Run, found: Found) -> list[str]:
@@ -171,19 +212,18 @@ def _list(counts: Mapping[str, int]) -> str:
 
 def line_of(outcome: Outcome, work: Run, *, show_path: bool) -> str:
     """Return one slide's line; slides are numbers, but on the operator's own terminal."""
-    name = f"slide {outcome.number}"
-    if show_path:
-        name += f" ({shown(work.ledger.record(outcome.number).path)})"
+    name = name_of(work.ledger.record(outcome.number), show_path=show_path)
     if outcome.outputs is not None:
         return f"{name}: done, {outcome.outputs.study}, {outcome.seconds:.1f} s"
     hint = "" if outcome.hint is None else f" ({outcome.hint})"
     return f"{name}: {outcome.state}: {outcome.reason}{hint}"
 
 
-def _sums(states: Counter[State], byte_count: int, seconds: float) -> str:
+def _sums(states: Counter[State], byte_count: int, seconds: float, work: Run) -> str:
     parts = [f"{states[state]} {state}" for state in State if states[state]]
     rate = byte_count / seconds if seconds else 0.0
-    return f"{', '.join(parts) or 'nothing to do'}; {size_of(byte_count)}, {size_of(rate)}/s"
+    nothing = "nothing was converted" if work.numbers else "nothing to do"
+    return f"{', '.join(parts) or nothing}; {size_of(byte_count)}, {size_of(rate)}/s"
 
 
 def size_of(byte_count: float) -> str:

@@ -4,11 +4,13 @@ import sys
 from io import BytesIO
 from pathlib import Path
 
+from coverslip.archive.ledger import FILE_NAME as LEDGER
 from coverslip.archive.ledger import reading
 from coverslip.archive.records import SlideRecord, State
 from coverslip.archive.summary import is_there
 from coverslip.cli.passphrase import identities_from
 from coverslip.cli.status import earlier_state
+from coverslip.deid.vault import FILE_NAME as VAULT
 from coverslip.deid.vault import read_vault, vault_beside
 from coverslip.errors import CoverslipError, PolicyError, UsageError
 from coverslip.limits import LIMITS
@@ -45,7 +47,15 @@ def run(
     collected = collect(out)
     originals = None
     if vault is not None:
-        originals = _originals(vault, identities_from(vault, identity, passphrase), collected)
+        _require_originals(vault)
+        identities = identities_from(vault, identity, passphrase)
+        if identities and path.resolve().is_relative_to(vault.resolve()):
+            raise UsageError(
+                "the vault is encrypted, and a page in it would show its originals in clear",
+                hint="say with -o where the page goes; whoever has it can tell whose slides "
+                "they are",
+            )
+        originals = _originals(vault, identities, collected)
     byte_count = write_report(
         collected,
         path,
@@ -59,6 +69,15 @@ def run(
     if collected.unreadable:
         sys.stderr.write(f"note: {len(collected.unreadable)} certificates cannot be used\n")
     sys.stdout.write(f"{path}\n")
+
+
+def _require_originals(vault: Path) -> None:
+    """Raise where a run left its ledger and no originals, as under the profile public."""
+    if (vault / LEDGER).is_file() and not (vault / VAULT).is_file():
+        raise UsageError(
+            "the folder holds the ledger of a run and no originals",
+            hint="the profile public keeps none unless convert is given --vault",
+        )
 
 
 def _failures(vault: Path, out: Path) -> list[Failure]:

@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+from coverslip.archive.records import SlideRecord
+
 _FIRST_LONE, _LAST_LONE = 0xDC80, 0xDCFF
 """Where Python puts bytes of names that are no UTF-8 (PEP 383)."""
 
@@ -17,6 +19,12 @@ def shown(path: Path) -> str:
     text = "".join(map(_shown, os.fspath(path)))
     encoding = sys.stdout.encoding or "ascii"
     return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def name_of(record: SlideRecord, *, show_path: bool) -> str:
+    """Return what a slide is called in a line: its number, with its path if that is known."""
+    name = f"slide {record.number}"
+    return f"{name} ({shown(record.path)})" if show_path and not record.is_unlinked else name
 
 
 def _shown(character: str) -> str:

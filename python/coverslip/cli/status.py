@@ -10,7 +10,7 @@ from coverslip.archive.ledger import Ledger, reading
 from coverslip.archive.locks import is_run_alive
 from coverslip.archive.records import SlideRecord, State
 from coverslip.archive.summary import is_there, write_rows
-from coverslip.cli.shown import shown
+from coverslip.cli.shown import name_of
 from coverslip.deid.vault import vault_beside
 
 EXIT_FAILED, EXIT_QUARANTINED = 1, 3
@@ -57,9 +57,7 @@ def _tell(lines: Iterator[str]) -> None:
 
 def _lines(ledger: Ledger, out: Path, *, show_paths: bool) -> Iterator[str]:
     for record in ledger.records():
-        name = f"slide {record.number}"
-        if show_paths:
-            name += f" ({shown(record.path)})"
+        name = name_of(record, show_path=show_paths)
         if record.reason is not None:
             yield f"{name}: {record.state}: {record.reason}"
         if record.stale is not None and is_there(record, out):
@@ -88,4 +86,6 @@ def _row(record: SlideRecord, out: Path, *, show_path: bool) -> dict[str, object
     }
     if record.stale is not None and is_there(record, out):
         row["superseded"] = {"study": record.stale.study, "certificate": record.stale.certificate}
-    return row | {"path": str(record.path)} if show_path else row
+    if show_path:
+        row["path"] = None if record.is_unlinked else str(record.path)
+    return row

@@ -7,6 +7,8 @@ from coverslip.model import LabelSide, Level, Role, Spacing
 
 INTEGER_DOWNSAMPLE_TOLERANCE_PX = 1.5
 """Vendors round a reduced level's size up, down, or to whole blocks."""
+_DIGITS = 6
+"""Of a spacing; a scanner's calibration has four."""
 
 Direction = tuple[Literal[-1, 0, 1], Literal[-1, 0, 1]]
 
@@ -109,10 +111,10 @@ def level_spacing(base: Spacing, base_level: Level, level: Level) -> Spacing:
     if _fits(base_level.image_width, level.image_width, downsample) and _fits(
         base_level.image_length, level.image_length, downsample
     ):
-        return base.scaled(downsample, downsample)
+        return rounded(base.scaled(downsample, downsample))
     if level.spacing is not None and base_level.spacing is not None:
         return region_spacing(base, base_level, level)
-    return base.scaled(down, across)
+    return rounded(base.scaled(down, across))
 
 
 def region_spacing(first: Spacing, first_level: Level, base_level: Level) -> Spacing:
@@ -129,10 +131,20 @@ def region_spacing(first: Spacing, first_level: Level, base_level: Level) -> Spa
         The slide's first level, and the region's.
     """
     if first_level.spacing is None or base_level.spacing is None:
-        return first
-    return first.scaled(
-        base_level.spacing.row_mm / first_level.spacing.row_mm,
-        base_level.spacing.column_mm / first_level.spacing.column_mm,
+        return rounded(first)
+    return rounded(
+        first.scaled(
+            base_level.spacing.row_mm / first_level.spacing.row_mm,
+            base_level.spacing.column_mm / first_level.spacing.column_mm,
+        )
+    )
+
+
+def rounded(spacing: Spacing) -> Spacing:
+    """Return a spacing of six digits: nobody measures more, and more may be some other number."""
+    return Spacing(
+        row_mm=float(f"{spacing.row_mm:.{_DIGITS}g}"),
+        column_mm=float(f"{spacing.column_mm:.{_DIGITS}g}"),
     )
 
 

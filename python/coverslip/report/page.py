@@ -175,6 +175,6 @@ def _jpeg(maker: PictureMaker, instance: Instance) -> str | None:
         data,
         most_pixels=LIMITS.pictured_pixels,
         edge=_EDGE,
-        most_bytes=int(LIMITS.picture_bytes * _SHARES.get(instance.role, 0)),
+        most_bytes=int(LIMITS.report_picture_bytes * _SHARES.get(instance.role, 0)),
     )
     return None if jpeg is None else base64.b64encode(jpeg).decode("ascii")

@@ -26,6 +26,7 @@ CHECKS = {
     "pixel_text": "Text in small levels",
     "bar_codes": "Bar codes in small levels",
     "read_back": "Frames compared with the slide after they were written",
+    "verified": "Finished files checked by the independent check",
 }
 RESULTS = {
     "passed": "searched, nothing found",

@@ -36,6 +36,16 @@ pub enum StreamError {
     /// A valid stream that a DICOM frame cannot hold without recoding.
     #[error("{0}")]
     Unsupported(&'static str),
+    /// A cap of [`crate::Limits`].
+    #[error("{what} exceed the limit {name} = {limit}")]
+    Limit {
+        /// What there are too many of.
+        what: &'static str,
+        /// Name of the field of [`crate::Limits`].
+        name: &'static str,
+        /// Its value.
+        limit: u64,
+    },
     /// The picture in the tile has another size than the tiles of its level.
     #[error(
         "its picture is {columns}x{rows}, the tiles of its level are {want_columns}x{want_rows}"
@@ -160,6 +170,7 @@ impl Error {
             Self::Tile { error, .. } | Self::JpegTables(error) | Self::Frame { error, .. } => {
                 match error {
                     StreamError::Unsupported(_) | StreamError::Size { .. } => Kind::Unsupported,
+                    StreamError::Limit { .. } => Kind::Limit,
                     StreamError::Incomplete | StreamError::Malformed { .. } => Kind::Format,
                 }
             }

@@ -3,47 +3,85 @@
 use crate::error::Error;
 use crate::scan::Term;
 
-/// Caps on untrusted input. An error names the field that was exceeded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+/// Declares the caps, so that each has its name, its default and its reason in one place.
+macro_rules! limits {
+    ($($(#[doc = $reason:literal])+ $name:ident: $kind:ty = $default:expr;)+) => {
+        /// Caps on untrusted input. An error names the field that was exceeded.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Limits {
+            $($(#[doc = $reason])+ pub $name: $kind,)+
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        impl Limits {
+            /// Sets a cap by its name; returns whether there is one.
+            pub fn set(&mut self, name: &str, value: u64) -> bool {
+                match name {
+                    $(stringify!($name) => {
+                        self.$name = <$kind>::try_from(value).unwrap_or(<$kind>::MAX);
+                    })+
+                    _ => return false,
+                }
+                true
+            }
+
+            /// Name, value and reason of each cap.
+            #[must_use]
+            pub fn all(&self) -> Vec<(&'static str, u64, &'static str)> {
+                vec![$((
+                    stringify!($name),
+                    u64::try_from(self.$name).unwrap_or(u64::MAX),
+                    concat!($($reason),+).trim_ascii(),
+                ),)+]
+            }
+        }
+    };
+}
+
+limits! {
     /// Longest header of a tile that is read before giving up.
     ///
     /// 1 MiB holds sixteen full `APPn` segments, more than a scanner writes into a tile.
-    pub tile_header_bytes: u64,
+    tile_header_bytes: u64 = 1 << 20;
     /// Longest tile.
     ///
     /// 64 MiB is more than 4096x4096 pixels take without any compression, and far below the
     /// 32 bits of a fragment's length (PS3.5 A.4).
-    pub tile_bytes: u64,
+    tile_bytes: u64 = 64 << 20;
     /// Pixels of one tile, 8192x8192: a blank frame is made of as many, whatever the file has.
-    pub tile_pixels: u64,
+    tile_pixels: u64 = 1 << 26;
     /// Bytes of a JPEG picture that must be read together, since no restart marker divides them.
     ///
     /// Scanners divide large levels; 256 MiB hold some 30000x30000 pixels of tissue without.
-    pub picture_bytes: u64,
+    picture_bytes: u64 = 256 << 20;
     /// Coefficients of one tile or frame that is coded again, 2 bytes each and held by each core.
     ///
     /// 128 MiB are 4096x4096 pixels with three components.
-    pub coefficient_bytes: u64,
+    coefficient_bytes: u64 = 128 << 20;
     /// Scans of one JPEG tile: encoders make ten, and a scan costs time even if it is empty.
-    pub scans: u64,
+    scans: u64 = 64;
     /// Tile-parts in one JPEG 2000 tile: one for each resolution of each quality layer is usual.
-    pub tile_parts: u64,
+    tile_parts: u64 = 4096;
     /// Bytes kept for frame headers that differ from tile to tile.
     ///
     /// Headers beyond this are built again when their frame is written, which costs one more
     /// small read each.
-    pub kept_header_bytes: u64,
+    kept_header_bytes: u64 = 4 << 20;
     /// Terms that are looked for in finished files.
     ///
     /// A slide has some hundreds; each takes some kilobytes in all its forms.
-    pub terms: usize,
+    terms: usize = 20_000;
     /// Longest term, in bytes: a longer text is found by any part of it.
-    pub term_bytes: usize,
+    term_bytes: usize = 256;
     /// Hits that are kept of one file; one is enough to fail it.
-    pub hits: usize,
+    hits: usize = 1000;
     /// Problems that are told of one file, for the same reason.
-    pub problems: usize,
+    problems: usize = 20;
 }
 
 impl Limits {
@@ -59,24 +97,6 @@ impl Limits {
             });
         }
         Ok(len.saturating_mul(8).min(self.tile_header_bytes))
-    }
-}
-
-impl Limits {
-    /// Sets a cap on what a slide may ask for, by its name; returns whether there is one.
-    pub fn set(&mut self, name: &str, value: u64) -> bool {
-        let field = match name {
-            "tile_header_bytes" => &mut self.tile_header_bytes,
-            "tile_bytes" => &mut self.tile_bytes,
-            "tile_pixels" => &mut self.tile_pixels,
-            "picture_bytes" => &mut self.picture_bytes,
-            "coefficient_bytes" => &mut self.coefficient_bytes,
-            "scans" => &mut self.scans,
-            "tile_parts" => &mut self.tile_parts,
-            _ => return false,
-        };
-        *field = value;
-        true
     }
 }
 
@@ -106,25 +126,6 @@ impl Limits {
     }
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            tile_header_bytes: 1 << 20,
-            tile_bytes: 64 << 20,
-            tile_pixels: 1 << 26,
-            picture_bytes: 256 << 20,
-            coefficient_bytes: 128 << 20,
-            scans: 64,
-            tile_parts: 4096,
-            kept_header_bytes: 4 << 20,
-            terms: 20_000,
-            term_bytes: 256,
-            hits: 1000,
-            problems: 20,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,7 +139,26 @@ mod tests {
             error.to_string().contains("tile_header_bytes = 5"),
             "{error}"
         );
-        assert!(!limits.set("terms", 1));
         assert!(!limits.set("", 1));
+    }
+
+    #[test]
+    fn each_limit_can_be_set_and_tells_its_reason() {
+        let mut limits = Limits::default();
+        for (name, value, reason) in Limits::default().all() {
+            assert!(limits.set(name, value + 1), "{name}");
+            assert!(
+                reason.len() > 20 && !reason.contains("  "),
+                "{name}: {reason}"
+            );
+        }
+        let values = |limits: &Limits| limits.all().into_iter().map(|limit| limit.1).collect();
+        let (before, after): (Vec<_>, Vec<_>) = (values(&Limits::default()), values(&limits));
+        assert!(
+            before
+                .iter()
+                .zip(&after)
+                .all(|(before, after)| after == &(before + 1))
+        );
     }
 }

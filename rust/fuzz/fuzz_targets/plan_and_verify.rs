@@ -1,7 +1,8 @@
 //! Any file with any tile ranges is planned, written and read back, or refused.
 //!
-//! Input: codec, number of tiles, length of the shared tables, then two bytes of offset and two
-//! of length for each tile, then the tables, then the file.
+//! Input: codec, number of tiles (bits: 0-2) and of private ranges (3-4), length of the shared
+//! tables, then for each two bytes of offset, two of length and one of how far both are shifted,
+//! then the tables, then the file.
 
 #![no_main]
 
@@ -11,8 +12,8 @@ use coverslip_core::jpeg::{self, Colour, Recipe};
 use coverslip_core::scan::Header;
 use coverslip_core::watch::Unwatched;
 use coverslip_core::{
-    ByteRange, Codec, Error, Limits, OffsetTable, Source, TileIndex, jp2k, plan_frames,
-    WriteOptions, verify_instance, write_instance,
+    ByteRange, Codec, Error, Limits, OffsetTable, Source, TileIndex, WriteOptions, jp2k,
+    plan_frames, verify_instance, write_instance,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -20,23 +21,47 @@ fuzz_target!(|data: &[u8]| {
     let _ = convert(data);
 });
 
+/// Where a parser of data sets would find Pixel Data and the Extended Offset Table before it.
+fn header_of(table: OffsetTable, frames: u64) -> Header {
+    if table == OffsetTable::Basic {
+        return Header::default();
+    }
+    let (element, byte_count) = (12, 8 * frames);
+    let values = |offset| ByteRange { offset, byte_count };
+    Header {
+        pixel_data_offset: 2 * (element + byte_count),
+        extended: Some((values(element), values(2 * element + byte_count))),
+        ..Header::default()
+    }
+}
+
 fn take<'a>(data: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
     let (taken, rest) = data.split_at_checked(len)?;
     *data = rest;
     Some(taken)
 }
 
+/// Offsets and lengths of up to 64 bits, in few bytes: an even shift leaves small ones small.
+fn ranges_of(entries: &[u8]) -> Vec<ByteRange> {
+    let value = |bytes: &[u8], shift: u8| {
+        let value = u64::from(u16::from_le_bytes([bytes[0], bytes[1]]));
+        value << (shift % 16 * 4).min(48)
+    };
+    entries
+        .chunks(5)
+        .map(|entry| ByteRange {
+            offset: value(entry, entry[4]),
+            byte_count: value(&entry[2..], entry[4] / 16),
+        })
+        .collect()
+}
+
 fn convert(mut data: &[u8]) -> Option<()> {
     let &[kind, tiles, table_len] = take(&mut data, 3)? else {
         return None;
     };
-    let ranges: Vec<ByteRange> = take(&mut data, usize::from(tiles % 8) * 4)?
-        .chunks(4)
-        .map(|entry| ByteRange {
-            offset: u64::from(u16::from_le_bytes([entry[0], entry[1]])),
-            byte_count: u64::from(u16::from_le_bytes([entry[2], entry[3]])),
-        })
-        .collect();
+    let ranges = ranges_of(take(&mut data, usize::from(tiles % 8) * 5)?);
+    let private = ranges_of(take(&mut data, usize::from(tiles / 8 % 4) * 5)?);
     let tables = jpeg::parse_shared_tables(take(&mut data, usize::from(table_len))?).ok()?;
     let colour = [Colour::Rgb, Colour::Ybr, Colour::Grey][usize::from(kind % 3)];
     let codec = if kind < 128 {
@@ -72,19 +97,25 @@ fn convert(mut data: &[u8]) -> Option<()> {
     let path = dir.path().join("slide");
     fs::write(&path, data).expect("a file in memory");
     let source = Source::open(&path).expect("the file is there");
-    let tiles = TileIndex::new(ranges, Vec::new(), data.len() as u64, &limits).ok()?;
+    let tiles = TileIndex::new(ranges, private, data.len() as u64, &limits).ok()?;
     let plan = plan_frames(&source, tiles, codec, &limits, &mut Unwatched).ok()?;
     assert!(plan.lengths().all(|len| len % 2 == 0));
     assert_eq!(plan.lengths().sum::<u64>(), plan.summary().frame_bytes);
 
     let out = dir.path().join("out");
+    let table = if kind & 32 == 0 {
+        OffsetTable::Basic
+    } else {
+        OffsetTable::Extended
+    };
     let options = WriteOptions {
-        offset_table: Some(OffsetTable::Basic),
+        offset_table: Some(table),
         ..WriteOptions::default()
     };
     write_instance(&source, &plan, b"", &out, options, &mut Unwatched)
         .expect("what was planned can be written");
-    match verify_instance(&source, &plan, &out, &Header::default(), None, &mut Unwatched) {
+    let header = header_of(table, plan.frame_count() as u64);
+    match verify_instance(&source, &plan, &out, &header, None, &mut Unwatched) {
         Ok(_) | Err(Error::Frame { .. }) => Some(()),
         Err(error) => panic!("what was written is not what was planned: {error}"),
     }

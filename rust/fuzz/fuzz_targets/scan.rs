@@ -1,6 +1,7 @@
 //! A term is found wherever it is written plainly, and any bytes can be an instance.
 //!
-//! Input: where the Pixel Data begin, length of the term, the term, then the file.
+//! Input: where the Pixel Data begin, length of the term (bits: 0-5) and of an Extended Offset Table
+//! (6-7, in frames, from byte 12), the term, then the file.
 
 #![no_main]
 
@@ -8,7 +9,7 @@ use std::fs;
 
 use coverslip_core::scan::{Encoding, Header, Scanner, Term};
 use coverslip_core::watch::Unwatched;
-use coverslip_core::{Limits, check_instance};
+use coverslip_core::{ByteRange, Limits, check_instance};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -17,7 +18,7 @@ fuzz_target!(|data: &[u8]| {
 
 fn look(data: &[u8]) -> Option<()> {
     let (&[offset, length], rest) = data.split_first_chunk::<2>()?;
-    let (term, file) = rest.split_at_checked(usize::from(length % 40))?;
+    let (term, file) = rest.split_at_checked(usize::from(length % 64))?;
     let text = std::str::from_utf8(term).ok()?;
     let terms = [Term {
         text: text.to_owned(),
@@ -33,7 +34,10 @@ fn look(data: &[u8]) -> Option<()> {
         .expect("a folder in memory");
     let path = dir.path().join("instance");
     fs::write(&path, file).expect("a file in memory");
+    let byte_count = u64::from(length / 64) * 8;
+    let values = |offset| ByteRange { offset, byte_count };
     let header = Header {
+        extended: (byte_count > 0).then(|| (values(12), values(24 + byte_count))),
         pixel_data_offset: u64::from(offset),
         ..Header::default()
     };

@@ -1,7 +1,7 @@
 //! Any JPEG strips are joined to one picture with their very bytes, or refused.
 //!
-//! Input: two bytes of width and two of height, rows of a strip, how many strips, length of the
-//! shared tables, two bytes of length for each strip, then tables and strips.
+//! Input: two bytes of width and two of height, rows of a strip, how many strips (bits: 0-2) and a
+//! private range (3, in units of 16 bytes 4-7), length of the shared tables, two bytes of length for each strip, then tables and strips.
 
 #![no_main]
 
@@ -27,10 +27,18 @@ fn join(data: &[u8]) -> Option<()> {
         ranges.push(ByteRange { offset, byte_count });
         offset += byte_count;
     }
+    let private = if size[5] & 8 == 0 {
+        Vec::new()
+    } else {
+        vec![ByteRange {
+            offset: u64::from(size[5] / 16) * 16,
+            byte_count: 16,
+        }]
+    };
     let strips = Strips {
         ranges: ranges.clone(),
         rows: u32::from(size[4]),
-        private: Vec::new(),
+        private: private.clone(),
     };
     let recipe = Recipe {
         tables: jpeg::parse_shared_tables(tables).ok()?,
@@ -46,6 +54,14 @@ fn join(data: &[u8]) -> Option<()> {
     fs::write(&path, file).expect("a file in memory");
     let source = Source::open(&path).expect("the file is there");
     let joined = stitch_strips(&source, &strips, &recipe, &Limits::default()).ok()?;
+    let is_apart = |tile: &ByteRange| {
+        (private.iter()).all(|range| {
+            tile.byte_count == 0
+                || range.offset + 16 <= tile.offset
+                || tile.offset + tile.byte_count <= range.offset
+        })
+    };
+    assert!(ranges.iter().all(is_apart), "a private range went out");
 
     let header = jpeg::parse_header(&joined).expect("a joined header can be read");
     assert!(joined.ends_with(&jpeg::EOI));

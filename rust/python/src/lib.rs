@@ -28,6 +28,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<inspect::Jpeg2000Facts>()?;
     module.add_function(wrap_pyfunction!(limits::set_limit, module)?)?;
     module.add_function(wrap_pyfunction!(inspect::inspect_any, module)?)?;
+    module.add_function(wrap_pyfunction!(limits::limits, module)?)?;
     module.add_function(wrap_pyfunction!(inspect::inspect_tile, module)?)?;
     module.add_function(wrap_pyfunction!(inspect::inspect_jpeg, module)?)?;
     module.add_function(wrap_pyfunction!(inspect::join_jpeg, module)?)?;

@@ -13,6 +13,12 @@ pub(crate) fn current() -> Limits {
     changed.clone().unwrap_or_default()
 }
 
+/// Name, value and reason of each limit that holds now.
+#[pyfunction]
+pub(crate) fn limits() -> Vec<(&'static str, u64, &'static str)> {
+    current().all()
+}
+
 /// Sets a limit for this process; returns whether there is one of this name.
 #[pyfunction]
 pub(crate) fn set_limit(name: &str, value: u64) -> bool {

@@ -117,9 +117,13 @@ impl Blocks {
     ///
     /// # Errors
     ///
-    /// [`StreamError::Unsupported`] if they take more than `most` bytes.
+    /// [`StreamError::Limit`] if they take more than `most` bytes.
     pub(crate) fn new(facts: &Facts, mcus: (u32, u32), most: u64) -> Result<Self, StreamError> {
-        let too_large = StreamError::Unsupported("more coefficients than may be held at a time");
+        let too_large = StreamError::Limit {
+            what: "its coefficients",
+            name: "coefficient_bytes",
+            limit: most,
+        };
         let (across, down) = (to_usize(mcus.0), to_usize(mcus.1));
         let is_single = facts.components.len() == 1;
         let mut left = usize::try_from(most).unwrap_or(usize::MAX);

@@ -119,9 +119,11 @@ impl<'a> Reader<'a> {
             match cursor.marker()? {
                 marker::EOI => return Ok(()),
                 marker::SOS => {
-                    left = left.checked_sub(1).ok_or(StreamError::Unsupported(
-                        "more scans than any encoder makes",
-                    ))?;
+                    left = left.checked_sub(1).ok_or(StreamError::Limit {
+                        what: "its scans",
+                        name: "scans",
+                        limit: limits.scans,
+                    })?;
                     let segment = cursor.segment(marker::SOS)?;
                     self.scan(segment, cursor)?;
                 }

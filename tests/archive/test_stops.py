@@ -1,0 +1,253 @@
+"""How runs stop: on signals, when workers die, and how soon."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import coverslip
+from coverslip.archive.discovery import discover
+from coverslip.archive.ledger import State, read_ledger
+from coverslip.archive.pool import LostWorkerError, Pool
+from coverslip.archive.run import open_run
+from coverslip.deid.custody import Custody
+from coverslip.deid.policy import Policy
+from coverslip.sample import write_sample
+from tests.archive.runs import (
+    assert_ledger_and_disk_agree,
+    build_slides,
+    halted,
+    start,
+    workers_of,
+)
+from tests.archive.test_run import convert_all
+
+SOON_S = 20
+"""More than the grace that slides in hand have, on a machine that does other things too."""
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    """A slide that takes long enough to be met at work."""
+    return write_sample(tmp_path_factory.mktemp("made") / "s.svs", byte_count=10_000_000).path
+
+
+@pytest.fixture
+def samples(sample, tmp_path):
+    """Return what puts so many of them into a folder."""
+
+    def put(count):
+        (tmp_path / "in").mkdir()
+        for number in range(count):
+            shutil.copy(sample, tmp_path / "in" / f"{number}.svs")
+
+    return put
+
+
+def states_in(vault):
+    return [str(record.state) for record in read_ledger(vault)]
+
+
+def begin_and_halt(folder, jobs=1):
+    """Start a run, halt its workers with slides in hand, and return it and them."""
+    run = start(folder / "in", folder / "out", "--jobs", str(jobs))
+    return run, halted(folder / "out", lambda: workers_of(run.pid))
+
+
+def tell(run, number, times=1):
+    for _ in range(times):
+        run.send_signal(number)
+        time.sleep(0.7)
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_first_signal_ends_the_run_when_the_slide_in_hand_is_done(
+    number, status, samples, tmp_path
+):
+    samples(4)
+    run, workers = begin_and_halt(tmp_path)
+    tell(run, number)
+    for worker in workers:
+        os.kill(worker, signal.SIGCONT)
+    _, error = run.communicate(timeout=60)
+
+    assert run.returncode == status, error
+    assert error.count("stopping when the slides in hand are done") == 1
+    assert "stopped; 3 slides wait, and nothing was left half-written" in error
+    assert states_in(tmp_path / "out.vault") == ["done", *["waiting"] * 3]
+    assert len(list((tmp_path / "out").glob("[!.]*"))) == 1
+    assert convert_all(tmp_path / "in", tmp_path / "out")
+    assert_ledger_and_disk_agree(tmp_path / "out", 4, check=False)
+
+
+def test_second_signal_rolls_the_slides_in_hand_back_and_begins_no_other(samples, tmp_path):
+    samples(4)
+    run, workers = begin_and_halt(tmp_path)
+    tell(run, signal.SIGINT, times=2)
+    for worker in workers:
+        os.kill(worker, signal.SIGCONT)
+    begin = time.monotonic()
+    _, error = run.communicate(timeout=60)
+
+    assert run.returncode == 130, error
+    assert time.monotonic() - begin < SOON_S
+    assert "stopping now: the slides in hand are rolled back" in error
+    assert "nothing was converted" in error
+    assert "nothing to do" not in error
+    assert "Traceback" not in error
+    assert states_in(tmp_path / "out.vault") == ["waiting"] * 4
+    assert not (tmp_path / "out").exists()
+    convert_all(tmp_path / "in", tmp_path / "out")
+    assert_ledger_and_disk_agree(tmp_path / "out", 4, check=False)
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_worker_that_does_not_answer_is_killed(times, samples, tmp_path):
+    samples(3)
+    run, workers = begin_and_halt(tmp_path)
+    begin = time.monotonic()
+    tell(run, signal.SIGINT, times)
+    _, error = run.communicate(timeout=60)
+
+    assert run.returncode == 130, error
+    assert time.monotonic() - begin < SOON_S
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+    assert not list(tmp_path.glob("out/*"))
+    convert_all(tmp_path / "in", tmp_path / "out")
+    assert_ledger_and_disk_agree(tmp_path / "out", 3, check=False)
+
+
+@pytest.mark.parametrize("after", [0.0, 0.1, 0.3])
+def test_signal_for_the_whole_group_while_workers_begin_shows_no_traceback(after, tmp_path):
+    build_slides(tmp_path / "in", 3)
+    run = start(tmp_path / "in", tmp_path / "out", "--jobs", "2")
+    while not list(tmp_path.glob("out/.coverslip-*/open")):
+        assert run.poll() is None
+        time.sleep(0.001)
+    time.sleep(after)
+    os.killpg(run.pid, signal.SIGINT)
+    _, error = run.communicate(timeout=60)
+
+    assert run.returncode == 130, error
+    assert "Traceback" not in error
+    assert "error: " not in error
+    assert "running" not in states_in(tmp_path / "out.vault")
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_signal_rolls_one_slide_back(number, status, samples, tmp_path):
+    samples(1)
+    run = start(tmp_path / "in" / "0.svs", tmp_path / "out")
+    halted(tmp_path / "out", lambda: [run.pid])
+    run.send_signal(number)
+    run.send_signal(signal.SIGCONT)
+    out, error = run.communicate(timeout=60)
+
+    assert run.returncode == status, error
+    assert "stopped; nothing was left half-written" in error
+    assert out == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_killed_conversion_of_one_slide_left_goes_with_the_next(samples, tmp_path):
+    samples(1)
+    run = start(tmp_path / "in" / "0.svs", tmp_path / "out")
+    halted(tmp_path / "out", lambda: [run.pid])
+    run.kill()
+    run.communicate()
+    assert list(tmp_path.glob("out/.coverslip-*"))
+
+    again = start(tmp_path / "in" / "0.svs", tmp_path / "out")
+    _, error = again.communicate(timeout=60)
+    assert again.returncode == 0, error
+    assert len(list((tmp_path / "out").iterdir())) == 1
+
+
+def test_worker_that_dies_between_two_slides_costs_nothing(tmp_path):
+    build_slides(tmp_path / "in", 4)
+    run = coverslip.convert_many(tmp_path / "in", tmp_path / "out", jobs=1)
+    outcomes = [next(run)]
+    while len(states := [s for s in states_in(tmp_path / "out.vault") if s == "running"]) > 1:
+        time.sleep(0.01)
+    assert len(states) == 1
+    time.sleep(1)  # the slide that was handed out ahead is done as well
+    for pid in workers_of(os.getpid()):
+        if b"archive.workers" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
+    outcomes += run
+    assert [outcome.state for outcome in outcomes] == [State.DONE] * 4
+
+
+def end_by(number, seconds=0.0):
+    time.sleep(seconds)
+    os.kill(os.getpid(), number)
+    time.sleep(60)
+
+
+def answer(seconds):
+    time.sleep(seconds)
+    return "done"
+
+
+def test_worker_that_dies_takes_nobody_with_it():
+    with Pool(2) as pool:
+        victim = pool.submit(end_by, signal.SIGKILL, 0.5)
+        others = [pool.submit(answer, 0.5) for _ in range(4)]
+        assert [other.result(timeout=30) for other in others] == ["done"] * 4
+        with pytest.raises(LostWorkerError):
+            victim.result(timeout=30)
+
+
+HOG = """
+import gc, os, sys, time
+from multiprocessing.queues import SimpleQueue
+
+def hog():
+    for thing in gc.get_objects():
+        if isinstance(thing, SimpleQueue) and hasattr(thing, "_wlock"):
+            thing._wlock.acquire(False)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_worker_that_dies_with_every_lock_it_can_get_blocks_nobody(tmp_path):
+    (tmp_path / "hog.py").write_text(HOG)
+    script = (
+        "from hog import hog; import time; from coverslip.archive.pool import Pool\n"
+        "with Pool(2) as pool:\n"
+        "    slow = pool.submit(time.sleep, 2)\n"
+        "    time.sleep(1)\n"
+        "    lost = pool.submit(hog)\n"
+        "    print(type(lost.exception(20)).__name__, slow.exception(20))\n"
+    )
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == "LostWorkerError None\n"
+
+
+def test_bytes_are_told_while_a_slide_is_in_hand(tmp_path):
+    (tmp_path / "in").mkdir()
+    write_sample(tmp_path / "in" / "s.svs", byte_count=60_000_000)
+    told = []
+    with open_run(discover([tmp_path / "in"]).slides, tmp_path / "out", Policy(), Custody()) as run:
+        run.on_bytes = told.append
+        (outcome,) = run.convert()
+    assert outcome.state is State.DONE
+    assert any(0 < count <= outcome.byte_count for count in told)
+    assert told[:-1] == sorted(told[:-1])  # with the slide it goes

@@ -134,7 +134,6 @@ FORMATS: dict[str, Builder] = {
         missing=((0, 1),),
     ),
     "generic-white-is-zero": partial(build_generic, codec="deflate", grey=True, white_is_zero=True),
-    "generic-lerc": partial(build_generic, codec="lerc", **_TINY),
     "generic-lossless-jpeg": partial(build_generic, codec="ljpeg", missing=((0, 2),)),
     "generic-lerc": partial(build_generic, codec="lerc"),
     "generic-jpeg2000-clipped": partial(

@@ -161,7 +161,7 @@ def test_slide_that_cannot_be_opened_is_told_in_json_too(tmp_path):
     assert "DOE" not in done.stdout + done.stderr
     done = run("inspect", tmp_path / "nowhere", "--json")
     assert done.returncode == 2
-    assert json.loads(done.stdout)["error"] == "No such file or directory"
+    assert json.loads(done.stdout)["error"] == "there is no such slide"
 
 
 def test_slide_of_a_kind_that_is_refused_has_a_hint_in_json(tmp_path):

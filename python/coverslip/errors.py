@@ -26,6 +26,11 @@ class CoverslipError(Exception):
         super().__init__(message)
         self.hint = self.usual_hint if hint is None else hint
 
+    @property
+    def has_own_hint(self) -> bool:
+        """Whether the hint is another than what is usual for the kind of error."""
+        return self.hint != self.usual_hint
+
 
 class SourceError(CoverslipError, ValueError):
     """The slide is malformed: reading it again will not help."""

@@ -25,7 +25,8 @@ from coverslip.montages import Composer
 from coverslip.pictures import Pixels, parts
 from coverslip.samples import Samples, check_samples, decode, is_inverted
 
-_APERIO_YCC = 33003
+_APERIO_YCC, _JPEG, _JPEG_2000 = 33003, 7, 34712
+_JPEG_METHOD = "ISO_10918_1"
 _RED_FIRST = ("RGB", "YBR_ICT", "YBR_RCT")
 _LUMINANCE = np.array([77, 150, 29], np.uint16)
 """Of 256, after ITU-R BT.601."""
@@ -124,7 +125,7 @@ def _grey_parts(source: _core.Source, level: Level, frame_format: FrameFormat) -
         return
     is_red_first = frame_format.photometric_interpretation in _RED_FIRST
     has_luminance = level.compression == _APERIO_YCC or not is_red_first
-    planes = _planes(level)
+    planes = _planes(level, _compression(level, frame_format))
     shares = [1.0] if has_luminance else _shares(len(planes))
     for stored, share in zip(planes, shares, strict=False):
         across, down = stored.overlap
@@ -186,7 +187,15 @@ def _weighted(rgb: Samples) -> Pixels:
     return weighted
 
 
-def _planes(level: Level) -> list[StoredPixels]:
+def _compression(level: Level, frame_format: FrameFormat) -> int:
+    """Return the value of tag 259 that is true of the tiles: their frames tell, the tag may lie."""
+    is_jpeg = frame_format.lossy_methods == (_JPEG_METHOD,)
+    if is_jpeg != (level.compression == _JPEG):
+        return _JPEG if is_jpeg else _JPEG_2000
+    return level.compression
+
+
+def _planes(level: Level, compression: int) -> list[StoredPixels]:
     """Return where the pixels of a level are: once, or for each colour that is apart."""
     held = level.picture
     width, length, is_tiled, overlap, planes = level.tile_width, level.tile_length, True, (0, 0), 1
@@ -211,7 +220,7 @@ def _planes(level: Level) -> list[StoredPixels]:
             tile_length=length,
             is_tiled=is_tiled,
             samples_per_pixel=1 if planes > 1 else level.samples_per_pixel,
-            compression=level.compression,
+            compression=compression,
             photometric_interpretation=level.photometric_interpretation,
             tiles=Index(
                 offsets=offsets,

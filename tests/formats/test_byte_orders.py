@@ -42,7 +42,7 @@ def written(slide, folder):
     """Return the bytes of every instance, under an identity that is the same for all."""
     counter = itertools.count()
     opened = coverslip.open(slide.path)
-    policy = Policy(allow_pixel=slide.is_decoded)
+    policy = Policy(**slide.choices)
     identity = RandomIdentity(lambda count: next(counter).to_bytes(count))
     result = conversion.convert_opened(opened, folder, policy, identity, verify=False)
     return [instance.path.read_bytes() for instance in result.instances]

@@ -15,6 +15,8 @@ from tests.interop import readers
 from tests.synth import build_generic, build_svs
 
 SMALL = {"size": (200, 150), "tile": 64, "levels": 1}
+SEEN = {"pixels_attested": "a person"}
+"""Of a slide that cannot be searched."""
 CODED = {
     "lossless JPEG": {"codec": "ljpeg"},
     "lossless grey JPEG": {"codec": "ljpeg", "grey": True},
@@ -143,7 +145,7 @@ def test_tile_that_is_cut_off_is_named(tmp_path):
         data, piece = slide.path.read_bytes(), slide.levels[0].pieces[1]
         slide.path.write_bytes(data.replace(piece[-200:], bytes(200)))
         with pytest.raises(coverslip.SourceError, match="tile 1 does not hold"):
-            coverslip.convert(slide.path, tmp_path / "out", allow_pixel=True)
+            coverslip.convert(slide.path, tmp_path / "out", allow_pixel=True, **SEEN)
 
 
 def test_one_lossy_tile_among_lossless_ones_is_not_taken_for_lossless(tmp_path):
@@ -152,7 +154,7 @@ def test_one_lossy_tile_among_lossless_ones_is_not_taken_for_lossless(tmp_path):
     header = piece.index(b"\xff\xc3")
     slide.path.write_bytes(data.replace(piece, piece[:header] + b"\xff\xc1" + piece[header + 2 :]))
     with pytest.raises(coverslip.SourceError, match="tile 1 does not hold lossless JPEG"):
-        coverslip.convert(slide.path, tmp_path / "out", allow_pixel=True)
+        coverslip.convert(slide.path, tmp_path / "out", allow_pixel=True, **SEEN)
 
 
 def test_question_of_colours_is_not_answered_by_decoding(tmp_path):

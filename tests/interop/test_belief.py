@@ -12,6 +12,7 @@ from tests.synth import FORMATS
 
 OPENSLIDE_DECODES = {1, 5, 7, 8, 32773, 32946, 33003, 33005, 34925, 34926, 50000}
 ELSEWHERE = {
+    "scn-fluorescence-in-colour": "OpenSlide wants a picture in transmitted light in an SCN",
     "ndpi-420-sof-zero": "OpenSlide wants one spacing of restart markers in all of the file",
     "ndpi-stitched": "as above",
     "ndpi-stitched-420": "as above",

@@ -128,10 +128,10 @@ def test_screenshot_shows_text_and_picture_on_the_theme_s_paper(theme, pages, to
     page, shot = tmp_path / "page.html", tmp_path / "shot.png"
     page.write_text(pages["one"])
 
-    browse(tool, tmp_path, theme, "--window-size=1280,2600", f"--screenshot={shot}", page.as_uri())
+    browse(tool, tmp_path, theme, "--window-size=1280,4200", f"--screenshot={shot}", page.as_uri())
 
     pixels = np.asarray(Image.open(shot).convert("RGB")).astype(int)
-    assert pixels.shape == (2600, 1280, 3)
+    assert pixels.shape == (4200, 1280, 3)
     paper = pixels[0, 0]
     assert (paper.max() < 40) if theme == "dark" else (paper.min() > 230)
     written = (abs(pixels - paper) > 90).any(axis=2).mean()

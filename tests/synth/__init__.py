@@ -135,6 +135,7 @@ FORMATS: dict[str, Builder] = {
     ),
     "generic-white-is-zero": partial(build_generic, codec="deflate", grey=True, white_is_zero=True),
     "generic-lossless-jpeg": partial(build_generic, codec="ljpeg", missing=((0, 2),)),
+    "generic-lerc": partial(build_generic, codec="lerc"),
     "generic-jpeg2000-clipped": partial(
         build_generic, codec="j2k_33005", clipped=True, missing=((0, 3), (1, 0))
     ),

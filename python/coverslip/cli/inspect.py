@@ -67,9 +67,9 @@ def run(
     as_json: bool,
 ) -> None:
     """Show what a slide is, what it gives away and what would become of it."""
-    if not path.exists():
-        raise UsageError("there is no such slide")
     try:
+        if not path.exists():
+            raise UsageError("there is no such slide")
         slide, routes = open(path).routed(policy)
     except (CoverslipError, OSError) as error:
         if as_json:

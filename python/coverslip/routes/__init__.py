@@ -123,7 +123,7 @@ def _decoded_instead(
         montage = montage_of_mosaic(level, level.picture, str(error))
         return recode_route(source, replace(level, jpeg_tables=None), montage, choices)
     is_ycc = error.hint == TO_RGB
-    if error.hint is not None and not is_ycc:
+    if error.has_own_hint and not is_ycc:
         raise error
     try:
         decoded = coded_raster(source, level, choices.judge)
@@ -133,7 +133,7 @@ def _decoded_instead(
     except UnsupportedSlideError:
         raise error from None
     if not choices.allow_pixel and not (is_ycc and choices.j2k_ycc == "pixel"):
-        raise refuse(str(error), error.hint or PIXEL_HINT)
+        raise refuse(str(error), TO_RGB if is_ycc else PIXEL_HINT)
     return route, decoded
 
 

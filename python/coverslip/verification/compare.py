@@ -11,7 +11,7 @@ from coverslip.slide import OpenedSlide
 from coverslip.verification import decoded, header
 from coverslip.verification.frames import frame_ranges
 from coverslip.verification.header import Header
-from coverslip.verification.source import LevelTiles, first_offset, level_tiles
+from coverslip.verification.source import LevelTiles, first_offsets, level_tiles
 
 PICTURES = ("LABEL", "OVERVIEW")
 """No tiles of the slide: these were drawn, or changed."""
@@ -123,7 +123,7 @@ class Comparison:
                     image_length=level.total_rows,
                     columns=level.columns,
                     rows=level.rows,
-                    first_offset=first_offset(plane),
+                    first_offsets=first_offsets(plane),
                     offsets=offsets[number * each : (number + 1) * each],
                     byte_counts=counts[number * each : (number + 1) * each],
                 )

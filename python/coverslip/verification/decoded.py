@@ -5,6 +5,7 @@ written. Nothing of what decoded them then is used. Codecs may crash on hostile 
 runs in a process of its own.
 """
 
+import copy
 import multiprocessing
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ _KEPT_BYTES = 128 << 20
 `LIMITS.decoded_bytes`."""
 _MOST_TOLD = 8
 _WHITE_IS_ZERO = 0
+_UNCOMPRESSED, _JPEG = 1, (6, 7, 34892, 33007)
 _JPEG_2000 = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
 """How codestreams and JP2 files begin."""
 _NEXT_TO_EQUAL = 1
@@ -45,8 +47,9 @@ class Plane:
     columns: int
     """Of a frame."""
     rows: int
-    first_offset: int
-    """Where its first piece with data lies in the slide, by which its directory is found."""
+    first_offsets: tuple[int, ...]
+    """Where the first piece with data of each of its directories lies in the slide, by which they
+    are found; its colours may have one each."""
     offsets: npt.NDArray[np.uint64]
     """Where its frames lie in the instance."""
     byte_counts: npt.NDArray[np.uint64]
@@ -114,7 +117,7 @@ def _compare(slide: Path, instance: Path, planes: list[Plane], most: int) -> Com
     try:
         with tifffile.TiffFile(slide) as tiff, instance.open("rb") as frames:
             for plane in planes:
-                pieces = _Pieces(_page_of(tiff, plane), most)
+                pieces = _Pieces([_page_of(tiff, plane, at) for at in plane.first_offsets], most)
                 for number, (x, y) in enumerate(_corners(plane)):
                     theirs = pieces.area(x, y, plane)
                     if theirs is None:
@@ -157,8 +160,8 @@ def _corners(plane: Plane) -> Iterator[tuple[int, int]]:
             yield x, y
 
 
-def _page_of(tiff: "tifffile.TiffFile", plane: Plane) -> "tifffile.TiffPage":
-    """Return the directory whose pieces are those of a plane, wherever it is in the file."""
+def _page_of(tiff: "tifffile.TiffFile", plane: Plane, first_offset: int) -> "tifffile.TiffPage":
+    """Return a directory whose pieces are those of a plane, wherever it is in the file."""
     waiting = list(tiff.pages)
     while waiting:
         page: Any = waiting.pop(0)
@@ -167,16 +170,17 @@ def _page_of(tiff: "tifffile.TiffFile", plane: Plane) -> "tifffile.TiffPage":
             (o for o, n in zip(page.dataoffsets, page.databytecounts, strict=False) if n), 0
         )
         is_it = (page.imagewidth, page.imagelength) == (plane.image_width, plane.image_length)
-        if is_it and present == plane.first_offset:
+        if is_it and present == first_offset:
             return page  # type: ignore[no-any-return]
         waiting.extend(page.pages or ())
     raise _UnreadableError
 
 
 class _Pieces:
-    """The tiles or strips of a directory, decoded when they are wanted."""
+    """The tiles or strips of a directory, or one for each colour, decoded when they are wanted."""
 
-    def __init__(self, page: "tifffile.TiffPage", most: int) -> None:
+    def __init__(self, pages: list["tifffile.TiffPage"], most: int) -> None:
+        page = pages[0]
         self._page, self._most = page, most
         is_tiled = bool(page.is_tiled)
         self._width = page.tilewidth if is_tiled else page.imagewidth
@@ -184,10 +188,12 @@ class _Pieces:
         self._across = -(-page.imagewidth // self._width)
         self._count = self._across * -(-page.imagelength // self._length)
         planes = page.samplesperpixel if page.planarconfig == 2 else 1
-        self._planes = range(planes)
+        self._sources = [
+            (_Source(one), plane * self._count) for one in pages for plane in range(planes)
+        ]
         self._kept: OrderedDict[int, _Pixels | None] = OrderedDict()
-        self.may_be_ycbcr = False
-        if self._width * self._length * page.samplesperpixel * (page.bitspersample // 8) > most:
+        samples = page.samplesperpixel * len(pages)
+        if self._width * self._length * samples * (page.bitspersample // 8) > most:
             raise _UnreadableError
 
     def area(self, x: int, y: int, plane: Plane) -> _Pixels | None:
@@ -213,7 +219,7 @@ class _Pieces:
         if number in self._kept:
             self._kept.move_to_end(number)
             return self._kept[number]
-        decoded = [self._decoded(number + plane * self._count) for plane in self._planes]
+        decoded = [source.decoded(number + first) for source, first in self._sources]
         parts = [part for part in decoded if part is not None]
         piece: _Pixels | None = None
         if len(parts) == len(decoded):
@@ -225,10 +231,29 @@ class _Pieces:
             self._kept.popitem(last=False)
         return piece
 
+    @property
+    def may_be_ycbcr(self) -> bool:
+        """Whether nothing says of what was decoded so far what its colours are."""
+        return any(source.may_be_ycbcr for source, _ in self._sources)
+
     def _bytes(self) -> int:
         return sum(0 if piece is None else piece.nbytes for piece in self._kept.values())
 
-    def _decoded(self, index: int) -> _Pixels | None:
+
+class _Source:
+    """A directory, of which tifffile decodes tiles or strips."""
+
+    def __init__(self, page: "tifffile.TiffPage") -> None:
+        if page.compression not in _JPEG:
+            page.subsampling = (1, 1)  # tag 530 means nothing where there is no JPEG
+        self._page = page
+        self._unpacked = copy.copy(page)
+        for known in ("hash", "decode"):
+            self._unpacked.__dict__.pop(known, None)
+        self._unpacked.compression = _UNCOMPRESSED
+        self.may_be_ycbcr = False
+
+    def decoded(self, index: int) -> _Pixels | None:
         page = self._page
         byte_count = page.databytecounts[index] if index < len(page.databytecounts) else 0
         if not byte_count:
@@ -241,7 +266,13 @@ class _Pieces:
         return pixels
 
     def _by_page(self, data: bytes, index: int) -> _Pixels | None:
+        from tifffile import TIFF
+
         page = self._page
+        is_last = not page.is_tiled and (index + 1) * page.rowsperstrip > page.imagelength
+        if is_last and page.compression not in (_UNCOMPRESSED, *TIFF.IMAGE_COMPRESSIONS):
+            # Some writers fill up the last strip, which not every codec likes.
+            data, page = TIFF.DECOMPRESSORS[page.compression](data), self._unpacked
         decoded, _, shape = page.decode(data, index, jpegtables=page.jpegtables)
         return None if decoded is None else decoded[0, : shape[1], : shape[2]]
 

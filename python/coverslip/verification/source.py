@@ -130,11 +130,11 @@ def level_tiles(slide: OpenedSlide) -> Iterator[LevelTiles]:
         )
 
 
-def first_offset(plane: Level) -> int:
-    """Return where the first piece of a plane that has data lies in the slide."""
-    ranges = plane.stored_ranges()
-    present = np.flatnonzero(ranges[:, 1])
-    return int(ranges[present[0], 0]) if len(present) else 0
+def first_offsets(plane: Level) -> tuple[int, ...]:
+    """Return where the first piece with data of each directory of a plane lies in the slide."""
+    parts = np.split(plane.stored_ranges(), 1 + len(plane.other_ifds))
+    present = [part[part[:, 1] > 0] for part in parts]
+    return tuple(int(part[0, 0]) if len(part) else 0 for part in present)
 
 
 def _coded(slide: OpenedSlide, plane: Level) -> Iterator[Coded]:

@@ -18,7 +18,7 @@ from typing import Any
 from coverslip import limits
 from coverslip.errors import CoverslipError
 
-_CODE = "import sys; from coverslip.archive.workers import serve; serve(int(sys.argv[1]))"
+_CODE = "import sys; from coverslip.archive.workers import serve; serve(*map(int, sys.argv[1:]))"
 _LOOK_EVERY_S = 0.5
 _TO_LEAVE_S = 5.0
 """How long a process that has nothing to do may take to end."""
@@ -30,23 +30,25 @@ class LostWorkerError(CoverslipError, RuntimeError):
 
 
 class _Process:
-    """One process and our end of its pipe."""
+    """One process and our ends of its pipes, one each way: no command opens a socket."""
 
     def __init__(self) -> None:
         self.byte_count = 0
         """So much of the slide in hand is done."""
-        self._connection, theirs = Pipe()
-        with theirs:
+        from_us, self._to_it = Pipe(duplex=False)
+        self._from_it, to_us = Pipe(duplex=False)
+        with from_us, to_us:
+            theirs = from_us.fileno(), to_us.fileno()
             known = os.pathsep.join(filter(None, sys.path))
             self._process = subprocess.Popen(  # noqa: S603 (this interpreter)
-                [sys.executable, "-P", "-c", _CODE, str(theirs.fileno())],
+                [sys.executable, "-P", "-c", _CODE, *map(str, theirs)],
                 env=os.environ | {"PYTHONPATH": known},
-                pass_fds=[theirs.fileno()],
+                pass_fds=theirs,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )
         with suppress(OSError):  # it has died already: who asks it will see
-            self._connection.send((os.getpid(), dict(limits.CHANGED)))
+            self._to_it.send((os.getpid(), dict(limits.CHANGED)))
 
     def ask(self, task: object, is_over: Callable[[], bool]) -> Any:  # noqa: ANN401 (its result)
         """Have a task done and return what comes of it.
@@ -57,12 +59,12 @@ class _Process:
             If the process ends, or all is over.
         """
         try:
-            self._connection.send(task)
+            self._to_it.send(task)
             while True:
-                while not self._connection.poll(_LOOK_EVERY_S):
+                while not self._from_it.poll(_LOOK_EVERY_S):
                     if is_over():
                         raise LostWorkerError("the process was given up")
-                is_result, value = self._connection.recv()
+                is_result, value = self._from_it.recv()
                 if is_result:
                     return value
                 self.byte_count = value
@@ -82,7 +84,8 @@ class _Process:
 
     def end(self, *, within_s: float) -> None:
         """Let it end, for nothing more comes; kill it if it does not, or has no time to."""
-        self._connection.close()
+        self._to_it.close()
+        self._from_it.close()
         if within_s:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(within_s)

@@ -198,21 +198,26 @@ class _Duty:
             raise Recalled
 
 
-def serve(descriptor: int) -> None:
+def serve(source: int, target: int) -> None:
     """Do what comes over a pipe, until nothing comes any more; a process of `pool.Pool`."""
-    os.set_inheritable(descriptor, False)  # noqa: FBT003 (takes no names)
+    for descriptor in (source, target):
+        os.set_inheritable(descriptor, False)  # noqa: FBT003 (takes no names)
     duty = _Duty()
     # Whoever gave the work may be gone, or recalled a slide that was just done.
-    with Connection(descriptor) as connection, suppress(EOFError, ConnectionError, Recalled):
-        _prepare(duty, *connection.recv())
-        _listeners.append(lambda byte_count: connection.send((False, byte_count)))
+    with (
+        Connection(source, writable=False) as tasks,
+        Connection(target, readable=False) as results,
+        suppress(EOFError, ConnectionError, Recalled),
+    ):
+        _prepare(duty, *tasks.recv())
+        _listeners.append(lambda byte_count: results.send((False, byte_count)))
         while not duty.is_over:
             duty.is_idle = True
-            function, arguments, named = connection.recv()
+            function, arguments, named = tasks.recv()
             duty.is_idle, duty.has_task = False, True
             result = function(*arguments, **named)
             duty.has_task = False
-            connection.send((True, result))
+            results.send((True, result))
 
 
 def _prepare(duty: _Duty, parent: int, changed: dict[str, int]) -> None:

@@ -18,6 +18,8 @@ from tests.hostile.test_bad_input import patched, refuse
 from tests.synth import build_generic, build_ventana, raster, tiff
 
 SMALL = {"size": (200, 150), "tile": 64, "levels": 1}
+DECODED = {"allow_pixel": True, "pixels_attested": "a person"}
+"""What a slide that cannot be searched needs to be decoded."""
 
 
 def with_tile(slide, data):
@@ -43,7 +45,7 @@ def test_tile_that_is_cut_off_is_named(codec, tmp_path):
     slide = build_generic(tmp_path, codec=codec, **SMALL)
     piece = slide.levels[0].pieces[0]
     with_tile(slide, piece[: len(piece) // 2])
-    error = refuse(slide, tmp_path, coverslip.SourceError, allow_pixel=True)
+    error = refuse(slide, tmp_path, coverslip.SourceError, **DECODED)
     assert "level 0: tile 0 does not hold" in str(error)
 
 
@@ -51,7 +53,7 @@ def test_tile_that_is_cut_off_is_named(codec, tmp_path):
 def test_tile_of_another_codec_is_named(codec, tmp_path):
     slide = build_generic(tmp_path, codec=codec, **SMALL)
     with_tile(slide, b"\xff\xd8\xff\xe0JANE DOE")
-    error = refuse(slide, tmp_path, coverslip.SourceError, allow_pixel=True)
+    error = refuse(slide, tmp_path, coverslip.SourceError, **DECODED)
     assert "level 0: tile 0 does not hold" in str(error)
     assert "DOE" not in str(error)
 
@@ -62,7 +64,7 @@ def test_picture_of_another_size_than_the_tags_say_is_refused(codec, tmp_path):
     other = build_generic(tmp_path, codec=codec, size=(64, 64), tile=32, levels=1)
     with_tile(slide, other.levels[0].pieces[0])
     other.path.unlink()
-    refuse(slide, tmp_path, coverslip.SourceError, allow_pixel=True)
+    refuse(slide, tmp_path, coverslip.SourceError, **DECODED)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +186,7 @@ def test_tile_that_lacks_one_of_its_colours_is_named(tmp_path):
     content = slide.path.read_bytes()
     at = content.index(slide.levels[0].pieces[second_plane])
     patched(slide, struct.pack("<I", at), bytes(4))
-    error = refuse(slide, tmp_path, coverslip.SourceError, allow_pixel=True)
+    error = refuse(slide, tmp_path, coverslip.SourceError, **DECODED)
     assert "tile 1 lacks one of its colours" in str(error)
 
 
@@ -192,7 +194,7 @@ def test_strip_without_data_is_named(tmp_path):
     slide = build_generic(tmp_path, codec="lzw", rows_per_strip=16, **SMALL)
     at = slide.path.read_bytes().index(slide.levels[0].pieces[3])
     patched(slide, struct.pack("<I", at), bytes(4))
-    error = refuse(slide, tmp_path, coverslip.SourceError, allow_pixel=True)
+    error = refuse(slide, tmp_path, coverslip.SourceError, **DECODED)
     assert "strip 3 has no data" in str(error)
 
 
@@ -226,7 +228,7 @@ def test_slide_that_changes_while_it_is_decoded_is_refused(tmp_path, monkeypatch
         return encode(samples)
 
     monkeypatch.setattr(pixels, "_encode", meddle)
-    error = refuse(slide, tmp_path, coverslip.SourceError, allow_pixel=True)
+    error = refuse(slide, tmp_path, coverslip.SourceError, **DECODED)
     assert "changed" in str(error)
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 import coverslip
+from coverslip.archive.claim import MARK
 from coverslip.archive.ledger import State, read_ledger
 from coverslip.archive.sharing import missing_of, require_shared
 from coverslip.deid.custody import Custody
@@ -68,8 +69,14 @@ def scheduler(tmp_path_factory):
         yield client, workers
 
 
+def left_in(out, pattern="*"):
+    """Return what is in an output, but for the mark of its ledger."""
+    return [path for path in out.glob(pattern) if path.name != MARK]
+
+
 def contents(out):
-    return {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    files = [path for path in left_in(out, "**/*") if path.is_file()]
+    return {path.relative_to(out): path.read_bytes() for path in files}
 
 
 def test_killed_worker_costs_no_slide_and_the_bytes_are_those_of_a_local_run(scheduler, tmp_path):
@@ -130,7 +137,7 @@ def test_scheduler_that_dies_ends_the_run_and_the_next_has_each_slide_once(slide
         assert "error: " in error
         assert "the executor" in error
         processes[1].wait(timeout=60)  # it has lost its scheduler, and its slide was recalled
-    assert not list((tmp_path / "out").glob(".coverslip-*"))
+    assert not left_in(tmp_path / "out", ".coverslip-*")
     convert_all(tmp_path / "in", tmp_path / "out")
     assert_ledger_and_disk_agree(tmp_path / "out", slides, check=False)
 
@@ -150,10 +157,10 @@ def test_second_signal_recalls_the_slides_of_a_cluster(tmp_path):
         assert time.monotonic() - begin < 30
         processes[1].send_signal(signal.SIGCONT)
         deadline = time.monotonic() + 30
-        while list((tmp_path / "out").glob("*")) and time.monotonic() < deadline:
+        while left_in(tmp_path / "out") and time.monotonic() < deadline:
             time.sleep(0.1)
         time.sleep(1)
-        assert not list((tmp_path / "out").glob("*"))
+        assert not left_in(tmp_path / "out")
     convert_all(tmp_path / "in", tmp_path / "out")
     assert_ledger_and_disk_agree(tmp_path / "out", 3, check=False)
 

@@ -141,7 +141,8 @@ def test_every_stitched_frame_is_the_restart_intervals_of_its_part(request, case
             assert [ours for ours, _ in pairs] == [theirs for _, theirs in pairs]
             compared += len(pairs)
         assert compared - before == len(whole.pieces)
-    assert bool(compared) == request.node.callspec.params["case"].startswith("ndpi-stitched")
+    # Others are stitched as well where their intervals are no wider than viewers like.
+    assert compared or not request.node.callspec.params["case"].startswith("ndpi-stitched")
 
 
 @pytest.mark.tools

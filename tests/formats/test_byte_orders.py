@@ -48,7 +48,18 @@ def written(slide, folder):
     return [instance.path.read_bytes() for instance in result.instances]
 
 
-@pytest.mark.parametrize("name", [n for n in FORMATS if FORMATS[n].func not in ONE_ORDER])
+def chosen():
+    """Return a case of each builder, samples and bits: others tell nothing of the byte order."""
+    cases = {}
+    for name, build in FORMATS.items():
+        own = build.keywords
+        kind = (build.func, *(own.get(key) for key in ("bits", "predictor", "planar", "bigtiff")))
+        if build.func not in ONE_ORDER:
+            cases.setdefault(kind, name)
+    return cases.values()
+
+
+@pytest.mark.parametrize("name", chosen())
 def test_a_slide_of_the_other_byte_order_becomes_the_same_instances(name, tmp_path, needed):
     needed(name)
     build, found = FORMATS[name], []

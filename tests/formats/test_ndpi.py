@@ -132,7 +132,7 @@ def test_illumination_is_told(fluorescence, tmp_path):
 
 
 def test_no_spool_is_left_and_frames_are_counted_as_cut(tmp_path):
-    slide = build_ndpi(tmp_path, 6, size=(2240, 1100))
+    slide = build_ndpi(tmp_path, 6)
     result = coverslip.convert(slide.path, tmp_path / "out")
     assert result.frames.copied == 0
     assert result.frames.retiled == sum(
@@ -152,7 +152,7 @@ def test_no_spool_is_left_and_frames_are_counted_as_cut(tmp_path):
 )
 def test_levels_whose_intervals_fit_the_frames_are_stitched(blocks, kinds, tmp_path):
     """The last level is 560 pixels wide, 70 MCUs of 4:4:4."""
-    slide = build_ndpi(tmp_path, 8, size=(2240, 1100), restart_blocks=blocks)
+    slide = build_ndpi(tmp_path, 8, restart_blocks=blocks)
     assert [str(route.kind) for route in coverslip.open(slide.path).routes()] == kinds
 
 

@@ -64,7 +64,7 @@ FORMATS: dict[str, Builder] = {
     "ndpi-no-starts": partial(build_ndpi, starts="absent", subsampling="4:2:2", jfif=False),
     "ndpi-stitched": partial(build_ndpi, restart_blocks=4),
     "ndpi-stitched-420": partial(build_ndpi, restart_blocks=1, subsampling="4:2:0"),
-    "ndpi-high-starts": partial(build_ndpi, high_starts=True, size=(1344, 300), levels=1),
+    "ndpi-high-starts": partial(build_ndpi, high_starts=True, size=(2240, 300), levels=1),
     "ndpi-without-restarts": partial(build_ndpi, restart=None),
     "ndpi-small-without-restarts": partial(build_ndpi, small_without_restart=True, suffix=".tif"),
     "ndpi-interval-across-rows": partial(build_ndpi, restart_blocks=77),

@@ -47,7 +47,7 @@ def build_ndpi(
     folder: Path,
     seed: int | None = None,
     *,
-    size: tuple[int, int] = (1344, 1100),
+    size: tuple[int, int] = (2240, 1100),
     levels: int = 3,
     focal_planes: tuple[int, ...] = (0,),
     fluorescence: bool = False,

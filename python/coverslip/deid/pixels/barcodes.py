@@ -10,6 +10,9 @@ from coverslip.deid.pixels.shapes import Box, Grey
 _PARTS = (2, 3, 4)
 """Crops are a half, a third and a quarter of the picture; they overlap by half."""
 _IN_CROPS = ("Aztec", "DataMatrix", "PDF417", "QRCode")
+_LEAST = 150
+"""Pixels of a crop's shorter side: in a smaller one a legible code is so large a part of it that
+it is one of the whole picture too."""
 _FLAT = 24
 """Grey levels below which nothing is printed; zxing-cpp looks for as much contrast."""
 
@@ -43,7 +46,7 @@ def _crops(picture: Grey) -> Iterator[tuple[int, int, Grey]]:
     rows, columns = picture.shape
     for count in _PARTS:
         length, width = rows // count, columns // count
-        if min(length, width) < 1:
+        if min(length, width) < _LEAST:
             return
         for row in range(2 * count - 1):
             for column in range(2 * count - 1):

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 import coverslip
-from coverslip import conversion, instances
+from coverslip import commit, conversion
 from coverslip.verification.output import OutputCheck
 from tests.synth import build_generic, build_svs, jpeg, tiff
 
@@ -227,8 +227,8 @@ def test_write_that_fails_half_way_leaves_nothing(tmp_path):
 
 def test_disk_that_cannot_hold_the_frames_is_told_before_writing(tmp_path, monkeypatch):
     slide = build_generic(tmp_path, levels=1)
-    usage = instances.shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(instances.shutil, "disk_usage", lambda path: usage)
+    usage = commit.shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(commit.shutil, "disk_usage", lambda path: usage)
     error = refuse(slide, tmp_path, OSError)
     assert error.errno == errno.ENOSPC
 

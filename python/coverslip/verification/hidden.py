@@ -30,6 +30,8 @@ _SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _TEXT_IN_GAP = re.compile(rb"[\w .:/\\^,=|@+-]{8,}|(?:[\w .:/\\^,=|@+-]\x00){6,}", re.ASCII)
 """Longer, and of fewer characters: what lies in a gap may have been a picture."""
 _ICC_HEADER, _ICC_ENTRY = 132, 12
+_ICC_TYPE = 8
+"""Bytes of a tag that tell its type; they are no text of anybody's."""
 _ICC_NUMBERS = re.compile(rb"[rgbk]TRC|A2B.|B2A.|gamt|pre.|[rgb]XYZ|wtpt|bkpt|chad|lumi")
 _ICC_SIGNATURES = ((4, 8), (48, 56), (80, 84))
 """Of the colour module, of maker and model, and of who made the profile (ICC.1 7.2)."""
@@ -106,12 +108,20 @@ def _in_profile(profile: bytes) -> Iterator[str]:
     with suppress(ValueError):  # most profiles have no date
         yield date(*struct.unpack_from(">3H", profile, 24)).isoformat()
     (count,) = struct.unpack_from(">I", profile, 128)
+    numbers, texts = [(0, 0)], [(0, 0)]
     for number in range(min(count, (len(profile) - _ICC_HEADER) // _ICC_ENTRY)):
         at = _ICC_HEADER + number * _ICC_ENTRY
         signature, offset, size = struct.unpack_from(">4sII", profile, at)
-        if not _ICC_NUMBERS.fullmatch(signature):
-            # The type of a tag is no text of anybody's.
-            yield from texts_in_bytes(profile[offset + 8 : offset + size])
+        if _ICC_NUMBERS.fullmatch(signature):
+            numbers.append((offset, offset + size))
+        elif size > _ICC_TYPE:
+            texts.append((offset + _ICC_TYPE, offset + size))
+    # Tags may share their bytes: what is a number too goes out as one, and is looked at once.
+    kept = bytearray(profile)
+    for start, end in _joined(np.array(numbers, np.int64)).tolist():
+        kept[start:end] = bytes(len(kept[start:end]))
+    for start, end in _joined(np.array(texts, np.int64)).tolist():
+        yield from texts_in_bytes(bytes(kept[start:end]))
 
 
 def _read(slide: OpenedSlide, offset: int, byte_count: int) -> bytes:

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use crate::error::Error;
 use crate::frame::FramePlan;
-use crate::scan::{Header, InstanceReport, Original, Scanner, Verdict, Walk};
+use crate::scan::{Header, InstanceReport, Original, Scanner, Tiles, Verdict, Walk};
 use crate::source::Source;
 use crate::watch::Watch;
 
@@ -73,10 +73,8 @@ impl Original for Planned<'_> {
     }
 
     fn expect(&self, frames: Range<usize>) {
-        let ranges = self.plan.tiles().ranges();
-        let end = frames.end.min(ranges.len());
-        self.source
-            .expect(ranges.get(frames.start..end).unwrap_or_default());
+        let (source, index) = (self.source, self.plan.tiles());
+        Tiles { source, index }.expect(frames);
     }
 
     fn compare(

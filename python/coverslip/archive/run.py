@@ -341,7 +341,8 @@ class Run:
         done, _ = wait(self.in_flight, timeout=_POLL_S, return_when=FIRST_COMPLETED)
         if self.pool is not None:
             self.on_bytes(self.pool.byte_count)
-        for future in done:
+        # A set has no order of its own; what ended at once is told in that of the slides.
+        for future in sorted(done, key=self.in_flight.__getitem__):
             number = self.in_flight.pop(future)
             if future.cancelled():
                 raise StoppedError("the executor gave slides up", hint=_GO_ON)

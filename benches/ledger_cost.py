@@ -43,7 +43,7 @@ class Nothing(Executor):
             study=study,
             series=("2.25.1",),
             certificate=names[-1],
-            sha256=("0" * 64,) * _LEVELS,
+            digests=("0" * 64,) * _LEVELS,
             files=tuple((name, 0) for name in names),
             certificate_sha256="0" * 64,
             routes={"copied": 1},

@@ -56,7 +56,7 @@ def test_convert_as_json_names_what_was_written(slide, tmp_path):
         "truncated": 0,
         "picture": 0,
     }
-    assert described["instances"][0]["sha256"] is None
+    assert described["instances"][0]["blake3"] is None
     assert described["certificate"]["checks"]["read_back"] == "not_run"
 
 

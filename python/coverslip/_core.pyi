@@ -31,7 +31,9 @@ __all__ = [
     "Source",
     "TileIndex",
     "WriteReport",
+    "Written",
     "__version__",
+    "blake3_of_file",
     "inspect_any",
     "inspect_coded",
     "inspect_jpeg",
@@ -186,8 +188,21 @@ class WriteReport:
     @property
     def has_extended_offset_table(self) -> bool: ...
     @property
-    def sha256(self) -> str | None:
-        """SHA-256 of the whole file in hexadecimal, if it was asked for."""
+    def blake3(self) -> str | None:
+        """BLAKE3 of the whole file in hexadecimal, if it was asked for."""
+
+@final
+class Written:
+    """How far a file is written: a check in another thread follows its writer."""
+
+    def __init__(self) -> None: ...
+    def wait_for_start(self) -> int:
+        """Wait for all that stands before the frames; return the length the file will have.
+
+        Raises `KeyboardInterrupt` if the writer gave up.
+        """
+    def give_up(self) -> None:
+        """Let whoever waits go: nothing more will come."""
 
 @final
 class Hit:
@@ -491,14 +506,19 @@ def write_instance(
     extended_offset_table: bool | None = None,
     digest: bool = False,
     past_cache: bool = False,
+    written: Written | None = None,
     on_progress: _Progress = None,
 ) -> WriteReport:
     """Write one instance in one pass; progress counts bytes.
 
     ``header`` is a Part 10 file up to group 7FE0 (PS3.10 7). The file must not exist.
-    With ``digest`` its SHA-256 is computed on the way.
-    With ``past_cache`` it goes past the page cache, where the file system can do that.
+    With ``digest`` its BLAKE3 is computed on the way.
+    With ``past_cache`` it goes past the page cache, where the file system can do that; not if
+    somebody is told by ``written`` how far it is, to read it there.
     """
+
+def blake3_of_file(path: str | os.PathLike[str], *, on_progress: _Progress = None) -> str:
+    """Return the digest of a file in hexadecimal, as ``b3sum`` shows it; progress counts bytes."""
 
 def verify_instance(
     source: Source,
@@ -507,9 +527,13 @@ def verify_instance(
     header: InstanceHeader,
     *,
     scanner: Scanner | None = None,
+    written: Written | None = None,
     on_progress: _Progress = None,
 ) -> InstanceReport:
     """Read an instance back and compare it with the source; progress counts bytes.
+
+    With ``written``, which another thread gave to `write_instance`, it is read while it is written,
+    and `KeyboardInterrupt` is raised if the writer gave up.
 
     With a scanner, all of it is searched on the way, as `Scanner.check_instance` does; the report
     holds what that found. Raises `VerificationError` for whatever else is wrong.

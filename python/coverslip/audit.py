@@ -70,7 +70,7 @@ class InstanceRecord:
     photometric_interpretation: str
     is_inverted: bool
     """Whether black and white were exchanged, since zero was white in the source."""
-    sha256: str | None
+    blake3: str | None
     """Digest of the whole file, in hexadecimal; ``None`` if it was not read back."""
     frames_picture: int = 0
     """A label or overview, stored without loss."""

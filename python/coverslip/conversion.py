@@ -360,7 +360,7 @@ def _certificate(
             transfer_syntax_uid=item.frame_format.transfer_syntax_uid,
             photometric_interpretation=item.frame_format.photometric_interpretation,
             is_inverted=item.route is not None and item.route.is_inverted,
-            sha256=instance.sha256,
+            blake3=instance.blake3,
             frames_picture=instance.frames.picture,
         )
         for item, instance in zip(planned, written, strict=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from coverslip import _core
@@ -20,6 +21,7 @@ from coverslip.frames import (
 from coverslip.model import CleanMetadata, FrameFormat, InstanceSpec, RouteKind, Spacing
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide
+from coverslip.verification.follower import Follower
 from coverslip.verification.output import OutputCheck
 
 _PAST_CACHE_BYTES = 64 << 20
@@ -75,7 +77,7 @@ class InstanceResult:
     """``None`` if it holds no level but the overview."""
     byte_count: int
     frames: FrameCounts
-    sha256: str | None
+    blake3: str | None
     """Of the whole file; ``None`` without verification."""
 
 
@@ -206,28 +208,32 @@ def write_instance(
     check: OutputCheck | None,
     past_cache: bool,
 ) -> InstanceResult:
-    """Write one instance under its temporary path, and read it back if there is a check.
+    """Write one instance under its temporary path, and read it back meanwhile if there is a check.
 
-    ``on_written`` is called in between: the file does not change any more. ``past_cache`` says
-    whether a large file may go straight to the disk, if it is not read back.
+    ``on_written`` is called when the file does not change any more. ``past_cache`` says whether a
+    large file may go straight to the disk, if it is not read back.
     """
     path = folders[item.spec.region] / f"{item.spec.sop_instance_uid}.dcm"
     dataset = wsm.build(clean, item.spec)
     header = part10.encode(dataset, item.frame_format.transfer_syntax_uid, wsm.permit(clean))
-    report = _core.write_instance(
+    write = partial(
+        _core.write_instance,
         item.frames.source,
         item.plan,
         header,
         path,
-        digest=check is not None,
-        past_cache=past_cache and check is None and item.plan.frame_bytes >= _PAST_CACHE_BYTES,
         on_progress=_report(on_progress, "write", item.number, item.plan.frame_bytes),
     )
-    on_written(path)
-    if check is not None:
-        on_bytes = _report(on_progress, "verify", item.number, report.byte_count)
-        with at_level(item.number):
-            check.instance(item.frames.source, item.plan, path, header, on_progress=on_bytes)
+    if check is None:
+        report = write(past_cache=past_cache and item.plan.frame_bytes >= _PAST_CACHE_BYTES)
+        on_written(path)
+    else:
+        behind = partial(check.instance, item.frames.source, item.plan, path, header)
+        with Follower(behind) as follower:
+            report = write(digest=True, written=follower.written)
+            on_written(path)
+            with at_level(item.number):
+                follower.wait(_report(on_progress, "verify", item.number, report.byte_count))
     kind, made = None if item.route is None else item.route.kind, item.plan.copied
     rewritten = made if item.frames.rewritten is None else item.frames.rewritten
     counts = FrameCounts(
@@ -246,7 +252,7 @@ def write_instance(
         level=None if item.route is None else item.number,
         byte_count=report.byte_count,
         frames=counts,
-        sha256=report.sha256,
+        blake3=report.blake3,
     )
 
 

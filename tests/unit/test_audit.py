@@ -63,7 +63,7 @@ def arguments():
             transfer_syntax_uid=JPEGBaseline8Bit,
             photometric_interpretation="RGB",
             is_inverted=False,
-            sha256="0" * 64,
+            blake3="0" * 64,
         )
         for uid in result.clean.sop_instance_uids
     ]
@@ -91,12 +91,12 @@ def test_certificate_is_valid(arguments, read_back):
 
 
 def test_instance_that_was_not_read_back_has_no_digest(arguments):
-    instances = [dataclasses.replace(record, sha256=None) for record in arguments["instances"]]
+    instances = [dataclasses.replace(record, blake3=None) for record in arguments["instances"]]
 
     document = certificate(**arguments | {"instances": instances, "read_back": CheckResult.NOT_RUN})
 
     jsonschema.Draft202012Validator(certificate_schema()).validate(document)
-    assert document["instances"][0]["sha256"] is None
+    assert document["instances"][0]["blake3"] is None
 
 
 def test_every_finding_is_counted(arguments):

@@ -27,7 +27,7 @@ class Outputs:
     study: str
     series: tuple[str, ...]
     certificate: str
-    sha256: tuple[str | None, ...] = ()
+    digests: tuple[str | None, ...] = ()
     """Of the instances, if they were read back."""
     byte_count: int = 0
     frames: int = 0
@@ -46,17 +46,18 @@ class Outputs:
         """Return what `to_json` was called on, be it that of the first version."""
         stored = json.loads(text)
         if isinstance(stored, list):
-            names = ("study", "series", "certificate", "sha256", "byte_count", "frames")
+            names = ("study", "series", "certificate", "digests", "byte_count", "frames")
             stored = dict(zip(names, stored, strict=True))
         stored["series"] = tuple(stored["series"])
-        stored["sha256"] = tuple(stored["sha256"])
+        digests = stored.pop("sha256", None)  # of an earlier version
+        stored["digests"] = tuple(stored["digests"] if digests is None else digests)
         stored["files"] = tuple((name, size) for name, size in stored.get("files", ()))
         return cls(**stored)
 
     @property
     def is_read_back(self) -> bool:
         """Whether all instances were read back and compared with the slide."""
-        return bool(self.sha256) and None not in self.sha256
+        return bool(self.digests) and None not in self.digests
 
     def are_in(self, out: Path) -> bool:
         """Tell whether they are there, with the lengths they had."""

@@ -168,7 +168,7 @@ def _outputs(result: Result) -> Outputs:
         study=result.study_path.name,
         series=tuple(series),
         certificate=certificate.name,
-        sha256=tuple(instance.sha256 for instance in result.instances),
+        digests=tuple(instance.blake3 for instance in result.instances),
         byte_count=sum(instance.byte_count for instance in result.instances),
         frames=sum(routes.values()),
         files=(

@@ -127,7 +127,7 @@ def _report(result: Result, out: Path, unused: int) -> None:
         lines.append(f"  label or overview, stored with a lossless codec: {frames.picture}")
     if frames.truncated:
         lines.append(f"  with an end marker added: {frames.truncated}")
-    verified = all(instance.sha256 is not None for instance in result.instances)
+    verified = all(instance.blake3 is not None for instance in result.instances)
     # What was encoded with a new loss can only be compared with itself.
     with_what = "what was encoded" if frames.recoded else "the slide"
     lines.append(f"  read back and compared with {with_what}: {'all' if verified else 'no'}")

@@ -5,7 +5,6 @@ and attributes of files are looked at; each instance is walked element by elemen
 frame. Nothing is imported of the writer, of its tables or of the policy.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -327,10 +326,12 @@ class Check:
             instance = self.instances.get(record["sop_instance_uid"])
             if instance is None:
                 yield "it lists an instance that is not there"
-            elif self.hashes and record["sha256"] is not None:
-                with instance.open("rb") as file:
-                    if hashlib.file_digest(file, "sha256").hexdigest() != record["sha256"]:
-                        yield "an instance is not the one that it lists"
+            elif (
+                self.hashes
+                and record["blake3"] is not None
+                and _core.blake3_of_file(instance) != record["blake3"]
+            ):
+                yield "an instance is not the one that it lists"
 
     def _bytes(self, entry: Entry, permitted: tuple[allowed.Range, ...] = ()) -> None:
         hits = self.scanner.scan_file(entry.path, on_progress=self._report)

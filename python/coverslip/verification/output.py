@@ -38,13 +38,15 @@ class OutputCheck:
         path: Path,
         header: bytes,
         *,
+        written: _core.Written,
         on_progress: Callable[[int], object] | None = None,
     ) -> None:
         """Compare an instance with its source: header, offset tables and every frame.
 
         So nothing is left that could be another byte than was written and hashed. The header is
         parsed by pydicom, which had no part in placing the Pixel Data. On the way every byte is
-        searched; what that finds is told by `rest`.
+        searched; what that finds is told by `rest`. The file may still be being written: it is
+        followed.
 
         Raises
         ------
@@ -53,6 +55,7 @@ class OutputCheck:
         UnsupportedSlideError
             If a tile hides something behind its picture that must not go out.
         """
+        written.wait_for_start()
         with path.open("rb") as file:
             if file.read(len(header)) != header:
                 raise VerificationError("the header is not what was written")
@@ -66,7 +69,13 @@ class OutputCheck:
             )
         check = self._check
         report = _core.verify_instance(
-            source, plan, path, read.core, scanner=check.scanner, on_progress=on_progress
+            source,
+            plan,
+            path,
+            read.core,
+            scanner=check.scanner,
+            written=written,
+            on_progress=on_progress,
         )
         check.judge(entry_of(path), read, report)
 

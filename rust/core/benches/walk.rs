@@ -203,6 +203,7 @@ fn write_level(criterion: &mut Criterion) {
         &path,
         &Header::default(),
         None,
+        None,
         &mut Unwatched,
     )
     .unwrap();

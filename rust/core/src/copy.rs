@@ -7,11 +7,10 @@
 
 use std::io::{BufWriter, IoSlice, Write};
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
-use sha2::{Digest, Sha256};
-
+use crate::digest::Digest;
 use crate::encapsulate::{self, OffsetTable, SEQUENCE_DELIMITER};
 use crate::error::Error;
 use crate::frame::FramePlan;
@@ -19,6 +18,7 @@ use crate::sink::Sink;
 use crate::source::Source;
 use crate::tiles::ByteRange;
 use crate::watch::Watch;
+use crate::written::{Writing, Written};
 
 /// Bytes gathered before they are written: small enough for the second-level cache.
 const BATCH_BYTES: usize = 1 << 18;
@@ -26,19 +26,23 @@ const BATCH_BYTES: usize = 1 << 18;
 const GAP_BYTES: u64 = 4096;
 /// Most slices that one gathered write takes (`IOV_MAX` of Linux).
 const BATCH_SLICES: usize = 1024;
+/// Bytes behind the last fragment.
+const DELIMITER_BYTES: u64 = 8;
 /// Batches that are read ahead of the one that is written.
 const BATCHES_IN_FLIGHT: usize = 2;
 
 /// How an instance is written.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct WriteOptions {
+pub struct WriteOptions<'a> {
     /// Which offset table it gets; without one the length decides.
     pub offset_table: Option<OffsetTable>,
-    /// Whether its SHA-256 is computed, from the bytes as they are handed over.
+    /// Whether its BLAKE3 is computed, from the bytes as they are handed over.
     pub digest: bool,
     /// Whether it goes past the page cache, where the file system can do that: for a large file
     /// that nobody reads soon.
     pub past_cache: bool,
+    /// Who is told how far it is; then it goes through the page cache, to be read there.
+    pub written: Option<&'a Written>,
 }
 
 /// What was written.
@@ -50,8 +54,8 @@ pub struct WriteReport {
     pub pixel_data_offset: u64,
     /// Which offset table was written.
     pub offset_table: OffsetTable,
-    /// SHA-256 of the file in hexadecimal, if it was asked for.
-    pub sha256: Option<String>,
+    /// BLAKE3 of the file in hexadecimal, if it was asked for.
+    pub blake3: Option<String>,
 }
 
 /// Writes one instance: `header`, offset table, fragments, delimiter.
@@ -68,56 +72,81 @@ pub fn write_instance(
     plan: &FramePlan,
     header: &[u8],
     path: &Path,
-    options: WriteOptions,
+    options: WriteOptions<'_>,
     watch: &mut dyn Watch,
 ) -> Result<WriteReport, Error> {
+    // From here on whoever waits is let go, whatever happens.
+    let writing = options.written.map(Written::writing);
     plan.check_source(source)?;
-    let mut sink = Sink::create(path, options.past_cache)?;
     let offset_table = options
         .offset_table
         .unwrap_or_else(|| OffsetTable::for_byte_count(plan.fragment_bytes()));
-    let mut start = Start {
-        sink: &mut sink,
-        hasher: options.digest.then(Sha256::new),
+    let mut out = Output {
+        sink: Sink::create(path, options.past_cache && options.written.is_none())?,
+        digest: options.digest.then(Digest::new),
+        byte_count: 0,
+        writing,
     };
-    let mut buffered = BufWriter::with_capacity(BATCH_BYTES, &mut start);
+    let mut buffered = BufWriter::with_capacity(BATCH_BYTES, &mut out);
     buffered.write_all(header)?;
     encapsulate::write_pixel_data_start(&mut buffered, || plan.lengths(), offset_table)?;
     buffered.flush()?;
     drop(buffered);
-    let hasher = start.hasher;
+    out.has_start(plan.fragment_bytes());
 
-    let hasher = copy_frames(source, plan, &mut sink, hasher, watch)?;
-    let byte_count = sink.finish()?;
+    copy_frames(source, plan, &mut out, watch)?;
+    let byte_count = out.sink.finish()?;
     source.check_unchanged()?;
     let pixel_data_offset = u64::try_from(header.len()).unwrap_or(u64::MAX);
     Ok(WriteReport {
         byte_count,
         pixel_data_offset,
         offset_table,
-        sha256: hasher.map(|hasher| hexadecimal(&hasher.finalize())),
+        blake3: out.digest.map(Digest::finish),
     })
 }
 
-fn hexadecimal(digest: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
-    let digits = digest
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
-    digits.collect()
+/// The file, its digest, and who is told of it.
+struct Output<'a> {
+    sink: Sink,
+    digest: Option<Digest>,
+    byte_count: u64,
+    writing: Option<Writing<'a>>,
 }
 
-/// What stands before the frames goes to the file and into the digest.
-struct Start<'a> {
-    sink: &'a mut Sink,
-    hasher: Option<Sha256>,
+impl Output<'_> {
+    /// Tells that only so many bytes of fragments, and the delimiter, are still to come.
+    fn has_start(&self, fragment_bytes: u64) {
+        let rest = fragment_bytes.saturating_add(DELIMITER_BYTES);
+        if let Some(writing) = &self.writing {
+            writing.has_start(self.byte_count, self.byte_count.saturating_add(rest));
+        }
+    }
+
+    fn write_batch(&mut self, batch: &Batch) -> Result<(), Error> {
+        write_all_vectored(&mut self.sink, &mut batch.slices()?)?;
+        if let Some(digest) = &mut self.digest {
+            // The kernel has just copied these bytes on this core: they are in its cache.
+            for slice in batch.slices()? {
+                digest.update(&slice);
+            }
+        }
+        if let Some(writing) = &self.writing {
+            writing.has_more(u64::try_from(batch.pending).unwrap_or(0));
+        }
+        Ok(())
+    }
 }
 
-impl Write for Start<'_> {
+/// What stands before the frames.
+impl Write for Output<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let count = self.sink.write(bytes)?;
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(bytes.get(..count).unwrap_or_default());
+        self.byte_count = self
+            .byte_count
+            .saturating_add(u64::try_from(count).unwrap_or(0));
+        if let Some(digest) = &mut self.digest {
+            digest.update(bytes.get(..count).unwrap_or_default());
         }
         Ok(count)
     }
@@ -135,15 +164,13 @@ enum Slice {
     Source { offset: u64, len: u64 },
 }
 
-/// Reads in one thread and writes in another: the kernel copies on two cores then. What is written
-/// is hashed in a third, if there is a hasher, which is returned.
+/// Reads in one thread and writes in another: the kernel copies on two cores then.
 fn copy_frames(
     source: &Source,
     plan: &FramePlan,
-    out: &mut Sink,
-    hasher: Option<Sha256>,
+    out: &mut Output<'_>,
     watch: &mut dyn Watch,
-) -> Result<Option<Sha256>, Error> {
+) -> Result<(), Error> {
     let (full, filled) = mpsc::sync_channel(BATCHES_IN_FLIGHT);
     let (empty, emptied) = mpsc::channel();
     thread::scope(|scope| {
@@ -160,50 +187,20 @@ fn copy_frames(
                 let _ = full.send(Err(error));
             }
         });
-        let hashing = hasher.map(|hasher| {
-            let (to_hash, written) = mpsc::sync_channel(BATCHES_IN_FLIGHT);
-            let empty = empty.clone();
-            let thread = scope.spawn(move || hash(hasher, written, &empty));
-            (to_hash, thread)
-        });
         let mut written = 0_u64;
         for batch in filled {
             let mut batch = batch?;
-            write_all_vectored(out, &mut batch.slices()?)?;
+            out.write_batch(&batch)?;
             written = written.saturating_add(u64::try_from(batch.pending).unwrap_or(0));
             if !watch.go_on(written) {
                 return Err(Error::Cancelled);
             }
-            if let Some((to_hash, _)) = &hashing {
-                to_hash.send(batch).map_err(|_| Error::SourceChanged)?;
-            } else {
-                batch.clear();
-                let _ = empty.send(batch);
-            }
+            batch.clear();
+            // Nobody takes it back any more when the last one was read.
+            let _ = empty.send(batch);
         }
-        hashing
-            .map(|(to_hash, thread)| {
-                drop(to_hash);
-                thread.join().unwrap_or(Err(Error::SourceChanged))
-            })
-            .transpose()
+        Ok(())
     })
-}
-
-fn hash(
-    mut hasher: Sha256,
-    written: Receiver<Batch>,
-    empty: &Sender<Batch>,
-) -> Result<Sha256, Error> {
-    for mut batch in written {
-        for slice in batch.slices()? {
-            hasher.update(&*slice);
-        }
-        batch.clear();
-        // Nobody takes it back any more when the last one was read.
-        let _ = empty.send(batch);
-    }
-    Ok(hasher)
 }
 
 /// Fills batches and hands them to the writer.

@@ -8,7 +8,8 @@
 //! 1. [`plan_frames`] looks at the header and the end of every tile and returns a
 //!    [`FramePlan`]: what each frame is made of, and its exact length.
 //! 2. [`write_instance`] carries the plan out in one sequential write.
-//! 3. [`verify_instance`] reads the file again and compares it with the source.
+//! 3. [`verify_instance`] reads the file again and compares it with the source, behind the writer
+//!    if it likes.
 //!
 //! A level that is no tiles becomes them first: [`stitch_strips`] joins JPEG strips to one picture,
 //! [`retile`] cuts a picture into frames, and [`prove_retiled`] compares the two. Tiles that cannot
@@ -21,6 +22,7 @@
 pub mod blank;
 pub mod codec;
 pub mod copy;
+pub mod digest;
 pub mod encapsulate;
 pub mod error;
 pub mod frame;
@@ -39,9 +41,11 @@ pub mod tables;
 pub mod tiles;
 pub mod verify;
 pub mod watch;
+pub mod written;
 
 pub use codec::Codec;
 pub use copy::{WriteOptions, WriteReport, write_instance};
+pub use digest::blake3_of_file;
 pub use encapsulate::OffsetTable;
 pub use error::{Error, Kind, StreamError};
 pub use frame::FramePlan;
@@ -55,3 +59,4 @@ pub use strips::{Strips, stitch_strips};
 pub use tiles::{ByteRange, TileIndex};
 pub use verify::verify_instance;
 pub use watch::Watch;
+pub use written::Written;

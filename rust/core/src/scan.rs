@@ -53,7 +53,7 @@ const POINTED_CHARACTERS: usize = 30;
 /// Hexadecimal digits in the longest run that a person writes; a digest has 64.
 const HEX_DIGITS: usize = 31;
 /// Hexadecimal digits in a digest of a certificate.
-const SHA256_DIGITS: usize = 64;
+const DIGEST_DIGITS: usize = 64;
 /// Digits of a term that chance does not write into a UID or a digest.
 const SURE_DIGITS: usize = 14;
 /// Bytes of a term that must stand alone, since longer words and codes hold it by chance.
@@ -203,7 +203,7 @@ impl Run<'_> {
     }
 }
 
-/// Whether an encoded form is one that digits of a UID or of a SHA-256 spell by chance.
+/// Whether an encoded form is one that digits of a UID or of a digest spell by chance.
 fn is_chance(run: &Run<'_>, encoding: Encoding) -> bool {
     let form = run.data.get(run.start..run.end).unwrap_or_default();
     if form.len() >= SURE_DIGITS {
@@ -213,7 +213,7 @@ fn is_chance(run: &Run<'_>, encoding: Encoding) -> bool {
     let is_number = encoding == Encoding::Hex && form.iter().all(u8::is_ascii_digit);
     let is_hex = form.iter().all(u8::is_ascii_hexdigit);
     is_number && !run.is_short(NUMBER)
-        || is_hex && run.count(SHA256_DIGITS, u8::is_ascii_hexdigit) == SHA256_DIGITS
+        || is_hex && run.count(DIGEST_DIGITS, u8::is_ascii_hexdigit) == DIGEST_DIGITS
 }
 
 /// Looks for a list of terms.

@@ -7,7 +7,6 @@
 
 mod frame;
 
-use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 
@@ -16,34 +15,41 @@ use crate::frame::FramePlan;
 use crate::scan::{Header, InstanceReport, Original, Scanner, Tiles, Verdict, Walk};
 use crate::source::Source;
 use crate::watch::Watch;
+use crate::written::{Readable, Written};
 
 /// Reads an instance back; with a `scanner` all of it is searched on the way, as
 /// [`crate::check_instance`] does.
 ///
-/// `header` is what another parser found. `watch` counts bytes. The report holds what the search
+/// `header` is what another parser found. With `written` the file is read while it is written,
+/// behind the writer. `watch` counts bytes. The report holds what the search
 /// found and what it could not look at; whatever else is wrong is an error.
 ///
 /// # Errors
 ///
 /// [`Error::Verify`] for any difference, [`Error::Frame`] for a frame that holds more than it
-/// may, [`Error::Io`] and [`Error::Cancelled`].
+/// may, [`Error::Io`] and [`Error::Cancelled`], this also if the writer gave up.
 pub fn verify_instance(
     source: &Source,
     plan: &FramePlan,
     path: &Path,
     header: &Header,
     scanner: Option<&Scanner>,
+    written: Option<&Written>,
     watch: &mut dyn Watch,
 ) -> Result<InstanceReport, Error> {
     plan.check_source(source)?;
-    let file = File::open(path)?;
+    let file = Readable::open(path, written)?;
+    let is_read_already = file.is_behind();
     let report = Walk {
-        file_len: file.metadata()?.len(),
         file: &file,
         scanner,
         limits: &plan.limits,
         header,
-        original: Some(&Planned { source, plan }),
+        original: Some(&Planned {
+            source,
+            plan,
+            is_read_already,
+        }),
     }
     .run(watch)?;
     if let Some(problem) = report.problems.first() {
@@ -65,6 +71,8 @@ fn differs(what: String) -> Error {
 struct Planned<'a> {
     source: &'a Source,
     plan: &'a FramePlan,
+    /// Whether the writer has just read the tiles.
+    is_read_already: bool,
 }
 
 impl Original for Planned<'_> {
@@ -73,8 +81,10 @@ impl Original for Planned<'_> {
     }
 
     fn expect(&self, frames: Range<usize>) {
-        let (source, index) = (self.source, self.plan.tiles());
-        Tiles { source, index }.expect(frames);
+        if !self.is_read_already {
+            let (source, index) = (self.source, self.plan.tiles());
+            Tiles { source, index }.expect(frames);
+        }
     }
 
     fn compare(

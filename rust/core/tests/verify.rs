@@ -396,6 +396,7 @@ fn two_offset_tables_or_none_are_found() {
             path,
             &header,
             None,
+            None,
             &mut Unwatched,
         ))
     };
@@ -459,6 +460,7 @@ fn cancelling_ends_the_read_back() {
         &good.path,
         &header,
         None,
+        None,
         &mut StopAtOnce,
     );
     assert!(matches!(result, Err(Error::Cancelled)));
@@ -473,6 +475,7 @@ fn a_file_that_is_not_there_is_an_error_of_the_system() {
         &good.plan,
         &nowhere,
         &Header::default(),
+        None,
         None,
         &mut Unwatched,
     );

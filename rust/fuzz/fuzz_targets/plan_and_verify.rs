@@ -115,7 +115,7 @@ fn convert(mut data: &[u8]) -> Option<()> {
     write_instance(&source, &plan, b"", &out, options, &mut Unwatched)
         .expect("what was planned can be written");
     let header = header_of(table, plan.frame_count() as u64);
-    match verify_instance(&source, &plan, &out, &header, None, &mut Unwatched) {
+    match verify_instance(&source, &plan, &out, &header, None, None, &mut Unwatched) {
         Ok(_) | Err(Error::Frame { .. }) => Some(()),
         Err(error) => panic!("what was written is not what was planned: {error}"),
     }

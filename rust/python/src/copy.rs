@@ -281,12 +281,39 @@ pub(crate) struct WriteReport {
     byte_count: u64,
     pixel_data_offset: u64,
     has_extended_offset_table: bool,
-    sha256: Option<String>,
+    blake3: Option<String>,
+}
+
+/// How far a file is written, for a check that follows its writer.
+#[pyclass(frozen, module = "coverslip._core")]
+#[derive(Default)]
+pub(crate) struct Written(coverslip_core::Written);
+
+impl Written {
+    pub(crate) fn core(&self) -> &coverslip_core::Written {
+        &self.0
+    }
+}
+
+#[pymethods]
+impl Written {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    fn wait_for_start(&self, py: Python<'_>) -> PyResult<u64> {
+        py.detach(|| self.0.wait_for_start()).map_err(into_py_err)
+    }
+
+    fn give_up(&self) {
+        self.0.give_up();
+    }
 }
 
 #[pyfunction]
 #[pyo3(signature = (source, plan, header, path, *, extended_offset_table = None,
-                    digest = false, past_cache = false, on_progress = None))]
+                    digest = false, past_cache = false, written = None, on_progress = None))]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 #[allow(
     clippy::needless_pass_by_value,
@@ -301,6 +328,7 @@ pub(crate) fn write_instance(
     extended_offset_table: Option<bool>,
     digest: bool,
     past_cache: bool,
+    written: Option<&Written>,
     on_progress: Option<Py<PyAny>>,
 ) -> PyResult<WriteReport> {
     let offset_table = extended_offset_table.map(|extended| {
@@ -314,6 +342,7 @@ pub(crate) fn write_instance(
         offset_table,
         digest,
         past_cache,
+        written: written.map(Written::core),
     };
     let mut watch = PyWatch::new(on_progress);
     let result = py.detach(|| {
@@ -324,6 +353,6 @@ pub(crate) fn write_instance(
         byte_count: report.byte_count,
         pixel_data_offset: report.pixel_data_offset,
         has_extended_offset_table: report.offset_table == OffsetTable::Extended,
-        sha256: report.sha256,
+        blake3: report.blake3,
     })
 }

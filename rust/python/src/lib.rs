@@ -20,6 +20,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<copy::TileIndex>()?;
     module.add_class::<copy::FramePlan>()?;
     module.add_class::<copy::WriteReport>()?;
+    module.add_class::<copy::Written>()?;
     module.add_class::<scan::Scanner>()?;
     module.add_class::<scan::InstanceHeader>()?;
     module.add_class::<scan::InstanceReport>()?;
@@ -45,6 +46,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(rewrite::rewrite, module)?)?;
     module.add_function(wrap_pyfunction!(rewrite::prove_rewritten, module)?)?;
     module.add_function(wrap_pyfunction!(copy::write_instance, module)?)?;
+    module.add_function(wrap_pyfunction!(scan::blake3_of_file, module)?)?;
     module.add_function(wrap_pyfunction!(scan::verify_instance, module)?)?;
     Ok(())
 }

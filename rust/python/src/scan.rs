@@ -6,7 +6,7 @@ use coverslip_core::scan::{self, Encoding, Header, Term, Tiles};
 use coverslip_core::{ByteRange, Scanner as CoreScanner};
 use pyo3::prelude::*;
 
-use crate::copy::{FramePlan, Source, TileIndex, finish};
+use crate::copy::{FramePlan, Source, TileIndex, Written, finish};
 use crate::errors::into_py_err;
 use crate::limits;
 use crate::watch::PyWatch;
@@ -169,7 +169,25 @@ impl Scanner {
 }
 
 #[pyfunction]
-#[pyo3(signature = (source, plan, path, header, *, scanner = None, on_progress = None))]
+#[pyo3(signature = (path, *, on_progress = None))]
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the conversion from Python gives a value"
+)]
+pub(crate) fn blake3_of_file(
+    py: Python<'_>,
+    path: PathBuf,
+    on_progress: Option<Py<PyAny>>,
+) -> PyResult<String> {
+    let mut watch = PyWatch::new(on_progress);
+    let result = py.detach(|| coverslip_core::blake3_of_file(&path, &mut watch));
+    finish(result, watch)
+}
+
+#[pyfunction]
+#[pyo3(signature = (source, plan, path, header, *, scanner = None, written = None,
+                    on_progress = None))]
+#[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 #[allow(
     clippy::needless_pass_by_value,
     reason = "the conversion from Python gives a value"
@@ -181,6 +199,7 @@ pub(crate) fn verify_instance(
     path: PathBuf,
     header: &InstanceHeader,
     scanner: Option<&Scanner>,
+    written: Option<&Written>,
     on_progress: Option<Py<PyAny>>,
 ) -> PyResult<InstanceReport> {
     let mut watch = PyWatch::new(on_progress);
@@ -191,6 +210,7 @@ pub(crate) fn verify_instance(
             &path,
             &header.0,
             scanner.map(|scanner| &scanner.0),
+            written.map(Written::core),
             &mut watch,
         )
     });

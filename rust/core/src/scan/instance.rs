@@ -4,7 +4,6 @@
 //! tables, and proved by the walk of the group before, which must end there. Where that fails, the
 //! tables are wrong, and all frames are walked from front to back.
 
-use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +18,7 @@ use crate::groups::for_each_group;
 use crate::limits::Limits;
 use crate::tiles::ByteRange;
 use crate::watch::Watch;
+use crate::written::Readable;
 
 /// Frames that one thread takes at a time.
 const GROUP: usize = 1024;
@@ -79,10 +79,8 @@ pub fn check_instance(
     tiles: Option<Tiles<'_>>,
     watch: &mut dyn Watch,
 ) -> Result<InstanceReport, Error> {
-    let file = File::open(path)?;
     Walk {
-        file_len: file.metadata()?.len(),
-        file: &file,
+        file: &Readable::open(path, None)?,
         scanner: Some(scanner),
         limits: &scanner.limits,
         header,
@@ -93,8 +91,7 @@ pub fn check_instance(
 
 /// Pixel Data of an instance, to be walked.
 pub(crate) struct Walk<'a> {
-    pub(crate) file: &'a File,
-    pub(crate) file_len: u64,
+    pub(crate) file: &'a Readable<'a>,
     /// What to look for; without it frames are compared only.
     pub(crate) scanner: Option<&'a Scanner>,
     pub(crate) limits: &'a Limits,
@@ -129,7 +126,7 @@ impl Walk<'_> {
     /// Walks all frames; `watch` counts bytes.
     pub(crate) fn run(&self, watch: &mut dyn Watch) -> Result<InstanceReport, Error> {
         let mut notes = Notes::new(self.scanner, self.limits);
-        let mut reader = self.reader(0..self.file_len);
+        let mut reader = self.reader(0..self.file.len);
         let tables = match self.front(&mut reader, &mut notes)? {
             Ok(tables) => tables,
             Err(problem) => {
@@ -164,7 +161,7 @@ impl Walk<'_> {
         // A frame may be longer than its tile by the tables that it shares with others.
         let longest = self.limits.tile_header_bytes;
         let longest = longest.saturating_add(self.limits.tile_bytes);
-        Reader::new(self.file, self.file_len, self.scanner, longest, stretch)
+        Reader::new(self.file, self.scanner, longest, stretch)
     }
 
     /// Looks at all that stands before the frames; returns the offset tables or what is wrong.
@@ -173,7 +170,7 @@ impl Walk<'_> {
         reader: &mut Reader<'_>,
         notes: &mut Notes<'_>,
     ) -> Result<Result<Tables<'_>, &'static str>, Error> {
-        let pixel_data = self.header.pixel_data_offset.min(self.file_len);
+        let pixel_data = self.header.pixel_data_offset.min(self.file.len);
         for range in &self.header.numbers {
             self.look_until(range.offset.min(pixel_data), reader, notes)?;
             let end = range.end().unwrap_or(u64::MAX).min(pixel_data);
@@ -192,7 +189,7 @@ impl Walk<'_> {
         };
         reader.at = reader.at.saturating_add(table_len);
         Ok(Ok(Tables {
-            file: self.file,
+            file: &self.file.file,
             basic,
             extended: self.header.extended,
         }))
@@ -226,7 +223,7 @@ impl Walk<'_> {
             let start = starts.get(group).copied().unwrap_or(u64::MAX);
             let next = starts.get(group.saturating_add(1)).copied();
             let mut at = Place {
-                reader: self.reader(start..next.unwrap_or(self.file_len)),
+                reader: self.reader(start..next.unwrap_or(self.file.len)),
                 tables,
                 first_item,
             };
@@ -296,11 +293,12 @@ impl Walk<'_> {
         leftover: Option<&Leftover>,
         watch: &mut dyn Watch,
     ) -> Result<InstanceReport, Error> {
+        self.file.check_whole()?;
         if let Some(Leftover { at, problem }) = leftover {
             notes.problem((*problem).into());
             if let Some(scanner) = self.scanner {
                 let sieves = [&scanner.sure, &scanner.unsure];
-                let rest = scanner.scan_pieces(self.file, *at, &sieves, watch)?;
+                let rest = scanner.scan_pieces(&self.file.file, *at, &sieves, watch)?;
                 notes.report.hits.extend(rest);
             }
         }

@@ -1,12 +1,10 @@
 //! A file that is read from front to back, a piece at a time, and searched on the way.
 
-use std::fs::File;
-use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 
 use super::{CONTEXT, Hit, Piece, Scanner, to_usize};
 use crate::error::Error;
+use crate::written::Readable;
 
 /// Bytes read at a time: they stay in the processor's cache while they are looked at.
 const WINDOW_BYTES: u64 = 1 << 18;
@@ -16,8 +14,7 @@ const WINDOW_BYTES: u64 = 1 << 18;
 /// Every byte of it is searched for forms that count everywhere while it is there to be walked, so
 /// that a file is read once and not twice.
 pub(super) struct Reader<'a> {
-    file: &'a File,
-    file_len: u64,
+    file: &'a Readable<'a>,
     scanner: Option<&'a Scanner>,
     /// An item that is longer is none.
     longest_item: u64,
@@ -31,17 +28,15 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(
-        file: &'a File,
-        file_len: u64,
+        file: &'a Readable<'a>,
         scanner: Option<&'a Scanner>,
         longest_item: u64,
         stretch: Range<u64>,
     ) -> Self {
         // Where a stretch lies may be what a wrong offset table says.
-        let stretch = stretch.start.min(file_len)..stretch.end.min(file_len);
+        let stretch = stretch.start.min(file.len)..stretch.end.min(file.len);
         Self {
             file,
-            file_len,
             scanner,
             longest_item,
             at: stretch.start,
@@ -53,7 +48,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn left(&self) -> u64 {
-        self.file_len.saturating_sub(self.at)
+        self.file.len.saturating_sub(self.at)
     }
 
     /// The next bytes, without moving; fewer where the file ends.
@@ -90,20 +85,13 @@ impl<'a> Reader<'a> {
         let end = from
             .saturating_add(needed.max(WINDOW_BYTES))
             .saturating_add(width(ahead))
-            .min(self.file_len);
+            .min(self.file.len);
         self.window_at = from.saturating_sub(width(around));
         let room = to_usize(end.saturating_sub(self.window_at));
         self.window.resize(room, 0);
-        self.file
-            .read_exact_at(&mut self.window, self.window_at)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::UnexpectedEof => Error::Verify {
-                    what: "the file became shorter while it was checked".into(),
-                },
-                _ => Error::Io(error),
-            })?;
+        self.file.read_exact_at(&mut self.window, self.window_at)?;
         // Behind the last byte there is nothing that a form could go on with.
-        let searched = if end == self.file_len {
+        let searched = if end == self.file.len {
             end
         } else {
             end.saturating_sub(width(ahead))
@@ -133,7 +121,7 @@ impl<'a> Reader<'a> {
 
     /// Searches all that is left of the stretch up to an offset, and returns what was found.
     pub(super) fn finish(mut self, end: u64) -> Result<Vec<Hit>, Error> {
-        self.unsearched.end = self.unsearched.end.min(end).min(self.file_len);
+        self.unsearched.end = self.unsearched.end.min(end).min(self.file.len);
         while self.scanner.is_some() && !self.unsearched.is_empty() {
             self.at = self.unsearched.start;
             self.fill(0)?;

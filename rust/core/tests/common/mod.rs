@@ -443,7 +443,7 @@ pub(crate) fn verify(
         extended: parsed.extended,
         numbers: Vec::new(),
     };
-    verify_instance(source, plan, path, &header, None, &mut Unwatched)
+    verify_instance(source, plan, path, &header, None, None, &mut Unwatched)
 }
 
 /// What the test's own parser finds in a written file.

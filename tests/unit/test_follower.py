@@ -1,0 +1,69 @@
+"""A file is checked behind its writer, and whatever happens to one the other ends too."""
+
+import threading
+
+import pytest
+
+from coverslip import _core
+from coverslip.errors import VerificationError
+from coverslip.verification.follower import Follower
+
+
+def waits(*, written, on_progress):
+    """Behave as a check does that is never given anything."""
+    written.wait_for_start()
+
+
+def test_what_the_check_raises_is_raised_by_whoever_waits():
+    def fails(*, written, on_progress):
+        raise VerificationError("frame 3 differs")
+
+    with pytest.raises(VerificationError, match="frame 3"), Follower(fails) as follower:
+        follower.wait(None)
+
+
+def test_check_is_let_go_when_the_writer_never_began():
+    with pytest.raises(OSError, match="disk"), Follower(waits):
+        raise OSError("the disk is gone")
+    assert not any(thread.name == "coverslip-check" for thread in threading.enumerate())
+
+
+def test_check_is_stopped_at_its_next_progress():
+    began = threading.Event()
+
+    def long(*, written, on_progress):
+        began.set()
+        while True:
+            on_progress(1)
+
+    def interrupted(done):
+        began.wait()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), Follower(long) as follower:
+        follower.wait(interrupted)
+    assert not any(thread.name == "coverslip-check" for thread in threading.enumerate())
+
+
+def test_progress_of_the_check_is_told_while_it_goes_on():
+    told = []
+    go_on = threading.Event()
+
+    def check(*, written, on_progress):
+        on_progress(7)
+        go_on.wait()
+
+    def progress(done):
+        told.append(done)
+        go_on.set()
+
+    with Follower(check) as follower:
+        follower.wait(progress)
+    assert 7 in told
+
+
+def test_nobody_waits_for_a_writer_that_gave_up():
+    written = _core.Written()
+    written.give_up()
+    with pytest.raises(KeyboardInterrupt):
+        written.wait_for_start()

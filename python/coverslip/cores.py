@@ -1,6 +1,5 @@
 """Makes frames on all cores, and tells how far it is."""
 
-import os
 import time
 from array import array
 from collections import deque
@@ -14,16 +13,12 @@ import numpy as np
 
 from coverslip.decoders import Decoders
 from coverslip.errors import LimitError
+from coverslip.guard import core_count
 from coverslip.limits import LIMITS
 from coverslip.model import Level, Uint64Array
 
 _T = TypeVar("_T")
 _TELL_EVERY_S = 0.1
-
-
-def core_count() -> int:
-    """Return how many threads are worth having."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def decoders_of_limits() -> Decoders:

@@ -5,6 +5,7 @@ would cost: one slide fails, or at worst one process, and not the machine.
 """
 
 import math
+import os
 import signal
 import threading
 import time
@@ -22,6 +23,11 @@ except ImportError:  # Windows has none; there a worker runs without
 GRACE_S = 60.0
 """Time of all cores that a slide has left to end by itself once its limit is reached: the core
 notices within a tenth of a second, and what was written has to be removed."""
+
+
+def core_count() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def confine(*, memory_bytes: int | None = None, file_bytes: int | None = None) -> None:

@@ -28,7 +28,7 @@ from coverslip.samples import Samples, check_samples, decode, is_inverted
 _APERIO_YCC, _JPEG, _JPEG_2000 = 33003, 7, 34712
 _JPEG_METHOD = "ISO_10918_1"
 _RED_FIRST = ("RGB", "YBR_ICT", "YBR_RCT")
-_LUMINANCE = np.array([77, 150, 29], np.uint16)
+_LUMINANCE = (77, 150, 29)
 """Of 256, after ITU-R BT.601."""
 _BRIGHTEST = 255
 _SPREAD = (0.5, 99.5)
@@ -141,7 +141,7 @@ def _grey_parts(source: _core.Source, level: Level, frame_format: FrameFormat) -
 
 def _shares(planes: int) -> list[float]:
     """Return what each of some planes counts in the grey."""
-    return [float(weight) / 256 for weight in _LUMINANCE] if planes == 3 else [1 / planes] * planes
+    return [weight / 256 for weight in _LUMINANCE] if planes == 3 else [1 / planes] * planes
 
 
 def _raster_parts(source: _core.Source, level: Level, raster: Raster) -> Iterator[_Part]:
@@ -182,8 +182,12 @@ def _decoders() -> Decoders:
 
 
 def _weighted(rgb: Samples) -> Pixels:
-    """Return the luminance of colours, which have 8 bits."""
-    weighted: Pixels = (rgb @ _LUMINANCE >> 8).astype(np.uint8)
+    """Return the luminance of colours, which have 8 bits; a matrix product takes longer."""
+    red, green, blue = (
+        np.multiply(rgb[..., channel], weight, dtype=np.uint16)
+        for channel, weight in enumerate(_LUMINANCE)
+    )
+    weighted: Pixels = (red + green + blue >> 8).astype(np.uint8)
     return weighted
 
 

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from coverslip import _core
-from coverslip.cores import Cores, core_count, decoders_of_limits, in_flight, sample_bytes, spooled
+from coverslip.cores import Cores, decoders_of_limits, in_flight, sample_bytes, spooled
 from coverslip.decoders import Decoders
 from coverslip.errors import LimitError, SourceError, VerificationError
+from coverslip.guard import core_count
 from coverslip.limits import LIMITS
 from coverslip.model import Level, Raster, TileIndex
 from coverslip.samples import Samples, decode, is_inverted, white

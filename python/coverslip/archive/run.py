@@ -1,6 +1,5 @@
 """One run over many slides: hands them out, keeps the ledger, and takes what comes back."""
 
-import os
 import shutil
 import time
 import warnings
@@ -25,6 +24,7 @@ from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.vault import vault_beside
 from coverslip.errors import CoverslipError
+from coverslip.guard import core_count
 
 _AHEAD = 2
 """Slides in flight for each worker: one at work, one waiting."""
@@ -192,11 +192,6 @@ def open_run(
             # Where there is nothing to do, nothing has to be written either.
             lease=stack.enter_context(leased(out)) if registered.numbers else lease_in(out),
         )
-
-
-def core_count() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(kw_only=True)

@@ -4,8 +4,8 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from coverslip.archive.run import core_count
 from coverslip.errors import PolicyError
+from coverslip.guard import core_count
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -21,6 +21,8 @@ _CARE = {
     "InstitutionName": "institution_name",
     "DeviceSerialNumber": "device_serial_number",
     "ContainerIdentifier": "container_identifier",
+    "LabelText": "container_identifier",
+    "BarcodeValue": "container_identifier",
     "SpecimenDescriptionSequence.SpecimenIdentifier": "specimen_identifier",
     "SpecimenDescriptionSequence.SpecimenPreparationSequence"
     ".SpecimenPreparationStepContentItemSequence.TextValue": "specimen_identifier",

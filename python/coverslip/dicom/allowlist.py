@@ -136,8 +136,19 @@ def enforce(dataset: Dataset, permit: Permit = PUBLIC) -> None:
         value that the table does not allow; for sealed text of a source.
     """
     _enforce(dataset, permit, parents=())
+    _enforce_label(dataset)
     if permit.profile is not Profile.CARE:
         _enforce_picture(dataset)
+
+
+def _enforce_label(dataset: Dataset) -> None:
+    """Refuse texts of a label that are not the identifier that a drawn one shows."""
+    kinds = set(_values(dataset["ImageType"])) if "ImageType" in dataset else set()
+    shown = str(dataset.get("ContainerIdentifier")) if {"DERIVED", "LABEL"} <= kinds else ""
+    for keyword in ("LabelText", "BarcodeValue"):
+        if keyword in dataset and str(dataset[keyword].value or "") not in ("", shown):
+            tag = dataset[keyword].tag
+            raise PolicyError(f"attribute {tag} has a value that may not be written here")
 
 
 def _enforce_picture(dataset: Dataset) -> None:

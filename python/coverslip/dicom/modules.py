@@ -139,11 +139,15 @@ def multi_resolution_pyramid(ds: Dataset, clean: CleanMetadata, spec: InstanceSp
         ds.PyramidUID = clean.regions[spec.region].pyramid_uid
 
 
-def slide_label(ds: Dataset, spec: InstanceSpec) -> None:
-    """Add the Slide Label module (PS3.3 C.8.12.8) of a label: its texts are not said."""
+def slide_label(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
+    """Add the Slide Label module (PS3.3 C.8.12.8) of a label.
+
+    What a label says that was drawn is known; what stands on the slide's own is not said.
+    """
     if spec.role is Role.LABEL:
-        ds.BarcodeValue = ""
-        ds.LabelText = ""
+        shown = "" if spec.is_as_scanned else clean.container_identifier
+        ds.BarcodeValue = shown
+        ds.LabelText = shown
 
 
 def acquisition_context(ds: Dataset) -> None:

@@ -35,7 +35,7 @@ def build(clean: CleanMetadata, spec: InstanceSpec) -> Dataset:
     modules.enhanced_general_equipment(ds, clean)
     modules.sop_common(ds, clean, spec)
     modules.multi_resolution_pyramid(ds, clean, spec)
-    modules.slide_label(ds, spec)
+    modules.slide_label(ds, clean, spec)
     modules.acquisition_context(ds)
     modules.image_pixel(ds, spec)
     modules.whole_slide_microscopy_image(ds, clean, spec)

@@ -29,6 +29,7 @@ _RETAINED: dict[str, tuple[tuple[int, ...], ...]] = {
 _IDENTITY: tuple[tuple[int, ...], ...] = (
     *((tag,) for tag in (0x00100010, 0x00100020, 0x00100030, _SEX, _AGE, 0x00080050)),
     *((tag,) for tag in (_INSTITUTION, _SERIAL, 0x00400512, *_DATES)),
+    *((tag,) for tag in (0x22000002, 0x22000005)),
     (_SPECIMENS, 0x00400551),
     (_SPECIMENS, _PREPARATION, _STEP, 0x0040A160),
 )

@@ -163,8 +163,6 @@ EMPTY = frozenset(
         "IssuerOfTheContainerIdentifierSequence",
         "IssuerOfTheSpecimenIdentifierSequence",
         "AcquisitionContextSequence",
-        "LabelText",
-        "BarcodeValue",
     ]
 )
 """Of Type 2, so they are there, and must say nothing."""

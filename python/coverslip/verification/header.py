@@ -315,6 +315,15 @@ def _whole(dataset: Dataset, rules: Rules) -> Iterator[Problem]:
     may_show = {"LABEL"} if rules is WITHOUT_IDENTITY else {"LABEL", "OVERVIEW"}
     if dataset.get("SpecimenLabelInImage") == "YES" and not may_show & set(kinds):
         yield "(0048,0010)", "a label in a picture that is none"
+    yield from _label_texts(dataset, is_drawn="DERIVED" in kinds and "LABEL" in kinds)
+
+
+def _label_texts(dataset: Dataset, *, is_drawn: bool) -> Iterator[Problem]:
+    """Check Label Text and Barcode Value: the identifier of a drawn label, or nothing."""
+    shown = str(dataset.get("ContainerIdentifier") or "") if is_drawn else ""
+    for keyword, place in (("LabelText", "(2200,0002)"), ("BarcodeValue", "(2200,0005)")):
+        if str(dataset.get(keyword) or "") != shown:
+            yield place, "it is not what the label shows" if is_drawn else "it must be empty"
 
 
 def _grid(dataset: Dataset) -> Iterator[Problem]:

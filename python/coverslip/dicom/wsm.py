@@ -4,6 +4,7 @@ from pydicom.dataset import Dataset
 
 from coverslip.dicom import modules
 from coverslip.dicom.allowlist import Permit
+from coverslip.dicom.specimen import specimen
 from coverslip.model import CleanMetadata, InstanceSpec, Profile
 
 MAX_FRAME_SIZE = 65535  # Rows and Columns are US
@@ -29,6 +30,7 @@ def build(clean: CleanMetadata, spec: InstanceSpec) -> Dataset:
     _check(clean, spec)
     ds = Dataset()
     modules.patient(ds, clean)
+    modules.clinical_trial_subject(ds, clean)
     modules.general_study(ds, clean)
     modules.series(ds, clean, spec)
     modules.frame_of_reference(ds, clean)
@@ -40,7 +42,7 @@ def build(clean: CleanMetadata, spec: InstanceSpec) -> Dataset:
     modules.image_pixel(ds, spec)
     modules.whole_slide_microscopy_image(ds, clean, spec)
     modules.optical_path(ds, clean, spec)
-    modules.specimen(ds, clean)
+    specimen(ds, clean)
     modules.multi_frame_functional_groups(ds, clean, spec)
     modules.multi_frame_dimension(ds, clean, spec)
     return ds

@@ -33,6 +33,8 @@ _VOCABULARIES = {
     "Indica HALO": indica._VOCABULARY.kinds,
     "Huron, Motic, Mikroscan, Trestle": keyed._KINDS,
 }
+_MOST_VALUES = 60
+"""More of them are a list of codes, which nobody reads in a table."""
 _CODES = "DeidentificationMethodCodeSequence"
 _CHOICES = {
     "dates": list(Dates),
@@ -98,6 +100,9 @@ def _attribute(path):
 def _said(path, profile):
     if (path, profile) == ("AccessionNumber", Profile.RESEARCH):
         return "nothing, or a pseudonym `A-...` with `accession = pseudonym`"
+    if path.startswith("ClinicalTrial") and profile is Profile.RESEARCH:
+        otherwise = _otherwise(rules()[path], profile)
+        return f"what your table says of a trial, else {otherwise}; not there without a trial"
     return written(rules()[path], profile)
 
 
@@ -123,6 +128,8 @@ def _if_kept(profile):
 
 def _otherwise(rule, profile):
     values, pattern = rule.values.get(profile), rule.patterns.get(profile)
+    if values and len(values) > _MOST_VALUES:
+        return f"one of {len(values)} that `codes.toml` or `attributes.toml` lists"
     if values:
         return " or ".join(f"`{value}`" for value in sorted(values))
     if pattern is None:

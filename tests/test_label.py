@@ -49,7 +49,7 @@ def test_substitute_shows_the_pseudonym_and_nothing_of_the_slide(profile, slide,
     assert label.ContainerIdentifier == result.certificate["slide_pseudonym"]
     assert list(label.ImageType) == ["DERIVED", "PRIMARY", "LABEL", "NONE"]
     assert (label.SpecimenLabelInImage, label.BurnedInAnnotation) == ("YES", "NO")
-    assert (label.LabelText, label.BarcodeValue) == ("", "")
+    assert (label.LabelText, label.BarcodeValue) == (label.ContainerIdentifier,) * 2
     assert "PyramidUID" not in label
     assert (
         survivors(
@@ -93,6 +93,7 @@ def test_care_writes_label_and_overview_as_they_are(slide, tmp_path, tool):
         assert found[role].ImageType[0] == "ORIGINAL"
         assert (found[role].SpecimenLabelInImage, found[role].BurnedInAnnotation) == ("YES", "YES")
         assert found[role].ContainerIdentifier == "B22-66177-A-3"
+    assert (found["LABEL"].LabelText, found["LABEL"].BarcodeValue) == ("", "")
     overview = readers.by_pydicom(result.instances[-1].path, "pylibjpeg")[0]
     assert np.abs(overview.astype(int) - GLASS.picture).mean() < 6  # the source is JPEG
     assert zxingcpp.read_barcodes(np.ascontiguousarray(overview))
@@ -144,3 +145,58 @@ def test_verification_finds_a_bar_code_that_is_not_the_pseudonym(slide, tmp_path
     with pytest.raises(VerificationError, match="a bar code that is not"):
         coverslip.convert(slide.path, tmp_path / "out", label="substitute")
     assert not (tmp_path / "out").exists()
+
+
+def test_substitute_under_care_says_the_identifier_that_was_given(slide, tmp_path, tool):
+    policy = Policy(profile="care", label="substitute", overview="drop")
+    given = custody(tmp_path)
+    result = coverslip.convert(slide.path, tmp_path / "out", policy=policy, custody=given)
+
+    label = instances_by_role(result)["LABEL"]
+    assert (label.LabelText, label.BarcodeValue) == ("B22-66177-A-3",) * 2
+    assert validator_findings(result.instances[-1].path, slide, tool("dciodvfy")) == []
+
+
+@pytest.mark.parametrize("keyword", ["LabelText", "BarcodeValue"])
+@pytest.mark.parametrize("value", ["", "B22-66177-A-3", "C-0000000000000", "as shown, and more"])
+def test_verification_accepts_nothing_but_the_identifier_as_a_label_s_text(
+    keyword, value, slide, tmp_path
+):
+    result = coverslip.convert(slide.path, tmp_path / "out", label="substitute")
+    path = result.instances[-1].path
+    assert coverslip.verify(tmp_path / "out").is_clean
+
+    label = pydicom.dcmread(path)
+    shown = label.ContainerIdentifier
+    setattr(label, keyword, value.replace("as shown", shown))
+    label.save_as(path)
+
+    tag = {"LabelText": "(2200,0002)", "BarcodeValue": "(2200,0005)"}[keyword]
+    found = [(s.place, s.what) for s in coverslip.verify(tmp_path / "out").found]
+    assert (tag, "it is not what the label shows") in found
+
+
+@pytest.mark.parametrize("keyword", ["LabelText", "BarcodeValue"])
+def test_verification_accepts_no_label_s_text_in_a_level(keyword, slide, tmp_path):
+    result = coverslip.convert(slide.path, tmp_path / "out")
+    path = result.instances[0].path
+    level = pydicom.dcmread(path)
+    setattr(level, keyword, level.ContainerIdentifier)
+    level.save_as(path)
+    assert "it must be empty" in {s.what for s in coverslip.verify(tmp_path / "out").found}
+
+
+@pytest.mark.parametrize("keyword", ["LabelText", "BarcodeValue"])
+def test_writer_refuses_a_label_s_text_that_is_not_its_identifier(keyword):
+    from coverslip.dicom import wsm
+    from coverslip.dicom.allowlist import enforce
+    from coverslip.model import Role
+    from tests.unit import builders
+
+    clean = builders.clean_metadata()
+    spec = replace(builders.overview_spec(clean), role=Role.LABEL)
+    dataset = wsm.build(clean, spec)
+    enforce(dataset)
+    setattr(dataset, keyword, "C-0000000000000")
+    with pytest.raises(PolicyError, match="may not be written here"):
+        enforce(dataset)

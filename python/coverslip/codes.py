@@ -8,7 +8,7 @@ from importlib import resources
 
 @functools.cache
 def codes(name: str) -> Mapping[str, str]:
-    """Return the meaning of each code in a list, ``stains`` or ``anatomy``."""
+    """Return the meaning of each code in a list, ``stains`` for example."""
     text = resources.files("coverslip").joinpath("codes.toml").read_text("utf-8")
     lists: dict[str, dict[str, str]] = tomllib.loads(text)
     return lists[name]

@@ -156,8 +156,8 @@ def convert(
     PolicyError
         If the pixel spacing is unknown, or the policy cannot be carried out.
     QuarantineError
-        If a small level shows a bar code or text, or cannot be searched, and nobody vouches for
-        it; not under `care`.
+        If a small level shows a bar code or text, or is stored in a way that is not searched, and
+        nobody vouches for it; not under `care`.
     VerificationError
         If what was written is not what was planned.
     OSError

@@ -5,7 +5,7 @@ it, agrees with the size that the directory tells.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 
 import numpy as np
@@ -85,14 +85,28 @@ def _decoded_parts(
         columns = min(stored.tile_width, stored.image_width - column)
         length = stored.tile_length if stored.is_tiled else rows
         size = (stored.tile_width, length)
-        try:
+        with _naming(f"{'tile' if stored.is_tiled else 'strip'} {number}"):
             part = decode(source, stored, int(number), size)
             part = part.reshape(length, stored.tile_width, stored.samples_per_pixel)
-        except CoverslipError:
-            raise
-        except Exception:  # noqa: BLE001 (the message of a codec may quote the slide)
-            raise SourceError(f"tile or strip {number} cannot be decoded") from None
         yield row, column, part[:rows, :columns]
+
+
+@contextmanager
+def _naming(piece: str) -> Iterator[None]:
+    """Say of every error in the block which tile or strip it is about, and what kind it is."""
+    try:
+        yield
+    except CoverslipError as error:
+        if str(error).startswith(f"{piece}:"):
+            raise
+        raise type(error)(f"{piece}: {error}", hint=error.hint) from None
+    except ImportError:
+        reason = "is in a codec that the installed imagecodecs lacks"
+        raise UnsupportedSlideError(f"{piece} {reason}") from None
+    except MemoryError:
+        raise LimitError(f"{piece} cannot be decoded in the memory at hand") from None
+    except Exception:  # noqa: BLE001 (the message of a codec may quote the slide)
+        raise SourceError(f"{piece} cannot be decoded") from None
 
 
 _Decode = Callable[[_core.Source, StoredPixels, int, tuple[int, int]], Pixels]
@@ -112,8 +126,7 @@ def _read(source: _core.Source, stored: StoredPixels, number: int) -> bytes:
     offset, count = int(stored.tiles.offsets[number]), int(stored.tiles.byte_counts[number])
     if count > LIMITS.value_bytes:
         raise LimitError(
-            f"tile or strip {number} has {count} bytes, more than the limit "
-            f"value_bytes = {LIMITS.value_bytes}"
+            f"it has {count} bytes, more than the limit value_bytes = {LIMITS.value_bytes}"
         )
     if stored.held is not None:
         return stored.held[offset : offset + count]
@@ -159,7 +172,7 @@ def _unpacked(
     byte_count = columns * rows * stored.samples_per_pixel
     if byte_count > LIMITS.decoded_bytes:
         raise LimitError(
-            f"tile or strip {number} has {byte_count} bytes when decoded, more than the limit "
+            f"it has {byte_count} bytes when decoded, more than the limit "
             f"decoded_bytes = {LIMITS.decoded_bytes}"
         )
     data = _read(source, stored, number)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from coverslip import _core
 from coverslip.associated import AssociatedPicture
 from coverslip.deid.pixels import ocr
 from coverslip.deid.pixels.barcodes import bar_codes
@@ -13,7 +14,7 @@ from coverslip.deid.pixels.mask import mask_label
 from coverslip.deid.pixels.priors import prior_of
 from coverslip.deid.pixels.shapes import Grey
 from coverslip.deid.policy import Policy, Profile
-from coverslip.errors import CoverslipError, QuarantineError
+from coverslip.errors import CoverslipError, QuarantineError, SourceError
 from coverslip.luminance import luminance_of
 from coverslip.model import CheckResult, Level, PixelChecks, Role
 from coverslip.pictures import rgb_of
@@ -45,6 +46,8 @@ def examine(slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy) -> Ex
     ------
     QuarantineError
         If a level shows a bar code or text, or cannot be searched, and nobody vouches for it.
+    SourceError
+        If a level cannot be searched since it is damaged, and nobody vouches for its pixels.
     """
     notes: list[str] = []
     checks = PixelChecks()
@@ -73,7 +76,7 @@ def _searched(
             try:
                 picture = _luminance(slide, plane, routes[number])
             except CoverslipError as error:
-                codes.miss(number, str(error))
+                codes.miss(number, error)
                 continue
             codes.saw(number, len(bar_codes(picture)))
             if reads:
@@ -114,6 +117,9 @@ def _luminance(slide: OpenedSlide, plane: Level, route: Route) -> Grey:
     """
     if route.frame_format is None:  # `require_copy` has raised by then
         raise AssertionError(route.reason)
+    # What lies outside the file, or in a picture that does not go out, is not decoded either.
+    offsets, byte_counts = np.ascontiguousarray(plane.stored_ranges().T)
+    _core.TileIndex(slide.source, offsets, byte_counts, slide.description.private_ranges)
     return luminance_of(slide.source, plane, route.frame_format, _SEARCHED_PIXELS)
 
 
@@ -129,15 +135,18 @@ class _Search:
     def __init__(self, what: str) -> None:
         self._what = what
         self._found = Counter[int]()
+        self._damage: SourceError | None = None
         self.missed: str | None = None
 
     def saw(self, number: int, count: int) -> None:
         """Note how many were found in a level."""
         self._found[number] += count
 
-    def miss(self, number: int, reason: str) -> None:
-        """Note that a level could not be searched."""
-        self.missed = f"level {number} cannot be searched for {self._what}: {reason}"
+    def miss(self, number: int, error: CoverslipError) -> None:
+        """Note that a level could not be searched, and whether that is for its damage."""
+        self.missed = f"level {number} cannot be searched for {self._what}: {error}"
+        if isinstance(error, SourceError) and self._damage is None:
+            self._damage = SourceError(f"level {number}: {error}")
 
     def judge(self, policy: Policy, notes: list[str]) -> CheckResult:
         """Return the result.
@@ -147,6 +156,9 @@ class _Search:
         QuarantineError
             If something was found, or could not be looked for, and nobody vouches for it: what is
             written says that nothing is burned into the pixels.
+        SourceError
+            If nothing was found, and not all could be looked for since the slide is damaged: that
+            no look at its pixels mends.
         """
         shown = self.missed
         for number, count in self._found.most_common(1):
@@ -158,6 +170,8 @@ class _Search:
             return CheckResult.ATTESTED
         if shown is None:
             return CheckResult.PASSED
+        if shown == self.missed and self._damage is not None:
+            raise self._damage
         raise QuarantineError(
             shown,
             hint="look at the slide; if its pixels identify nobody, say who vouches for that with "

@@ -21,7 +21,14 @@ RETAINED = {
     ("research", "PatientSex", "G"): "113108",
     ("research", "PatientAge", "G"): "113108",
     ("research", "DeviceSerialNumber", "G"): "113109",
+    ("research", "StationName", "G"): "113109",
     ("research", "InstitutionName", "G"): "113112",
+    ("research", "InstitutionAddress", "G"): "113112",
+    ("research", "InstitutionalDepartmentName", "G"): "113112",
+    **{
+        ("research", f"ClinicalTrial{what}", "G"): "none: what a project calls itself, if asked to"
+        for what in ("SponsorName", "ProtocolID", "ProtocolName", "SiteID", "SiteName", "SubjectID")
+    },
     **{
         ("research", keyword, "S"): "113106, 113107"
         for keyword in ("StudyDate", "ContentDate", "AcquisitionDateTime")

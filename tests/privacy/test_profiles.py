@@ -37,14 +37,59 @@ GIVEN = {
     "institution_name": "Klinikum Ödenwalde",
     "device_serial_number": "SN-5540917",
 }
-SECRETS = [text for name, text in GIVEN.items() if name not in ("sex", "age")]
+CARE_ONLY = {
+    "patient_id_issuer": "HOSPITAL-QV",
+    "ethnic_group": "Vandalian",
+    "patient_size_m": "1.731",
+    "patient_weight_kg": "66.125",
+    "smoking_status": "UNKNOWN",
+    "patient_comments": "brought by her niece",
+    "accession_number_issuer": "LAB-QV",
+    "study_id": "ST-40717",
+    "study_time": "14:31:07",
+    "acquisition_time": "15:42:08",
+    "study_description": "Left breast lump",
+    "series_description": "Third of four glasses",
+    "protocol_name": "MAMMA-PLUS",
+    "referring_physician": "WINTERBOTTOM^ANSELM",
+    "performing_physician": "OSTERHOLTZER^BRIX",
+    "operator_name": "TECHNICIAN^TRUDE",
+    "container_identifier_issuer": "GLASSWORKS-QV",
+    "alternate_container_identifier": "ALT-990817",
+    "specimen_identifier_issuer": "BLOCKS-QV",
+    "specimen_short_description": "Core of the left side",
+    "specimen_detailed_description": "Received in a pot marked with her name",
+}
+"""Columns that `research` and `public` write nothing of."""
+KEPT = {
+    "institution_address": "Am Quarzberg 17",
+    "institution_department": "Pathology Ward 3",
+    "station_name": "SCAN-QV-04",
+}
+"""Columns that `research` writes where ``keep`` names what they belong to."""
+TRIAL = {
+    "trial_sponsor": "Quagmire Trust",
+    "trial_protocol_id": "QT-2207",
+    "trial_protocol_name": "Quagmire study of lumps",
+    "trial_site_id": "SITE-41",
+    "trial_site_name": "Ödenwalde East",
+    "trial_subject_id": "SUBJ-30717",
+}
+"""Columns that `research` alone writes."""
+CODES = ("stains", "fixative", "embedding", "specimen_type", "anatomy")
+GIVEN |= CARE_ONLY | KEPT
+SECRETS = [
+    text
+    for name, text in GIVEN.items()
+    if name not in ("sex", "age", "smoking_status", "study_time", "acquisition_time")
+]
 SECRETS += ["ÅSTRÖM", "QUENNIFER", "19570423", "20230517", "20230519"]
 
 
 def table(folder, *rows):
     path = folder / "metadata.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["file", *GIVEN, "stains", "anatomy"])
+        writer = csv.DictWriter(file, ["file", *GIVEN, *TRIAL, *CODES])
         writer.writeheader()
         writer.writerows(rows)
     return read_metadata(path)
@@ -102,6 +147,11 @@ def test_law_of_each_profile(name, profile, tmp_path, tool, capfd):
         assert validator_findings(instance.path, any_slide, tool("dciodvfy")) == []
 
 
+def _issuer(sequence):
+    (item,) = sequence
+    return item.LocalNamespaceEntityID
+
+
 def test_care_writes_what_the_operator_says_and_claims_nothing(slide, tmp_path):
     dataset = header(convert(slide, tmp_path / "out", "care", custody(tmp_path)))
 
@@ -110,12 +160,42 @@ def test_care_writes_what_the_operator_says_and_claims_nothing(slide, tmp_path):
     assert dataset.PatientAge == "066Y"
     assert dataset.AccessionNumber == GIVEN["accession_number"]
     assert dataset.StudyDate == "20230517"
-    assert dataset.AcquisitionDateTime == "20230519000000"
+    assert dataset.AcquisitionDateTime == "20230519154208"
+    assert (dataset.StudyTime, dataset.ContentTime) == ("143107", "154208")
     assert dataset.ContainerIdentifier == GIVEN["container_identifier"]
     item = dataset.SpecimenDescriptionSequence[0]
     assert item.SpecimenIdentifier == GIVEN["specimen_identifier"]
     assert dataset.InstitutionName == GIVEN["institution_name"]
     assert dataset.DeviceSerialNumber == GIVEN["device_serial_number"]
+    written = {
+        "patient_id_issuer": dataset.IssuerOfPatientID,
+        "ethnic_group": dataset.EthnicGroup,
+        "patient_size_m": str(dataset.PatientSize),
+        "patient_weight_kg": str(dataset.PatientWeight),
+        "smoking_status": dataset.SmokingStatus,
+        "patient_comments": dataset.PatientComments,
+        "accession_number_issuer": _issuer(dataset.IssuerOfAccessionNumberSequence),
+        "study_id": dataset.StudyID,
+        "study_description": dataset.StudyDescription,
+        "series_description": dataset.SeriesDescription,
+        "protocol_name": dataset.ProtocolName,
+        "referring_physician": dataset.ReferringPhysicianName,
+        "performing_physician": dataset.PerformingPhysicianName,
+        "operator_name": dataset.OperatorsName,
+        "container_identifier_issuer": _issuer(dataset.IssuerOfTheContainerIdentifierSequence),
+        "alternate_container_identifier": (
+            dataset.AlternateContainerIdentifierSequence[0].ContainerIdentifier
+        ),
+        "specimen_identifier_issuer": _issuer(item.IssuerOfTheSpecimenIdentifierSequence),
+        "specimen_short_description": item.SpecimenShortDescription,
+        "specimen_detailed_description": item.SpecimenDetailedDescription,
+        "institution_address": dataset.InstitutionAddress,
+        "institution_department": dataset.InstitutionalDepartmentName,
+        "station_name": dataset.StationName,
+    }
+    assert {name: str(value) for name, value in written.items()} == {
+        name: text for name, text in (CARE_ONLY | KEPT).items() if not name.endswith("_time")
+    }
     assert dataset.PatientIdentityRemoved == "NO"
     assert "DeidentificationMethodCodeSequence" not in dataset
     assert "LongitudinalTemporalInformationModified" not in dataset
@@ -152,7 +232,8 @@ def test_research_claims_what_was_done(options, codes, temporal, slide, tmp_path
     assert codes_of(dataset) == codes == result.certificate["deidentification_codes"]
     assert dataset.LongitudinalTemporalInformationModified == temporal
     assert (dataset.StudyDate == "20230517") == (options.get("dates") == "full")
-    assert ("InstitutionName" in dataset) == ("keep" in options)
+    for keyword in ("InstitutionName", "InstitutionAddress", "StationName"):
+        assert (keyword in dataset) == ("keep" in options)
     assert readers.dciodvfy(result.instances[0].path, tool("dciodvfy")) == []
     digest = result.certificate["policy"]["sha256"]
     assert dataset.DeidentificationMethod[1] == f"policy sha256:{digest[:16]}"
@@ -184,6 +265,97 @@ def test_stain_and_organ_are_codes(profile, options, has_organ, slide, tmp_path,
     if profile != "care":
         assert "113104" in codes_of(dataset)
     assert readers.dciodvfy(result.instances[0].path, tool("dciodvfy")) == []
+
+
+@pytest.mark.parametrize("profile", ["care", "research", "public"])
+def test_fixative_and_embedding_are_codes_of_a_step_of_their_own(profile, slide, tmp_path, tool):
+    given = custody(
+        tmp_path,
+        key=None,
+        stains="H&E",
+        fixative="434162003",
+        embedding="311731000",
+        specimen_type="430856003",
+    )
+    result = convert(slide, tmp_path / "out", profile, given)
+
+    dataset = header(result)
+    specimen = dataset.SpecimenDescriptionSequence[0]
+    said = [
+        [
+            (item.ConceptNameCodeSequence[0].CodeMeaning, item.ConceptCodeSequence[0].CodeValue)
+            for item in step.SpecimenPreparationStepContentItemSequence
+            if item.ValueType == "CODE"
+        ]
+        for step in specimen.SpecimenPreparationSequence
+    ]
+    processing = ("Processing type", "9265001")
+    assert said[0] == [
+        processing,
+        ("Tissue Fixative", "434162003"),
+        ("Embedding medium", "311731000"),
+    ]
+    assert said[1][0] == ("Processing type", "127790008")
+    assert ("SpecimenTypeCodeSequence" in specimen) == (profile != "public")
+    if profile != "care":
+        assert "113104" in codes_of(dataset)
+    assert readers.dciodvfy(result.instances[0].path, tool("dciodvfy")) == []
+    given = list(GIVEN.values())
+    assert coverslip.verify(tmp_path / "out", slide.path, given=given).is_clean
+
+
+def test_fixative_is_read_by_others_as_one(slide, tmp_path):
+    import wsidicom
+    from highdicom.content import SpecimenDescription
+
+    given = custody(tmp_path, fixative="434162003", embedding="311731000", stains="H&E")
+    result = convert(slide, tmp_path / "out", "research", given)
+    (described,) = header(result).SpecimenDescriptionSequence
+    processing, staining = SpecimenDescription.from_dataset(described).specimen_preparation_steps
+    assert processing.fixative.value == "434162003"
+    assert processing.embedding_medium.value == "311731000"
+    assert len(staining.processing_procedure.substances) == 2
+    with wsidicom.WsiDicom.open(result.instances[0].path.parent) as opened:
+        assert opened.metadata.slide is not None
+
+
+def test_trial_is_said_under_research_alone(slide, tmp_path, tool):
+    given = custody(tmp_path, key=None, **TRIAL)
+    result = convert(slide, tmp_path / "research", "research", given)
+    dataset = header(result)
+    assert {
+        "trial_sponsor": dataset.ClinicalTrialSponsorName,
+        "trial_protocol_id": dataset.ClinicalTrialProtocolID,
+        "trial_protocol_name": dataset.ClinicalTrialProtocolName,
+        "trial_site_id": dataset.ClinicalTrialSiteID,
+        "trial_site_name": dataset.ClinicalTrialSiteName,
+        "trial_subject_id": dataset.ClinicalTrialSubjectID,
+    } == TRIAL
+    assert readers.dciodvfy(result.instances[0].path, tool("dciodvfy")) == []
+    assert coverslip.verify(tmp_path / "research", slide.path, given=TRIAL.values()).is_clean
+
+    for profile in ("care", "public"):
+        out = tmp_path / profile
+        assert "ClinicalTrialSponsorName" not in header(convert(slide, out, profile, given))
+        assert survivors(list(TRIAL.values()), places_of(out)) == set()
+
+
+def test_trial_without_a_subject_says_the_pseudonym(slide, tmp_path, tool):
+    given = custody(tmp_path, trial_sponsor="Quagmire Trust", trial_protocol_id="QT-2207")
+    result = convert(slide, tmp_path / "out", "research", given)
+    dataset = header(result)
+    assert dataset.ClinicalTrialSubjectID == dataset.PatientID
+    assert dataset.ClinicalTrialSiteID == dataset.ClinicalTrialProtocolName == ""
+    assert readers.dciodvfy(result.instances[0].path, tool("dciodvfy")) == []
+
+
+def test_trial_in_a_public_file_is_found_by_verification(slide, tmp_path):
+    result = convert(slide, tmp_path / "out", "public", None)
+    dataset = pydicom.dcmread(result.instances[0].path)
+    dataset.ClinicalTrialSponsorName = "Quagmire Trust"
+    dataset.save_as(result.instances[0].path)
+    found = {one.place: one.what for one in coverslip.verify(tmp_path / "out").found}
+    assert found["(0012,0010)"] == "an attribute that such an instance does not have"
 
 
 def test_research_without_dates_does_not_claim_to_have_moved_any(slide, tmp_path):

@@ -9,6 +9,7 @@ import pydicom
 import pytest
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit
 
+from coverslip.deid import release
 from coverslip.deid.icc import srgb_profile
 from coverslip.dicom import modules, part10, wsm
 from coverslip.dicom.allowlist import rules
@@ -103,7 +104,10 @@ def test_each_attribute_written_is_in_the_table(name):
 
 def test_each_attribute_of_the_table_is_written_for_some_image():
     written = set()
-    texts = {"InstitutionName": OperatorText("Å"), "PatientAge": OperatorText("057Y")}
+    texts = dict.fromkeys([*release._CARE, *release._TRIAL], OperatorText("1"))
+    texts["InstitutionName"] = OperatorText("Å")
+    texts["PatientBirthDate"] = OperatorText("19570423")
+    texts["PatientAge"] = OperatorText("057Y")
     plain = clean_metadata()
     method = tuple(text.replace("public", "research") for text in plain.deidentification_method)
     research = dataclasses.replace(
@@ -112,6 +116,9 @@ def test_each_attribute_of_the_table_is_written_for_some_image():
         given=texts,
         deidentification_method=method,
         stains=("12710003",),
+        fixative="434162003",
+        embedding="311731000",
+        specimen_type="430856003",
         anatomy="76752008",
     )
     images = [(frame_format, plain) for frame_format in FORMATS.values()]

@@ -19,6 +19,8 @@ FILE = "file"
 MAX_STAINS = 6
 _H_AND_E = "12710003 36879007"
 MAX_BYTES = 64_000_000  # a row is about 100 bytes
+_TRIAL = {"trial_sponsor", "trial_protocol_id"}
+"""Of Type 1 in the Clinical Trial Subject module (PS3.3 C.7.1.3)."""
 _WILD = re.compile(r"[*?[]")
 
 
@@ -27,21 +29,54 @@ class Given:
     """What the operator gave about one slide; a field's name is the column's."""
 
     patient_id: OperatorText | None = None
+    patient_id_issuer: OperatorText | None = None
     patient_name: OperatorText | None = None
     birth_date: OperatorText | None = None
     sex: OperatorText | None = None
     age: OperatorText | None = None
+    ethnic_group: OperatorText | None = None
+    patient_size_m: OperatorText | None = None
+    patient_weight_kg: OperatorText | None = None
+    smoking_status: OperatorText | None = None
+    patient_comments: OperatorText | None = None
     accession_number: OperatorText | None = None
+    accession_number_issuer: OperatorText | None = None
+    study_id: OperatorText | None = None
     study_date: OperatorText | None = None
+    study_time: OperatorText | None = None
     acquisition_date: OperatorText | None = None
+    acquisition_time: OperatorText | None = None
+    study_description: OperatorText | None = None
+    series_description: OperatorText | None = None
+    protocol_name: OperatorText | None = None
+    referring_physician: OperatorText | None = None
+    performing_physician: OperatorText | None = None
+    operator_name: OperatorText | None = None
     container_identifier: OperatorText | None = None
+    container_identifier_issuer: OperatorText | None = None
+    alternate_container_identifier: OperatorText | None = None
     specimen_identifier: OperatorText | None = None
+    specimen_identifier_issuer: OperatorText | None = None
+    specimen_short_description: OperatorText | None = None
+    specimen_detailed_description: OperatorText | None = None
     institution_name: OperatorText | None = None
+    institution_address: OperatorText | None = None
+    institution_department: OperatorText | None = None
     device_serial_number: OperatorText | None = None
+    station_name: OperatorText | None = None
+    trial_sponsor: OperatorText | None = None
+    trial_protocol_id: OperatorText | None = None
+    trial_protocol_name: OperatorText | None = None
+    trial_site_id: OperatorText | None = None
+    trial_site_name: OperatorText | None = None
+    trial_subject_id: OperatorText | None = None
     stains: OperatorText | None = None
     """Codes of SNOMED CT with spaces between them."""
+    fixative: OperatorText | None = None
+    """One code of SNOMED CT, as the next ones are."""
+    embedding: OperatorText | None = None
+    specimen_type: OperatorText | None = None
     anatomy: OperatorText | None = None
-    """One code of SNOMED CT."""
 
     def texts(self) -> tuple[OperatorText, ...]:
         """Return all that was given."""
@@ -226,6 +261,9 @@ def _row(number: int, record: Mapping[str, object]) -> tuple[str, Given]:
         except ValueError as error:
             reason = str(error) if isinstance(error, PolicyError) else "it cannot be read"
             raise PolicyError(f"row {number} of the metadata: {column}: {reason}") from None
+    if any(column.startswith("trial_") for column in given) and not given.keys() >= _TRIAL:
+        needed = " and ".join(sorted(_TRIAL))
+        raise PolicyError(f"row {number} of the metadata: a trial needs {needed}")
     return str(PurePath(name)), Given(**given)
 
 
@@ -257,6 +295,27 @@ def _date(text: str) -> OperatorText:
     return OperatorText(parsed.strftime("%Y%m%d"))
 
 
+def _time(text: str) -> OperatorText:
+    """Return a time of day as ``HHMMSS``; it is given as ``HH:MM`` or ``HH:MM:SS``."""
+    match = re.fullmatch(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?", text)
+    if match is None:
+        raise PolicyError("a time is written HH:MM or HH:MM:SS")
+    return OperatorText("".join(part or "00" for part in match.groups()))
+
+
+def _measure(text: str) -> OperatorText:
+    """Return a size or weight, whose unit the name of the column tells."""
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?", text):
+        raise PolicyError("a measure is a number such as 1.72")
+    return OperatorText(text)
+
+
+def _smoking(text: str) -> OperatorText:
+    if text.upper() not in ("YES", "NO", "UNKNOWN"):
+        raise PolicyError("it is YES, NO or UNKNOWN")
+    return OperatorText(text.upper())
+
+
 def _sex(text: str) -> OperatorText:
     if text.upper() not in ("F", "M", "O"):
         raise PolicyError("it is F, M or O")
@@ -277,25 +336,30 @@ def _stains(text: str) -> OperatorText:
     return OperatorText(" ".join(dict.fromkeys(words)))
 
 
-def _anatomy(text: str) -> OperatorText:
-    if text not in codes("anatomy"):
-        raise PolicyError("it is a code of SNOMED CT that coverslip lists")
-    return OperatorText(text)
+def _code_of(name: str) -> Callable[[str], OperatorText]:
+    """Return what reads one code of a list."""
+
+    def parse(text: str) -> OperatorText:
+        if text not in codes(name):
+            raise PolicyError("it is a code of SNOMED CT that coverslip lists")
+        return OperatorText(text)
+
+    return parse
 
 
 _PARSERS: dict[str, Callable[[str], OperatorText]] = {
-    "patient_id": OperatorText,
-    "patient_name": _name,
-    "birth_date": _date,
+    **{column.name: OperatorText for column in fields(Given)},
+    **dict.fromkeys(
+        ("patient_name", "referring_physician", "performing_physician", "operator_name"), _name
+    ),
+    **dict.fromkeys(("birth_date", "study_date", "acquisition_date"), _date),
+    **dict.fromkeys(("study_time", "acquisition_time"), _time),
+    **dict.fromkeys(("ethnic_group", "accession_number", "study_id", "station_name"), _short),
+    **dict.fromkeys(("patient_size_m", "patient_weight_kg"), _measure),
     "sex": _sex,
     "age": _age,
-    "accession_number": _short,
-    "study_date": _date,
-    "acquisition_date": _date,
-    "container_identifier": OperatorText,
-    "specimen_identifier": OperatorText,
-    "institution_name": OperatorText,
-    "device_serial_number": OperatorText,
+    "smoking_status": _smoking,
     "stains": _stains,
-    "anatomy": _anatomy,
+    **{name: _code_of(name) for name in ("fixative", "embedding", "specimen_type", "anatomy")},
 }
+"""By column, in the order of the fields; most are any text of at most 64 characters."""

@@ -11,25 +11,61 @@ from coverslip.model import OperatorText
 
 MIDNIGHT = "000000"
 
+_SPECIMEN = "SpecimenDescriptionSequence"
 _CARE = {
     "PatientID": "patient_id",
     "PatientName": "patient_name",
     "PatientBirthDate": "birth_date",
     "PatientSex": "sex",
     "PatientAge": "age",
+    "IssuerOfPatientID": "patient_id_issuer",
+    "EthnicGroup": "ethnic_group",
+    "PatientSize": "patient_size_m",
+    "PatientWeight": "patient_weight_kg",
+    "SmokingStatus": "smoking_status",
+    "PatientComments": "patient_comments",
     "AccessionNumber": "accession_number",
+    "IssuerOfAccessionNumberSequence.LocalNamespaceEntityID": "accession_number_issuer",
+    "StudyID": "study_id",
+    "StudyDescription": "study_description",
+    "SeriesDescription": "series_description",
+    "ProtocolName": "protocol_name",
+    "ReferringPhysicianName": "referring_physician",
+    "PerformingPhysicianName": "performing_physician",
+    "OperatorsName": "operator_name",
     "InstitutionName": "institution_name",
+    "InstitutionAddress": "institution_address",
+    "InstitutionalDepartmentName": "institution_department",
     "DeviceSerialNumber": "device_serial_number",
+    "StationName": "station_name",
+    "IssuerOfTheContainerIdentifierSequence.LocalNamespaceEntityID": "container_identifier_issuer",
+    "AlternateContainerIdentifierSequence.ContainerIdentifier": "alternate_container_identifier",
+    f"{_SPECIMEN}.IssuerOfTheSpecimenIdentifierSequence.LocalNamespaceEntityID": (
+        "specimen_identifier_issuer"
+    ),
+    f"{_SPECIMEN}.SpecimenShortDescription": "specimen_short_description",
+    f"{_SPECIMEN}.SpecimenDetailedDescription": "specimen_detailed_description",
     "ContainerIdentifier": "container_identifier",
-    "SpecimenDescriptionSequence.SpecimenIdentifier": "specimen_identifier",
-    "SpecimenDescriptionSequence.SpecimenPreparationSequence"
+    "LabelText": "container_identifier",
+    "BarcodeValue": "container_identifier",
+    f"{_SPECIMEN}.SpecimenIdentifier": "specimen_identifier",
+    f"{_SPECIMEN}.SpecimenPreparationSequence"
     ".SpecimenPreparationStepContentItemSequence.TextValue": "specimen_identifier",
 }
 _KEPT = {
     Keep.PATIENT_CHARACTERISTICS: ("PatientSex", "PatientAge"),
-    Keep.DEVICE: ("DeviceSerialNumber",),
-    Keep.INSTITUTION: ("InstitutionName",),
+    Keep.DEVICE: ("DeviceSerialNumber", "StationName"),
+    Keep.INSTITUTION: ("InstitutionName", "InstitutionAddress", "InstitutionalDepartmentName"),
 }
+_TRIAL = {
+    "ClinicalTrialSponsorName": "trial_sponsor",
+    "ClinicalTrialProtocolID": "trial_protocol_id",
+    "ClinicalTrialProtocolName": "trial_protocol_name",
+    "ClinicalTrialSiteID": "trial_site_id",
+    "ClinicalTrialSiteName": "trial_site_name",
+    "ClinicalTrialSubjectID": "trial_subject_id",
+}
+"""What a project calls itself and its subjects: of `research` alone (PS3.3 C.7.1.3)."""
 _CODE_OF_KEEP = {
     Keep.PATIENT_CHARACTERISTICS: "113108",
     Keep.DEVICE: "113109",
@@ -52,12 +88,13 @@ def release(given: Given, policy: Policy, identity: Identity) -> dict[str, Opera
                 "the profile care needs to know the patient",
                 hint="give a table with the columns file and patient_id with --metadata",
             )
-        return dict(_texts(given, _CARE)) | dict(_dates(given))
+        return dict(_texts(given, _CARE)) | dict(_dates(given)) | dict(_times(given))
     if policy.profile is Profile.RESEARCH:
         kept = {path for word in policy.keep for path in _KEPT[word]}
         texts = dict(_texts(given, {path: _CARE[path] for path in kept}))
         if "PatientAge" in texts:
             texts["PatientAge"] = _grouped(texts["PatientAge"])
+        texts |= dict(_texts(given, _TRIAL))
         return texts | _research_dates(given, policy, identity)
     return _public_year(given, policy)
 
@@ -98,6 +135,16 @@ def _dates(given: Given, weeks: int = 0) -> Iterator[tuple[str, OperatorText]]:
         day = _shifted(given.acquisition_date, weeks)
         yield "ContentDate", OperatorText(day)
         yield "AcquisitionDateTime", OperatorText(day + MIDNIGHT)
+
+
+def _times(given: Given) -> Iterator[tuple[str, OperatorText]]:
+    """Yield the times of day of dates that were given."""
+    if given.study_date is not None and given.study_time is not None:
+        yield "StudyTime", given.study_time
+    if given.acquisition_date is not None and given.acquisition_time is not None:
+        yield "ContentTime", given.acquisition_time
+        both = given.acquisition_date.reveal() + given.acquisition_time.reveal()
+        yield "AcquisitionDateTime", OperatorText(both)
 
 
 def _shifted(text: OperatorText, weeks: int) -> str:

@@ -46,7 +46,7 @@ DUMMY_TIME = "000000"
 CODES = ("113100", "113105")
 """Basic Profile and Clean Descriptors: what is done whatever the options of a profile are."""
 CLEAN_STRUCTURED_CONTENT = "113104"
-"""Claimed where content items are written: those of stains, built of codes."""
+"""Claimed where content items are written: those of preparations, built of codes."""
 CLEAN_PIXEL_DATA = "113101"
 """Claimed where the pixels were searched, see `_claims_clean_pixels`."""
 
@@ -236,7 +236,8 @@ def _clean(
     container = identity.pseudonym(PseudonymKind.CONTAINER)
     is_identified = policy.profile is Profile.CARE
     stains = () if given.stains is None else tuple(given.stains.reveal().split())
-    anatomy = given.anatomy if policy.anatomy == "keep" else None
+    fixative, embedding = _code(given.fixative), _code(given.embedding)
+    is_prepared = bool(stains or fixative or embedding)
     return CleanMetadata(
         profile=policy.profile,
         slide_pseudonym=container,
@@ -259,9 +260,9 @@ def _clean(
             identity.uid(UidPurpose.INSTANCE, len(slide.levels) + number) for number in range(2)
         ),
         study_date=_text(released, "StudyDate", DUMMY_DATE),
-        study_time=DUMMY_TIME,
+        study_time=_text(released, "StudyTime", DUMMY_TIME),
         content_date=_text(released, "ContentDate", DUMMY_DATE),
-        content_time=DUMMY_TIME,
+        content_time=_text(released, "ContentTime", DUMMY_TIME),
         acquisition_date_time=_text(released, "AcquisitionDateTime", DUMMY_DATE + DUMMY_TIME),
         manufacturer=manufacturer,
         manufacturer_model_name=model,
@@ -284,7 +285,7 @@ def _clean(
                 sorted(
                     (
                         *CODES,
-                        *((CLEAN_STRUCTURED_CONTENT,) if stains else ()),
+                        *((CLEAN_STRUCTURED_CONTENT,) if is_prepared else ()),
                         *claims(released, policy),
                     )
                 )
@@ -294,7 +295,10 @@ def _clean(
         accession_number=_accession_number(given, policy, identity, released),
         given=released,
         stains=stains,
-        anatomy=None if anatomy is None else anatomy.reveal(),
+        fixative=fixative,
+        embedding=embedding,
+        anatomy=_code(given.anatomy) if policy.anatomy == "keep" else None,
+        specimen_type=_code(given.specimen_type) if policy.anatomy == "keep" else None,
     )
 
 
@@ -319,6 +323,11 @@ def _place_mm(region: Region) -> tuple[float, float] | None:
         return None
     x_mm, y_mm = region.corner_mm
     return round(x_mm, 1), round(y_mm, 1)
+
+
+def _code(given: OperatorText | None) -> str | None:
+    """Return a code that was given; only those of closed lists can be."""
+    return None if given is None else given.reveal()
 
 
 def _text(released: Mapping[str, OperatorText], path: str, otherwise: str) -> str:

@@ -58,6 +58,8 @@ class Rule:
     values: Mapping[Profile, frozenset[str]]
     """Of those profiles that have a list."""
     patterns: Mapping[Profile, re.Pattern[str]]
+    also: frozenset[str] = frozenset()
+    """Values that may stand there whatever the operator gave."""
 
     def allows(self, value: object, profile: Profile, given: OperatorText | None = None) -> bool:
         """Return whether one value of the attribute may be written."""
@@ -65,6 +67,8 @@ class Rule:
         if isinstance(value, bytes):
             return action != "X" and not self.values and not self.patterns
         text = str(value)
+        if text in self.also:
+            return True
         if action in _GIVEN_FORMS and given is not None:
             return text == given.reveal() and bool(_GIVEN_FORMS[action].fullmatch(text))
         if action in "XZ" or not text.isascii():
@@ -88,15 +92,18 @@ def _rule(
     source: str,
     values: list[str] | dict[str, list[str]] | None = None,
     pattern: str | dict[str, str] | None = None,
-    codes: str | None = None,
-    meanings: str | None = None,
+    codes: str | list[str] | None = None,
+    meanings: str | list[str] | None = None,
+    also: Iterable[str] = (),
     **actions: Action,
 ) -> Rule:
     group, element = tag.split(",")
-    if codes is not None and isinstance(values, list):
-        values = [*values, *listed(codes)]
-    if meanings is not None and isinstance(values, list):
-        values = [*values, *listed(meanings).values()]
+    if isinstance(values, list):
+        values = [
+            *values,
+            *(code for name in _names(codes) for code in listed(name)),
+            *(meaning for name in _names(meanings) for meaning in listed(name).values()),
+        ]
     return Rule(
         tag=Tag(int(group, 16), int(element, 16)),
         type=type,
@@ -104,7 +111,13 @@ def _rule(
         actions={profile: actions[profile] for profile in Profile},
         values={name: frozenset(of) for name, of in _by_profile(values).items()},
         patterns={name: re.compile(of) for name, of in _by_profile(pattern).items()},
+        also=frozenset(also),
     )
+
+
+def _names(of: str | list[str] | None) -> list[str]:
+    """Return the names of lists of codes that a cell of the table says."""
+    return [of] if isinstance(of, str) else of or []
 
 
 Cell = TypeVar("Cell")
@@ -136,8 +149,19 @@ def enforce(dataset: Dataset, permit: Permit = PUBLIC) -> None:
         value that the table does not allow; for sealed text of a source.
     """
     _enforce(dataset, permit, parents=())
+    _enforce_label(dataset)
     if permit.profile is not Profile.CARE:
         _enforce_picture(dataset)
+
+
+def _enforce_label(dataset: Dataset) -> None:
+    """Refuse texts of a label that are not the identifier that a drawn one shows."""
+    kinds = set(_values(dataset["ImageType"])) if "ImageType" in dataset else set()
+    shown = str(dataset.get("ContainerIdentifier")) if {"DERIVED", "LABEL"} <= kinds else ""
+    for keyword in ("LabelText", "BarcodeValue"):
+        if keyword in dataset and str(dataset[keyword].value or "") not in ("", shown):
+            tag = dataset[keyword].tag
+            raise PolicyError(f"attribute {tag} has a value that may not be written here")
 
 
 def _enforce_picture(dataset: Dataset) -> None:

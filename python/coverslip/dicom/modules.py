@@ -8,7 +8,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from coverslip.codes import codes
+from coverslip.dicom.content import code, copy_given, given_text, issuer
 from coverslip.dicom.geometry import image_orientation, origin_mm
 from coverslip.model import CleanMetadata, CleanOpticalPath, InstanceSpec, Role
 
@@ -42,15 +42,6 @@ def decimal_string(value: float) -> str:
     return f"{value:.10g}"
 
 
-def code(value: str, scheme: str, meaning: str) -> Sequence:
-    """Return a code sequence of one item."""
-    item = Dataset()
-    item.CodeValue = value
-    item.CodingSchemeDesignator = scheme
-    item.CodeMeaning = meaning
-    return Sequence([item])
-
-
 def image_type(spec: InstanceSpec) -> list[str]:
     """Return Image Type, which is Frame Type too (PS3.3 C.8.12.4.1.1)."""
     if spec.role is not Role.VOLUME:
@@ -64,8 +55,8 @@ def patient(ds: Dataset, clean: CleanMetadata) -> None:
     """Add the Patient module (PS3.3 C.7.1.1)."""
     ds.PatientName = clean.patient_name
     ds.PatientID = clean.patient_id
-    ds.PatientBirthDate = _given(clean, "PatientBirthDate")
-    ds.PatientSex = _given(clean, "PatientSex")
+    ds.PatientBirthDate = given_text(clean, "PatientBirthDate")
+    ds.PatientSex = given_text(clean, "PatientSex")
     ds.PatientIdentityRemoved = "YES" if clean.patient_identity_removed else "NO"
     ds.DeidentificationMethod = list(clean.deidentification_method)
     if clean.deidentification_codes:
@@ -74,11 +65,18 @@ def patient(ds: Dataset, clean: CleanMetadata) -> None:
             for value in clean.deidentification_codes
             for item in code(value, "DCM", CODE_MEANINGS[value])
         )
+    copy_given(ds, clean, "IssuerOfPatientID", "EthnicGroup", "PatientComments")
 
 
-def _given(clean: CleanMetadata, keyword: str) -> str:
-    """Return the operator's text for an attribute that may be empty."""
-    return clean.given[keyword].reveal() if keyword in clean.given else ""
+def clinical_trial_subject(ds: Dataset, clean: CleanMetadata) -> None:
+    """Add the Clinical Trial Subject module (PS3.3 C.7.1.3) where a project says what it is."""
+    if "ClinicalTrialSponsorName" not in clean.given:
+        return
+    copy_given(ds, clean, "ClinicalTrialSponsorName", "ClinicalTrialProtocolID")
+    ds.ClinicalTrialProtocolName = given_text(clean, "ClinicalTrialProtocolName")
+    ds.ClinicalTrialSiteID = given_text(clean, "ClinicalTrialSiteID")
+    ds.ClinicalTrialSiteName = given_text(clean, "ClinicalTrialSiteName")
+    ds.ClinicalTrialSubjectID = given_text(clean, "ClinicalTrialSubjectID") or clean.patient_id
 
 
 def general_study(ds: Dataset, clean: CleanMetadata) -> None:
@@ -87,10 +85,12 @@ def general_study(ds: Dataset, clean: CleanMetadata) -> None:
     ds.StudyDate = clean.study_date
     ds.StudyTime = clean.study_time
     ds.AccessionNumber = clean.accession_number
-    ds.ReferringPhysicianName = ""
-    ds.StudyID = "1"
-    if "PatientAge" in clean.given:
-        ds.PatientAge = _given(clean, "PatientAge")
+    ds.ReferringPhysicianName = given_text(clean, "ReferringPhysicianName")
+    ds.StudyID = given_text(clean, "StudyID") or "1"
+    copy_given(ds, clean, "StudyDescription")
+    copy_given(ds, clean, "PatientAge", "PatientSize", "PatientWeight", "SmokingStatus")
+    if issued := issuer(clean, "IssuerOfAccessionNumberSequence"):
+        ds.IssuerOfAccessionNumberSequence = issued
 
 
 def series(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
@@ -98,6 +98,8 @@ def series(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
     ds.Modality = "SM"
     ds.SeriesInstanceUID = clean.regions[spec.region].series_instance_uid
     ds.SeriesNumber = spec.region + 1
+    copy_given(ds, clean, "SeriesDescription", "ProtocolName")
+    copy_given(ds, clean, "PerformingPhysicianName", "OperatorsName")
 
 
 def frame_of_reference(ds: Dataset, clean: CleanMetadata) -> None:
@@ -112,8 +114,8 @@ def enhanced_general_equipment(ds: Dataset, clean: CleanMetadata) -> None:
     ds.ManufacturerModelName = clean.manufacturer_model_name
     ds.DeviceSerialNumber = clean.device_serial_number
     ds.SoftwareVersions = clean.software_versions
-    if "InstitutionName" in clean.given:
-        ds.InstitutionName = _given(clean, "InstitutionName")
+    copy_given(ds, clean, "InstitutionName", "InstitutionAddress", "InstitutionalDepartmentName")
+    copy_given(ds, clean, "StationName")
 
 
 def sop_common(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
@@ -139,11 +141,15 @@ def multi_resolution_pyramid(ds: Dataset, clean: CleanMetadata, spec: InstanceSp
         ds.PyramidUID = clean.regions[spec.region].pyramid_uid
 
 
-def slide_label(ds: Dataset, spec: InstanceSpec) -> None:
-    """Add the Slide Label module (PS3.3 C.8.12.8) of a label: its texts are not said."""
+def slide_label(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
+    """Add the Slide Label module (PS3.3 C.8.12.8) of a label.
+
+    What a label says that was drawn is known; what stands on the slide's own is not said.
+    """
     if spec.role is Role.LABEL:
-        ds.BarcodeValue = ""
-        ds.LabelText = ""
+        shown = "" if spec.is_as_scanned else clean.container_identifier
+        ds.BarcodeValue = shown
+        ds.LabelText = shown
 
 
 def acquisition_context(ds: Dataset) -> None:
@@ -252,54 +258,6 @@ def optical_path(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
     ds.OpticalPathSequence = Sequence([path])
     if is_volume:
         ds.NumberOfOpticalPaths = 1
-
-
-def specimen(ds: Dataset, clean: CleanMetadata) -> None:
-    """Add the Specimen module (PS3.3 C.7.6.22)."""
-    ds.ContainerIdentifier = clean.container_identifier
-    ds.IssuerOfTheContainerIdentifierSequence = Sequence()
-    ds.ContainerTypeCodeSequence = code("433466003", "SCT", "Microscope slide")
-    item = Dataset()
-    item.SpecimenIdentifier = clean.specimen_identifier
-    item.SpecimenUID = clean.specimen_uid
-    item.IssuerOfTheSpecimenIdentifierSequence = Sequence()
-    item.SpecimenPreparationSequence = _preparation(clean)
-    if clean.anatomy is not None:
-        item.PrimaryAnatomicStructureSequence = code(
-            clean.anatomy, "SCT", codes("anatomy")[clean.anatomy]
-        )
-    ds.SpecimenDescriptionSequence = Sequence([item])
-
-
-def _preparation(clean: CleanMetadata) -> Sequence:
-    """Return the step of staining (PS3.16 TID 8001, TID 8003), none if no stain is known."""
-    if not clean.stains:
-        return Sequence()
-    identifier = Dataset()
-    identifier.ValueType = "TEXT"
-    identifier.ConceptNameCodeSequence = code("121041", "DCM", "Specimen Identifier")
-    identifier.TextValue = clean.specimen_identifier
-    step = Dataset()
-    step.SpecimenPreparationStepContentItemSequence = Sequence(
-        [
-            identifier,
-            _coded(("111701", "DCM", "Processing type"), "127790008", "Staining"),
-            *(
-                _coded(("424361007", "SCT", "Using substance"), stain, codes("stains")[stain])
-                for stain in clean.stains
-            ),
-        ]
-    )
-    return Sequence([step])
-
-
-def _coded(name: tuple[str, str, str], value: str, meaning: str) -> Dataset:
-    """Return a content item whose value is a code of SNOMED CT (PS3.3 10.2)."""
-    item = Dataset()
-    item.ValueType = "CODE"
-    item.ConceptNameCodeSequence = code(*name)
-    item.ConceptCodeSequence = code(value, "SCT", meaning)
-    return item
 
 
 def multi_frame_functional_groups(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:

@@ -4,6 +4,7 @@ from pydicom.dataset import Dataset
 
 from coverslip.dicom import modules
 from coverslip.dicom.allowlist import Permit
+from coverslip.dicom.specimen import specimen
 from coverslip.model import CleanMetadata, InstanceSpec, Profile
 
 MAX_FRAME_SIZE = 65535  # Rows and Columns are US
@@ -29,18 +30,19 @@ def build(clean: CleanMetadata, spec: InstanceSpec) -> Dataset:
     _check(clean, spec)
     ds = Dataset()
     modules.patient(ds, clean)
+    modules.clinical_trial_subject(ds, clean)
     modules.general_study(ds, clean)
     modules.series(ds, clean, spec)
     modules.frame_of_reference(ds, clean)
     modules.enhanced_general_equipment(ds, clean)
     modules.sop_common(ds, clean, spec)
     modules.multi_resolution_pyramid(ds, clean, spec)
-    modules.slide_label(ds, spec)
+    modules.slide_label(ds, clean, spec)
     modules.acquisition_context(ds)
     modules.image_pixel(ds, spec)
     modules.whole_slide_microscopy_image(ds, clean, spec)
     modules.optical_path(ds, clean, spec)
-    modules.specimen(ds, clean)
+    specimen(ds, clean)
     modules.multi_frame_functional_groups(ds, clean, spec)
     modules.multi_frame_dimension(ds, clean, spec)
     return ds

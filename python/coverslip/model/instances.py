@@ -129,8 +129,11 @@ class CleanMetadata:
     """What the operator gave and the policy lets out, by path of keywords; dates are shifted."""
     stains: tuple[str, ...] = ()
     """Codes of the list ``stains``."""
+    fixative: str | None = None
+    """A code of the list of that name, as the next ones are."""
+    embedding: str | None = None
+    specimen_type: str | None = None
     anatomy: str | None = None
-    """A code of the list ``anatomy``."""
 
 
 class Fate(StrEnum):

@@ -13,26 +13,50 @@ from coverslip.codes import codes
 from coverslip.verification.attributes import IS_DUMMY_TIME
 from coverslip.verification.order import Value
 
-_SEX, _AGE, _SERIAL, _INSTITUTION = 0x00100040, 0x00101010, 0x00181000, 0x00080080
+_SEX, _AGE, _SERIAL, _STATION = 0x00100040, 0x00101010, 0x00181000, 0x00081010
+_INSTITUTION = (0x00080080, 0x00080081, 0x00081040)
+"""Name, address, department."""
 _DATES = (0x00080020, 0x00080023, 0x0008002A)
 _SPECIMENS, _PREPARATION, _STEP = 0x00400560, 0x00400610, 0x00400612
 _CODE, _MEANING = 0x00080100, 0x00080104
+_ISSUER = 0x00400031
+_STEP_TEXT = (_SPECIMENS, _PREPARATION, _STEP, 0x0040A160)
 
 _RETAINED: dict[str, tuple[tuple[int, ...], ...]] = {
     "113106": tuple((tag,) for tag in _DATES),
     "113107": tuple((tag,) for tag in _DATES),
     "113108": ((_SEX,), (_AGE,)),
-    "113109": ((_SERIAL,),),
-    "113112": ((_INSTITUTION,),),
+    "113109": ((_SERIAL,), (_STATION,)),
+    "113112": tuple((tag,) for tag in _INSTITUTION),
 }
 """Values by the code of CID 7050 that claims them (PS3.15 E.3.6 to E.3.12)."""
 _IDENTITY: tuple[tuple[int, ...], ...] = (
     *((tag,) for tag in (0x00100010, 0x00100020, 0x00100030, _SEX, _AGE, 0x00080050)),
-    *((tag,) for tag in (_INSTITUTION, _SERIAL, 0x00400512, *_DATES)),
-    (_SPECIMENS, 0x00400551),
-    (_SPECIMENS, _PREPARATION, _STEP, 0x0040A160),
+    *((tag,) for tag in (*_INSTITUTION, _SERIAL, _STATION, 0x00400512, *_DATES)),
+    *((tag,) for tag in (0x00080030, 0x00080033, 0x00080090, 0x00081030, 0x0008103E)),
+    *((tag,) for tag in (0x00081050, 0x00081070, 0x00100021, 0x00101020, 0x00101030)),
+    *((tag,) for tag in (0x00102160, 0x001021A0, 0x00104000, 0x00181030, 0x00200010)),
+    *((tag, _ISSUER) for tag in (0x00080051, 0x00400513)),
+    (0x00400515, 0x00400512),
+    *((tag,) for tag in (0x22000002, 0x22000005)),
+    *((_SPECIMENS, tag) for tag in (0x00400551, 0x00400600, 0x00400602)),
+    (_SPECIMENS, 0x00400562, _ISSUER),
+    _STEP_TEXT,
 )
 """Values of the patient, case, slide and specimen, where identity was not removed."""
+_TRIAL = tuple(
+    (tag,) for tag in (0x00120010, 0x00120020, 0x00120021, 0x00120030, 0x00120031, 0x00120040)
+)
+"""What a project calls itself and its subjects (PS3.3 C.7.1.3)."""
+_CONCEPTS = {
+    "111703": "Processing step description",
+    "9265001": "Specimen processing",
+    "430863003": "Embedding medium",
+    "430864009": "Tissue Fixative",
+}
+"""Names of content items (PS3.16 TID 8001), which are in some outputs only."""
+_STEPS = frozenset({"Fixation", "Embedding", "Fixation and embedding"})
+"""What a step of a preparation may be called."""
 _ATTESTED = re.compile(rb'"(?:pixels_attested|project)": ?"(?:[^"\\]|\\.)*"')
 """Texts of the operator's in a certificate."""
 
@@ -46,6 +70,8 @@ class Claims:
     identity_removed: bool
     codes: frozenset[str]
     """Of the de-identification methods."""
+    is_research: bool = False
+    """Whether the method names a project as its purpose, which may say what it is."""
 
 
 def in_instance(data: bytes, values: list[Value], claims: Claims) -> Iterator[Range]:
@@ -53,17 +79,21 @@ def in_instance(data: bytes, values: list[Value], claims: Claims) -> Iterator[Ra
     paths = {path for code in claims.codes for path in _RETAINED.get(code, ())}
     if not claims.identity_removed:
         paths |= set(_IDENTITY)
+    if claims.is_research:
+        paths |= set(_TRIAL)
     for value in values:
         text = _text(data, value)
         is_dummy = value.tags[-1] in _DATES and IS_DUMMY_TIME.fullmatch(text)
-        if value.tags in paths or is_dummy:
+        is_step = value.tags == _STEP_TEXT and text in _STEPS
+        if value.tags in paths or is_dummy or is_step:
             yield value.start, value.end
     yield from _coded(data, values)
 
 
 def _coded(data: bytes, values: list[Value]) -> Iterator[Range]:
-    """Yield where code and meaning of a stain or an anatomic structure stand, if they belong."""
-    listed = {**codes("stains"), **codes("anatomy")}
+    """Yield where code and meaning of what a list holds stand, if they belong together."""
+    lists = ("stains", "fixative", "embedding", "specimen_type", "anatomy")
+    listed = {code: meaning for name in lists for code, meaning in codes(name).items()} | _CONCEPTS
     meanings = {value.item: value for value in values if value.tags[-1] == _MEANING}
     for value in values:
         meaning = meanings.get(value.item)

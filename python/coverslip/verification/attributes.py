@@ -163,8 +163,6 @@ EMPTY = frozenset(
         "IssuerOfTheContainerIdentifierSequence",
         "IssuerOfTheSpecimenIdentifierSequence",
         "AcquisitionContextSequence",
-        "LabelText",
-        "BarcodeValue",
     ]
 )
 """Of Type 2, so they are there, and must say nothing."""
@@ -204,9 +202,45 @@ VALUES = {
 
 RETAINED = {
     "113108": frozenset({"PatientSex", "PatientAge"}),
-    "113112": frozenset({"InstitutionName"}),
+    "113109": frozenset({"StationName"}),
+    "113112": frozenset({"InstitutionName", "InstitutionAddress", "InstitutionalDepartmentName"}),
 }
 """What may be there besides under a claimed option (CID 7050)."""
+
+
+TRIAL = frozenset(
+    [
+        "ClinicalTrialSponsorName",
+        "ClinicalTrialProtocolID",
+        "ClinicalTrialProtocolName",
+        "ClinicalTrialSiteID",
+        "ClinicalTrialSiteName",
+        "ClinicalTrialSubjectID",
+    ]
+)
+"""What may be there besides where the method says that a project is the purpose."""
+
+IDENTIFYING = frozenset(
+    [
+        "IssuerOfPatientID",
+        "PatientSize",
+        "PatientWeight",
+        "EthnicGroup",
+        "SmokingStatus",
+        "PatientComments",
+        "IssuerOfAccessionNumberSequence",
+        "LocalNamespaceEntityID",
+        "StudyDescription",
+        "SeriesDescription",
+        "ProtocolName",
+        "PerformingPhysicianName",
+        "OperatorsName",
+        "AlternateContainerIdentifierSequence",
+        "SpecimenShortDescription",
+        "SpecimenDetailedDescription",
+    ]
+)
+"""What may be there besides where identity was not removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,11 +254,19 @@ class Rules:
 
 
 _DEIDENTIFICATION = frozenset({"DeidentificationMethod", "DeidentificationMethodCodeSequence"})
-_PATIENT = frozenset({"PatientBirthDate", "PatientSex"})
+_GIVEN = frozenset(
+    [
+        "PatientBirthDate",
+        "PatientSex",
+        "ReferringPhysicianName",
+        "IssuerOfTheContainerIdentifierSequence",
+        "IssuerOfTheSpecimenIdentifierSequence",
+    ]
+)
 WITHOUT_IDENTITY = Rules(permitted=PERMITTED, empty=EMPTY, required=REQUIRED, values=VALUES)
 WITH_IDENTITY = Rules(
-    permitted=PERMITTED.union(*RETAINED.values()),
-    empty=EMPTY - _PATIENT,
+    permitted=PERMITTED.union(IDENTIFYING, *RETAINED.values()),
+    empty=EMPTY - _GIVEN,
     required=REQUIRED - _DEIDENTIFICATION,
     values={
         "PatientIdentityRemoved": {"NO"},

@@ -2,7 +2,6 @@
 
 import logging
 import re
-import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,15 +15,17 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_partial
+from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
 from coverslip import _core
-from coverslip.verification import allowed, order
+from coverslip.verification import allowed, colours, order
 from coverslip.verification.attributes import (
     CASE_PSEUDONYM,
     FILE_META,
     IS_DUMMY_TIME,
     RETAINED,
+    TRIAL,
     WITH_IDENTITY,
     WITHOUT_IDENTITY,
     Rules,
@@ -42,12 +43,6 @@ _TEXT_VRS = frozenset(
 _TIME_VRS = frozenset(("DA", "DT", "TM"))
 _UID = re.compile(r"(?:2\.25|1\.2\.840\.10008(?:\.\d+)*)\.(?:0|[1-9]\d{0,38})")
 """Made of a random number, or the standard's own: any other root belongs to somebody."""
-_ICC_HEADER, _ICC_ENTRY = 132, 12
-_ICC_NUMBERS = re.compile(rb"(?:[rgbk]TRC|A2B[0-2]|B2A[0-2]|gamt)")
-_ICC_TAGS = re.compile(_ICC_NUMBERS.pattern + rb"|[rgb]XYZ|wtpt|bkpt|chad|desc|cprt")
-_ICC_TEXT_BYTES = 200
-"""More than a neutral description or copyright takes."""
-
 _LEVEL_SIZE = ("TotalPixelMatrixColumns", "TotalPixelMatrixRows", "Columns", "Rows")
 _quiet: ContextVar[bool] = ContextVar("coverslip_verifies_header", default=False)
 
@@ -171,7 +166,7 @@ def _read(file: BinaryIO) -> Header:
         *_whole(dataset, rules),
         *_grid(dataset),
     )
-    profile = _profile(dataset)
+    profile = colours.profile_of(dataset)
     return Header(
         uids=tuple(str(dataset.get(f"{kind}InstanceUID")) for kind in ("Study", "Series", "SOP")),
         flavor=str([*dataset.get("ImageType", ()), "", "", ""][2]),
@@ -183,12 +178,12 @@ def _read(file: BinaryIO) -> Header:
         losses=_losses(dataset),
         pixel_data_offset=tables.pixel_data_offset,
         extended_offset_table=tables.extended,
-        numbers=sorted((*_numbers(data, profile), *(tables.extended or ()))),
+        numbers=sorted((*colours.numbers_of(data, profile), *(tables.extended or ()))),
         sizes=frozenset(_sizes(dataset)),
         elements=tuple(_elements(dataset)),
         retained=tuple(allowed.in_instance(data, walked.values, claims)),
         identity_removed=claims.identity_removed,
-        problems=(*problems, *_icc(profile)),
+        problems=(*problems, *colours.problems_of(profile)),
     )
 
 
@@ -239,12 +234,23 @@ def _claims(dataset: Dataset) -> allowed.Claims:
         str(item.get("CodeValue")) for item in dataset.get("DeidentificationMethodCodeSequence", ())
     )
     removed = str(dataset.get("PatientIdentityRemoved")) != "NO"
-    return allowed.Claims(identity_removed=removed, codes=frozenset(codes))
+    methods = [str(method) for method in _values(dataset, "DeidentificationMethod")]
+    return allowed.Claims(
+        identity_removed=removed,
+        codes=frozenset(codes),
+        is_research=removed and any(method.endswith(" profile=research") for method in methods),
+    )
+
+
+def _values(dataset: Dataset, keyword: str) -> list[object]:
+    value = dataset.get(keyword)
+    return list(value) if isinstance(value, MultiValue) else [value]
 
 
 def _retained(claims: allowed.Claims) -> frozenset[str]:
-    """Return what may be there by the codes that an instance claims."""
-    return frozenset[str]().union(*(RETAINED.get(code, frozenset()) for code in claims.codes))
+    """Return what may be there by what an instance claims."""
+    retained = frozenset[str]().union(*(RETAINED.get(code, frozenset()) for code in claims.codes))
+    return retained | TRIAL if claims.is_research else retained
 
 
 def _dataset(
@@ -315,6 +321,15 @@ def _whole(dataset: Dataset, rules: Rules) -> Iterator[Problem]:
     may_show = {"LABEL"} if rules is WITHOUT_IDENTITY else {"LABEL", "OVERVIEW"}
     if dataset.get("SpecimenLabelInImage") == "YES" and not may_show & set(kinds):
         yield "(0048,0010)", "a label in a picture that is none"
+    yield from _label_texts(dataset, is_drawn="DERIVED" in kinds and "LABEL" in kinds)
+
+
+def _label_texts(dataset: Dataset, *, is_drawn: bool) -> Iterator[Problem]:
+    """Check Label Text and Barcode Value: the identifier of a drawn label, or nothing."""
+    shown = str(dataset.get("ContainerIdentifier") or "") if is_drawn else ""
+    for keyword, place in (("LabelText", "(2200,0002)"), ("BarcodeValue", "(2200,0005)")):
+        if str(dataset.get(keyword) or "") != shown:
+            yield place, "it is not what the label shows" if is_drawn else "it must be empty"
 
 
 def _grid(dataset: Dataset) -> Iterator[Problem]:
@@ -343,53 +358,3 @@ def _optical_path(dataset: Dataset) -> str:
     for item in dataset.get("OpticalPathSequence", ()):
         return str(item.get("OpticalPathIdentifier", ""))
     return ""
-
-
-def _profile(dataset: Dataset) -> bytes:
-    for item in dataset.get("OpticalPathSequence", ()):
-        if "ICCProfile" in item:
-            return bytes(item.ICCProfile)
-    return b""
-
-
-def _icc(profile: bytes) -> Iterator[Problem]:
-    """Check an ICC profile: no date, no maker, and only tags that hold numbers (ICC.1 7.2)."""
-    place = "(0028,2000)"
-    if not profile:
-        return
-    if len(profile) < _ICC_HEADER or struct.unpack_from(">I", profile)[0] > len(profile):
-        yield place, "it is not an ICC profile"
-        return
-    if any(profile[24:36]):
-        yield place, "its profile has a date"
-    if any(profile[84:100]):
-        yield place, "its profile has an identifier"
-    for signature, _, size in _icc_tags(profile):
-        if not _ICC_TAGS.fullmatch(signature):
-            yield place, "its profile has a tag that colours do not need"
-        elif signature in (b"desc", b"cprt") and size > _ICC_TEXT_BYTES:
-            yield place, "its profile has a long text"
-
-
-def _icc_tags(profile: bytes) -> Iterator[tuple[bytes, int, int]]:
-    (count,) = struct.unpack_from(">I", profile, 128)
-    for number in range(min(count, (len(profile) - _ICC_HEADER) // _ICC_ENTRY)):
-        yield struct.unpack_from(">4sII", profile, _ICC_HEADER + number * _ICC_ENTRY)
-
-
-def _numbers(data: bytes, profile: bytes) -> Iterator[tuple[int, int]]:
-    """Yield where the curves and grids of the ICC profile lie."""
-    if len(profile) < _ICC_HEADER:
-        return
-    start = data.index(profile)
-    places = {
-        (offset, size)
-        for signature, offset, size in _icc_tags(profile)
-        if _ICC_NUMBERS.fullmatch(signature) and offset + size <= len(profile)
-    }
-    # Tags may share or overlap their bytes; what is left over is looked at in full.
-    end = 0
-    for offset, size in sorted(places):
-        if offset >= end and offset >= _ICC_HEADER:
-            yield start + offset, size
-            end = offset + size

@@ -4,7 +4,7 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from coverslip.archive.run import core_count
+from coverslip.archive.many import core_count
 from coverslip.errors import PolicyError
 
 if TYPE_CHECKING:

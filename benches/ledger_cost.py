@@ -1,14 +1,19 @@
 """What ledger and coordinator cost a slide, the conversions themselves left out.
 
-python -m benches.ledger_cost --slides 10000
+python -m benches.ledger_cost --slides 1000 10000 50000
+
+Each number has a process of its own; the peak of memory is the system's, taken anew for each run.
 """
 
 import argparse
-import resource
+import re
+import subprocess
 import sys
 import tempfile
 import time
 from concurrent.futures import Executor, Future
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 
 import coverslip
@@ -63,21 +68,35 @@ class Nothing(Executor):
 
 
 def main() -> None:
-    """Measure a first run, and one that finds everything done."""
+    """Measure each number of slides."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--slides", type=int, default=10_000)
-    count = parser.parse_args().slides
+    parser.add_argument("--slides", type=int, nargs="+", default=[10_000])
+    parser.add_argument("--in-a-folder", type=int, default=1000)
+    parser.add_argument("--profile", default="public")
+    chosen = parser.parse_args()
+    if len(chosen.slides) == 1:
+        _measure(chosen.slides[0], chosen.in_a_folder, chosen.profile)
+        return
+    for count in chosen.slides:
+        command = [sys.executable, "-m", "benches.ledger_cost", "--slides", str(count)]
+        more = ["--in-a-folder", str(chosen.in_a_folder), "--profile", chosen.profile]
+        subprocess.run([*command, *more], check=True)
+
+
+def _measure(count: int, in_a_folder: int, profile: str) -> None:
+    """Measure a run that is left at once, one that does all, and one that finds all done."""
     with tempfile.TemporaryDirectory() as folder:
         slides, out = Path(folder) / "in", Path(folder) / "out"
-        _fill(slides, count)
-        _fill(Path(folder) / "warm", 10)
-        _convert(
-            Path(folder) / "warm", Path(folder) / "warm-out", Nothing()
-        )  # imports what is needed
-        for name in ("first run", "all done"):
-            executor, before = Nothing(), _peak_mb()
+        policy = coverslip.Policy(profile=profile)
+        _fill(slides, count, in_a_folder)
+        _fill(Path(folder) / "warm", 10, in_a_folder)
+        # Imports what is needed.
+        _convert(Path(folder) / "warm", Path(folder) / "warm-out", policy, Nothing())
+        for name, most in (("left at once", 1), ("goes on", count), ("all done", count)):
+            executor = Nothing()
+            before = _peak_mb(anew=True)
             start, spent = time.perf_counter(), time.process_time()
-            done = _convert(slides, out, executor)
+            done = _convert(slides, out, policy, executor, most)
             seconds = time.perf_counter() - start - executor.seconds
             cpu = time.process_time() - spent - executor.cpu
             sys.stdout.write(
@@ -85,21 +104,30 @@ def main() -> None:
                 f"{seconds / count * 1000:.2f} ms a slide, {cpu / count * 1000:.2f} of them of the "
                 f"processor, memory +{_peak_mb() - before:.1f} MB\n"
             )
+            sys.stdout.flush()
 
 
-def _fill(slides: Path, count: int) -> None:
+def _fill(slides: Path, count: int, in_a_folder: int) -> None:
     for number in range(count):
-        below = slides / str(number // 1000)
+        below = slides / str(number // in_a_folder)
         below.mkdir(parents=True, exist_ok=True)
         (below / f"{number}.tif").write_bytes(b"II*\0" + bytes(4))
 
 
-def _convert(slides: Path, out: Path, executor: Nothing) -> int:
-    return sum(1 for _ in coverslip.convert_many(slides, out, executor=executor, jobs=2))
+def _convert(
+    slides: Path, out: Path, policy: coverslip.Policy, executor: Nothing, most: int | None = None
+) -> int:
+    outcomes = coverslip.convert_many(slides, out, policy=policy, executor=executor, jobs=2)
+    with closing(outcomes):
+        return sum(1 for _ in islice(outcomes, most))
 
 
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _peak_mb(*, anew: bool = False) -> float:
+    """Return the most memory that was in use, since it was last asked for anew."""
+    if anew:
+        Path("/proc/self/clear_refs").write_text("5")
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
 
 
 if __name__ == "__main__":

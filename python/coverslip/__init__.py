@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from coverslip.archive.run import convert_many
+    from coverslip.archive.many import convert_many
     from coverslip.archive.workers import Outcome
     from coverslip.conversion import Result, convert
     from coverslip.deid.custody import Custody
@@ -49,7 +49,7 @@ _HOMES = {
     "VerificationError": "errors",
     "VerifyReport": "verification.report",
     "convert": "conversion",
-    "convert_many": "archive.run",
+    "convert_many": "archive.many",
     "open": "slide",
     "verify": "verification.check",
 }

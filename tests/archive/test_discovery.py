@@ -33,11 +33,11 @@ def test_slides_are_found_by_what_is_in_them_in_natural_order(tmp_path):
     (tmp_path / "in" / "notes.doc").write_text("no TIFF")
     (tmp_path / "in" / "other").write_bytes(b"ZISRAWFILE" + bytes(50))
 
-    found = discover([tmp_path / "in"])
-    assert [slide.path.name for slide in found.slides] == ["s1.svs", "other", "s9", "s10.dat"]
+    with discover([tmp_path / "in"]) as found:
+        assert [slide.path.name for slide in found.slides] == ["s1.svs", "other", "s9", "s10.dat"]
     assert found.passed_over == {"other files": 1}
-    found = discover([tmp_path / "in"], include=["s*"], exclude=["a/*"])
-    assert [slide.path.name for slide in found.slides] == ["s9", "s10.dat"]
+    with discover([tmp_path / "in"], include=["s*"], exclude=["a/*"]) as found:
+        assert [slide.path.name for slide in found.slides] == ["s9", "s10.dat"]
     assert found.passed_over == {"files left out by --include or --exclude": 3}
 
 
@@ -100,10 +100,14 @@ def test_lists_and_patterns_name_slides_once(tmp_path):
     paths = build_slides(tmp_path / "in", 2)
     (tmp_path / "list.txt").write_text("".join(f"{path}\n\n" for path in paths))
 
-    found = discover([tmp_path / "list.txt", tmp_path / "in" / "*" / "*", paths[0]])
-    assert sorted(slide.path for slide in found.slides) == sorted(paths)
-    with pytest.raises(UsageError, match="nothing at input 2"):
-        discover([paths[0], tmp_path / "not-there.svs"])
+    with discover([tmp_path / "list.txt", tmp_path / "in" / "*" / "*", paths[0]]) as found:
+        assert sorted(slide.path for slide in found.slides) == sorted(paths)
+        assert len(found.slides) == 2
+    with (
+        pytest.raises(UsageError, match="nothing at input 2"),
+        discover([paths[0], tmp_path / "not-there.svs"]),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -144,8 +148,8 @@ def test_folder_that_cannot_be_read_is_told_and_stops_nothing(tmp_path, monkeypa
         return scandir(path)
 
     monkeypatch.setattr("coverslip.archive.discovery.os.scandir", refuse)
-    found = discover([tmp_path / "in"])
-    assert [slide.path.parent.name for slide in found.slides] == ["case 0", "case 2"]
+    with discover([tmp_path / "in"]) as found:
+        assert [slide.path.parent.name for slide in found.slides] == ["case 0", "case 2"]
     assert found.unreadable == {(1, "Permission denied"): 1}
     with pytest.warns(UserWarning, match="1 folders below input 1 cannot be read"):
         assert len(convert_all(tmp_path / "in", tmp_path / "out")) == 2
@@ -173,6 +177,6 @@ def test_tree_that_is_very_deep_is_walked(tmp_path, monkeypatch):
         os.chdir("a")
     shutil.copy(path, "s")
     os.chdir(tmp_path)
-    found = discover([tmp_path / "a"])
-    subprocess.run(["rm", "-r", tmp_path / "a"], check=True)  # pytest itself cannot
-    assert len(found.slides) == 1
+    with discover([tmp_path / "a"]) as found:
+        subprocess.run(["rm", "-r", tmp_path / "a"], check=True)  # pytest itself cannot
+        assert len(found.slides) == 1

@@ -185,10 +185,10 @@ def test_slide_that_shrinks_while_it_is_read_leaves_nothing(tmp_path):
 
 def test_clock_that_goes_back_does_not_matter(tmp_path, monkeypatch):
     build_slides(tmp_path / "in", 2)
-    monkeypatch.setattr("coverslip.archive.ledger._now", lambda: "1999-12-31T23:59:59+00:00")
+    monkeypatch.setattr("coverslip.archive.rows.now", lambda: "1999-12-31T23:59:59+00:00")
     convert_all(tmp_path / "in", tmp_path / "out")
     build_slides(tmp_path / "in" / "more", 1)
-    monkeypatch.setattr("coverslip.archive.ledger._now", lambda: "1970-01-01T00:00:00+00:00")
+    monkeypatch.setattr("coverslip.archive.rows.now", lambda: "1970-01-01T00:00:00+00:00")
     assert len(convert_all(tmp_path / "in", tmp_path / "out")) == 1
     assert [record.state for record in read_ledger(tmp_path / "out.vault")] == [State.DONE] * 3
 

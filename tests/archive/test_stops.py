@@ -13,8 +13,8 @@ import pytest
 import coverslip
 from coverslip.archive.discovery import discover
 from coverslip.archive.ledger import State, read_ledger
+from coverslip.archive.many import open_run
 from coverslip.archive.pool import LostWorkerError, Pool
-from coverslip.archive.run import open_run
 from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy
 from coverslip.sample import write_sample
@@ -245,7 +245,10 @@ def test_bytes_are_told_while_a_slide_is_in_hand(tmp_path):
     (tmp_path / "in").mkdir()
     write_sample(tmp_path / "in" / "s.svs", byte_count=300_000_000)
     told = []
-    with open_run(discover([tmp_path / "in"]).slides, tmp_path / "out", Policy(), Custody()) as run:
+    with (
+        discover([tmp_path / "in"]) as found,
+        open_run(found.slides, tmp_path / "out", Policy(), Custody()) as run,
+    ):
         run.on_bytes = told.append
         (outcome,) = run.convert()
     assert outcome.state is State.DONE

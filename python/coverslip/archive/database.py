@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from coverslip.archive.records import COLUMNS, NEW_COLUMNS
 from coverslip.errors import PolicyError
@@ -31,6 +32,7 @@ CREATE TABLE unlinked (
 """
 """Studies of which nobody keeps what they were made of."""
 _HAS_SLIDES = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'slide'"
+_PAGE = 100
 _CANNOT_WRITE = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_READONLY_DIRECTORY")
 
 
@@ -114,14 +116,43 @@ def real_path(path: Path) -> bytes:
     return os.fsencode(os.path.realpath(path))
 
 
+def in_pages(
+    connection: sqlite3.Connection, query: str, *values: object
+) -> Iterator[tuple[Any, ...]]:
+    """Yield rows, some of them at a time, so that what they are of may be changed meanwhile.
+
+    Parameters
+    ----------
+    connection
+        To the data base.
+    query
+        Its first column is its order, a number, and its last two places are what that exceeds and
+        how many rows there may be.
+    values
+        For the places before.
+    """
+    after = -1
+    while rows := connection.execute(query, (*values, after, _PAGE)).fetchall():
+        yield from rows
+        after = rows[-1][0]
+
+
+def temporary() -> sqlite3.Connection:
+    """Return a connection to a data base of its own, in a file without a name that goes with it."""
+    connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = OFF")
+    connection.execute("PRAGMA temp_store = FILE")
+    return connection
+
+
 @contextmanager
-def told() -> Iterator[None]:
-    """Turn an error of the data base, whose message is not ours, into one of ours."""
+def told(what: str = "the ledger") -> Iterator[None]:
+    """Turn an error of a data base, whose message is not ours, into one of ours."""
     try:
         yield
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "no code")
         raise PolicyError(
-            f"the ledger cannot be read or written ({name})",
+            f"{what} cannot be read or written ({name})",
             hint="make room and run it again" if name == "SQLITE_FULL" else None,
         ) from None

@@ -1,17 +1,16 @@
 """Finds the slides below folders by their first bytes, and counts whatever it passes over."""
 
 import codecs
-import hashlib
 import os
 import re
-from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import overload
 
+from coverslip.archive.candidates import Candidates
 from coverslip.errors import UsageError, given
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -44,52 +43,6 @@ OnPassed = Callable[[str, Path], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A file that is to be converted, and what tells one state of it from another."""
-
-    path: Path = field(repr=False)
-    byte_count: int
-    mtime_ns: int
-
-
-class Candidates(Sequence[Candidate]):
-    """Many candidates in little memory: their paths, and sixteen bytes each."""
-
-    def __init__(self) -> None:
-        self._paths: list[str] = []
-        self._byte_counts, self._mtimes_ns = array("q"), array("q")
-
-    def add(self, path: Path) -> None:
-        """Add a file; one that is not there fails when its turn comes."""
-        try:
-            status = path.stat()
-            stamp = status.st_size, status.st_mtime_ns
-        except OSError:
-            stamp = 0, 0
-        self._paths.append(str(path))
-        self._byte_counts.append(stamp[0])
-        self._mtimes_ns.append(stamp[1])
-
-    @overload
-    def __getitem__(self, index: int) -> Candidate: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Candidate]: ...
-
-    def __getitem__(self, index: int | slice) -> Candidate | list[Candidate]:
-        if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(len(self)))]
-        return Candidate(
-            path=Path(self._paths[index]),
-            byte_count=self._byte_counts[index],
-            mtime_ns=self._mtimes_ns[index],
-        )
-
-    def __len__(self) -> int:
-        return len(self._paths)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """What some inputs hold."""
 
@@ -107,6 +60,7 @@ class Found:
         ]
 
 
+@contextmanager
 def discover(
     inputs: Iterable[Path],
     *,
@@ -114,8 +68,8 @@ def discover(
     exclude: Iterable[str] = (),
     without: Iterable[Path] = (),
     on_passed: OnPassed | None = None,
-) -> Found:
-    """Return the slides of some inputs, each once, each folder's in natural order.
+) -> Iterator[Found]:
+    """Yield the slides of some inputs, each once, each folder's in natural order.
 
     What has a slide's suffix is one even if it holds something else: it fails with the reason.
     So does what a list names and is not there.
@@ -144,16 +98,12 @@ def discover(
         without=frozenset(os.path.realpath(path) for path in without),
         on_passed=on_passed,
     )
-    slides, known = Candidates(), set[bytes]()
-    for number, path in enumerate(inputs, start=1):
-        with given(f"input {number}"):
-            for slide in search.expand(path, number):
-                real = os.fsencode(os.path.realpath(slide))
-                digest = hashlib.blake2b(real, digest_size=16).digest()
-                if digest not in known:
-                    known.add(digest)
+    with closing(Candidates()) as slides:
+        for number, path in enumerate(inputs, start=1):
+            with given(f"input {number}"):
+                for slide in search.expand(path, number):
                     slides.add(slide)
-    return Found(slides=slides, passed_over=search.passed_over, unreadable=search.unreadable)
+        yield Found(slides=slides, passed_over=search.passed_over, unreadable=search.unreadable)
 
 
 def natural_key(text: str) -> tuple[tuple[int, str], ...]:

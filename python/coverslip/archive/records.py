@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -76,6 +78,19 @@ class Outputs:
         yield out / self.study / self.certificate
         for series in self.series:
             yield out / self.study / series
+
+    def remove_but(self, kept: "Outputs", out: Path) -> None:
+        """Remove what an earlier state of a slide left, but for what the new one replaced."""
+        new = set(kept.paths(out))
+        for path in self.paths(out):
+            if path in new:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        with suppress(OSError):
+            (out / self.study).rmdir()
 
 
 UNLINKED_BYTE_COUNT = -1

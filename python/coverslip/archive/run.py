@@ -1,30 +1,24 @@
 """One run over many slides: hands them out, keeps the ledger, and takes what comes back."""
 
-import shutil
 import time
-import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from os import PathLike, fspath
 from pathlib import Path
 
 from coverslip import commit
-from coverslip.archive.claim import claimed
-from coverslip.archive.discovery import Candidate, discover
-from coverslip.archive.lease import Lease, lease_in, leased
-from coverslip.archive.ledger import Ledger, Outputs, Registered, State, open_ledger
-from coverslip.archive.making import Making
+from coverslip.archive.lease import Lease
+from coverslip.archive.ledger import Ledger
 from coverslip.archive.pool import Pool
+from coverslip.archive.records import State
+from coverslip.archive.registering import Registered
 from coverslip.archive.stopping import Interrupted, StoppedError, taking_signals
 from coverslip.archive.workers import Outcome, Task, convert_task
 from coverslip.deid.custody import Custody
-from coverslip.deid.policy import Policy, Profile
-from coverslip.deid.vault import vault_beside
+from coverslip.deid.policy import Policy
 from coverslip.errors import CoverslipError
-from coverslip.guard import core_count
 
 _AHEAD = 2
 """Slides in flight for each worker: one at work, one waiting."""
@@ -36,162 +30,8 @@ _GRACE_S = 5.0
 """How long slides in hand may take to be rolled back."""
 _TO_DIE_S = 2.0
 _POLL_S = 0.2
-
-
 _RECALLED = {State.WAITING, State.RUNNING}
 _GO_ON = "run it again; what is done stays done"
-
-
-def convert_many(
-    paths: Iterable[str | PathLike[str]] | str | PathLike[str],
-    out_dir: str | PathLike[str],
-    *,
-    policy: Policy | None = None,
-    custody: Custody | None = None,
-    executor: Executor | None = None,
-    jobs: int | None = None,
-    verify: bool = True,
-    sync: bool = True,
-    overwrite: bool = False,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-) -> Iterator[Outcome]:
-    """Convert many slides; yield what became of each as it ends.
-
-    A ledger in the vault remembers it. Running this again leaves out what is done and unchanged,
-    and tries the rest. A slide that fails never stops the others.
-
-    Parameters
-    ----------
-    paths
-        Slides, folders, lists (``*.txt``) and patterns; see `coverslip.archive.discovery`.
-    out_dir
-        Folder for the studies.
-    policy, custody
-        As for `coverslip.convert`. The ledger lies in the custody's vault, by default
-        ``OUT.vault`` beside the output, under `public` too; it holds the paths of the slides.
-        Where `keeps_links` says no, those that are done lose theirs.
-    executor
-        Who does the work, any `concurrent.futures.Executor`; a pool of processes by default.
-        Elsewhere the same folders must be reachable under the same names.
-    jobs
-        Processes of the pool, or slides that the executor works on at a time; by default as many
-        as there are cores.
-    verify, sync
-        As for `coverslip.convert`.
-    overwrite
-        Whether what is done is converted again too; it is replaced when the new is complete.
-    include, exclude
-        Patterns for what is found in folders.
-
-    Raises
-    ------
-    PolicyError
-        If another run has the ledger, there is nothing at a path, a row of the metadata names
-        several slides, or the output cannot be written.
-    StoppedError
-        If the disk is full, or the executor gave slides up; those that had no turn are waiting in
-        the ledger.
-    KeyboardInterrupt
-        If SIGINT, SIGTERM or SIGHUP ended it, which the main thread sees to: after the slides in
-        hand, and at once when it comes again.
-    """
-    given = [paths] if isinstance(paths, str | PathLike) else list(paths)
-    chosen = [Path(fspath(path)) for path in given]
-    out, custody = Path(fspath(out_dir)), custody or Custody()
-    vault = vault_of(custody, out)
-    found = discover(chosen, include=include, exclude=exclude, without=(out, vault))
-    for trouble in found.troubles():
-        warnings.warn(trouble, stacklevel=2)
-    if not found.slides:
-        return
-    with open_run(
-        found.slides,
-        out,
-        policy or Policy(),
-        custody,
-        executor=executor,
-        jobs=jobs,
-        verify=verify,
-        sync=sync,
-        overwrite=overwrite,
-    ) as run:
-        yield from run.convert()
-
-
-def vault_of(custody: Custody, out: Path) -> Path:
-    """Return the folder that holds the ledger."""
-    return custody.vault or vault_beside(out)
-
-
-def keeps_links(custody: Custody, policy: Policy) -> bool:
-    """Tell whether the ledger may say which study a slide became.
-
-    Under `public` nobody keeps that who does not ask for a vault, and beside an encrypted vault
-    it would stand in clear.
-    """
-    is_asked_for = policy.profile is not Profile.PUBLIC or custody.vault is not None
-    return is_asked_for and custody.recipient is None
-
-
-@contextmanager
-def open_run(
-    candidates: Sequence[Candidate],
-    out: Path,
-    policy: Policy,
-    custody: Custody,
-    *,
-    executor: Executor | None = None,
-    jobs: int | None = None,
-    verify: bool = True,
-    sync: bool = True,
-    overwrite: bool = False,
-) -> Iterator["Run"]:
-    """Yield a run over slides that were found; its ledger is locked, and it stops on signals.
-
-    Raises
-    ------
-    PolicyError
-        If another run has the ledger, a row of the metadata names several of the slides, or the
-        output cannot be written.
-    """
-    vault, links = vault_of(custody, out), keeps_links(custody, policy)
-    if custody.metadata is not None:
-        custody.metadata.assign(candidate.path.absolute() for candidate in candidates)
-    # A worker may have another working directory.
-    out = out.absolute()
-    if custody.vault is not None:
-        custody = replace(custody, vault=custody.vault.absolute())
-    with (
-        open_ledger(vault, out, keeps_links=links) as ledger,
-        claimed(out, ledger.token),
-        ExitStack() as stack,
-    ):
-        if out.is_dir():
-            commit.sweep(out)
-        for record in list(ledger.superseded()):
-            if record.outputs is not None and record.stale is not None:  # killed before this
-                _remove(record.stale, record.outputs, out)
-                ledger.forget_stale(record.number)
-        if not links:
-            ledger.forget_links()
-        making = Making(policy=policy, custody=custody, verify=verify, salt=ledger.salt)
-        registered = ledger.register(candidates, making.of, out, again=overwrite)
-        yield Run(
-            ledger=ledger,
-            out=out,
-            policy=policy,
-            custody=custody,
-            executor=executor,
-            verify=verify,
-            sync=sync,
-            jobs=jobs or core_count(),
-            overwrite=overwrite,
-            registered=registered,
-            missing=sum(not study.are_in(out) for study in ledger.unlinked()),
-            # Where there is nothing to do, nothing has to be written either.
-            lease=stack.enter_context(leased(out)) if registered.numbers else lease_in(out),
-        )
 
 
 @dataclass(kw_only=True)
@@ -220,7 +60,10 @@ class Run:
     """Which told it to stop."""
     pool: Pool | None = None
     in_flight: dict[Future[Outcome], int] = field(default_factory=dict)
-    waiting: deque[int] = field(default_factory=deque)
+    waiting: Iterator[int] = field(default_factory=lambda: iter(()))
+    """The slides that had no turn yet."""
+    unbegun: int = 0
+    """How many these are."""
     suspects: deque[int] = field(default_factory=deque)
     """Slides in work when a worker died."""
     deaths: Counter[int] = field(default_factory=Counter)
@@ -231,9 +74,9 @@ class Run:
     """Whether no slide is begun any more."""
 
     @property
-    def numbers(self) -> Sequence[int]:
-        """Those of the slides that are to be converted."""
-        return self.registered.numbers
+    def slides(self) -> int:
+        """How many slides are to be converted."""
+        return len(self.registered.turns)
 
     def convert(self) -> Iterator[Outcome]:
         """Yield the outcome of each slide.
@@ -245,8 +88,8 @@ class Run:
         Interrupted
             If it was told to stop by a signal, when nothing is in work any more.
         """
-        self.waiting.extend(self.numbers)
-        left, is_full = len(self.numbers), False
+        self.waiting, self.unbegun = iter(self.registered.turns), self.slides
+        left, is_full = self.slides, False
         with taking_signals(self.signals):
             try:
                 while self._goes_on() and len(self.signals) < _STOP_AT_ONCE:
@@ -273,7 +116,7 @@ class Run:
 
     def _goes_on(self) -> bool:
         """Tell whether there is anything to wait for."""
-        return bool(self.in_flight or (not self.is_closed and (self.waiting or self.suspects)))
+        return bool(self.in_flight or (not self.is_closed and (self.unbegun or self.suspects)))
 
     def _close(self) -> None:
         """Begin no slide any more; those that were handed out and not begun come back.
@@ -294,8 +137,9 @@ class Run:
             if not self.in_flight:
                 self._submit(self.suspects.popleft())
             return
-        while self.waiting and len(self.in_flight) < _AHEAD * self.jobs:
-            self._submit(self.waiting.popleft())
+        while self.unbegun and len(self.in_flight) < _AHEAD * self.jobs:
+            self.unbegun -= 1
+            self._submit(next(self.waiting))
 
     def _submit(self, number: int) -> None:
         if self.executor is None and self.pool is None:
@@ -384,7 +228,7 @@ class Run:
         # Before its link to the slide may be forgotten; killed in between, it is made once more.
         stale = self.ledger.record(number).stale
         if stale is not None:
-            _remove(stale, outcome.outputs, self.out)
+            stale.remove_but(outcome.outputs, self.out)
             self.ledger.forget_stale(number)
         self.ledger.finish(number, outcome.outputs, outcome.seconds, outcome.quick_digest)
         return True
@@ -434,17 +278,3 @@ class Run:
             for number, outcome in self._ended():
                 self._noted(number, outcome)
         self._act_on_signals()
-
-
-def _remove(stale: Outputs, kept: Outputs, out: Path) -> None:
-    """Remove what an earlier state of a slide left, but for what the new one replaced."""
-    new = set(kept.paths(out))
-    for path in stale.paths(out):
-        if path in new:
-            continue
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    with suppress(OSError):
-        (out / stale.study).rmdir()

@@ -55,7 +55,7 @@ def write_summary(vault: Path, ledger: Ledger, policy: Policy, out: Path) -> Non
         left = (record for record in ledger.superseded() if is_there(record, out))
         write_rows(file, "superseded", map(_superseded, left))
         file.write("\n}\n")
-    if not ledger.keeps_links:
+    if not ledger.links.are_kept:
         (vault / TABLE).unlink(missing_ok=True)
         return
     with _replacing(vault / TABLE, 0o600) as file:
@@ -67,14 +67,14 @@ def _all_outputs(ledger: Ledger) -> Iterator[Outputs]:
     for record in ledger.records(State.DONE):
         if record.outputs is not None:
             yield record.outputs
-    yield from ledger.unlinked()
+    yield from ledger.links.studies()
 
 
 def _studies(ledger: Ledger) -> Iterator[dict[str, object]]:
     for record in ledger.records(State.DONE):
         if record.outputs is not None:
             yield {"slide": record.number, **_study(record.outputs)}
-    yield from map(_study, ledger.unlinked())
+    yield from map(_study, ledger.links.studies())
 
 
 def write_rows(file: TextIO, name: str, rows: Iterable[dict[str, object]]) -> None:

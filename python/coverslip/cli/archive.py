@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from coverslip.archive.discovery import Found, discover
+from coverslip.archive.many import open_run, vault_of
 from coverslip.archive.records import State
-from coverslip.archive.run import Run, open_run, vault_of
+from coverslip.archive.run import Run
 from coverslip.archive.sharing import require_shared
 from coverslip.archive.stopping import Interrupted
 from coverslip.archive.summary import is_there, write_summary
@@ -46,23 +48,28 @@ class Choice:
 
 def run(inputs: Sequence[Path], out: Path, policy: Policy, custody: Custody, choice: Choice) -> int:
     """Convert what there is, tell what becomes of it, and return the exit status."""
-    vault = vault_of(custody, out)
-    found = discover(
+    with discover(
         inputs,
         include=choice.include,
         exclude=choice.exclude,
-        without=(out, vault),
+        without=(out, vault_of(custody, out)),
         on_passed=_tell_passed if choice.show_paths else None,
-    )
-    if not found.slides:
-        return _nothing(found, choice)
-    if custody.metadata is not None:
-        paths = (candidate.path.absolute() for candidate in found.slides)
-        _tell_assignment(custody.metadata.assign(paths), choice)
-    if choice.dry_run:
-        from coverslip.cli.plan import dry_run
+    ) as found:
+        if not found.slides:
+            return _nothing(found, choice)
+        if custody.metadata is not None:
+            paths = (candidate.path.absolute() for candidate in found.slides)
+            _tell_assignment(custody.metadata.assign(paths), choice)
+        if choice.dry_run:
+            from coverslip.cli.plan import dry_run
 
-        return dry_run(found, out, policy, custody, choice)
+            return dry_run(found, out, policy, custody, choice)
+        return _convert(found, out, policy, custody, choice)
+
+
+def _convert(found: Found, out: Path, policy: Policy, custody: Custody, choice: Choice) -> int:
+    """Convert what was found, tell what becomes of it, and return the exit status."""
+    vault = vault_of(custody, out)
     with ExitStack() as stack:
         client = client_of(choice.scheduler, stack)
         executor = None if client is None else executor_of(client)
@@ -82,7 +89,8 @@ def run(inputs: Sequence[Path], out: Path, policy: Policy, custody: Custody, cho
         if not choice.as_json:
             _tell_unlinked(work)
         if client is not None:
-            first = [work.ledger.record(number) for number in work.numbers[:1]]
+            turns = islice(work.registered.turns, 1)
+            first = [work.ledger.record(number) for number in turns]
             require_shared(
                 partial(client.run, on_error="return"),
                 out=out,

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from coverslip.archive.discovery import Candidate, Found
+from coverslip.archive.candidates import Candidate
+from coverslip.archive.discovery import Found
 from coverslip.archive.ledger import Ledger, reading
 from coverslip.archive.making import Making
+from coverslip.archive.many import vault_of
 from coverslip.archive.pool import LostWorkerError, Pool
 from coverslip.archive.records import State
-from coverslip.archive.run import vault_of
+from coverslip.archive.registering import is_done
 from coverslip.cli.archive import EXIT_FAILED, Choice
 from coverslip.cli.guarded import guarded
 from coverslip.cli.progress import notes_on, passed_of, size_of
@@ -45,7 +47,7 @@ def dry_run(found: Found, out: Path, policy: Policy, custody: Custody, choice: C
                 "byte_count": candidate.byte_count,
             }
             if ledger is not None and making is not None and not choice.overwrite:
-                row["done"] = ledger.is_done(candidate, making.of(candidate.path.absolute()), out)
+                row["done"] = is_done(ledger, candidate, making.of(candidate.path.absolute()), out)
             if row.get("done"):
                 done += 1
             else:

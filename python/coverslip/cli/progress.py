@@ -65,7 +65,7 @@ class _Events:
         self._tell(
             {
                 "event": "start",
-                "slides": len(todo.numbers),
+                "slides": work.slides,
                 "found": todo.found,
                 "byte_count": todo.byte_count,
                 "again": dict(todo.again),
@@ -113,7 +113,7 @@ class _Lines:
         if not self._quiet or outcome.state is not State.DONE:
             count = sum(self._states.values())
             line = line_of(outcome, self._work, show_path=self._show_paths)
-            self.say(f"[{count}/{len(self._work.numbers)}] {line}")
+            self.say(f"[{count}/{self._work.slides}] {line}")
 
     def in_hand(self, byte_count: int) -> None:
         pass
@@ -155,7 +155,7 @@ class _Bar:
 
     def _text(self) -> str:
         failed = self._states[State.FAILED] + self._states[State.QUARANTINED]
-        text = f"{sum(self._states.values())}/{len(self._work.numbers)} slides"
+        text = f"{sum(self._states.values())}/{self._work.slides} slides"
         return f"{text}, {failed} not converted" if failed else text
 
     def outcome(self, outcome: Outcome) -> None:
@@ -183,7 +183,7 @@ class _Bar:
 def _beginning(work: Run, found: Found) -> list[str]:
     """Return what is told before the first slide."""
     todo = work.registered
-    lines = [f"{todo.found} slides found, {todo.found - len(todo.numbers)} are done already"]
+    lines = [f"{todo.found} slides found, {todo.found - work.slides} are done already"]
     lines += [
         f"{n} were done {reason}: they are converted again" for reason, n in todo.again.items()
     ]
@@ -222,7 +222,7 @@ def line_of(outcome: Outcome, work: Run, *, show_path: bool) -> str:
 def _sums(states: Counter[State], byte_count: int, seconds: float, work: Run) -> str:
     parts = [f"{states[state]} {state}" for state in State if states[state]]
     rate = byte_count / seconds if seconds else 0.0
-    nothing = "nothing was converted" if work.numbers else "nothing to do"
+    nothing = "nothing was converted" if work.slides else "nothing to do"
     return f"{', '.join(parts) or nothing}; {size_of(byte_count)}, {size_of(rate)}/s"
 
 

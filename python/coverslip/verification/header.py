@@ -1,6 +1,7 @@
 """What stands before the frames of an instance, element by element."""
 
 import logging
+import math
 import re
 import struct
 import warnings
@@ -48,6 +49,7 @@ _ICC_TAGS = re.compile(_ICC_NUMBERS.pattern + rb"|[rgb]XYZ|wtpt|bkpt|chad|desc|c
 _ICC_TEXT_BYTES = 200
 """More than a neutral description or copyright takes."""
 
+_DEFLATED_IMAGE_FRAME = "1.2.840.10008.1.2.8.1"
 _LEVEL_SIZE = ("TotalPixelMatrixColumns", "TotalPixelMatrixRows", "Columns", "Rows")
 _quiet: ContextVar[bool] = ContextVar("coverslip_verifies_header", default=False)
 
@@ -70,6 +72,8 @@ class Header:
     """What (0028,0008) says."""
     level_size: tuple[int, ...]
     """Columns and rows of the whole picture, then of a frame."""
+    sample_bytes: int
+    """Of a frame that is decoded."""
     transfer_syntax_uid: str
     losses: int
     """How often the pixels lost something."""
@@ -96,7 +100,13 @@ class Header:
             self.pixel_data_offset,
             extended_offset_table=self.extended_offset_table,
             numbers=self.numbers,
+            deflated_bytes=self.sample_bytes if self.is_deflated else None,
         )
+
+    @property
+    def is_deflated(self) -> bool:
+        """Whether frames are Deflate streams (PS3.5 A.4.13)."""
+        return self.transfer_syntax_uid == _DEFLATED_IMAGE_FRAME
 
     def place_of(self, offset: int) -> str:
         """Return what stands at an offset of the file."""
@@ -179,6 +189,7 @@ def _read(file: BinaryIO) -> Header:
         container_identifier=str(dataset.get("ContainerIdentifier")),
         frame_count=int(dataset.get("NumberOfFrames") or 0),
         level_size=tuple(int(dataset.get(keyword) or 0) for keyword in _LEVEL_SIZE),
+        sample_bytes=_sample_bytes(dataset),
         transfer_syntax_uid=str(dataset.file_meta.get("TransferSyntaxUID")),
         losses=_losses(dataset),
         pixel_data_offset=tables.pixel_data_offset,
@@ -190,6 +201,11 @@ def _read(file: BinaryIO) -> Header:
         identity_removed=claims.identity_removed,
         problems=(*problems, *_icc(profile)),
     )
+
+
+def _sample_bytes(dataset: Dataset) -> int:
+    sizes = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")
+    return math.prod(int(dataset.get(keyword) or 0) for keyword in sizes) // 8
 
 
 def _losses(dataset: Dataset) -> int:

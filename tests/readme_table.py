@@ -77,6 +77,7 @@ ROWS = (
          "generic-lzma*", "generic-lzw-planar", "generic-white-is-zero",
          "ome-colours-apart-series-lzw"),
         ("generic-deflate",), LOSSLESS),
+    Row("all", "Deflate in tiles", frames=("zlib",)),
     Row("all", "WebP", ("generic-webp*", "generic-jpeg-x*"), frames=LOSSLESS),
     Row("generic TIFF in strips", "", ("generic-*-strips", "*strip"), frames=LOSSLESS),
     Row("all", "High-Throughput", frames=("OpenJPEG", "OpenJPH", "wsidicom", "highdicom")),

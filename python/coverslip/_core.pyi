@@ -175,7 +175,8 @@ class FramePlan:
     @property
     def frame_bytes(self) -> int: ...
     @property
-    def facts(self) -> JpegFacts | Jpeg2000Facts: ...
+    def facts(self) -> JpegFacts | Jpeg2000Facts | None:
+        """Of the first tile, and so of all; ``None`` of those that are Deflate."""
 
 @final
 class WriteReport:
@@ -225,7 +226,7 @@ class InstanceHeader:
     ``pixel_data_offset`` is where (7FE0,0010) begins, ``extended_offset_table`` are offset and
     byte count of the values of (7FE0,0001) and (7FE0,0002), ``numbers`` those of parts that are
     numbers, sorted: they hold every short text sooner or later, so only what is long enough counts
-    there.
+    there. ``deflated_bytes`` is what each frame inflates to, if they are Deflate streams.
     """
 
     def __new__(
@@ -234,6 +235,7 @@ class InstanceHeader:
         *,
         extended_offset_table: tuple[tuple[int, int], tuple[int, int]] | None = None,
         numbers: list[tuple[int, int]] = ...,
+        deflated_bytes: int | None = None,
     ) -> InstanceHeader: ...
 
 @final
@@ -357,6 +359,18 @@ def plan_jpeg2000(
     on_progress: _Progress = None,
 ) -> FramePlan:
     """Look at every tile and plan its frame; ``blank`` stands for missing tiles."""
+
+def plan_deflated(
+    source: Source,
+    tiles: TileIndex,
+    *,
+    columns: int,
+    rows: int,
+    pixel_bytes: int,
+    blank: bytes | None = None,
+    on_progress: _Progress = None,
+) -> FramePlan:
+    """Inflate every Deflate tile and plan its frame; ``blank`` stands for missing tiles."""
 
 @final
 class Picture:

@@ -1,6 +1,7 @@
-"""Builds the blank JPEG 2000 frame of a level; blank JPEG frames come from the core."""
+"""Builds the blank JPEG 2000 or Deflate frame of a level; those of JPEG come from the core."""
 
 import struct
+import zlib
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,16 @@ def jpeg2000(
         return _encode(np.full((rows, columns), nothing, dtype), facts, mct=False)
     transformed = frame_format.photometric_interpretation in ("YBR_ICT", "YBR_RCT")
     return _encode(np.full((rows, columns, 3), nothing, dtype), facts, mct=transformed)
+
+
+def deflated(
+    frame_format: FrameFormat, columns: int, rows: int, *, is_emitted: bool = False
+) -> bytes:
+    """Return a Deflate stream without its wrapping: white, or black if it is emitted."""
+    byte = b"\x00" if is_emitted else b"\xff"
+    pixel_bytes = frame_format.samples_per_pixel * frame_format.bits_allocated // 8
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return deflater.compress(byte * (columns * rows * pixel_bytes)) + deflater.flush()
 
 
 def _encode(

@@ -77,6 +77,7 @@ def convert(
     allow_recode: int | None = None,
     ndpi_frames: Frames = "auto",
     j2k_ycc: Literal["copy", "mct", "pixel"] | None = None,
+    deflated_frames: bool = False,
     label: Literal["drop", "substitute", "keep"] | None = None,
     overview: Literal["drop", "mask", "keep"] | None = None,
     pixels_attested: str | None = None,
@@ -121,6 +122,9 @@ def convert(
         33003): ``mct`` switches that on, where chroma is not halved; ``copy`` declares it as it
         is, which few readers know; ``pixel`` decodes it to RGB, stored without loss. By default
         ``mct`` where that can be, else ``copy``.
+    deflated_frames
+        Whether Deflate tiles without a predictor are copied to frames of Deflated Image Frame
+        Compression, which few readers know; they need not be decoded then.
     label
         ``substitute`` to write one that shows the Container Identifier; ``keep``, under `care`
         only and its default, to write the slide's own; else ``drop``.
@@ -132,7 +136,7 @@ def convert(
         Who vouches that the pixels show nothing that identifies, whatever the search for bar
         codes and text says; the name goes into the certificate.
     policy
-        All choices in one, in the place of the ten above.
+        All choices in one, in the place of the eleven above.
     custody
         Key, metadata and vault; by default neither key nor metadata.
     overwrite
@@ -172,6 +176,7 @@ def convert(
             allow_recode=allow_recode,
             ndpi_frames=ndpi_frames,
             j2k_ycc=j2k_ycc,
+            deflated_frames=deflated_frames,
             label=label,
             overview=overview,
             pixels_attested=pixels_attested,

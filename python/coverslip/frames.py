@@ -22,6 +22,7 @@ from coverslip.model import (
 )
 from coverslip.mosaics import core_mosaic, mosaic_of
 from coverslip.routes import Route
+from coverslip.routes.route import DEFLATED_IMAGE_FRAME
 from coverslip.sampling import core_picture
 from coverslip.slide import OpenedSlide
 
@@ -358,6 +359,17 @@ def _plan(
             colour=_jpeg_colour(route),
             jpeg_tables=level.jpeg_tables or b"",
             is_emitted=route.is_emitted,
+            on_progress=on_tiles,
+        )
+    frames = route.frame_format
+    if frames is not None and frames.transfer_syntax_uid == DEFLATED_IMAGE_FRAME:
+        return _core.plan_deflated(
+            source,
+            index,
+            columns=columns,
+            rows=rows,
+            pixel_bytes=frames.samples_per_pixel * frames.bits_allocated // 8,
+            blank=blank.deflated(frames, columns, rows, is_emitted=route.is_emitted),
             on_progress=on_tiles,
         )
     return _core.plan_jpeg2000(

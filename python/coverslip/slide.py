@@ -76,6 +76,7 @@ class OpenedSlide:
         allow_pixel: bool = False,
         allow_recode: int | None = None,
         j2k_ycc: J2kYcc | None = None,
+        deflated_frames: bool = False,
     ) -> tuple[Route, ...]:
         """Return what would happen to each level; reads only a sample of its tiles."""
         choices = Choices(
@@ -83,6 +84,7 @@ class OpenedSlide:
             allow_pixel=allow_pixel,
             allow_recode=allow_recode,
             j2k_ycc=j2k_ycc,
+            deflated_frames=deflated_frames,
         )
         return self._routed(choices)[1]
 
@@ -93,6 +95,7 @@ class OpenedSlide:
             allow_pixel=policy.allow_pixel,
             allow_recode=policy.allow_recode,
             j2k_ycc=policy.j2k_ycc,
+            deflated_frames=policy.deflated_frames,
         )
         return self.cut_into(policy.ndpi_frames)._routed(choices)
 

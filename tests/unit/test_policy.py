@@ -44,6 +44,7 @@ OPTIONS = {
     "allow_recode": ("public", 85),
     "ndpi_frames": ("public", 512),
     "j2k_ycc": ("public", "pixel"),
+    "deflated_frames": ("public", True),
 }
 
 

@@ -21,6 +21,7 @@ from coverslip.archive.workers import Outcome
 from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.vault import vault_beside
+from coverslip.guard import core_count
 
 
 def convert_many(

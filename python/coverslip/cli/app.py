@@ -12,6 +12,7 @@ from coverslip.cli.options import (
     Colour,
     ColourOption,
     DatesOption,
+    DeflatedOption,
     DryRunOption,
     ExcludeOption,
     FramesOption,
@@ -138,6 +139,7 @@ def convert(
     allow_recode: RecodeOption = None,
     ndpi_frames: FramesOption = None,
     j2k_ycc: J2kYccOption = None,
+    deflated_frames: DeflatedOption = False,
     label: LabelOption = None,
     overview: OverviewOption = None,
     pixels_attested: PixelsAttestedOption = None,
@@ -179,6 +181,7 @@ def convert(
         "allow_recode": allow_recode,
         "ndpi_frames": _frames(ndpi_frames),
         "j2k_ycc": None if j2k_ycc is None else j2k_ycc.value,
+        "deflated_frames": deflated_frames or None,
         "label": None if label is None else label.value,
         "overview": None if overview is None else overview.value,
         "pixels_attested": pixels_attested,
@@ -273,6 +276,7 @@ def inspect(
     allow_recode: RecodeOption = None,
     ndpi_frames: FramesOption = None,
     j2k_ycc: J2kYccOption = None,
+    deflated_frames: DeflatedOption = False,
     show_values: Annotated[
         bool,
         typer.Option("--show-values", help="Show the texts themselves: whoever sees them knows."),
@@ -293,6 +297,7 @@ def inspect(
         "allow_recode": allow_recode,
         "ndpi_frames": _frames(ndpi_frames),
         "j2k_ycc": None if j2k_ycc is None else j2k_ycc.value,
+        "deflated_frames": deflated_frames,
     }
     policy = policy_from(None, choices)
     with guarded(slide):

@@ -78,6 +78,14 @@ J2kYccOption = Annotated[
         "declares it as it is, pixel decodes it; mct where that can be, else copy, if left."
     ),
 ]
+DeflatedOption = Annotated[
+    bool,
+    typer.Option(
+        "--deflated-frames",
+        help="Copy Deflate tiles without a predictor to frames of Deflated Image Frame Compression "
+        "(1.2.840.10008.1.2.8.1), which few readers know; they need not be decoded then.",
+    ),
+]
 FramesOption = Annotated[
     str | None,
     typer.Option(

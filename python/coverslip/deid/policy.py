@@ -107,6 +107,9 @@ class Policy:
         What becomes of YCbCr in JPEG 2000 that its own transformation does not know of: ``mct``
         switches that on, ``copy`` declares it as it is, ``pixel`` decodes it to RGB. ``None`` for
         ``mct`` where chroma is not halved, else ``copy``.
+    deflated_frames
+        Whether Deflate tiles without a predictor are copied to frames of Deflated Image Frame
+        Compression, which few readers know.
     label
         What becomes of the label: ``drop``; ``substitute`` to write a drawn one that shows the
         Container Identifier; ``keep``, the default under `care` and only there.
@@ -138,6 +141,7 @@ class Policy:
     allow_recode: int | None = None
     ndpi_frames: Literal["auto", "native"] | int = "auto"
     j2k_ycc: Literal["copy", "mct", "pixel"] | None = None
+    deflated_frames: bool = False
     label: Literal["drop", "substitute", "keep"] | None = None
     overview: Literal["drop", "mask", "keep"] | None = None
     pixels_attested: str | None = None

@@ -14,6 +14,9 @@ IMPLEMENTATION_CLASS_UID = "2.25.13191988685741552390534488482878093868"
 
 PREAMBLE = bytes(128) + b"DICM"
 
+_NEWER = {"1.2.840.10008.1.2.8.1"}
+"""Transfer syntaxes that encapsulate and are newer than pydicom's list of them."""
+
 
 def encode(dataset: Dataset, transfer_syntax_uid: str, permit: Permit = PUBLIC) -> bytes:
     """Return preamble, file meta information and data set, in Explicit VR Little Endian.
@@ -38,7 +41,8 @@ def encode(dataset: Dataset, transfer_syntax_uid: str, permit: Permit = PUBLIC) 
     """
     enforce(dataset, permit)
     syntax = UID(transfer_syntax_uid)
-    if not (syntax.is_transfer_syntax and syntax.is_encapsulated):
+    is_known = syntax.is_transfer_syntax and syntax.is_encapsulated
+    if not is_known and syntax not in _NEWER:
         raise ValueError("the transfer syntax does not encapsulate frames")
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\x00\x01"

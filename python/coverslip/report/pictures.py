@@ -28,6 +28,7 @@ _MEMORY = 4 << 30
 """Address space of a process."""
 _JPEG = "1.2.840.10008.1.2.4.50"
 _JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.203")
+_DEFLATED = "1.2.840.10008.1.2.8.1"
 _QUALITIES = (82, 70, 58, 46, 34)
 _MOST_FRAMES = 4096
 
@@ -188,9 +189,23 @@ def _decoded(frame: bytes, dataset: Any) -> "Pixels":  # noqa: ANN401 (a data se
         pixels = imagecodecs.jpeg8_decode(frame, colorspace=told, outcolorspace=wanted)
     elif syntax in _JPEG_2000:
         pixels = imagecodecs.jpeg2k_decode(frame)
+    elif syntax == _DEFLATED:
+        pixels = _inflated(frame, dataset)
     else:
         raise ValueError("another transfer syntax")
     return pixels if pixels.itemsize == 1 else (pixels >> 8).astype("uint8")
+
+
+def _inflated(frame: bytes, dataset: Any) -> Any:  # noqa: ANN401 (a data set; an array)
+    """Return the samples of a frame that is a Deflate stream."""
+    import zlib
+
+    import numpy as np
+
+    dtype = np.dtype("u1" if int(dataset.BitsAllocated) == 8 else "<u2")
+    count = int(dataset.Rows) * int(dataset.Columns) * int(dataset.SamplesPerPixel)
+    inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(frame, count * dtype.itemsize)
+    return np.frombuffer(inflated, dtype)
 
 
 def _small(pixels: "Pixels", edge: int, most_bytes: int) -> bytes | None:

@@ -74,6 +74,7 @@ SYNTAXES = {
     "1.2.840.10008.1.2.4.90": "JPEG 2000, lossless",
     "1.2.840.10008.1.2.4.91": "JPEG 2000",
     "1.2.840.10008.1.2.4.203": "High-Throughput JPEG 2000",
+    "1.2.840.10008.1.2.8.1": "Deflated Image Frame",
 }
 FRAMES = {
     "frames_copied": "copied",

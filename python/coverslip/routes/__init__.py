@@ -7,11 +7,12 @@ import numpy.typing as npt
 
 from coverslip import _core
 from coverslip.errors import CoverslipError, UnsupportedSlideError
-from coverslip.model import Level, Montage, Mosaic, Picture, RouteKind, Strips
+from coverslip.model import Level, Montage, Mosaic, Picture, Raster, RouteKind, Strips
 from coverslip.montages import montage_of_mosaic
 from coverslip.mosaics import CodedSample
 from coverslip.rasters import coded_raster
 from coverslip.routes.decoded import PIXEL_HINT, pixel_route, recode_route
+from coverslip.routes.deflated import DEFLATE, DEFLATED_HINT, deflated_route, why_not_deflated
 from coverslip.routes.jpeg import jpeg_route, retile_route, rewrite_route, stitched
 from coverslip.routes.jpeg2000 import COMPRESSIONS as _JPEG_2000
 from coverslip.routes.jpeg2000 import TO_RGB, jpeg2000_route
@@ -99,14 +100,34 @@ def _decide(
             return recode_route(source, level, level.picture, choices)
         is_coded = level.compression in (_JPEG, *_JPEG_2000)
         if level.raster is not None and not is_coded:
-            is_allowed = choices.allow_pixel
-            return pixel_route(level, level.raster, choices.judge, allow_pixel=is_allowed), level
+            return _raster_route(level, level.raster, choices), level
         try:
             return _route_to_frames(source, level, private_ranges, choices), level
         except UnsupportedSlideError as error:
             return _decoded_instead(source, level, choices, error)
     except CoverslipError as error:
         return _refusal(level, error), level
+
+
+def _raster_route(level: Level, raster: Raster, choices: Choices) -> Route:
+    """Return the route of tiles or strips that are neither JPEG nor JPEG 2000."""
+    if raster.codec != DEFLATE:
+        return pixel_route(level, raster, choices.judge, allow_pixel=choices.allow_pixel)
+    why = why_not_deflated(level, raster)
+    if why is None and choices.deflated_frames:
+        return deflated_route(level, raster, choices.judge)
+    if choices.deflated_frames and not choices.allow_pixel:
+        raise refuse(f"its Deflate tiles cannot be frames as they are: {why}", PIXEL_HINT)
+    route = pixel_route(
+        level,
+        raster,
+        choices.judge,
+        allow_pixel=choices.allow_pixel,
+        instead=DEFLATED_HINT if why is None else "",
+    )
+    if why is not None and choices.deflated_frames:
+        return replace(route, notes=(*route.notes, f"its Deflate tiles are not copied: {why}"))
+    return route
 
 
 def _decoded_instead(

@@ -28,11 +28,11 @@ def pixel_route(
     judge: colour.Judge,
     *,
     allow_pixel: bool,
+    instead: str = "",
 ) -> Route:
-    """Return the route of a level that must be decoded."""
+    """Return the route of a level that must be decoded; ``instead`` is what else can be done."""
     check_samples(level, raster)
-    if judge.declared == "YBR" and level.samples_per_pixel == 3 and raster.coded is None:
-        raise refuse(f"its tiles are {raster.codec}, whose samples are taken as RGB only")
+    check_rgb(level, raster, judge)
     if not raster.byte_counts.any():
         raise refuse("the level has no tile with data")
     stored = "tiles" if raster.is_tiled else "strips"
@@ -40,7 +40,7 @@ def pixel_route(
         raise refuse(
             f"it has {raster.codec} {stored} (compression {level.compression}), which cannot be "
             "frames as they are",
-            hint=PIXEL_HINT,
+            hint=PIXEL_HINT + instead,
         )
     notes = []
     if is_inverted(level):
@@ -71,6 +71,18 @@ def pixel_route(
         is_inverted=is_inverted(level),
         notes=tuple(notes),
     )
+
+
+def check_rgb(level: Level, raster: Raster, judge: colour.Judge) -> None:
+    """Raise if the operator says that samples are YCbCr that no stream says it of.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        With the name of the codec.
+    """
+    if judge.declared == "YBR" and level.samples_per_pixel == 3 and raster.coded is None:
+        raise refuse(f"its tiles are {raster.codec}, whose samples are taken as RGB only")
 
 
 def recode_route(

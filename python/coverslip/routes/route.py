@@ -11,6 +11,7 @@ JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
 JPEG_2000 = "1.2.840.10008.1.2.4.91"
 HTJ2K = "1.2.840.10008.1.2.4.203"
+DEFLATED_IMAGE_FRAME = "1.2.840.10008.1.2.8.1"
 J2kYcc = Literal["copy", "mct", "pixel"]
 """What becomes of YCbCr in JPEG 2000 that its own colour transformation does not know of."""
 
@@ -29,6 +30,8 @@ class Choices:
     encoded; ``None`` does not let that happen."""
     j2k_ycc: J2kYcc | None = None
     """``None`` for ``mct`` where that can be, else ``copy``."""
+    deflated_frames: bool = False
+    """Whether Deflate tiles may be copied to frames that few readers know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """What stands before the frames of an instance, element by element."""
 
 import logging
+import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -43,6 +44,7 @@ _TEXT_VRS = frozenset(
 _TIME_VRS = frozenset(("DA", "DT", "TM"))
 _UID = re.compile(r"(?:2\.25|1\.2\.840\.10008(?:\.\d+)*)\.(?:0|[1-9]\d{0,38})")
 """Made of a random number, or the standard's own: any other root belongs to somebody."""
+_DEFLATED_IMAGE_FRAME = "1.2.840.10008.1.2.8.1"
 _LEVEL_SIZE = ("TotalPixelMatrixColumns", "TotalPixelMatrixRows", "Columns", "Rows")
 _quiet: ContextVar[bool] = ContextVar("coverslip_verifies_header", default=False)
 
@@ -65,6 +67,8 @@ class Header:
     """What (0028,0008) says."""
     level_size: tuple[int, ...]
     """Columns and rows of the whole picture, then of a frame."""
+    sample_bytes: int
+    """Of a frame that is decoded."""
     transfer_syntax_uid: str
     losses: int
     """How often the pixels lost something."""
@@ -91,7 +95,13 @@ class Header:
             self.pixel_data_offset,
             extended_offset_table=self.extended_offset_table,
             numbers=self.numbers,
+            deflated_bytes=self.sample_bytes if self.is_deflated else None,
         )
+
+    @property
+    def is_deflated(self) -> bool:
+        """Whether frames are Deflate streams (PS3.5 A.4.13)."""
+        return self.transfer_syntax_uid == _DEFLATED_IMAGE_FRAME
 
     def place_of(self, offset: int) -> str:
         """Return what stands at an offset of the file."""
@@ -174,6 +184,7 @@ def _read(file: BinaryIO) -> Header:
         container_identifier=str(dataset.get("ContainerIdentifier")),
         frame_count=int(dataset.get("NumberOfFrames") or 0),
         level_size=tuple(int(dataset.get(keyword) or 0) for keyword in _LEVEL_SIZE),
+        sample_bytes=_sample_bytes(dataset),
         transfer_syntax_uid=str(dataset.file_meta.get("TransferSyntaxUID")),
         losses=_losses(dataset),
         pixel_data_offset=tables.pixel_data_offset,
@@ -185,6 +196,11 @@ def _read(file: BinaryIO) -> Header:
         identity_removed=claims.identity_removed,
         problems=(*problems, *colours.problems_of(profile)),
     )
+
+
+def _sample_bytes(dataset: Dataset) -> int:
+    sizes = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")
+    return math.prod(int(dataset.get(keyword) or 0) for keyword in sizes) // 8
 
 
 def _losses(dataset: Dataset) -> int:

@@ -1,5 +1,6 @@
 """Looks at pixels of an output: at its label and overview, and at its lowest levels."""
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,7 +148,7 @@ def _mosaic(path: Path, instance: Header) -> Picture:
     for number in range(across * down):
         row, column = divmod(number, across)
         place = slice(row * rows, (row + 1) * rows), slice(column * columns, (column + 1) * columns)
-        part = _decoded(source, number, *ranges, (columns, rows))
+        part = _decoded(source, number, *ranges, instance)
         whole[place] = part if part.ndim == 2 else part.mean(axis=2).astype(np.uint8)
     whole = whole[:length, :width]
     factor = int(np.ceil(np.sqrt(whole.size / _SEARCHED_PIXELS)))
@@ -156,8 +157,7 @@ def _mosaic(path: Path, instance: Header) -> Picture:
 
 def _frame(path: Path, instance: Header, number: int) -> Picture:
     ranges = frame_ranges(path, instance.pixel_data_offset, instance.frame_count)
-    *_, columns, rows = instance.level_size
-    return _decoded(_core.Source(path), number, *ranges, (columns, rows))
+    return _decoded(_core.Source(path), number, *ranges, instance)
 
 
 def _decoded(
@@ -165,7 +165,7 @@ def _decoded(
     number: int,
     offsets: npt.NDArray[np.uint64],
     byte_counts: npt.NDArray[np.uint64],
-    size: tuple[int, int],
+    instance: Header,
 ) -> Picture:
     """Return a frame whose header agrees with its size: codecs are run on anybody's data here."""
     import imagecodecs
@@ -173,7 +173,10 @@ def _decoded(
     offset, byte_count = int(offsets[number]), int(byte_counts[number])
     if byte_count > LIMITS.checked_picture_bytes:
         raise ValueError("the picture is too large to be looked at")
-    _core.inspect_tile(source, number, offset, byte_count, *size)
+    *_, columns, rows = instance.level_size
+    if instance.is_deflated:
+        return _inflated(source.read(offset, byte_count), instance)
+    _core.inspect_tile(source, number, offset, byte_count, columns, rows)
     frame = source.read(offset, byte_count)
     is_jpeg = frame.startswith(b"\xff\xd8")
     try:
@@ -181,6 +184,20 @@ def _decoded(
         picture = np.asarray(decode(frame))
     except Exception:  # noqa: BLE001 (codecs raise many kinds)
         raise ValueError("the picture cannot be decoded") from None
-    if picture.dtype != np.uint8 or picture.shape[:2] != size[::-1] or picture.ndim > 3:
+    if picture.dtype != np.uint8 or picture.shape[:2] != (rows, columns) or picture.ndim > 3:
         raise ValueError("the picture does not have samples of 8 bits")
     return picture
+
+
+def _inflated(frame: bytes, instance: Header) -> Picture:
+    """Return the samples of a frame that is a Deflate stream."""
+    *_, columns, rows = instance.level_size
+    samples, rest = divmod(instance.sample_bytes, max(columns * rows, 1))
+    if rest or samples not in (1, 3) or instance.sample_bytes > LIMITS.decoded_bytes:
+        raise ValueError("the picture does not have samples of 8 bits")
+    try:
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        inflated = inflater.decompress(frame, instance.sample_bytes)
+        return np.frombuffer(inflated, np.uint8).reshape(rows, columns, samples)
+    except (zlib.error, ValueError):
+        raise ValueError("the picture cannot be decoded") from None

@@ -112,7 +112,9 @@ def level_tiles(slide: OpenedSlide) -> Iterator[LevelTiles]:
             coded = tuple(one for plane in planes for one in _coded(slide, plane))
         except CoverslipError:
             coded = ()  # it can only have been decoded
-        is_stored = level.raster is None and not isinstance(level.picture, Montage)
+        raster = level.raster
+        is_whole = raster is None or (raster.is_tiled and not raster.is_planar)
+        is_stored = is_whole and not isinstance(level.picture, Montage)
         if is_stored and not coded and level.has_tiles:
             stored = one_after_another([plane.tiles for plane in planes])
             tiles = _core.TileIndex(slide.source, stored.offsets, stored.byte_counts, private)

@@ -10,7 +10,7 @@ use crate::frame::HeaderSource;
 use crate::limits::Limits;
 use crate::source::Source;
 use crate::tiles::{self, ByteRange};
-use crate::{blank, jp2k, jpeg};
+use crate::{blank, deflate, jp2k, jpeg};
 
 /// Bytes read from the start of a tile while it is not known how long its header is.
 const FIRST_READ: u64 = 1024;
@@ -31,7 +31,18 @@ pub enum Codec {
         /// A whole codestream of the level's kind, if a tile is missing.
         blank: Option<Vec<u8>>,
     },
+    /// Deflate tiles, and a blank frame for missing ones.
+    Deflated {
+        /// What they hold.
+        recipe: deflate::Recipe,
+        /// A bare stream of the same, if a tile is missing.
+        blank: Option<Vec<u8>>,
+    },
 }
+
+/// EOI of JPEG and EOC of JPEG 2000 are the same two bytes, and a `00` after them pads an odd
+/// frame (PS3.5 A.4).
+const END_AND_PADDING: [u8; 3] = [0xFF, 0xD9, 0x00];
 
 /// Facts by which the tiles of a level are compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +51,8 @@ pub enum Facts {
     Jpeg(jpeg::Facts),
     /// Of a JPEG 2000 tile.
     Jpeg2000(jp2k::Facts),
+    /// Of a Deflate tile: the bytes of its samples.
+    Deflated(u64),
 }
 
 impl Facts {
@@ -47,6 +60,7 @@ impl Facts {
         match (self, other) {
             (Self::Jpeg(mine), Self::Jpeg(theirs)) => mine.difference(theirs),
             (Self::Jpeg2000(mine), Self::Jpeg2000(theirs)) => mine.difference(theirs),
+            (Self::Deflated(mine), Self::Deflated(theirs)) if mine == theirs => None,
             _ => Some("its codec"),
         }
     }
@@ -277,7 +291,20 @@ impl Codec {
         match self {
             Self::Jpeg(recipe) => split::split_jpeg(recipe, tile),
             Self::Jpeg2000 { recipe, .. } => split::split_jpeg2000(recipe, tile),
+            Self::Deflated { recipe, .. } => split::split_deflated(*recipe, tile),
         }
+    }
+
+    /// What a frame ends with behind bytes of its tile: an end marker, and what makes it even.
+    pub(crate) fn tail(&self, header_len: u64, body_len: u64) -> &'static [u8] {
+        let is_odd = header_len.wrapping_add(body_len) % 2 == 1;
+        let (from, to) = match self {
+            Self::Deflated { .. } => (2, 2),
+            _ => (0, 2),
+        };
+        END_AND_PADDING
+            .get(from..if is_odd { 3 } else { to })
+            .unwrap_or_default()
     }
 
     /// Checks what every frame would repeat.
@@ -288,6 +315,7 @@ impl Codec {
                 (columns, rows, recipe.tables.byte_count())
             }
             Self::Jpeg2000 { recipe, .. } => (recipe.columns, recipe.rows, 0),
+            Self::Deflated { recipe, .. } => (recipe.columns, recipe.rows, 0),
         };
         if tables > limits.tile_header_bytes {
             return Err(Error::Limit {
@@ -316,6 +344,7 @@ impl Codec {
                 Some(blank) => clean_codestream(recipe, blank)?,
                 None => Vec::new(),
             },
+            Self::Deflated { blank, .. } => blank.clone().unwrap_or_default(),
         };
         if frame.len() % 2 == 1 {
             frame.push(0);

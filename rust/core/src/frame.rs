@@ -13,10 +13,6 @@ use crate::limits::Limits;
 use crate::source::{Source, Stamp};
 use crate::tiles::{ByteRange, TileIndex};
 
-/// EOI of JPEG and EOC of JPEG 2000 are the same two bytes, and a `00` after them pads an odd
-/// frame (PS3.5 A.4).
-const END_AND_PADDING: [u8; 3] = [0xFF, 0xD9, 0x00];
-
 /// Where the header of a frame comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum HeaderSource {
@@ -127,12 +123,6 @@ pub(crate) fn len64(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
-pub(crate) fn tail(header_len: u64, body_len: u64) -> &'static [u8] {
-    let is_odd = header_len.wrapping_add(body_len) % 2 == 1;
-    let len = if is_odd { 3 } else { 2 };
-    END_AND_PADDING.get(..len).unwrap_or(&END_AND_PADDING)
-}
-
 impl FramePlan {
     /// Checks that `source` is the file that was planned, and in the same state.
     pub(crate) fn check_source(&self, source: &Source) -> Result<(), Error> {
@@ -202,7 +192,7 @@ impl FramePlan {
         let body = shape.body(tile).byte_count;
         header
             .saturating_add(body)
-            .saturating_add(len64(tail(header, body)))
+            .saturating_add(len64(self.codec.tail(header, body)))
     }
 
     /// How a frame lies in its tile; a blank one does not.
@@ -246,7 +236,7 @@ impl FramePlan {
             HeaderSource::Rebuilt(len) => Cow::Owned(self.rebuilt(tile, len, source)?),
         };
         let body = shape.body(tile);
-        let tail = tail(len64(&header), body.byte_count);
+        let tail = self.codec.tail(len64(&header), body.byte_count);
         Ok(Pieces { header, body, tail })
     }
 

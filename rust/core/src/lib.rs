@@ -22,11 +22,13 @@
 pub mod blank;
 pub mod codec;
 pub mod copy;
+pub mod deflate;
 pub mod digest;
 pub mod encapsulate;
 pub mod error;
 pub mod frame;
 mod groups;
+mod inflate;
 pub mod jp2k;
 pub mod jpeg;
 pub mod limits;

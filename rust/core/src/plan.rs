@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::codec::{Codec, Facts, TileReader};
 use crate::error::Error;
-use crate::frame::{FramePlan, HeaderSource, Shape, ShapeIndex, Summary, len64, tail};
+use crate::frame::{FramePlan, HeaderSource, Shape, ShapeIndex, Summary, len64};
 use crate::limits::Limits;
 use crate::source::Source;
 use crate::tiles::{ByteRange, TileIndex};
@@ -280,7 +280,7 @@ impl Planner<'_> {
             dropped_segments: u64::from(made.dropped),
             frame_bytes: header_len
                 .saturating_add(split.body_len)
-                .saturating_add(len64(tail(header_len, split.body_len))),
+                .saturating_add(len64(self.codec.tail(header_len, split.body_len))),
         });
         let header = made.kept.get().unwrap_or_else(|| {
             let mut headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,6 +11,7 @@
 
 mod base64;
 mod codestream;
+mod deflated;
 pub mod forms;
 mod instance;
 mod notes;

@@ -388,6 +388,7 @@ fn two_offset_tables_or_none_are_found() {
             pixel_data_offset,
             extended,
             numbers: Vec::new(),
+            deflated: None,
         };
         let (source, plan) = (&basic.source, &basic.plan);
         reason(verify_instance(

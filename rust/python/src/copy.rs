@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use coverslip_core::{
-    ByteRange, Codec, Error, OffsetTable, WriteOptions, codec, jp2k, jpeg, plan_frames,
+    ByteRange, Codec, Error, OffsetTable, WriteOptions, codec, deflate, jp2k, jpeg, plan_frames,
 };
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
@@ -187,6 +187,7 @@ impl FramePlan {
             codec::Facts::Jpeg2000(facts) => {
                 Ok(Py::new(py, Jpeg2000Facts::from(facts))?.into_any())
             }
+            codec::Facts::Deflated(_) => Ok(py.None()),
         }
     }
 }
@@ -273,6 +274,28 @@ pub(crate) fn plan_jpeg2000(
         Codec::Jpeg2000 { recipe, blank },
         on_progress,
     )
+}
+
+#[pyfunction]
+#[pyo3(signature = (source, tiles, *, columns, rows, pixel_bytes, blank = None, on_progress = None))]
+#[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+pub(crate) fn plan_deflated(
+    py: Python<'_>,
+    source: &Source,
+    tiles: &TileIndex,
+    columns: u32,
+    rows: u32,
+    pixel_bytes: u8,
+    blank: Option<Vec<u8>>,
+    on_progress: Option<Py<PyAny>>,
+) -> PyResult<FramePlan> {
+    let recipe = deflate::Recipe {
+        columns,
+        rows,
+        pixel_bytes,
+    };
+    let codec = Codec::Deflated { recipe, blank };
+    plan(py, source, tiles, codec, on_progress)
 }
 
 /// What was written.

@@ -139,6 +139,7 @@ fn into_py(py: Python<'_>, facts: &codec::Facts) -> PyResult<Py<PyAny>> {
     match facts {
         codec::Facts::Jpeg(facts) => Ok(Py::new(py, JpegFacts::from(facts))?.into_any()),
         codec::Facts::Jpeg2000(facts) => Ok(Py::new(py, Jpeg2000Facts::from(facts))?.into_any()),
+        codec::Facts::Deflated(_) => Ok(py.None()),
     }
 }
 

@@ -47,17 +47,20 @@ fn to_range((offset, byte_count): Range) -> ByteRange {
 #[pymethods]
 impl InstanceHeader {
     #[new]
-    #[pyo3(signature = (pixel_data_offset, *, extended_offset_table = None, numbers = vec![]))]
+    #[pyo3(signature = (pixel_data_offset, *, extended_offset_table = None, numbers = vec![],
+                        deflated_bytes = None))]
     fn new(
         pixel_data_offset: u64,
         extended_offset_table: Option<(Range, Range)>,
         numbers: Vec<Range>,
+        deflated_bytes: Option<u64>,
     ) -> Self {
         Self(Header {
             pixel_data_offset,
             extended: extended_offset_table
                 .map(|(offsets, lengths)| (to_range(offsets), to_range(lengths))),
             numbers: numbers.into_iter().map(to_range).collect(),
+            deflated: deflated_bytes,
         })
     }
 }

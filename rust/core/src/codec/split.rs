@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::{FIRST_READ, Facts, Fault, Made, Split, TAIL_READ, TileReader, to_u64};
 use crate::error::{Error, StreamError};
-use crate::{jp2k, jpeg};
+use crate::{deflate, jp2k, jpeg};
 
 pub(super) fn split_jpeg(recipe: &jpeg::Recipe, tile: &mut TileReader<'_>) -> Result<Split, Fault> {
     let made = match tile.made_before()? {
@@ -100,6 +100,32 @@ fn make_jpeg2000(recipe: &jp2k::Recipe, tile: &mut TileReader<'_>) -> Result<Rc<
         limit: parsed.limit,
         kept: Cell::new(None),
     }))
+}
+
+/// Inflates a tile, since nothing else tells where its stream ends.
+pub(super) fn split_deflated(
+    recipe: deflate::Recipe,
+    tile: &mut TileReader<'_>,
+) -> Result<Split, Fault> {
+    let body_len = deflate::bare_len(&tile.read_all()?, recipe.frame_bytes())?;
+    let made = match &tile.last {
+        Some(made) => Rc::clone(made),
+        None => tile.made(0, |head| Made {
+            head,
+            body_start: deflate::ZLIB_HEADER,
+            header: Vec::new(),
+            facts: Facts::Deflated(recipe.frame_bytes()),
+            dropped: 0,
+            limit: None,
+            kept: Cell::new(None),
+        }),
+    };
+    Ok(Split {
+        body_start: made.body_start,
+        made,
+        body_len,
+        truncated: false,
+    })
 }
 
 /// Follows the tile-parts to the EOC; returns where it is, and whether it is missing.

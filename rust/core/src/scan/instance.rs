@@ -63,6 +63,8 @@ pub struct Header {
     pub extended: Option<(ByteRange, ByteRange)>,
     /// Parts of it that are numbers, sorted: they hold every short text sooner or later.
     pub numbers: Vec<ByteRange>,
+    /// Bytes of the samples of a frame, if frames are Deflate streams.
+    pub deflated: Option<u64>,
 }
 
 /// Looks at every byte of an instance.
@@ -125,7 +127,7 @@ struct Part {
 impl Walk<'_> {
     /// Walks all frames; `watch` counts bytes.
     pub(crate) fn run(&self, watch: &mut dyn Watch) -> Result<InstanceReport, Error> {
-        let mut notes = Notes::new(self.scanner, self.limits);
+        let mut notes = Notes::new(self.scanner, self.limits, self.header.deflated);
         let mut reader = self.reader(0..self.file.len);
         let tables = match self.front(&mut reader, &mut notes)? {
             Ok(tables) => tables,
@@ -227,7 +229,7 @@ impl Walk<'_> {
                 tables,
                 first_item,
             };
-            let mut notes = Notes::new(self.scanner, self.limits);
+            let mut notes = Notes::new(self.scanner, self.limits, self.header.deflated);
             let first = group.saturating_mul(GROUP);
             let count = next.map_or(usize::MAX, |_| GROUP);
             let are_tables_right = self.frames(

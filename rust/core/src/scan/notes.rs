@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::deflated::deflated;
 use super::instance::InstanceReport;
 use super::original::{Original, Verdict};
 use super::stream::{self, Fault};
@@ -13,14 +14,21 @@ use crate::limits::Limits;
 pub(super) struct Notes<'a> {
     scanner: Option<&'a Scanner>,
     limits: &'a Limits,
+    deflated: Option<u64>,
     pub(super) report: InstanceReport,
 }
 
 impl<'a> Notes<'a> {
-    pub(super) fn new(scanner: Option<&'a Scanner>, limits: &'a Limits) -> Self {
+    /// `deflated` is how many bytes each frame inflates to, if they are Deflate streams.
+    pub(super) fn new(
+        scanner: Option<&'a Scanner>,
+        limits: &'a Limits,
+        deflated: Option<u64>,
+    ) -> Self {
         Self {
             scanner,
             limits,
+            deflated,
             report: InstanceReport::default(),
         }
     }
@@ -57,7 +65,11 @@ impl<'a> Notes<'a> {
     /// If it is proved to hold nothing but what its decoder needs, all of it counts as
     /// entropy-coded: tables are numbers as well.
     fn walk(&mut self, index: usize, bytes: &[u8], offset: u64) -> Vec<Range<usize>> {
-        match stream::walk(bytes) {
+        let walked = match self.deflated {
+            Some(samples) => deflated(bytes, samples),
+            None => stream::walk(bytes),
+        };
+        match walked {
             Ok(coded) => return coded,
             Err(Fault::Unknown(what)) => self.unchecked(format!("frame {index}: {what}")),
             Err(Fault::Wrong(what)) => {

@@ -2,7 +2,7 @@
 
 use crate::codec::Facts;
 use crate::error::{Error, StreamError};
-use crate::{jp2k, jpeg};
+use crate::{deflate, jp2k, jpeg};
 
 /// Whether a frame holds the entropy-coded bytes of its tile.
 pub(super) fn holds(frame: u64, bytes: &[u8], tile: &[u8], facts: &Facts) -> Result<bool, Error> {
@@ -18,6 +18,12 @@ pub(super) fn holds(frame: u64, bytes: &[u8], tile: &[u8], facts: &Facts) -> Res
                     None => return Ok(false),
                 },
             }
+        }
+        Facts::Deflated(frame_bytes) => {
+            let body = deflate::body(bytes, *frame_bytes).map_err(bad)?;
+            let at_body = usize::try_from(deflate::ZLIB_HEADER).ok();
+            let in_tile = at_body.and_then(|at| tile.get(at..));
+            return Ok(in_tile.is_some_and(|in_tile| in_tile.starts_with(body)));
         }
     };
     Ok(holds_body(tile, body, lead))

@@ -442,6 +442,7 @@ pub(crate) fn verify(
         pixel_data_offset: u64::try_from(parsed.pixel_data_at).unwrap(),
         extended: parsed.extended,
         numbers: Vec::new(),
+        deflated: None,
     };
     verify_instance(source, plan, path, &header, None, None, &mut Unwatched)
 }

@@ -77,7 +77,7 @@ fn both(
             let header = Header {
                 pixel_data_offset: u64::try_from(parsed.pixel_data_at).unwrap(),
                 extended: parsed.extended,
-                numbers: Vec::new(),
+                ..Header::default()
             };
             verify_instance(
                 source,

@@ -71,13 +71,24 @@ MAY_IMPORT = {
     "luminance": {
         *("_core", "decoders", "errors", "limits", "model", "montages", "pictures", "samples"),
     },
+    "beside": {"_core"},
     "search": {
-        *("_core", "associated", "deid", "errors", "luminance", "model", "pictures", "routes"),
+        *(
+            "_core",
+            "associated",
+            "beside",
+            "deid",
+            "errors",
+            "luminance",
+            "model",
+            "pictures",
+            "routes",
+        ),
         "slide",
     },
     "instances": {
-        *("_core", "associated", "dicom", "errors", "frames", "model", "routes", "slide"),
-        "verification",
+        *("_core", "associated", "beside", "dicom", "errors", "frames", "model", "routes"),
+        *("slide", "verification"),
     },
     "conversion": {
         *("_core", "associated", "audit", "codes", "colour", "commit", "cutting", "deid"),

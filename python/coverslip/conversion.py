@@ -40,7 +40,7 @@ from coverslip.model import (
     RouteKind,
 )
 from coverslip.routes import Route
-from coverslip.search import Examined, examine
+from coverslip.search import Examined, examining
 from coverslip.slide import OpenedSlide, open, require_copy, require_spacing
 from coverslip.verification.output import OutputCheck
 
@@ -214,85 +214,86 @@ def convert_opened(
     spacing = require_spacing(slide.description, policy)
     for number, route in enumerate(routes):
         require_copy(number, route)
-    examined = examine(slide, routes, policy)
-    scrubbed = scrub(
-        slide.description,
-        policy,
-        identity,
-        package_version=_core.__version__,
-        given=None if charge is None else charge.given,
-        pixels=examined.checks,
-    )
-    clean = scrubbed.clean
-    check = None
-    if verify:
-        given = Given() if charge is None else charge.given
-        # Looking for texts in a slide of millions of tiles needs room, so before there are plans.
-        check = OutputCheck(slide, [text.reveal() for text in given.texts()])
-    # Tiles are planned first: a level that cannot be copied is found before a byte is written.
-    plans = {
-        number: plan_level(slide, number, route, on_progress)
-        for number, route in enumerate(routes)
-        if route.kind is RouteKind.COPY
-    }
-    frame_bytes = sum(frames.plan.frame_bytes for frames in plans.values())
-    require_output(slide, frame_bytes + sum(stored_bytes(level) for level in slide.levels))
-    name = f"{clean.slide_pseudonym}.certificate.json"
-    entries = (*(region.series_instance_uid for region in clean.regions), name)
-    target = (out, clean.study_instance_uid, entries)
-    with staging(*target, overwrite=overwrite, sync=sync) as stage:
-        folders = [stage.study / region.series_instance_uid for region in clean.regions]
-        for folder in folders:
-            folder.mkdir()
-        stage.require_room(frame_bytes)
-        write = partial(
-            write_instance,
-            clean=clean,
-            folders=folders,
-            on_progress=on_progress,
-            on_written=stage.finish,
-            check=check,
-            past_cache=sync,
+    with examining(slide, routes, policy) as examined:
+        scrubbed = scrub(
+            slide.description,
+            policy,
+            identity,
+            package_version=_core.__version__,
+            given=None if charge is None else charge.given,
+            pixels=examined.checks,
         )
-        planned, written = [], []
-        for number, route in enumerate(routes):
-            frames = plans.get(number)
-            if frames is None:
-                spool = stage.spool(number)
-                with at_level(number):
-                    stage.require_room(stored_bytes(slide.levels[number]))
-                left = most_output_bytes(slide) - frame_bytes
-                frames = make_frames(
-                    slide, number, route, spool, on_progress, most=left, prove=verify
-                )
-                frame_bytes += frames.plan.frame_bytes
-                require_output(slide, frame_bytes)
-            item = planned_level(slide, number, route, frames, spacing, clean)
-            planned.append(item)
-            written.append(write(item))
-            if frames.spool is not None:
-                frames.spool.unlink()
-        for picture, uid in zip(
-            _pictures(examined, policy, clean), clean.associated_sop_instance_uids, strict=False
-        ):
-            spool = stage.spool(len(planned))
-            item = planned_picture(slide, picture, uid, len(planned), spool)
-            planned.append(item)
-            written.append(write(item))
-        told = charge.notes if charge is not None else ()
-        notes = (*_notes(slide, routes, planned), *examined.notes, *told)
-        key_id = charge.key.key_id if charge is not None and charge.key is not None else None
-        certificate = _certificate(
-            scrubbed, policy, planned, written, key_id, examined.checks, verify=verify
-        )
-        audit.write_certificate(stage.study / name, certificate)
-        if check is not None:
-            check.rest(stage.study)
-        if charge is not None:
-            charge.seal(scrubbed)
-        if on_progress is not None:
-            on_progress(Progress(stage="commit", level=len(planned) - 1, done=0, total=1))
-        study = stage.commit()
+        clean = scrubbed.clean
+        check = None
+        if verify:
+            given = Given() if charge is None else charge.given
+            # Looking for texts in a slide of millions of tiles needs room: before there are plans.
+            check = OutputCheck(slide, [text.reveal() for text in given.texts()])
+        # Tiles are planned first: a level that cannot be copied is found before a byte is written.
+        plans = {
+            number: plan_level(slide, number, route, on_progress)
+            for number, route in enumerate(routes)
+            if route.kind is RouteKind.COPY
+        }
+        frame_bytes = sum(frames.plan.frame_bytes for frames in plans.values())
+        require_output(slide, frame_bytes + sum(stored_bytes(level) for level in slide.levels))
+        name = f"{clean.slide_pseudonym}.certificate.json"
+        entries = (*(region.series_instance_uid for region in clean.regions), name)
+        target = (out, clean.study_instance_uid, entries)
+        with staging(*target, overwrite=overwrite, sync=sync) as stage:
+            folders = [stage.study / region.series_instance_uid for region in clean.regions]
+            for folder in folders:
+                folder.mkdir()
+            stage.require_room(frame_bytes)
+            write = partial(
+                write_instance,
+                clean=clean,
+                folders=folders,
+                on_progress=on_progress,
+                on_written=stage.finish,
+                check=check,
+                past_cache=sync,
+            )
+            planned, written = [], []
+            for number, route in enumerate(routes):
+                examined.stop_if_found()
+                frames = plans.get(number)
+                if frames is None:
+                    spool = stage.spool(number)
+                    with at_level(number):
+                        stage.require_room(stored_bytes(slide.levels[number]))
+                    left = most_output_bytes(slide) - frame_bytes
+                    frames = make_frames(
+                        slide, number, route, spool, on_progress, most=left, prove=verify
+                    )
+                    frame_bytes += frames.plan.frame_bytes
+                    require_output(slide, frame_bytes)
+                item = planned_level(slide, number, route, frames, spacing, clean)
+                planned.append(item)
+                written.append(write(item))
+                if frames.spool is not None:
+                    frames.spool.unlink()
+            for picture, uid in zip(
+                _pictures(examined, policy, clean), clean.associated_sop_instance_uids, strict=False
+            ):
+                spool = stage.spool(len(planned))
+                item = planned_picture(slide, picture, uid, len(planned), spool)
+                planned.append(item)
+                written.append(write(item))
+            told = charge.notes if charge is not None else ()
+            notes = (*_notes(slide, routes, planned), *examined.notes(), *told)
+            key_id = charge.key.key_id if charge is not None and charge.key is not None else None
+            certificate = _certificate(
+                scrubbed, policy, planned, written, key_id, examined.checks, verify=verify
+            )
+            audit.write_certificate(stage.study / name, certificate)
+            if check is not None:
+                check.rest(stage.study)
+            if charge is not None:
+                charge.seal(scrubbed)
+            if on_progress is not None:
+                on_progress(Progress(stage="commit", level=len(planned) - 1, done=0, total=1))
+            study = stage.commit()
     return Result(
         study_path=study,
         instances=tuple(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from coverslip import _core
 from coverslip.associated import AssociatedPicture, picture_spec, store_picture
+from coverslip.beside import Follower
 from coverslip.dicom import part10, wsm
 from coverslip.dicom.geometry import level_spacing, region_spacing
 from coverslip.errors import at_level
@@ -21,7 +22,6 @@ from coverslip.frames import (
 from coverslip.model import CleanMetadata, FrameFormat, InstanceSpec, RouteKind, Spacing
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide
-from coverslip.verification.follower import Follower
 from coverslip.verification.output import OutputCheck
 
 _PAST_CACHE_BYTES = 64 << 20

@@ -2,12 +2,15 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from threading import Event
 
 import numpy as np
 
 from coverslip import _core
 from coverslip.associated import AssociatedPicture
+from coverslip.beside import Beside
 from coverslip.deid.pixels import ocr
 from coverslip.deid.pixels.barcodes import bar_codes
 from coverslip.deid.pixels.mask import mask_label
@@ -27,45 +30,80 @@ _SEARCHED_PIXELS = 4 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """What looking at a slide's pixels came to."""
+    """What looking at a slide's pixels comes to, if nothing is found."""
 
     checks: PixelChecks
     pictures: tuple[AssociatedPicture, ...]
     """Those of the slide that go out beside the levels."""
-    notes: tuple[str, ...]
+    picture_notes: tuple[str, ...]
+    search: "Beside[tuple[PixelChecks, list[str]]] | None"
+    """What is still looking; ``None`` where nothing is searched."""
+
+    def notes(self) -> tuple[str, ...]:
+        """Wait for the search, and return all notes.
+
+        Raises
+        ------
+        QuarantineError
+            If a level shows a bar code or text, or cannot be searched, and nobody vouches for it.
+        SourceError
+            If a level cannot be searched since it is damaged, and nobody vouches for its pixels.
+        """
+        if self.search is None:
+            return self.picture_notes
+        came_to, notes = self.search.result()
+        expected = self.checks
+        if (came_to.bar_codes, came_to.text) != (expected.bar_codes, expected.text):
+            raise AssertionError("the search came to what nobody expected")
+        return tuple(dict.fromkeys((*notes, *self.picture_notes)))
+
+    def stop_if_found(self) -> None:
+        """Raise as `notes` does if the search has ended."""
+        if self.search is not None and self.search.has_ended():
+            self.search.result()
 
 
-def examine(slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy) -> Examined:
-    """Search the small levels of each region, and get the pictures that the policy lets out.
+@contextmanager
+def examining(slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy) -> Iterator[Examined]:
+    """Get the pictures that the policy lets out, and search the small levels during the block.
 
     Bar codes are always looked for, text where the extra ``ocr`` is installed; under the profile
     `care` neither is. An overview that cannot be decoded, or masked beyond doubt, is dropped with
-    a note.
-
-    Raises
-    ------
-    QuarantineError
-        If a level shows a bar code or text, or cannot be searched, and nobody vouches for it.
-    SourceError
-        If a level cannot be searched since it is damaged, and nobody vouches for its pixels.
+    a note. What a search comes to is known before it ends, but for those that end a conversion:
+    so writing need not wait for it, only what is written for its name.
     """
     notes: list[str] = []
-    checks = PixelChecks()
-    if policy.profile is not Profile.CARE:
-        checks = _searched(slide, routes, policy, notes)
     pictures = tuple(_pictures(slide, policy, notes))
     checks = replace(
-        checks,
+        _expected(policy),
         is_overview_masked=any(not picture.is_as_scanned for picture in pictures),
         kept=frozenset(picture.role for picture in pictures if picture.is_as_scanned),
     )
-    return Examined(checks=checks, pictures=pictures, notes=tuple(dict.fromkeys(notes)))
+    is_searched = policy.profile is not Profile.CARE
+    beside = Beside(lambda stop: _searched(slide, routes, policy, stop)) if is_searched else None
+    with beside or nullcontext():
+        yield Examined(
+            checks=checks,
+            pictures=pictures,
+            picture_notes=tuple(dict.fromkeys(notes)),
+            search=beside,
+        )
+
+
+def _expected(policy: Policy) -> PixelChecks:
+    """Return what a search comes to that ends no conversion."""
+    if policy.profile is Profile.CARE:
+        return PixelChecks()
+    if policy.pixels_attested is not None:
+        return PixelChecks(bar_codes=CheckResult.ATTESTED, text=CheckResult.ATTESTED)
+    text = CheckResult.PASSED if ocr.is_installed() else CheckResult.NOT_RUN
+    return PixelChecks(bar_codes=CheckResult.PASSED, text=text)
 
 
 def _searched(
-    slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy, notes: list[str]
-) -> PixelChecks:
-    """Search the small levels of each region and channel.
+    slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy, stop: Event
+) -> tuple[PixelChecks, list[str]]:
+    """Search the small levels of each region and channel; return the notes, too.
 
     Of focal planes all are searched: what is written on the glass may be sharp in one alone.
     """
@@ -73,6 +111,8 @@ def _searched(
     reads = ocr.is_installed()
     for number in searched_levels(slide.levels):
         for plane in slide.levels[number].focal_planes:
+            if stop.is_set():
+                raise KeyboardInterrupt
             try:
                 picture = _luminance(slide, plane, routes[number])
             except CoverslipError as error:
@@ -81,13 +121,12 @@ def _searched(
             codes.saw(number, len(bar_codes(picture)))
             if reads:
                 texts.saw(number, _count_texts(picture))
+    notes: list[str] = []
     found = codes.judge(policy, notes)
     read = texts.judge(policy, notes)
     is_read = reads and codes.missed is None
-    return PixelChecks(
-        bar_codes=found,
-        text=read if is_read or read is CheckResult.ATTESTED else CheckResult.NOT_RUN,
-    )
+    text = read if is_read or read is CheckResult.ATTESTED else CheckResult.NOT_RUN
+    return PixelChecks(bar_codes=found, text=text), notes
 
 
 def searched_levels(levels: Sequence[Level]) -> list[int]:
@@ -112,8 +151,7 @@ def searched_levels(levels: Sequence[Level]) -> list[int]:
 def _luminance(slide: OpenedSlide, plane: Level, route: Route) -> Grey:
     """Return a focal plane in grey at a size to be searched.
 
-    Its tiles are decoded, not its frames: those hold the same pixels, and nothing has been
-    written yet for a slide that is stopped here.
+    Its tiles are decoded, not its frames: those hold the same pixels, and may not be there yet.
     """
     if route.frame_format is None:  # `require_copy` has raised by then
         raise AssertionError(route.reason)

@@ -1,12 +1,12 @@
-"""A file is checked behind its writer, and whatever happens to one the other ends too."""
+"""What runs beside something else ends with it, whatever happens to either."""
 
 import threading
 
 import pytest
 
 from coverslip import _core
+from coverslip.beside import Beside, Follower
 from coverslip.errors import VerificationError
-from coverslip.verification.follower import Follower
 
 
 def waits(*, written, on_progress):
@@ -25,7 +25,7 @@ def test_what_the_check_raises_is_raised_by_whoever_waits():
 def test_check_is_let_go_when_the_writer_never_began():
     with pytest.raises(OSError, match="disk"), Follower(waits):
         raise OSError("the disk is gone")
-    assert not any(thread.name == "coverslip-check" for thread in threading.enumerate())
+    assert not any(thread.name == "coverslip-beside" for thread in threading.enumerate())
 
 
 def test_check_is_stopped_at_its_next_progress():
@@ -42,7 +42,7 @@ def test_check_is_stopped_at_its_next_progress():
 
     with pytest.raises(KeyboardInterrupt), Follower(long) as follower:
         follower.wait(interrupted)
-    assert not any(thread.name == "coverslip-check" for thread in threading.enumerate())
+    assert not any(thread.name == "coverslip-beside" for thread in threading.enumerate())
 
 
 def test_progress_of_the_check_is_told_while_it_goes_on():
@@ -67,3 +67,17 @@ def test_nobody_waits_for_a_writer_that_gave_up():
     written.give_up()
     with pytest.raises(KeyboardInterrupt):
         written.wait_for_start()
+
+
+def test_result_is_what_was_returned_or_raised():
+    with Beside(lambda stop: 7) as seven:
+        assert seven.result() == 7
+        assert seven.has_ended()
+    with pytest.raises(ZeroDivisionError), Beside(lambda stop: 1 // 0) as none:
+        none.result()
+
+
+def test_it_is_asked_to_stop_when_the_block_fails():
+    with pytest.raises(OSError, match="disk"), Beside(lambda stop: stop.wait()):
+        raise OSError("the disk is gone")
+    assert not any(thread.name == "coverslip-beside" for thread in threading.enumerate())

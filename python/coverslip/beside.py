@@ -1,0 +1,114 @@
+"""Runs one thing beside another, at most as long as that takes."""
+
+from collections.abc import Callable
+from threading import Event, Thread
+from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
+
+from coverslip import _core
+
+_POLL_S = 0.1
+
+T = TypeVar("T")
+
+
+class Beside(Generic[T]):
+    """Runs a function in a thread of its own while a block does something else.
+
+    The function has ended when the block has. If the block fails, the function is asked to stop,
+    and what comes of it is of no interest.
+
+    Parameters
+    ----------
+    work
+        Called with an event that is set when it shall stop.
+    """
+
+    def __init__(self, work: Callable[[Event], T]) -> None:
+        self._work = work
+        self._stop = Event()
+        self._result: list[T] = []
+        self._error: BaseException | None = None
+        self._thread = Thread(target=self._run, name="coverslip-beside", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self.stop()
+        self._thread.join()
+
+    def stop(self) -> None:
+        """Ask the function to stop."""
+        self._stop.set()
+
+    def has_ended(self, within_s: float = 0) -> bool:
+        """Wait for so long at most, and tell whether the function has ended."""
+        self._thread.join(within_s)
+        return not self._thread.is_alive()
+
+    def result(self) -> T:
+        """Wait for the function, and return what it returned, or raise what it raised."""
+        while not self.has_ended(_POLL_S):
+            pass  # so that signals are seen to
+        if self._error is not None:
+            raise self._error
+        (value,) = self._result
+        return value
+
+    def _run(self) -> None:
+        try:
+            self._result.append(self._work(self._stop))
+        except BaseException as error:  # noqa: BLE001 (it is raised by whoever waits)
+            self._error = error
+
+
+class Follows(Protocol):
+    """A check that waits for what is not written yet."""
+
+    def __call__(
+        self, *, written: _core.Written, on_progress: Callable[[int], object] | None
+    ) -> None:
+        """Check the file; raise for whatever is wrong."""
+
+
+class Follower(Beside[None]):
+    """Checks a file while it is written.
+
+    So the bytes are read back while they are in memory, whatever the file's length, and the check
+    has the processors that the writer leaves idle.
+
+    Parameters
+    ----------
+    check
+        Called with what tells how far the file is.
+    """
+
+    def __init__(self, check: Follows) -> None:
+        self.written = _core.Written()
+        self._done = 0
+        super().__init__(lambda _: check(written=self.written, on_progress=self._report))
+
+    def stop(self) -> None:
+        """Ask the check to stop, and let it go if it waits for the writer."""
+        super().stop()
+        self.written.give_up()
+
+    def wait(self, on_progress: Callable[[int], object] | None) -> None:
+        """Wait for the check to end, when the file is whole, and raise what it raised."""
+        while not self.has_ended(_POLL_S):
+            if on_progress is not None:
+                on_progress(self._done)
+        self.result()
+
+    def _report(self, done: int) -> None:
+        if self._stop.is_set():
+            raise KeyboardInterrupt
+        self._done = done

@@ -1,10 +1,13 @@
 """What all tests share: where tools and real slides are, and how skipping is counted."""
 
+import hashlib
 import os
 import shutil
 from collections import Counter
 from pathlib import Path
+from unittest.mock import patch
 
+import numpy as np
 import pytest
 
 REQUIRE_TOOLS = os.environ.get("COVERSLIP_REQUIRE_TOOLS") == "1"
@@ -30,6 +33,28 @@ def tool(request):
         return path
 
     return find
+
+
+@pytest.fixture(scope="session", autouse=True)
+def searched_once():
+    """Search each picture for bar codes once in a process: what is found depends on it alone.
+
+    Hundreds of slides are built of the same few pictures, and most are converted several times;
+    the search is half of the time of a conversion.
+    """
+    from coverslip import search
+    from coverslip.deid.pixels import barcodes, mask
+
+    found = {}
+
+    def once(picture, *, turn=True):
+        key = hashlib.sha256(np.ascontiguousarray(picture)).digest(), picture.shape, turn
+        if key not in found:
+            found[key] = tuple(barcodes.bar_codes(picture, turn=turn))
+        return list(found[key])
+
+    with patch.object(search, "bar_codes", once), patch.object(mask, "bar_codes", once):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -92,7 +92,7 @@ MAY_IMPORT = {
     },
     "conversion": {
         *("_core", "associated", "audit", "codes", "colour", "commit", "cutting", "deid"),
-        *("dicom", "errors", "frames"),
+        *("decoders", "dicom", "errors", "frames"),
         *("instances", "model", "routes", "search", "slide", "verification"),
     },
     "archive": {

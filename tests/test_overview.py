@@ -232,7 +232,7 @@ def test_lowest_level_that_is_one_jpeg_is_searched(tmp_path, monkeypatch):
 
 
 def with_qr_code(width, length, side):
-    picture = tissue(width, length, 3)
+    picture = tissue(width, length, 3).copy()
     code = np.asarray(
         zxingcpp.create_barcode("B22-66177", zxingcpp.BarcodeFormat.QRCode).to_image(scale=1)
     )

@@ -11,6 +11,7 @@ from coverslip.associated import AssociatedPicture
 from coverslip.colour import Samples
 from coverslip.commit import staging
 from coverslip.cutting import Frames
+from coverslip.decoders import kept
 from coverslip.deid.custody import Charge, Custody
 from coverslip.deid.metadata import Given
 from coverslip.deid.pixels.substitute import draw_label
@@ -197,6 +198,7 @@ def convert(
         )
 
 
+@kept()
 def convert_opened(
     slide: OpenedSlide,
     out: Path,

@@ -14,7 +14,8 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -43,6 +44,12 @@ _PACKAGE = Path(__file__).parents[1]
 """Where such a process finds `coverslip.guard`."""
 _LATE_S = 5
 """After its time a process that did not end by itself is ended: it may be stopped, or not read."""
+
+
+_kept: ContextVar[dict[tuple[int, int], list[subprocess.Popen[bytes]]] | None] = ContextVar(
+    "coverslip_kept_decoders", default=None
+)
+"""Processes that wait, by their limits; ``None`` outside of `kept`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +110,9 @@ class Decoders:
 
     def __init__(self, *, memory_bytes: int, seconds: int) -> None:
         self._limits = (memory_bytes, seconds)
-        self._idle: list[subprocess.Popen[bytes]] = []
+        waiting = _kept.get()
+        self._are_kept = waiting is not None
+        self._idle = [] if waiting is None else waiting.setdefault(self._limits, [])
 
     def decode(self, data: bytes, wanted: Wanted) -> bytes:
         """Return what a stream holds: no more than ``wanted.most`` bytes.
@@ -134,9 +143,28 @@ class Decoders:
         return decoded
 
     def close(self) -> None:
-        """End the processes."""
-        while self._idle:
-            _end(self._idle.pop())
+        """End the processes, unless `kept` does so later."""
+        if not self._are_kept:
+            _end_all(self._idle)
+
+
+@contextlib.contextmanager
+def kept() -> Iterator[None]:
+    """Keep processes for the next that wants some, until the block ends: each takes 0.1 s to start.
+
+    So the levels of one slide, and the search of them, share those that decode its tiles.
+    """
+    if _kept.get() is not None:
+        yield
+        return
+    idle: dict[tuple[int, int], list[subprocess.Popen[bytes]]] = {}
+    token = _kept.set(idle)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+        for processes in idle.values():
+            _end_all(processes)
 
 
 def _start(memory_bytes: int, seconds: int) -> subprocess.Popen[bytes]:
@@ -150,6 +178,11 @@ def _start(memory_bytes: int, seconds: int) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+
+
+def _end_all(processes: list[subprocess.Popen[bytes]]) -> None:
+    while processes:
+        _end(processes.pop())
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

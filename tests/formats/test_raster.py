@@ -7,6 +7,8 @@ import pydicom
 import pytest
 
 import coverslip
+from coverslip import decoders
+from coverslip.guard import core_count
 from tests.interop import readers
 from tests.synth import build_generic, raster, tiff
 
@@ -135,3 +137,16 @@ def test_strip_of_another_length_than_its_rows_is_refused(tmp_path):
     )
     with pytest.raises(coverslip.SourceError, match="not as long as its rows"):
         coverslip.open(slide.path)
+
+
+def test_levels_and_their_search_share_the_processes_that_decode(tmp_path, monkeypatch):
+    begun, begin = [], decoders._start
+    monkeypatch.setattr(
+        decoders, "_start", lambda *limits: begun.append(begin(*limits)) or begun[-1]
+    )
+    slide = build_generic(tmp_path, codec="lzw", levels=3)
+
+    coverslip.convert(slide.path, tmp_path / "out", allow_pixel=True)
+
+    assert 1 <= len(begun) <= core_count()
+    assert all(process.returncode is not None for process in begun)

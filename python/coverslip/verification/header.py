@@ -11,45 +11,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_partial
 from pydicom.multival import MultiValue
-from pydicom.tag import BaseTag
 
 from coverslip import _core
 from coverslip.verification import allowed, colours, order
 from coverslip.verification.attributes import (
-    CASE_PSEUDONYM,
     FILE_META,
-    IS_DUMMY_TIME,
     RETAINED,
     TRIAL,
     WITH_IDENTITY,
     WITHOUT_IDENTITY,
     Rules,
 )
+from coverslip.verification.elements import Problem, check_elements, name_of, tags_of
 from coverslip.verification.tables import EXTENDED_OFFSET_TABLE, offset_tables
-from coverslip.verification.words import is_channel_name
 
 _PREAMBLE = 128
-_TEXT_VRS = frozenset(
-    {
-        *("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT"),
-        *("PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"),
-    }
-)
-_TIME_VRS = frozenset(("DA", "DT", "TM"))
-_UID = re.compile(r"(?:2\.25|1\.2\.840\.10008(?:\.\d+)*)\.(?:0|[1-9]\d{0,38})")
-"""Made of a random number, or the standard's own: any other root belongs to somebody."""
 _DEFLATED_IMAGE_FRAME = "1.2.840.10008.1.2.8.1"
 _LEVEL_SIZE = ("TotalPixelMatrixColumns", "TotalPixelMatrixRows", "Columns", "Rows")
 _quiet: ContextVar[bool] = ContextVar("coverslip_verifies_header", default=False)
-
-Problem = tuple[str, str]
-"""Place and what is wrong there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,12 +152,13 @@ def _read(file: BinaryIO) -> Header:
     claims = _claims(dataset)
     rules = WITHOUT_IDENTITY if claims.identity_removed else WITH_IDENTITY
     walked = order.walk(data)
+    wrong, filled = check_elements(dataset, rules, _retained(claims))
     problems = (
         *walked.problems,
         *tables.problems,
         *_meta(dataset, data),
-        *_dataset(dataset, (), rules, _retained(claims)),
-        *_whole(dataset, rules),
+        *wrong,
+        *_whole(dataset, rules, filled),
         *_grid(dataset),
     )
     profile = colours.profile_of(dataset)
@@ -221,15 +206,11 @@ def _sizes(dataset: Dataset) -> Iterator[str]:
 
 
 def _elements(dataset: Dataset) -> Iterator[tuple[int, str]]:
-    for tag in sorted(dataset.keys()):
+    for tag in tags_of(dataset):
         item = dataset.get_item(tag)
         start = item.value_tell if isinstance(item, RawDataElement) else item.file_tell
         if start is not None:
-            yield int(start), _name(tag)
-
-
-def _name(tag: BaseTag) -> str:
-    return f"({tag.group:04X},{tag.element:04X})"
+            yield int(start), name_of(tag)
 
 
 def _meta(dataset: Dataset, data: bytes) -> Iterator[Problem]:
@@ -238,7 +219,7 @@ def _meta(dataset: Dataset, data: bytes) -> Iterator[Problem]:
     meta = dataset.file_meta
     for element in meta:
         if element.keyword not in FILE_META:
-            yield _name(element.tag), "an element that file meta information does not need"
+            yield name_of(element.tag), "an element that file meta information does not need"
     if str(meta.get("MediaStorageSOPInstanceUID")) != str(dataset.get("SOPInstanceUID")):
         yield "(0002,0003)", "it is not the SOP Instance UID"
     if str(meta.get("MediaStorageSOPClassUID")) != str(dataset.get("SOPClassUID")):
@@ -269,64 +250,11 @@ def _retained(claims: allowed.Claims) -> frozenset[str]:
     return retained | TRIAL if claims.is_research else retained
 
 
-def _dataset(
-    dataset: Dataset, parents: tuple[str, ...], rules: Rules, retained: frozenset[str]
-) -> Iterator[Problem]:
-    """Check every element, those in items of sequences included."""
-    removed = dataset.get("LongitudinalTemporalInformationModified") == "REMOVED"
-    for tag in sorted(dataset.keys()):
-        place = ".".join((*parents, _name(tag)))
-        if tag.is_private:
-            yield place, "a private element"
-            continue
-        keyword = keyword_for_tag(tag)
-        if keyword not in rules.permitted | retained:
-            yield place, "an attribute that such an instance does not have"
-            continue
-        raw = dataset.get_item(tag)
-        if isinstance(raw, RawDataElement) and raw.VR in _TEXT_VRS:
-            yield from ((place, what) for what in _text(raw.VR, raw.value or b""))
-        element = dataset[tag]
-        if dictionary_VR(tag) != element.VR:
-            yield place, "its value representation is not its own"
-        if keyword in rules.empty - retained and not element.is_empty:
-            yield place, "it must be empty"
-        is_removed = rules is WITHOUT_IDENTITY
-        if (
-            keyword == "AccessionNumber"
-            and is_removed
-            and not CASE_PSEUDONYM.fullmatch(str(element.value or ""))
-        ):
-            yield place, "it is neither empty nor a pseudonym"
-        if keyword == "OpticalPathDescription" and not is_channel_name(str(element.value)):
-            yield place, "a name of a channel that is neither a number nor a known dye"
-        is_time = element.VR in _TIME_VRS and not element.is_empty
-        if is_time and removed and not IS_DUMMY_TIME.fullmatch(str(element.value)):
-            yield place, "a date or time, where the instance says that they were removed"
-        if element.VR == "SQ":
-            for number, item in enumerate(element.value):
-                yield from _dataset(item, (*parents, f"{_name(tag)}[{number}]"), rules, retained)
-
-
-def _text(vr: str, raw: bytes) -> Iterator[str]:
-    """Check the bytes of a text: what lies behind its end is not shown by any reader."""
-    value = raw[:-1] if raw[-1:] in (b" ", b"\0") else raw
-    if any(byte < 0x20 or byte == 0x7F for byte in value):
-        yield "control characters in a text"
-    if value.endswith(b" "):
-        yield "more padding than a text needs"
-    if vr == "UI":
-        for uid in value.decode("latin-1").split("\\"):
-            if uid and not _UID.fullmatch(uid):
-                yield "a UID that is neither random nor the standard's"
-
-
-def _whole(dataset: Dataset, rules: Rules) -> Iterator[Problem]:
+def _whole(dataset: Dataset, rules: Rules, filled: frozenset[str]) -> Iterator[Problem]:
     """Check what an instance must say of itself (deidentification, Type 1)."""
     top = "data set"
-    for keyword in sorted(rules.required):
-        if keyword not in dataset or dataset[keyword].is_empty:
-            yield top, f"{keyword} is missing or empty"
+    for keyword in sorted(rules.required - filled):
+        yield top, f"{keyword} is missing or empty"
     for keyword, values in rules.values.items():
         if str(dataset.get(keyword)) not in values:
             yield top, f"{keyword} is not {' or '.join(sorted(values))}"

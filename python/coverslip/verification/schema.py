@@ -1,5 +1,6 @@
 """Checks JSON against the part of JSON Schema that the certificate's schema uses."""
 
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -18,11 +19,18 @@ _TYPES: dict[str, tuple[type, ...]] = {
 _WORDLESS = {"$schema", "title", "description"}
 
 
+@functools.cache
 def certificate_schema() -> dict[str, Any]:
-    """Return the published schema of certificates."""
+    """Return the published schema of certificates, the same object each time."""
     text = resources.files("coverslip").joinpath("certificate.schema.json").read_text("utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
+
+
+@functools.cache
+def words_of_certificates() -> frozenset[str]:
+    """Return what every certificate may say: names of properties and listed values."""
+    return frozenset(words_of_schema(certificate_schema()))
 
 
 def words_of_schema(schema: Any) -> Iterator[str]:  # noqa: ANN401 (JSON)

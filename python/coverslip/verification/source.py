@@ -14,7 +14,7 @@ from coverslip.mosaics import core_mosaic, is_rewritten
 from coverslip.sampling import core_picture
 from coverslip.slide import OpenedSlide
 from coverslip.verification.hidden import hidden_in
-from coverslip.verification.schema import certificate_schema, words_of_schema
+from coverslip.verification.schema import words_of_certificates
 from coverslip.verification.terms import Terms, Text, terms_of
 from coverslip.verification.words import PublicWords
 
@@ -75,7 +75,7 @@ def terms_of_slide(
     texts = [Text("listed term", line, is_exact=True) for line in listed]
     texts += [Text("given by the operator", value) for value in given]
     texts += [Text("bar code", value) for value in bar_codes]
-    keys = set(words_of_schema(certificate_schema()))
+    keys = set(words_of_certificates())
     out_of_scope: tuple[str, ...] = ()
     if slide is not None:
         hidden = hidden_in(slide)

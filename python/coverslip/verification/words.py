@@ -28,6 +28,17 @@ def _listed() -> frozenset[str]:
     return frozenset(line.casefold() for line in lines if line)
 
 
+@functools.cache
+def _listed_apart() -> tuple[frozenset[str], str]:
+    return _taken_apart(_listed())
+
+
+def _taken_apart(lines: frozenset[str]) -> tuple[frozenset[str], str]:
+    """Return the words in lines, and lines and words in one text."""
+    words = frozenset(word for line in lines for word in words_of(line))
+    return words, "\n".join((*lines, *words))
+
+
 def is_channel_name(text: str) -> bool:
     """Tell whether a text may stand as the name of a channel: a number, or a listed name."""
     folded = text.casefold()
@@ -44,9 +55,12 @@ class PublicWords:
     """
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
-        self._lines = _listed() | {text.casefold() for text in keys}
-        self._words = frozenset(word for line in self._lines for word in words_of(line))
-        self._joined = "\n".join((*self._lines, *self._words))
+        added = frozenset(text.casefold() for text in keys) - _listed()
+        words, joined = _listed_apart()
+        words_of_added, joined_of_added = _taken_apart(added)
+        self._lines = _listed() | added
+        self._words = words | words_of_added
+        self._joined = f"{joined}\n{joined_of_added}"
 
     def covers(self, text: str) -> bool:
         """Return whether a text consists of public words, or is no more than a measure."""

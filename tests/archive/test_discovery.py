@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from coverslip.archive.discovery import discover, natural_key
+from coverslip.archive.discovery import discover
 from coverslip.archive.ledger import State
+from coverslip.archive.many import open_run
+from coverslip.archive.order import natural_key
+from coverslip.deid.custody import Custody
+from coverslip.deid.policy import Policy
 from coverslip.errors import UsageError
 from tests.archive.runs import build_slides
 from tests.archive.test_run import convert_all
@@ -39,6 +43,27 @@ def test_slides_are_found_by_what_is_in_them_in_natural_order(tmp_path):
     with discover([tmp_path / "in"], include=["s*"], exclude=["a/*"]) as found:
         assert [slide.path.name for slide in found.slides] == ["s9", "s10.dat"]
     assert found.passed_over == {"files left out by --include or --exclude": 3}
+
+
+def test_what_fits_a_pattern_comes_in_natural_order(tmp_path):
+    for number in (10, 9, 100):
+        (tmp_path / f"case {number}.svs").write_bytes(b"II*\0")
+    with discover([tmp_path / "case *.svs"]) as found:
+        assert [slide.path.stem for slide in found.slides] == ["case 9", "case 10", "case 100"]
+
+
+def test_memory_does_not_grow_with_the_number_of_slides(tmp_path):
+    """A text kept of each slide, or a number, is a block of memory each."""
+    count = 3000
+    (tmp_path / "list.txt").write_text("".join(f"case {n}.svs\n" for n in range(count)))
+    for _ in ("first run", "all of them wait"):
+        before = sys.getallocatedblocks()
+        with (
+            discover([tmp_path / "list.txt"]) as found,
+            open_run(found.slides, tmp_path / "out", Policy(), Custody()) as run,
+        ):
+            assert sum(1 for _ in run.registered.turns) == run.slides == count
+            assert sys.getallocatedblocks() - before < count / 2
 
 
 def test_numbers_sort_by_their_value():

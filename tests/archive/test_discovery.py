@@ -76,13 +76,15 @@ def test_file_with_the_suffix_of_a_slide_is_never_passed_over(tmp_path):
     for name, data in files.items():
         (tmp_path / "in" / name).write_bytes(data)
     (tmp_path / "in" / "DOE-5.svs").symlink_to(tmp_path / "not-there.svs")
+    os.mkfifo(tmp_path / "in" / "DOE-6.svs")  # whoever opens it waits for ever
 
     outcomes = convert_all(tmp_path / "in", tmp_path / "out")
-    assert [outcome.state for outcome in outcomes] == [State.FAILED] * 5
+    assert [outcome.state for outcome in outcomes] == [State.FAILED] * 6
     reasons = [outcome.reason for outcome in outcomes]
     assert reasons[0] == "the file is not a TIFF"
     assert reasons[1] == "the file is empty"
     assert "No such file" in reasons[4]
+    assert reasons[5] == "the slide is not a regular file"
 
 
 def test_what_is_passed_over_is_counted_by_kind_and_never_named(tmp_path):

@@ -45,6 +45,36 @@ def test_slides_are_found_by_what_is_in_them_in_natural_order(tmp_path):
     assert found.passed_over == {"files left out by --include or --exclude": 3}
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "what"),
+    [
+        ("a**b", None, "input 1 is neither a path nor a pattern"),
+        ("list.txt", b"\xff\xfea", "input 1 is a list that is no text in UTF-16"),
+    ],
+)
+def test_input_that_cannot_be_understood_is_wrong_usage(name, data, what, tmp_path):
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    done = command("convert", name, "-o", "out", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, f"error: {what}\n")
+
+
+def test_empty_argument_is_not_the_working_directory(tmp_path):
+    build_slides(tmp_path / "in", 1)
+    done = command("convert", "", "-o", "out", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: an argument is empty\n")
+
+
+def test_copy_of_a_slide_under_names_that_last_is_told_as_one(tmp_path):
+    (path,) = build_slides(tmp_path / "in", 1)
+    shutil.copy(path, tmp_path / "in" / f"zz-{path.name}")
+    options = ("--profile", "research", "--jobs", "1")
+    done = command("convert", "in", "-o", "out", *options, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "the output already holds this study (it may be a copy of another slide" in done.stderr
+
+
 def test_what_fits_a_pattern_comes_in_natural_order(tmp_path):
     for number in (10, 9, 100):
         (tmp_path / f"case {number}.svs").write_bytes(b"II*\0")

@@ -124,7 +124,7 @@ class _Search:
         if given.is_dir():
             yield from self._below(given, number)
         elif given.is_file() and is_list(given):
-            yield from _listed(given)
+            yield from _listed(given, number)
         elif given.is_file():
             yield given
         else:
@@ -133,9 +133,13 @@ class _Search:
     def _matching(self, pattern: Path, number: int) -> Iterator[Path]:
         """Yield the files that fit a pattern, of which there has to be one."""
         root, below = Path(pattern.anchor or "."), str(pattern).removeprefix(pattern.anchor)
-        found = ((str(path), False) for path in root.glob(below) if path.is_file())
+        try:
+            found = root.glob(below)
+            names = self.order.of((str(path), False) for path in found if path.is_file())
+        except ValueError:  # two stars beside something else
+            raise UsageError(f"input {number} is neither a path nor a pattern") from None
         is_empty = True
-        for name, _ in self.order.of(found):
+        for name, _ in names:
             is_empty = False
             yield Path(name)
         if is_empty:
@@ -218,7 +222,7 @@ def is_list(path: Path) -> bool:
     return path.suffix.lower() == _LIST_SUFFIX
 
 
-def _listed(path: Path) -> Iterator[Path]:
+def _listed(path: Path, number: int) -> Iterator[Path]:
     """Yield what a list names, whether it is there or not: what is not fails like a slide."""
     with path.open("rb") as file:
         start = file.read(max(len(mark) for mark, _ in _ENCODINGS))
@@ -229,9 +233,12 @@ def _listed(path: Path) -> Iterator[Path]:
     with path.open("rb") as file:
         file.seek(len(mark))
         with io.TextIOWrapper(file, encoding, "surrogateescape", newline="\n") as lines:
-            for line in lines:
-                if line.strip():
-                    yield path.parent / line.strip()
+            try:
+                for line in lines:
+                    if line.strip():
+                        yield path.parent / line.strip()
+            except UnicodeDecodeError:
+                raise UsageError(f"input {number} is a list that is no text in UTF-16") from None
 
 
 def kind_of(path: Path) -> str | None:

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from coverslip.archive.discovery import discover, natural_key
+from coverslip.archive.discovery import discover
 from coverslip.archive.ledger import State
+from coverslip.archive.many import open_run
+from coverslip.archive.order import natural_key
+from coverslip.deid.custody import Custody
+from coverslip.deid.policy import Policy
 from coverslip.errors import UsageError
 from tests.archive.runs import build_slides
 from tests.archive.test_run import convert_all
@@ -41,6 +45,57 @@ def test_slides_are_found_by_what_is_in_them_in_natural_order(tmp_path):
     assert found.passed_over == {"files left out by --include or --exclude": 3}
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "what"),
+    [
+        ("a**b", None, "input 1 is neither a path nor a pattern"),
+        ("list.txt", b"\xff\xfea", "input 1 is a list that is no text in UTF-16"),
+    ],
+)
+def test_input_that_cannot_be_understood_is_wrong_usage(name, data, what, tmp_path):
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    done = command("convert", name, "-o", "out", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, f"error: {what}\n")
+
+
+def test_empty_argument_is_not_the_working_directory(tmp_path):
+    build_slides(tmp_path / "in", 1)
+    done = command("convert", "", "-o", "out", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: an argument is empty\n")
+
+
+def test_copy_of_a_slide_under_names_that_last_is_told_as_one(tmp_path):
+    (path,) = build_slides(tmp_path / "in", 1)
+    shutil.copy(path, tmp_path / "in" / f"zz-{path.name}")
+    options = ("--profile", "research", "--jobs", "1")
+    done = command("convert", "in", "-o", "out", *options, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "the output already holds this study (it may be a copy of another slide" in done.stderr
+
+
+def test_what_fits_a_pattern_comes_in_natural_order(tmp_path):
+    for number in (10, 9, 100):
+        (tmp_path / f"case {number}.svs").write_bytes(b"II*\0")
+    with discover([tmp_path / "case *.svs"]) as found:
+        assert [slide.path.stem for slide in found.slides] == ["case 9", "case 10", "case 100"]
+
+
+def test_memory_does_not_grow_with_the_number_of_slides(tmp_path):
+    """A text kept of each slide, or a number, is a block of memory each."""
+    count = 3000
+    (tmp_path / "list.txt").write_text("".join(f"case {n}.svs\n" for n in range(count)))
+    for _ in ("first run", "all of them wait"):
+        before = sys.getallocatedblocks()
+        with (
+            discover([tmp_path / "list.txt"]) as found,
+            open_run(found.slides, tmp_path / "out", Policy(), Custody()) as run,
+        ):
+            assert sum(1 for _ in run.registered.turns) == run.slides == count
+            assert sys.getallocatedblocks() - before < count / 2
+
+
 def test_numbers_sort_by_their_value():
     assert sorted(["b2", "b10", "a", "b02"], key=natural_key) == ["a", "b2", "b02", "b10"]
 
@@ -51,13 +106,15 @@ def test_file_with_the_suffix_of_a_slide_is_never_passed_over(tmp_path):
     for name, data in files.items():
         (tmp_path / "in" / name).write_bytes(data)
     (tmp_path / "in" / "DOE-5.svs").symlink_to(tmp_path / "not-there.svs")
+    os.mkfifo(tmp_path / "in" / "DOE-6.svs")  # whoever opens it waits for ever
 
     outcomes = convert_all(tmp_path / "in", tmp_path / "out")
-    assert [outcome.state for outcome in outcomes] == [State.FAILED] * 5
+    assert [outcome.state for outcome in outcomes] == [State.FAILED] * 6
     reasons = [outcome.reason for outcome in outcomes]
     assert reasons[0] == "the file is not a TIFF"
     assert reasons[1] == "the file is empty"
     assert "No such file" in reasons[4]
+    assert reasons[5] == "the slide is not a regular file"
 
 
 def test_what_is_passed_over_is_counted_by_kind_and_never_named(tmp_path):

@@ -1,8 +1,9 @@
 """Finds the slides below folders by their first bytes, and counts whatever it passes over."""
 
 import codecs
+import io
 import os
-import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -11,6 +12,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from coverslip.archive.candidates import Candidates
+from coverslip.archive.order import NaturalOrder
 from coverslip.errors import UsageError, given
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -92,24 +94,20 @@ def discover(
     UsageError
         If an input does not exist or cannot be read; which one is told by its number.
     """
-    search = _Search(
-        include=tuple(include),
-        exclude=tuple(exclude),
-        without=frozenset(os.path.realpath(path) for path in without),
-        on_passed=on_passed,
-    )
     with closing(Candidates()) as slides:
-        for number, path in enumerate(inputs, start=1):
-            with given(f"input {number}"):
-                for slide in search.expand(path, number):
-                    slides.add(slide)
+        with closing(NaturalOrder()) as order:
+            search = _Search(
+                include=tuple(include),
+                exclude=tuple(exclude),
+                without=frozenset(os.path.realpath(path) for path in without),
+                on_passed=on_passed,
+                order=order,
+            )
+            for number, path in enumerate(inputs, start=1):
+                with given(f"input {number}"):
+                    for slide in search.expand(path, number):
+                        slides.add(slide)
         yield Found(slides=slides, passed_over=search.passed_over, unreadable=search.unreadable)
-
-
-def natural_key(text: str) -> tuple[tuple[int, str], ...]:
-    """Return what sorts numbers in a text by their value: ``a2`` before ``a10``."""
-    parts = re.findall(r"\d+|\D+", text)
-    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
 
 
 @dataclass(kw_only=True)
@@ -118,6 +116,7 @@ class _Search:
     exclude: tuple[str, ...]
     without: frozenset[str]
     on_passed: OnPassed | None
+    order: NaturalOrder
     passed_over: Counter[str] = field(default_factory=Counter)
     unreadable: Counter[tuple[int, str]] = field(default_factory=Counter)
 
@@ -125,18 +124,29 @@ class _Search:
         if given.is_dir():
             yield from self._below(given, number)
         elif given.is_file() and is_list(given):
-            yield from _listed(given)
+            yield from _listed(given, number)
         elif given.is_file():
             yield given
         else:
-            matches = sorted(Path(given.anchor or ".").glob(str(given).removeprefix(given.anchor)))
-            files = [path for path in matches if path.is_file()]
-            if not files:
-                raise UsageError(f"there is nothing at input {number}")
-            yield from files
+            yield from self._matching(given, number)
+
+    def _matching(self, pattern: Path, number: int) -> Iterator[Path]:
+        """Yield the files that fit a pattern, of which there has to be one."""
+        root, below = Path(pattern.anchor or "."), str(pattern).removeprefix(pattern.anchor)
+        try:
+            found = root.glob(below)
+            names = self.order.of((str(path), False) for path in found if path.is_file())
+        except ValueError:  # two stars beside something else
+            raise UsageError(f"input {number} is neither a path nor a pattern") from None
+        is_empty = True
+        for name, _ in names:
+            is_empty = False
+            yield Path(name)
+        if is_empty:
+            raise UsageError(f"there is nothing at input {number}")
 
     def _below(self, root: Path, number: int) -> Iterator[Path]:
-        open_folders = [iter(self._entries(root, number))]
+        open_folders = [self._entries(root, number)]
         while open_folders:
             entry = next(open_folders[-1], None)
             if entry is None:
@@ -144,7 +154,7 @@ class _Search:
                 continue
             path, is_folder = entry
             if is_folder:
-                open_folders.append(iter(self._entries(path, number)))
+                open_folders.append(self._entries(path, number))
             elif not self._takes(path.relative_to(root)):
                 self._pass("files left out by --include or --exclude", path)
             else:
@@ -154,32 +164,26 @@ class _Search:
                 else:
                     self._pass(kind, path)
 
-    def _entries(self, folder: Path, number: int) -> list[tuple[Path, bool]]:
-        """Return what a folder holds, but for folders that are not searched, in natural order."""
+    def _entries(self, folder: Path, number: int) -> Iterator[tuple[Path, bool]]:
+        """Yield what a folder holds, but for folders that are not searched, in natural order."""
+        scanned = _Scanned()
         try:
-            with os.scandir(folder) as found:
-                entries = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
+            entries = self.order.of(scanned.look_at(folder))
         except OSError as error:
             self.unreadable[number, error.strerror or type(error).__name__] += 1
             if self.on_passed is not None:
                 self.on_passed("folders that cannot be read", folder)
-            return []
-        names = {name for name, is_folder in entries if not is_folder}
-        if names & _OF_A_VAULT:
+            return
+        if scanned.is_vault:
             self._pass("vaults", folder)
-            return []
-        slides = {Path(name).stem for name in names if name.lower().endswith(_WITH_FOLDERS)}
-        entries.sort(key=lambda entry: natural_key(entry[0]))
-        return [
-            (folder / name, is_folder)
-            for name, is_folder in entries
-            if not is_folder
-            or not (
+            return
+        for name, is_folder in entries:
+            if not is_folder or not (
                 name.startswith(_PRIVATE)
-                or name.strip("_") in slides
+                or name.strip("_") in scanned.with_folders
                 or os.path.realpath(folder / name) in self.without
-            )
-        ]
+            ):
+                yield folder / name, is_folder
 
     def _takes(self, relative: Path) -> bool:
         def fits(patterns: tuple[str, ...]) -> bool:
@@ -193,23 +197,48 @@ class _Search:
             self.on_passed(kind, path)
 
 
+class _Scanned:
+    """What was seen in a folder."""
+
+    def __init__(self) -> None:
+        self.is_vault = False
+        self.with_folders = set[str]()
+        """Names of slides whose data lie in a folder of theirs."""
+
+    def look_at(self, folder: Path) -> Iterator[tuple[str, bool]]:
+        """Yield its entries, each with whether it is a folder."""
+        with os.scandir(folder) as found:
+            for entry in found:
+                is_folder = entry.is_dir(follow_symlinks=False)
+                if not is_folder:
+                    self.is_vault = self.is_vault or entry.name in _OF_A_VAULT
+                    if entry.name.lower().endswith(_WITH_FOLDERS):
+                        self.with_folders.add(Path(entry.name).stem)
+                yield entry.name, is_folder
+
+
 def is_list(path: Path) -> bool:
     """Tell whether a file lists slides."""
     return path.suffix.lower() == _LIST_SUFFIX
 
 
-def _listed(path: Path) -> Iterator[Path]:
+def _listed(path: Path, number: int) -> Iterator[Path]:
     """Yield what a list names, whether it is there or not: what is not fails like a slide."""
-    data = path.read_bytes()
-    for mark, encoding in _ENCODINGS:
-        if data.startswith(mark):
-            text = data.removeprefix(mark).decode(encoding, "surrogateescape")
-            break
-    else:
-        text = os.fsdecode(data)
-    for line in re.split(r"\r?\n", text):
-        if line.strip():
-            yield path.parent / line.strip()
+    with path.open("rb") as file:
+        start = file.read(max(len(mark) for mark, _ in _ENCODINGS))
+    mark, encoding = next(
+        ((mark, name) for mark, name in _ENCODINGS if start.startswith(mark)),
+        (b"", sys.getfilesystemencoding()),
+    )
+    with path.open("rb") as file:
+        file.seek(len(mark))
+        with io.TextIOWrapper(file, encoding, "surrogateescape", newline="\n") as lines:
+            try:
+                for line in lines:
+                    if line.strip():
+                        yield path.parent / line.strip()
+            except UnicodeDecodeError:
+                raise UsageError(f"input {number} is a list that is no text in UTF-16") from None
 
 
 def kind_of(path: Path) -> str | None:

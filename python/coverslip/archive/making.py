@@ -1,9 +1,11 @@
 """What decides over a slide's outputs beside the slide, to tell whether they are still right."""
 
+import errno
 import hashlib
 import hmac
 import json
 import os
+import stat
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -97,11 +99,14 @@ def quick_digest(path: Path) -> str:
     Raises
     ------
     OSError
-        If it cannot be read.
+        If it cannot be read; nor can what is no file, and whoever opens a pipe waits for ever.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        size = os.fstat(descriptor).st_size
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "the slide is not a regular file")
+        size = status.st_size
         last = max(size - _READ_BYTES, 0)
         digest = hashlib.sha256(size.to_bytes(8))
         for number in range(_READS):

@@ -19,6 +19,7 @@ from coverslip import _core, limits
 from coverslip.archive.lease import Lease, Recalled
 from coverslip.archive.making import quick_digest
 from coverslip.archive.records import Outputs, State
+from coverslip.commit import OutputExistsError
 from coverslip.conversion import Result, convert
 from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy
@@ -28,6 +29,7 @@ from coverslip.instances import Progress
 
 _PR_SET_PDEATHSIG = 1
 _LOOK_EVERY_S = 0.5
+_A_COPY = "it may be a copy of another slide: leave it out with --exclude"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -145,6 +147,8 @@ def convert_task(task: Task) -> Outcome:
         return ended(State.RUNNING if watch.is_committing else State.WAITING)
     except QuarantineError as error:
         return ended(State.QUARANTINED, reason=str(error), hint=error.hint)
+    except OutputExistsError as error:
+        return ended(State.FAILED, reason=str(error), hint=_A_COPY)
     except CoverslipError as error:
         # The disk may refuse to say that a name is gone again, and time may run out behind it.
         more = {"may_be_there": watch.is_committing and isinstance(error, LimitError)}

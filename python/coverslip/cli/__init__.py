@@ -59,6 +59,10 @@ class Ended(BaseException):
 def main() -> NoReturn:
     """Run the command that ``sys.argv`` names and exit with its status."""
     _roll_back_on_signals()
+    if "" in sys.argv:
+        _say("error: an argument is empty")
+        _say("hint: is a variable of the shell not set?")
+        sys.exit(EXIT_USAGE)
     import typer
 
     from coverslip.cli.app import app

@@ -10,14 +10,17 @@ from coverslip.deid.pixels.shapes import Box, Grey
 _PARTS = (2, 3, 4)
 """Crops are a half, a third and a quarter of the picture; they overlap by half."""
 _IN_CROPS = ("Aztec", "DataMatrix", "PDF417", "QRCode")
-_LEAST = 150
-"""Pixels of a crop's shorter side: in a smaller one a legible code is so large a part of it that
-it is one of the whole picture too."""
+LEAST = 150
+"""Pixels of a crop's shorter side. In smaller ones are codes that the whole picture does not show,
+one of fifty, and the same picture twice as large showed all of them
+(benches/record/2026-11-28-deid-cost.md)."""
+LEAST_OF_ANY = 24
+"""What a code of two dimensions takes at least, two pixels a module."""
 _FLAT = 24
 """Grey levels below which nothing is printed; zxing-cpp looks for as much contrast."""
 
 
-def bar_codes(picture: Grey, *, turn: bool = True) -> list[Box]:
+def bar_codes(picture: Grey, *, turn: bool = True, least: int = LEAST) -> list[Box]:
     """Return a box around every bar code of a picture and of its crops, whatever it says.
 
     Small or blurred codes of two dimensions are often found in a crop alone: of 22 that the whole
@@ -31,22 +34,25 @@ def bar_codes(picture: Grey, *, turn: bool = True) -> list[Box]:
         What to search.
     turn
         Whether to look for upright codes as well as for those along the rows.
+    least
+        Pixels that the shorter side of a crop must have; `LEAST_OF_ANY` for a picture that is not
+        searched at a larger size as well.
     """
     import zxingcpp
 
     kinds = tuple(getattr(zxingcpp.BarcodeFormat, name) for name in _IN_CROPS)
     found = _read(picture, try_rotate=turn)
-    for x, y, part in _crops(picture):
+    for x, y, part in _crops(picture, least):
         boxes = _read(part, formats=kinds, try_rotate=turn, try_downscale=False)
         found += [box.moved(x, y) for box in boxes]
     return found
 
 
-def _crops(picture: Grey) -> Iterator[tuple[int, int, Grey]]:
+def _crops(picture: Grey, least: int) -> Iterator[tuple[int, int, Grey]]:
     rows, columns = picture.shape
     for count in _PARTS:
         length, width = rows // count, columns // count
-        if min(length, width) < _LEAST:
+        if min(length, width) < least:
             return
         for row in range(2 * count - 1):
             for column in range(2 * count - 1):

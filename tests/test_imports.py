@@ -69,7 +69,10 @@ MAY_IMPORT = {
     "luminance": {
         *("_core", "decoders", "errors", "limits", "model", "montages", "pictures", "samples"),
     },
-    "search": {"associated", "deid", "errors", "luminance", "model", "pictures", "routes", "slide"},
+    "search": {
+        *("_core", "associated", "deid", "errors", "luminance", "model", "pictures", "routes"),
+        "slide",
+    },
     "instances": {
         *("_core", "associated", "dicom", "errors", "frames", "model", "routes", "slide"),
         "verification",

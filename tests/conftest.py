@@ -32,6 +32,36 @@ def tool(request):
     return find
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _without_reading():
+    """Leave the reading of text out, which takes a second a picture where the extra is there."""
+    from coverslip.deid.pixels import ocr
+    from coverslip.verification import writing
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (ocr, writing):
+            patch.setattr(module, "can_read", module.is_installed, raising=False)
+            patch.setattr(module, "is_installed", lambda: False)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _reading(request, monkeypatch):
+    """Let tests that are marked so read text, and skip them where the extra is not there."""
+    if "ocr" not in request.keywords:
+        return
+    from coverslip.deid.pixels import ocr
+    from coverslip.verification import writing
+
+    if not ocr.can_read():
+        if os.environ.get("COVERSLIP_REQUIRE_OCR") == "1":
+            pytest.fail("the extra ocr is not installed")
+        request.node.user_properties.append((MISSING, "the extra ocr"))
+        pytest.skip("the extra ocr is not installed")
+    for module in (ocr, writing):
+        monkeypatch.setattr(module, "is_installed", module.can_read)
+
+
 @pytest.fixture(scope="session")
 def needed():
     """Return a function that skips the test if a slide cannot be built here."""

@@ -2,21 +2,30 @@
 
     python -m benches.deid_bars
 
-Identifiers are drawn anew in each run. A retained item is one that an output must still say:
-spacing, sizes, number of levels, magnification, manufacturer, stain. Each slide is also broken in
+As in MIDI-B, each thing that had to be done is an action: a text that had to go from every place,
+or a value that had to stay, compared with what the builder put into the slide: sizes, spacing,
+magnification, manufacturer and model, stains, and what the colour profile makes of a grid of
+colours. Identifiers are drawn anew in each run. With ``--broken`` each slide is also broken in
 several ways and given to the command line; what that says is searched as well.
 """
 
+import argparse
+import io
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pydicom
+import tifffile
+from PIL import Image, ImageCms
 from tests.privacy.search import places_of, survivors
-from tests.synth import FORMATS
+from tests.synth import FORMATS, SynthSlide
 
 import coverslip
 from coverslip.deid.custody import Custody
@@ -32,41 +41,56 @@ STAINS = "12710003 36879007"
 
 
 def main() -> None:
-    """Convert every format under both profiles and print the sums."""
-    sums: Counter[str] = Counter()
-    formats, wrong = set(), []
-    places: Counter[str] = Counter()
-    table = MetadataTable(rows={"*": Given(stains=OperatorText(STAINS))})
-    for profile in ("public", "research"):
+    """Convert every format under every profile and print the sums."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--broken", action="store_true", help="break each slide as well")
+    options = parser.parse_args()
+    score, sums, places, formats = Score(), Counter[str](), Counter[str](), set[str]()
+    for profile in ("public", "research", "care"):
         for name, build in FORMATS.items():
+            score.name = f"{name}, {profile}"
             with tempfile.TemporaryDirectory() as folder:
                 slide = build(Path(folder))
                 opened = coverslip.open(slide.path)
-                policy = Policy(profile=profile, **slide.choices)
-                out = Path(folder) / "out"
-                custody = Custody(metadata=table)
-                result = coverslip.convert(slide.path, out, policy=policy, custody=custody)
-                canaries = [text for text in slide.identifiers if len(text) >= _SHORTEST]
-                left = survivors(canaries, places_of(out))
                 formats.add(opened.format)
                 places.update(_place_class(finding) for finding in opened.findings)
                 sums["outputs"] += 1
-                sums["canaries"] += len(canaries)
-                sums["places with a survivor"] += len(left)
-                kept, lost = _retained(slide, opened, result)
-                sums["retained items"] += kept
-                sums["lost items"] += len(lost)
-                wrong += [f"{name}, {profile}: {what}" for what in (*sorted(left), *lost)]
-                if profile == "public" and slide.path.stat().st_size < MOST_BYTES:
-                    said = [_said_of_broken(slide.path, how) for how in BROKEN]
-                    told = survivors([*canaries, slide.path.stem], places_of(out, *said))
-                    sums["broken slides on the command line"] += len(said)
-                    sums["messages with a survivor"] += len(told)
-                    wrong += [f"{name}, broken: {what}" for what in sorted(told)]
+                _convert(name, slide, profile, score)
+                if options.broken and profile == "public":
+                    _break(slide, score, sums)
     lines = [f"{what}: {count}" for what, count in sums.items()]
     lines.append(f"formats: {len(formats)}; findings in {len(places)} classes of places:")
     lines += [f"  {place}: {count}" for place, count in sorted(places.items())]
-    sys.stdout.write("\n".join([*lines, *wrong]) + "\n")
+    sys.stdout.write("\n".join([*lines, *score.lines(), *score.wrong]) + "\n")
+
+
+def _convert(name: str, slide: SynthSlide, profile: str, score: "Score") -> None:
+    """Convert a slide and score the output."""
+    given = Given(stains=OperatorText(STAINS), patient_id=OperatorText("4711"))
+    custody = Custody(metadata=MetadataTable(rows={"*": given}))
+    out = slide.path.parent / "out"
+    policy = Policy(profile=profile, **slide.choices)
+    result = coverslip.convert(slide.path, out, policy=policy, custody=custody)
+    there = places_of(out)
+    for text in _canaries(slide):
+        left = survivors([text], there)
+        score.add("texts removed", not left, 1, f"left in {', '.join(sorted(left))}")
+    _retained(name, slide, result, score)
+
+
+def _canaries(slide: SynthSlide) -> list[str]:
+    return [text for text in slide.identifiers if len(text) >= _SHORTEST]
+
+
+def _break(slide: SynthSlide, score: "Score", sums: Counter[str]) -> None:
+    """Break a slide in several ways; search what the command line says of it."""
+    if slide.path.stat().st_size >= MOST_BYTES:
+        return
+    said = [_said_of_broken(slide.path, how) for how in BROKEN]
+    sums["broken slides on the command line"] += len(said)
+    for text in (*_canaries(slide), slide.path.stem):
+        left = survivors([text], places_of(slide.path.parent / "none", *said))
+        score.add("texts not said of a broken slide", not left, 1, "said")
 
 
 def _without_end(data: bytes) -> bytes:
@@ -126,31 +150,117 @@ def _place_class(finding: Finding) -> str:
     return next(hits, "others")
 
 
-def _retained(
-    slide: object, opened: coverslip.OpenedSlide, result: coverslip.Result
-) -> tuple[int, list[str]]:
-    """Return how many items are as they must be, and the names of the others."""
-    kept, lost = 0, []
-    for level, instance in zip(opened.levels, result.instances, strict=True):
+def _retained(name: str, slide: SynthSlide, result: coverslip.Result, score: "Score") -> None:
+    """Count what had to stay, and how much of it is there."""
+    bases = {level.region: level for level in reversed(slide.levels)}
+    truth = _told(name)
+    instances = [instance for instance in result.instances if instance.level is not None]
+    for level, instance in zip(slide.levels, instances, strict=True):
         dataset = pydicom.dcmread(instance.path, stop_before_pixels=True)
         path = dataset.OpticalPathSequence[0]
-        checks = {
-            "columns": dataset.TotalPixelMatrixColumns == level.image_width,
-            "rows": dataset.TotalPixelMatrixRows == level.image_length,
-            "colour profile": dataset.SamplesPerPixel == 1 or "ICCProfile" in path,
-            "manufacturer": bool(dataset.Manufacturer),
-            "model": bool(dataset.ManufacturerModelName),
-            "stains": _stains(dataset) == STAINS.split(),
+        said = {
+            "columns": (dataset.TotalPixelMatrixColumns, level.width),
+            "rows": (dataset.TotalPixelMatrixRows, level.length),
+            "manufacturer": (dataset.Manufacturer, truth.manufacturer),
+            "model": (dataset.ManufacturerModelName, truth.model),
+            "stains": (_stains(dataset), STAINS.split()),
         }
-        if opened.description.objective_power is not None:
-            power = float(path.get("ObjectiveLensPower", 0))
-            checks["magnification"] = abs(power - opened.description.objective_power) < 0.01
-        if level.ifd == opened.levels[0].ifd and opened.spacing is not None:
+        power = path.get("ObjectiveLensPower")
+        said["magnification"] = (None if power is None else float(power), truth.power)
+        if slide.mpp_um is not None and level.region == 0:
             groups = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
-            checks["spacing"] = abs(groups.PixelSpacing[0] / opened.spacing.row_mm - 1) < 1e-6
-        kept += sum(checks.values())
-        lost += [what for what, is_right in checks.items() if not is_right]
-    return kept, lost
+            factor = bases[0].width / level.width
+            wanted = slide.mpp_um / 1000 * factor
+            # A level is as wide as the base to a pixel of its own, halved and rounded.
+            is_near = abs(groups.PixelSpacing[0] / wanted - 1) < 1e-6 + 2 / level.width
+            said["spacing"] = (is_near, True)
+        if dataset.SamplesPerPixel == 3:
+            said["colours"] = (_colours(path.ICCProfile), _colours(_profile_of(slide.path)))
+        for what, (found, wanted) in said.items():
+            how = "other colours" if what == "colours" else f"{found!r} and not {wanted!r}"
+            score.add(what, found == wanted, 1, how)
+
+
+@dataclass
+class Score:
+    """Actions that were demanded, by what they are about, and those that were right."""
+
+    name: str = ""
+    """Of the slide in hand, for what is told of a wrong one."""
+    right: Counter[str] = field(default_factory=Counter)
+    demanded: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+
+    def add(self, what: str, right: int, demanded: int, how: str = "") -> None:
+        self.right[what] += right
+        self.demanded[what] += demanded
+        if right != demanded:
+            self.wrong.append(f"{self.name}: {what}: {how or f'{demanded - right} left'}")
+
+    def lines(self) -> Iterator[str]:
+        for what, demanded in sorted(self.demanded.items()):
+            yield f"  {what}: {self.right[what]} of {demanded}"
+        right, demanded = self.right.total(), self.demanded.total()
+        yield f"score: {right} of {demanded} actions, {right / demanded:.2%}"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a built slide says of its scanner, in the words that may be written."""
+
+    manufacturer: str = "Unknown"
+    model: str = "Unknown"
+    power: float | None = None
+
+
+_TOLD = {
+    "3dhistech": Told("3DHISTECH"),
+    "argos": Told(power=20),
+    "generic": Told(),
+    "grundium": Told("Grundium", "Ocus 40"),
+    "huron": Told("Huron", power=20),
+    "indica": Told(),
+    "mikroscan": Told("Mikroscan"),
+    "motic": Told("Motic", power=20),
+    "ndpi": Told("Hamamatsu", "NanoZoomer S60", 40),
+    "ome": Told("Leica Biosystems", "SCN400", 40),
+    "philips": Told("Philips", "Ultra Fast Scanner"),
+    "qptiff": Told("Akoya Biosciences", "PhenoImager HT", 20),
+    "scn": Told("Leica Biosystems", "SCN400 F", 20),
+    "scn-regions-unlike": Told("Leica Biosystems", "SCN400 F"),
+    "svs": Told("Aperio", power=20),
+    "svs-gt450": Told("Leica Biosystems", "Aperio GT 450", 20),
+    "trestle": Told("Trestle", "MedScan", 20),
+    "ventana": Told("Ventana", "DP 200", 20),
+}
+"""By name of the built slide, or by what that begins with; as the builders write it."""
+
+
+def _told(name: str) -> Told:
+    """Return what a built slide says of its scanner."""
+    return _TOLD.get(name) or _TOLD[name.partition("-")[0]]
+
+
+def _profile_of(path: Path) -> bytes | None:
+    """Return the colour profile of a slide's first directory, as tifffile reads it."""
+    with tifffile.TiffFile(path) as tiff:
+        tag = tiff.pages.first.tags.get("InterColorProfile")
+        return None if tag is None else bytes(tag.value)
+
+
+@cache
+def _colours(profile: bytes | None) -> bytes:
+    """Return what a profile makes of a grid of colours; without one it is sRGB."""
+    steps = np.linspace(0, 255, 9).astype(np.uint8)
+    grid = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(27, 27, 3)
+    srgb = ImageCms.createProfile("sRGB")
+    given = srgb if profile is None else ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    lab = ImageCms.createProfile("LAB")
+    shown = ImageCms.profileToProfile(
+        Image.fromarray(grid), given, lab, renderingIntent=1, outputMode="LAB"
+    )
+    # To two of 255 steps: a table of curves is rounded where it is written.
+    return (np.asarray(shown).astype(int) // 4).tobytes()
 
 
 def _stains(dataset: pydicom.Dataset) -> list[str]:

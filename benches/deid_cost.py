@@ -1,52 +1,107 @@
-"""Measures what de-identification takes of a conversion, beside a plain copy of the slide.
+"""Measures what de-identification takes of a conversion, in processor time of one core.
 
-    python -m benches.deid_cost slide.svs --folder /where/there/is/room
+    python -m benches.deid_cost --sizes 250MB 1GB 2GB --folder /where/there/is/room
 
-Scrubbing decides what goes out; searching looks for bar codes in the lowest level; the independent
-check looks for the slide's texts in the finished files. Copies are flushed to disk, as ours are.
+Scrubbing decides what goes out; searching looks for bar codes in the small levels; the independent
+check looks for the slide's texts in the finished files. A conversion without verification counts
+against the first two, since the bar is about them. Processor time is that of the process and of the
+decoders that it starts, in the kernel too; wall time is printed beside it, and that of ``cp``.
 """
 
 import argparse
+import os
+import resource
 import shutil
 import subprocess
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from types import ModuleType
 
 import coverslip
-from coverslip import conversion
+from coverslip import conversion, search
+from coverslip.sample import write_sample
 
 STEPS = {
-    "scrub": "scrubbing",
-    "_certificate": "scrubbing",
-    "examine": "searching",
-    "require_clean": "the independent check",
+    (conversion, "scrub"): "scrubbing",
+    (conversion, "_certificate"): "scrubbing",
+    (search, "_searched"): "searching",
+    (search, "bar_codes"): "of it zxing-cpp",
+    (search, "luminance_of"): "of it decoding",
 }
+UNITS = {"MB": 10**6, "GB": 10**9}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("slide", type=Path)
+    parser.add_argument("--sizes", nargs="+", default=["250MB"])
+    parser.add_argument("--slide", type=Path, help="instead of samples of these sizes")
     parser.add_argument("--folder", type=Path, help="where to work")
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     spent: Counter[str] = Counter()
-    for name, step in STEPS.items():
-        time_calls(conversion, name, step, spent)
+    for (module, name), step in STEPS.items():
+        time_calls(module, name, step, spent)
+    print(f"| slide | conversion, CPU ms | wall ms | cp, CPU ms | {' | '.join(titles())} | share |")
+    print("|---" * (5 + len(titles())) + "|")
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
-        convert(options.slide, folder, verify=False)  # loads what is loaded once
-        for _ in range(options.runs):
-            copied = copy(options.slide, folder / "copy")
-            for verify in (False, True):
-                spent.clear()
-                seconds = convert(options.slide, folder, verify=verify)
-                shares = ", ".join(
-                    f"{step} {1000 * s:.0f} ms ({s / seconds:.1%})" for step, s in spent.items()
-                )
-                print(f"verify {verify}: {seconds:.3f} s, {seconds / copied:.2f} x cp; {shares}")
+        for size in [None] if options.slide else options.sizes:
+            slide = options.slide or folder / f"{size}.svs"
+            if size is not None:
+                write_sample(slide, byte_count=in_bytes(size))
+            print(row(slide, folder, options.runs, spent), flush=True)
+            if size is not None:
+                slide.unlink()
+
+
+def in_bytes(size: str) -> int:
+    return round(float(size[:-2]) * UNITS[size[-2:].upper()])
+
+
+def titles() -> list[str]:
+    return [f"{step}, CPU ms" for step in dict.fromkeys(STEPS.values())]
+
+
+def row(slide: Path, folder: Path, runs: int, spent: Counter[str]) -> str:
+    """Convert a slide some times, without and with verification; return the medians."""
+    convert(slide, folder)  # loads what is loaded once
+    taken: dict[str, list[float]] = {}
+    for _ in range(runs):
+        spent.clear()
+        wall = time.perf_counter()
+        cpu = of_processor(lambda: convert(slide, folder))
+        copy = of_processor(lambda: cp(slide, folder / "copy"))
+        measured = {
+            "conversion": cpu,
+            "wall": time.perf_counter() - wall - copy,
+            "cp": copy,
+            **spent,
+            "share": (spent["scrubbing"] + spent["searching"]) / cpu,
+        }
+        for what, seconds in measured.items():
+            taken.setdefault(what, []).append(seconds)
+    megabytes = slide.stat().st_size / 1e6
+    of = {what: median(values) for what, values in taken.items()}
+    steps = dict.fromkeys(STEPS.values())
+    cells = [f"{1000 * of.get(what, 0):.1f}" for what in ("conversion", "wall", "cp", *steps)]
+    return f"| {megabytes:.0f} MB | {' | '.join(cells)} | {of['share']:.1%} |"
+
+
+def processor_seconds() -> float:
+    """Return what this process and its children that have ended took, in the kernel too."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def of_processor(work: Callable[[], object]) -> float:
+    start = processor_seconds()
+    work()
+    return processor_seconds() - start
 
 
 def time_calls(module: ModuleType, name: str, step: str, spent: Counter[str]) -> None:
@@ -54,31 +109,23 @@ def time_calls(module: ModuleType, name: str, step: str, spent: Counter[str]) ->
     real = getattr(module, name)
 
     def timed(*arguments: object, **options: object) -> object:
-        start = time.perf_counter()
+        start = processor_seconds()
         try:
             return real(*arguments, **options)
         finally:
-            spent[step] += time.perf_counter() - start
+            spent[step] += processor_seconds() - start
 
     setattr(module, name, timed)
 
 
-def copy(slide: Path, target: Path) -> float:
-    """Copy a file by ``cp``, flush it, and return the seconds that took."""
-    start = time.perf_counter()
+def cp(slide: Path, target: Path) -> None:
     subprocess.run(["cp", slide, target], check=True)
-    subprocess.run(["sync", target], check=True)
-    seconds = time.perf_counter() - start
     target.unlink()
-    return seconds
 
 
-def convert(slide: Path, folder: Path, *, verify: bool) -> float:
-    start = time.perf_counter()
-    coverslip.convert(slide, folder / "out", verify=verify)
-    seconds = time.perf_counter() - start
+def convert(slide: Path, folder: Path) -> None:
+    coverslip.convert(slide, folder / "out", verify=False)
     shutil.rmtree(folder / "out")
-    return seconds
 
 
 if __name__ == "__main__":

@@ -47,14 +47,45 @@ def searched_once():
 
     found = {}
 
-    def once(picture, *, turn=True):
-        key = hashlib.sha256(np.ascontiguousarray(picture)).digest(), picture.shape, turn
+    def once(picture, **options):
+        digest = hashlib.sha256(np.ascontiguousarray(picture)).digest()
+        key = digest, picture.shape, *sorted(options.items())
         if key not in found:
-            found[key] = tuple(barcodes.bar_codes(picture, turn=turn))
+            found[key] = tuple(barcodes.bar_codes(picture, **options))
         return list(found[key])
 
     with patch.object(search, "bar_codes", once), patch.object(mask, "bar_codes", once):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _without_reading():
+    """Leave the reading of text out, which takes a second a picture where the extra is there."""
+    from coverslip.deid.pixels import ocr
+    from coverslip.verification import writing
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (ocr, writing):
+            patch.setattr(module, "can_read", module.is_installed, raising=False)
+            patch.setattr(module, "is_installed", lambda: False)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _reading(request, monkeypatch):
+    """Let tests that are marked so read text, and skip them where the extra is not there."""
+    if "ocr" not in request.keywords:
+        return
+    from coverslip.deid.pixels import ocr
+    from coverslip.verification import writing
+
+    if not ocr.can_read():
+        if os.environ.get("COVERSLIP_REQUIRE_OCR") == "1":
+            pytest.fail("the extra ocr is not installed")
+        request.node.user_properties.append((MISSING, "the extra ocr"))
+        pytest.skip("the extra ocr is not installed")
+    for module in (ocr, writing):
+        monkeypatch.setattr(module, "is_installed", module.can_read)
 
 
 @pytest.fixture(scope="session")

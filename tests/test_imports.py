@@ -73,17 +73,8 @@ MAY_IMPORT = {
     },
     "beside": {"_core"},
     "search": {
-        *(
-            "_core",
-            "associated",
-            "beside",
-            "deid",
-            "errors",
-            "luminance",
-            "model",
-            "pictures",
-            "routes",
-        ),
+        *("_core", "associated", "beside", "deid", "errors", "luminance", "model", "pictures"),
+        "routes",
         "slide",
     },
     "instances": {

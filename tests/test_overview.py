@@ -1,6 +1,7 @@
 """Overviews with their label painted over, through the whole program and back."""
 
 import json
+import random
 import subprocess
 import sys
 
@@ -8,9 +9,11 @@ import numpy as np
 import pydicom
 import pytest
 import zxingcpp
+from benches import crop_rule
 
 import coverslip
 from coverslip.audit import certificate_schema
+from coverslip.deid.pixels.barcodes import LEAST_OF_ANY, bar_codes
 from coverslip.deid.pixels.mask import PAINT
 from coverslip.model import LabelSide
 from tests.conftest import SLIDES
@@ -222,7 +225,7 @@ def test_lowest_level_that_is_one_jpeg_is_searched(tmp_path, monkeypatch):
     from coverslip import search
 
     seen = []
-    monkeypatch.setattr(search, "bar_codes", lambda grey: seen.append(grey) or [])
+    monkeypatch.setattr(search, "bar_codes", lambda grey, **_: seen.append(grey) or [])
     slide = build_ndpi(tmp_path)
     coverslip.convert(slide.path, tmp_path / "out")
     weights = np.array([0.299, 0.587, 0.114])
@@ -248,6 +251,19 @@ def test_bar_code_that_is_legible_in_all_levels_but_the_smallest_stops_the_slide
     assert legible[:2] == [True, True]
     assert legible[-1] is False
 
+    with pytest.raises(coverslip.QuarantineError, match="level 0 shows what looks like bar codes"):
+        coverslip.convert(slide.path, tmp_path / "out")
+
+
+def test_code_that_only_a_small_crop_shows_stops_a_slide_that_has_no_larger_level(tmp_path):
+    drawn = crop_rule.pictures((330, 250), 20, random.Random(7))
+    picture = next(
+        small
+        for _, _, small, _ in drawn
+        if not bar_codes(small) and bar_codes(small, least=LEAST_OF_ANY)
+    )
+    rgb = np.repeat(picture[..., np.newaxis], 3, axis=2)
+    slide = build_generic(tmp_path, codec="j2k_53", picture=rgb, size=(330, 250), levels=1, tile=64)
     with pytest.raises(coverslip.QuarantineError, match="level 0 shows what looks like bar codes"):
         coverslip.convert(slide.path, tmp_path / "out")
 

@@ -292,7 +292,7 @@ def convert_opened(
             if check is not None:
                 check.rest(stage.study)
             if charge is not None:
-                charge.seal(scrubbed)
+                charge.seal(scrubbed, slide.description, slide.source.read)
             if on_progress is not None:
                 on_progress(Progress(stage="commit", level=len(planned) - 1, done=0, total=1))
             study = stage.commit()

@@ -1,7 +1,7 @@
 """Looks at the pixels that go out: the small levels, and the pictures beside the levels."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from threading import Event
@@ -12,7 +12,7 @@ from coverslip import _core
 from coverslip.associated import AssociatedPicture
 from coverslip.beside import Beside
 from coverslip.deid.pixels import ocr
-from coverslip.deid.pixels.barcodes import bar_codes
+from coverslip.deid.pixels.barcodes import LEAST, LEAST_OF_ANY, bar_codes
 from coverslip.deid.pixels.mask import mask_label
 from coverslip.deid.pixels.priors import prior_of
 from coverslip.deid.pixels.shapes import Grey
@@ -109,7 +109,10 @@ def _searched(
     """
     codes, texts = _Search("bar codes"), _Search("pieces of text")
     reads = ocr.is_installed()
-    for number in searched_levels(slide.levels):
+    chosen = searched_levels(slide.levels)
+    largest = largest_of_each(slide.levels, chosen)
+    for number in chosen:
+        least = LEAST_OF_ANY if number in largest else LEAST
         for plane in slide.levels[number].focal_planes:
             if stop.is_set():
                 raise KeyboardInterrupt
@@ -118,7 +121,7 @@ def _searched(
             except CoverslipError as error:
                 codes.miss(number, error)
                 continue
-            codes.saw(number, len(bar_codes(picture)))
+            codes.saw(number, len(bar_codes(picture, least=least)))
             if reads:
                 texts.saw(number, _count_texts(picture))
     notes: list[str] = []
@@ -135,17 +138,29 @@ def searched_levels(levels: Sequence[Level]) -> list[int]:
     They are those of at most 4 megapixels: what is legible in the largest of these may not be in
     the smallest. Where there is none it is the smallest level.
     """
-    numbers = defaultdict[tuple[int, int], list[int]](list)
-    for number, level in enumerate(levels):
-        numbers[level.region, level.optical_path].append(number)
     chosen: list[int] = []
-    for group in numbers.values():
-        sizes = {
-            number: levels[number].image_width * levels[number].image_length for number in group
-        }
-        small = [number for number in group if sizes[number] <= _SEARCHED_PIXELS]
-        chosen += small or [min(group, key=lambda number: sizes[number])]
+    for group in _groups(levels, range(len(levels))):
+        small = [number for number in group if _pixels(levels[number]) <= _SEARCHED_PIXELS]
+        chosen += small or [min(group, key=lambda number: _pixels(levels[number]))]
     return sorted(chosen)
+
+
+def largest_of_each(levels: Sequence[Level], chosen: Sequence[int]) -> set[int]:
+    """Return the largest of some levels of each region and optical path: no other shows more."""
+    groups = _groups(levels, chosen)
+    return {max(group, key=lambda number: _pixels(levels[number])) for group in groups}
+
+
+def _groups(levels: Sequence[Level], numbers: Iterable[int]) -> Iterable[list[int]]:
+    """Return numbers of levels, those of a region and optical path together."""
+    groups = defaultdict[tuple[int, int], list[int]](list)
+    for number in numbers:
+        groups[levels[number].region, levels[number].optical_path].append(number)
+    return groups.values()
+
+
+def _pixels(level: Level) -> int:
+    return level.image_width * level.image_length
 
 
 def _luminance(slide: OpenedSlide, plane: Level, route: Route) -> Grey:

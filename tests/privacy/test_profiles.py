@@ -487,7 +487,7 @@ def test_vault_holds_every_original_and_only_its_owner_may_enter(slide, tmp_path
     opened = coverslip.open(slide.path)
     kept = connection.execute("SELECT value FROM finding WHERE value IS NOT NULL").fetchall()
     texts = [item.text.reveal() for item in opened.description.metadata.items]
-    assert sorted(row[0] for row in kept) == sorted(texts)
+    assert sorted(row[0] for row in kept) == sorted([*texts, str(slide.path)])
     (count,) = connection.execute("SELECT count(*) FROM finding").fetchone()
     assert count == result.certificate["findings"]["count"]
     pairs = dict(connection.execute("SELECT original, pseudonym FROM pseudonym"))

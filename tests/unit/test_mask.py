@@ -324,7 +324,7 @@ def test_bar_code_in_a_part_is_where_it_is():
         assert drawn.label[middle]
 
 
-@pytest.mark.skipif(not ocr.is_installed(), reason="the extra ocr is not installed")
+@pytest.mark.ocr
 def test_text_is_read_where_the_extra_is_installed():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from coverslip.deid.identity import Key, KeySource, LinkedIdentity, Subject, fingerprint, key_of
 from coverslip.deid.metadata import Given, MetadataTable
+from coverslip.deid.origins import Read, origins_of
 from coverslip.deid.policy import Link, Policy, Profile
 from coverslip.deid.scrub import Scrubbed
 from coverslip.deid.uids import Identity, PseudonymKind, RandomIdentity, stream_of
@@ -110,8 +111,8 @@ class Charge:
     vault: Vault | None = None
     notes: tuple[str, ...] = ()
 
-    def seal(self, scrubbed: Scrubbed) -> None:
-        """Put the originals into the vault, if there is one."""
+    def seal(self, scrubbed: Scrubbed, slide: Slide, read: Read) -> None:
+        """Put the originals into the vault, if there is one; ``read`` reads the slide's file."""
         if self.vault is None:
             return
         originals = (
@@ -128,7 +129,14 @@ class Charge:
                 slide_pseudonym=scrubbed.clean.slide_pseudonym,
                 policy=self.policy,
                 key_id=None if self.key is None else self.key.key_id,
-                findings=scrubbed.sealed,
+                format=slide.format,
+                findings=tuple(
+                    zip(
+                        scrubbed.sealed,
+                        origins_of(scrubbed.sealed, slide.metadata.values, read),
+                        strict=True,
+                    )
+                ),
                 pseudonyms=tuple(
                     (kind.name.lower(), original, self.identity.pseudonym(kind))
                     for kind, original in originals

@@ -370,19 +370,21 @@ def _findings(slide: Slide, clean: CleanMetadata, pixels: PixelChecks) -> Iterat
         fate=Fate.REPLACED,
         attribute="SOPInstanceUID",
     )
-    yield SealedFinding(finding=name, text=None)
+    yield SealedFinding(finding=name, text=None, rule="files are named by new UIDs")
     times = Finding(place="file system times", key=None, kind=ItemKind.DATE, fate=Fate.DROPPED)
-    yield SealedFinding(finding=times, text=None)
+    yield SealedFinding(finding=times, text=None, rule="files have the time of writing")
     for item in slide.metadata.items:
-        fate, attribute = _FATES[item.kind]
+        (fate, attribute), rule = _FATES[item.kind], f"kind: {item.kind}"
         if item.kind is ItemKind.DEVICE and UNKNOWN != model == _device([item.text])[1]:
             fate, attribute = Fate.CLEANED, "ManufacturerModelName"
+            rule = "names of scanners from a closed list"
         if item.text in dyes and clean.profile is not Profile.PUBLIC:
             fate, attribute = Fate.CLEANED, "OpticalPathDescription"
+            rule = "names of dyes from a closed list"
         finding = Finding(
             place=item.place, key=item.key, kind=item.kind, fate=fate, attribute=attribute
         )
-        yield SealedFinding(finding=finding, text=item.text)
+        yield SealedFinding(finding=finding, text=item.text, rule=rule)
     for image in slide.associated_images:
         fate = Fate.DROPPED
         if image.role is Role.OVERVIEW and pixels.is_overview_masked:
@@ -396,7 +398,8 @@ def _findings(slide: Slide, clean: CleanMetadata, pixels: PixelChecks) -> Iterat
             fate=fate,
             attribute=None if fate is Fate.DROPPED else "PixelData",
         )
-        yield SealedFinding(finding=finding, text=None)
+        rule = f"option {image.role.lower()} and what masking it came to"
+        yield SealedFinding(finding=finding, text=None, rule=rule)
 
 
 def _icc_findings(source: bytes | None, rebuilt: bytes | None) -> Iterator[SealedFinding]:
@@ -409,7 +412,8 @@ def _icc_findings(source: bytes | None, rebuilt: bytes | None) -> Iterator[Seale
     finding = Finding(
         place="ICC profile", key=None, kind=ItemKind.DEVICE, fate=fate, attribute=attribute
     )
-    yield SealedFinding(finding=finding, text=None)
+    rule = "profiles are rebuilt of their numbers"
+    yield SealedFinding(finding=finding, text=None, rule=rule)
 
 
 _DEVICE_CHARACTERS = 4096

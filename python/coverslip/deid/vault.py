@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from coverslip.deid.identity import Draw
+from coverslip.deid.origins import Origin
 from coverslip.deid.policy import Policy
 from coverslip.deid.sealing import (
     check_recipient,
@@ -43,7 +44,9 @@ CREATE TABLE IF NOT EXISTS slide (
 );
 CREATE TABLE IF NOT EXISTS finding (
     slide INTEGER NOT NULL REFERENCES slide (id), place TEXT NOT NULL, key TEXT,
-    kind TEXT NOT NULL, value TEXT, fate TEXT NOT NULL, attribute TEXT
+    kind TEXT NOT NULL, value TEXT, fate TEXT NOT NULL, attribute TEXT,
+    format TEXT, ifd INTEGER, tag INTEGER, byte_offset INTEGER, byte_count INTEGER,
+    encoding TEXT, rule TEXT
 );
 CREATE TABLE IF NOT EXISTS sealed (
     id INTEGER PRIMARY KEY, written TEXT NOT NULL, study_instance_uid TEXT NOT NULL,
@@ -64,7 +67,8 @@ class SealedAudit:
     slide_pseudonym: str
     policy: Policy
     key_id: str | None
-    findings: tuple[SealedFinding, ...] = field(repr=False)
+    format: str
+    findings: tuple[tuple[SealedFinding, Origin], ...] = field(repr=False)
     pseudonyms: tuple[tuple[str, OperatorText, str], ...] = field(repr=False)
     """Kind, what the operator gave, what stands for it."""
 
@@ -175,8 +179,9 @@ class Vault:
                 "INSERT INTO slide VALUES (NULL, ?, ?, ?, ?, ?)", (now, source, *ours)
             ).lastrowid
             self._connection.executemany(
-                "INSERT INTO finding VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(slide, *_row(sealed)) for sealed in audit.findings],
+                f"INSERT INTO finding (slide, {', '.join(_COLUMNS)}) "  # noqa: S608 (ours)
+                f"VALUES (?{', ?' * len(_COLUMNS)})",
+                [(slide, *row) for row in _rows(audit)],
             )
             self._connection.executemany(
                 "INSERT OR IGNORE INTO pseudonym VALUES (?, ?, ?, ?, ?, ?)",
@@ -196,7 +201,7 @@ class Vault:
             "policy_sha256": audit.policy.digest(),
             "project": audit.policy.project,
             "key_id": audit.key_id,
-            "findings": [dict(zip(_COLUMNS, _row(s), strict=True)) for s in audit.findings],
+            "findings": [dict(zip(_COLUMNS, row, strict=True)) for row in _rows(audit)],
             "pseudonyms": [
                 {"kind": kind, "original": original.reveal(), "pseudonym": code}
                 for kind, original, code in audit.pseudonyms
@@ -210,16 +215,34 @@ class Vault:
             )
 
 
-_COLUMNS = ("place", "key", "kind", "value", "fate", "attribute")
-"""Of `_row`, as the documents of an encrypted vault name them."""
+_COLUMNS = (
+    *("place", "key", "kind", "value", "fate", "attribute"),
+    *("format", "ifd", "tag", "byte_offset", "byte_count", "encoding", "rule"),
+)
+"""Of `_rows`, as the documents of an encrypted vault name them."""
 
 
-def _row(sealed: SealedFinding) -> tuple[str | None, ...]:
-    finding = sealed.finding
-    text = None
-    if sealed.text is not None:
-        text = sealed.text.reveal().encode("utf-8", "backslashreplace").decode()
-    return (finding.place, finding.key, finding.kind, text, finding.fate, finding.attribute)
+def _rows(audit: SealedAudit) -> Iterator[tuple[str | int | None, ...]]:
+    """Yield a row for each finding; that of the file's name holds the folders above it as well."""
+    source = os.fsencode(audit.source.absolute()).decode("utf-8", "replace")
+    for sealed, origin in audit.findings:
+        finding = sealed.finding
+        text = source if finding.place == "file name" else None
+        if sealed.text is not None:
+            text = sealed.text.reveal().encode("utf-8", "backslashreplace").decode()
+        yield (
+            *(finding.place, finding.key, finding.kind, text, finding.fate, finding.attribute),
+            *(audit.format, origin.ifd, origin.tag, origin.offset, origin.byte_count),
+            *(origin.encoding, sealed.rule),
+        )
+
+
+def _widen(connection: sqlite3.Connection) -> None:
+    """Give the findings of an older vault the columns that it does not have."""
+    there = {row[1] for row in connection.execute("PRAGMA table_info(finding)")}
+    for column in _COLUMNS:
+        if column not in there:
+            connection.execute(f"ALTER TABLE finding ADD COLUMN {column}")
 
 
 def read_vault(folder: Path, identities: tuple[str, ...] = ()) -> tuple[KeptSlide, ...]:
@@ -354,6 +377,7 @@ def open_vault(folder: Path, out: Path, recipient: str | None = None) -> Iterato
     with closing(connection):
         with _told():
             connection.executescript(_TABLES)
+            _widen(connection)
         yield Vault(connection, _recipient_of(connection, recipient))
 
 

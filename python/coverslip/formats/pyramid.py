@@ -427,4 +427,12 @@ def raw_metadata(
         for number, profile in profiles.items()
         if profile != chosen
     ]
-    return RawMetadata(items=(*items, *others), device=tuple(device), icc_profile=chosen)
+    items = (*items, *others)
+    places = {item.place for item in items}
+    values = {
+        place: value
+        for directory in tiff.directories
+        for place, value in directory.values()
+        if place in places
+    }
+    return RawMetadata(items=items, device=tuple(device), icc_profile=chosen, values=values)

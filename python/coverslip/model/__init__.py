@@ -45,6 +45,7 @@ from coverslip.model.text import (
     RawMetadata,
     SourceItem,
     SourceText,
+    StoredValue,
 )
 
 __all__ = [
@@ -79,6 +80,7 @@ __all__ = [
     "SourceText",
     "Spacing",
     "StoredPixels",
+    "StoredValue",
     "Strips",
     "TileIndex",
     "Uint64Array",

@@ -187,3 +187,5 @@ class SealedFinding:
     finding: Finding
     text: SourceText | None
     """``None`` where what was found is no text: a picture, a time of the file system."""
+    rule: str
+    """Which rule decided its fate, in our words."""

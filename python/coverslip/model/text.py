@@ -1,6 +1,7 @@
 """Text that came from somebody, and who may see it."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -133,6 +134,16 @@ class SourceItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredValue:
+    """Where a value of a directory lies in the file."""
+
+    ifd: int
+    tag: int
+    offset: int
+    byte_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RawMetadata:
     """What the source says beside its pixels; never written."""
 
@@ -140,3 +151,5 @@ class RawMetadata:
     device: tuple[SourceText, ...] = ()
     """Texts that name the scanner; only a closed vocabulary is looked up in them."""
     icc_profile: bytes | None = field(default=None, repr=False)
+    values: Mapping[str, StoredValue] = field(default_factory=dict, repr=False)
+    """By the place of an item: the value that it was taken out of."""

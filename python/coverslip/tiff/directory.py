@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from coverslip.errors import LimitError, SourceError
 from coverslip.limits import LIMITS
-from coverslip.model import ItemKind, SourceItem, SourceText, Uint64Array
+from coverslip.model import ItemKind, SourceItem, SourceText, StoredValue, Uint64Array
 from coverslip.tiff.tags import (
     JPEG_BYTE_COUNT,
     JPEG_OFFSET,
@@ -208,6 +208,15 @@ class Directory:
                     kind=kind,
                     text=decoded(tag, self._bytes(tag, entry)),
                 )
+
+    def values(self) -> Iterator[tuple[str, StoredValue]]:
+        """Yield each value by the place that an item of it has; a repeated tag is not told."""
+        for tag, entry in self._entries.items():
+            name, _ = TEXT_TAGS.get(tag, (f"tag {tag}", None))
+            stored = StoredValue(
+                ifd=self.number, tag=tag, offset=entry.offset, byte_count=entry.byte_count
+            )
+            yield f"{self.place} {name}", stored
 
     def value_ranges(self) -> Iterator[tuple[int, int]]:
         """Yield offset and byte count of every value that lies outside the directory."""

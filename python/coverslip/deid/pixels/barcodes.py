@@ -14,16 +14,19 @@ from coverslip.guard import core_count
 _PARTS = (2, 3, 4)
 """Crops are a half, a third and a quarter of the picture; they overlap by half."""
 _IN_CROPS = ("Aztec", "DataMatrix", "PDF417", "QRCode")
-_LEAST = 150
-"""Pixels of a crop's shorter side: in a smaller one a legible code is so large a part of it that
-it is one of the whole picture too."""
+LEAST = 150
+"""Pixels of a crop's shorter side. In smaller ones are codes that the whole picture does not show,
+one of fifty, and the same picture twice as large showed all of them
+(benches/record/2026-11-28-deid-cost.md)."""
+LEAST_OF_ANY = 24
+"""What a code of two dimensions takes at least, two pixels a module."""
 _FLAT = 24
 """Grey levels below which nothing is printed; zxing-cpp looks for as much contrast."""
 
 _Job = Callable[[], list[Box]]
 
 
-def bar_codes(picture: Grey, *, turn: bool = True) -> list[Box]:
+def bar_codes(picture: Grey, *, turn: bool = True, least: int = LEAST) -> list[Box]:
     """Return a box around every bar code of a picture and of its crops, whatever it says.
 
     Small or blurred codes of two dimensions are often found in a crop alone: of 22 that the whole
@@ -37,13 +40,16 @@ def bar_codes(picture: Grey, *, turn: bool = True) -> list[Box]:
         What to search.
     turn
         Whether to look for upright codes as well as for those along the rows.
+    least
+        Pixels that the shorter side of a crop must have; `LEAST_OF_ANY` for a picture that is not
+        searched at a larger size as well.
     """
     import zxingcpp
 
     kinds = tuple(getattr(zxingcpp.BarcodeFormat, name) for name in _IN_CROPS)
     in_crop = partial(_read, formats=kinds, try_rotate=turn, try_downscale=False)
     jobs: list[_Job] = [partial(_read, picture, try_rotate=turn)]
-    jobs += [partial(in_crop, *crop) for crop in _crops(picture)]
+    jobs += [partial(in_crop, *crop) for crop in _crops(picture, least)]
     return _on_all_cores(jobs)
 
 
@@ -73,12 +79,12 @@ def _on_all_cores(jobs: list[_Job]) -> list[Box]:
     return [box for number in range(len(jobs)) for box in found[number]]
 
 
-def _crops(picture: Grey) -> Iterator[tuple[Grey, int, int]]:
+def _crops(picture: Grey, least: int) -> Iterator[tuple[Grey, int, int]]:
     """Yield parts of a picture that are not flat, with the column and row where they begin."""
     rows, columns = picture.shape
     for count in _PARTS:
         length, width = rows // count, columns // count
-        if min(length, width) < _LEAST:
+        if min(length, width) < least:
             return
         for row in range(2 * count - 1):
             for column in range(2 * count - 1):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from coverslip.deid.pixels import ocr
-from coverslip.deid.pixels.barcodes import bar_codes
+from coverslip.deid.pixels.barcodes import LEAST_OF_ANY, bar_codes
 from coverslip.deid.pixels.doubt import DoubtError
 from coverslip.deid.pixels.edge import label_edge
 from coverslip.deid.pixels.priors import Prior
@@ -138,7 +138,7 @@ def _hits(picture: Rgb) -> list[Box]:
     for quarters in range(4):
         turned = np.ascontiguousarray(np.rot90(picture, quarters))
         grey = grey_of(turned)
-        boxes = [*bar_codes(grey, turn=False), *text_boxes(grey)]
+        boxes = [*bar_codes(grey, turn=False, least=LEAST_OF_ANY), *text_boxes(grey)]
         if ocr.is_installed():
             boxes += ocr.written_boxes(turned)
         found += [box.turned_back(quarters, rows, columns) for box in boxes]

@@ -1,5 +1,6 @@
 """What all tests share: where tools and real slides are, and how skipping is counted."""
 
+import functools
 import hashlib
 import os
 import shutil
@@ -54,6 +55,15 @@ def searched_once():
         return list(found[key])
 
     with patch.object(search, "bar_codes", once), patch.object(mask, "bar_codes", once):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def drawn_once():
+    """Draw the tissue of samples once in a process: it takes most of the time of a small one."""
+    from coverslip.sample import svs
+
+    with patch.object(svs, "texture", functools.lru_cache(maxsize=2)(svs.texture)):
         yield
 
 

@@ -14,17 +14,7 @@ from coverslip.archive.ledger import State
 from coverslip.errors import UsageError
 from tests.archive.runs import build_slides
 from tests.archive.test_run import convert_all
-
-
-def command(*arguments, cwd):
-    """Run the program and return what it said."""
-    return subprocess.run(
-        [sys.executable, "-m", "coverslip", *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+from tests.program import command
 
 
 def test_slides_are_found_by_what_is_in_them_in_natural_order(tmp_path):

@@ -1,5 +1,6 @@
 """What all tests share: where tools and real slides are, and how skipping is counted."""
 
+import functools
 import hashlib
 import os
 import shutil
@@ -86,6 +87,15 @@ def _reading(request, monkeypatch):
         pytest.skip("the extra ocr is not installed")
     for module in (ocr, writing):
         monkeypatch.setattr(module, "is_installed", module.can_read)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def drawn_once():
+    """Draw the tissue of samples once in a process: it takes most of the time of a small one."""
+    from coverslip.sample import svs
+
+    with patch.object(svs, "texture", functools.lru_cache(maxsize=2)(svs.texture)):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -10,12 +10,8 @@ import time
 import pytest
 
 from coverslip.deid.policy import Profile
+from tests.program import command as run
 from tests.synth import build_generic, build_svs, tiff
-
-
-def run(*arguments, **options):
-    command = [sys.executable, "-m", "coverslip", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 import json
 import random
-import subprocess
-import sys
 
 import numpy as np
 import pydicom
@@ -19,6 +17,7 @@ from coverslip.model import LabelSide
 from tests.conftest import SLIDES
 from tests.interop import readers
 from tests.privacy.search import places_of, survivors
+from tests.program import command
 from tests.synth import FORMATS, build_generic, build_ndpi, build_svs
 from tests.synth.overview import draw_overview, with_bar_code
 from tests.synth.texture import tissue
@@ -213,8 +212,7 @@ def test_bar_code_that_somebody_vouches_for_passes(quarantined, tmp_path):
 
 
 def test_command_line_quarantines_with_status_3(quarantined, tmp_path):
-    command = [sys.executable, "-m", "coverslip", "convert", quarantined.path, "-o", tmp_path / "o"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = command("convert", quarantined.path, "-o", tmp_path / "o")
     assert done.returncode == 3
     assert "--pixels-attested" in done.stderr
     assert "11872" not in done.stderr + done.stdout

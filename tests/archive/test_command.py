@@ -3,7 +3,6 @@
 import hashlib
 import json
 import sqlite3
-import subprocess
 import sys
 
 import pytest
@@ -12,18 +11,8 @@ from coverslip.archive.claim import MARK
 from coverslip.archive.ledger import open_ledger
 from tests.archive.runs import build_slides
 from tests.archive.test_run import convert_all, hidden_in, linking
+from tests.program import command
 from tests.synth import build_generic
-
-
-def command(*arguments, cwd):
-    """Run the program and return what it said."""
-    return subprocess.run(
-        [sys.executable, "-m", "coverslip", *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def cut_off(out):

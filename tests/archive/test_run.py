@@ -21,6 +21,7 @@ from coverslip.deid.policy import Policy
 from coverslip.errors import PolicyError
 from tests.archive.runs import assert_ledger_and_disk_agree, build_slides, start
 from tests.privacy.search import places_of, survivors
+from tests.program import command
 from tests.synth import build_generic, build_svs
 from tests.synth.overview import with_bar_code
 
@@ -261,8 +262,7 @@ def test_command_tells_all_and_names_nothing(tmp_path):
     with (tmp_path / "out.vault" / "slides.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["path"] for row in rows] == [str(path) for path in paths]
-    status = [sys.executable, "-m", "coverslip", "status", tmp_path / "out"]
-    told = subprocess.run(status, capture_output=True, text=True, check=False)
+    told = command("status", tmp_path / "out")
     assert told.returncode == 1
     assert "done        2" in told.stdout
     assert "slide 3: failed" in told.stdout
@@ -274,17 +274,8 @@ def test_command_tells_all_and_names_nothing(tmp_path):
 def test_rows_that_fit_no_slide_are_told(option, rows, tmp_path):
     build_slides(tmp_path / "in", 1)
     (tmp_path / "table.csv").write_text("file,sex\n*.svs,F\nMRN-1.svs,M\nMRN-2.svs,M\n")
-    command = [
-        sys.executable,
-        "-m",
-        "coverslip",
-        "convert",
-        tmp_path / "in",
-        "-o",
-        tmp_path / "out",
-    ]
-    command += ["--metadata", tmp_path / "table.csv", "--dry-run", option]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    slides_and_table = tmp_path / "in", "--metadata", tmp_path / "table.csv"
+    done = command("convert", *slides_and_table, "-o", tmp_path / "out", "--dry-run", option)
     assert rows in done.stdout + done.stderr
     assert "MRN" not in done.stdout + done.stderr
 
@@ -296,15 +287,14 @@ def test_two_slides_of_one_name_never_get_one_row(profile, tmp_path):
         slide = build_svs(tmp_path / "in" / patient)
         slide.path.rename(tmp_path / "in" / patient / "1.svs")
     (tmp_path / "table.csv").write_text("file,patient_id\n1.svs,MRN-A\n")
-    command = [sys.executable, "-m", "coverslip", "convert", "in", "-o", "out"]
-    command += ["--profile", profile, "--metadata", "table.csv"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    words = "convert", "in", "-o", "out", "--profile", profile, "--metadata", "table.csv"
+    done = command(*words, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert "row 1 of the metadata names 2 slides" in done.stderr
     assert not (tmp_path / "out").exists()
 
     (tmp_path / "table.csv").write_text("file,patient_id\npatA/1.svs,MRN-A\n")
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = command(*words, cwd=tmp_path)
     assert "1 slides have no row in the metadata" in done.stderr
     datasets = [pydicom.dcmread(path) for path in (tmp_path / "out").rglob("*.dcm")]
     named = {dataset.PatientID for dataset in datasets if dataset.PatientID == "MRN-A"}
@@ -430,9 +420,9 @@ def test_paths_do_nothing_to_the_terminal_they_are_shown_on(tmp_path):
     environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
     shown = b""
     commands = [["convert", "in", "-o", "out"], ["status", "out"]]
-    for command in [*commands, ["convert", "in", "-o", "new", "--dry-run"]]:
+    for words in [*commands, ["convert", "in", "-o", "new", "--dry-run"]]:
         done = subprocess.run(
-            [sys.executable, "-m", "coverslip", *command, "--show-paths"],
+            [sys.executable, "-m", "coverslip", *words, "--show-paths"],
             cwd=tmp_path,
             env=environment,
             capture_output=True,

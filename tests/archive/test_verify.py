@@ -1,18 +1,16 @@
 """A whole output is checked against the slides that its ledger names."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 from tests.archive.runs import build_slides, start
 from tests.privacy import sites
+from tests.program import command
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "coverslip", "verify", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return command("verify", *arguments)
 
 
 @pytest.fixture

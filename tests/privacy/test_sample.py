@@ -1,8 +1,6 @@
 """None of the sample's identifiers leaves it, whether its conversion succeeds or fails."""
 
 import re
-import subprocess
-import sys
 
 import pydicom
 import pytest
@@ -10,6 +8,7 @@ import pytest
 from coverslip.sample import write_sample
 from tests.interop import readers
 from tests.privacy.search import encodings_of, places_of, survivors
+from tests.program import command
 
 
 @pytest.fixture(scope="module", params=["jpeg", "jpeg2000"])
@@ -26,8 +25,7 @@ def sample(request, tmp_path_factory):
 
 
 def convert(slide, out, *options):
-    command = [sys.executable, "-m", "coverslip", "convert", slide, "-o", out, *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return command("convert", slide, "-o", out, *options)
 
 
 def test_nothing_of_it_is_in_the_output_or_on_the_terminal(sample, tmp_path):
@@ -40,8 +38,8 @@ def test_nothing_of_it_is_in_the_output_or_on_the_terminal(sample, tmp_path):
 def test_inspection_and_its_json_show_nothing(sample):
     slide, identifiers = sample
     for options in ([], ["--json"]):
-        command = [sys.executable, "-m", "coverslip", "inspect", slide, *options]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = command("inspect", slide, *options)
+        assert done.returncode == 0
         assert survivors(identifiers, {"text": (done.stdout + done.stderr).encode()}) == set()
 
 

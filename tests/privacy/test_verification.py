@@ -5,8 +5,6 @@ import os
 import random
 import re
 import shutil
-import subprocess
-import sys
 from datetime import UTC, date, datetime
 
 import imagecodecs
@@ -22,6 +20,7 @@ from coverslip.verification.schema import certificate_schema, words_of_schema
 from coverslip.verification.words import PublicWords
 from tests.interop import readers
 from tests.privacy import sites
+from tests.program import command
 from tests.synth import FORMATS, build_generic, build_keyed, build_svs
 
 NAME = "Quillfeather"
@@ -91,24 +90,6 @@ def test_text_that_nobody_looks_for_is_found_by_the_structure(site, copied):
     assert {survivor.what for survivor in coverslip.verify(study.parent).found} - others
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_clean_output_gives_no_alarm(name, tmp_path):
-    slide = FORMATS[name](tmp_path)
-    coverslip.convert(slide.path, tmp_path / "out", **slide.choices, verify=False)
-    report = coverslip.verify(tmp_path / "out", slide.path)
-    assert [str(survivor) for survivor in report.found] == []
-    if slide.recode is not None:
-        # No tile has the pixels of what was composed, and it says so.
-        assert all("composed and encoded anew" in what for what in report.unchecked)
-        assert (report.exit_status, report.frames_equal) == (4, 0)
-        return
-    assert report.unchecked == ()
-    assert report.exit_status == 0
-    planes = [plane for level in slide.levels for plane in level.planes]
-    missing = sum(entropy is None for plane in planes for entropy in plane.entropy)
-    assert report.frames_equal == report.frames - missing
-
-
 def test_a_frame_that_is_not_its_tile_is_found(tmp_path):
     slide = build_svs(tmp_path, levels=1)
     result = coverslip.convert(slide.path, tmp_path / "out")
@@ -157,8 +138,7 @@ def test_a_conversion_that_leaks_fails_and_leaves_nothing(tmp_path, monkeypatch)
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "coverslip", "verify", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return command("verify", *arguments)
 
 
 def test_the_command_tells_by_its_status(copied, tmp_path):

@@ -78,7 +78,7 @@ def command(*words):
         redirect_stderr(said),
         pytest.raises(SystemExit) as ended,
     ):
-        main()
+        main(is_program=False)
     assert ended.value.code == 0, said.getvalue()
     return said.getvalue()
 

@@ -57,6 +57,13 @@ def test_empty_argument_is_not_the_working_directory(tmp_path):
     assert done.stderr.startswith("error: an argument is empty\n")
 
 
+def test_pipe_that_is_named_is_told_as_what_it_is(tmp_path):
+    os.mkfifo(tmp_path / "slide.svs")
+    done = command("convert", "slide.svs", "-o", "out", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "slide 1: failed: the slide is not a regular file" in done.stderr
+
+
 def test_copy_of_a_slide_under_names_that_last_is_told_as_one(tmp_path):
     (path,) = build_slides(tmp_path / "in", 1)
     shutil.copy(path, tmp_path / "in" / f"zz-{path.name}")

@@ -125,7 +125,7 @@ class _Search:
             yield from self._below(given, number)
         elif given.is_file() and is_list(given):
             yield from _listed(given, number)
-        elif given.is_file():
+        elif given.exists():
             yield given
         else:
             yield from self._matching(given, number)

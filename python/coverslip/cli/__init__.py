@@ -56,8 +56,14 @@ class Ended(BaseException):
         self.number = number
 
 
-def main() -> NoReturn:
-    """Run the command that ``sys.argv`` names and exit with its status."""
+def main(*, is_program: bool = True) -> NoReturn:
+    """Run the command that ``sys.argv`` names and exit with its status.
+
+    Parameters
+    ----------
+    is_program
+        Whether the process is ours alone: a command that reads slides then goes on in a new one.
+    """
     _roll_back_on_signals()
     if "" in sys.argv:
         _say("error: an argument is empty")
@@ -65,7 +71,11 @@ def main() -> NoReturn:
         sys.exit(EXIT_USAGE)
     import typer
 
+    from coverslip.cli import apart
     from coverslip.cli.app import app
+
+    if is_program:
+        apart.allow()
 
     # Newer versions of typer bring click along under a private name; its class for a wrong
     # command line is in all of them the parent of this public one.

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from coverslip.cli.apart import go_apart
 from coverslip.cli.options import (
     AccessionOption,
     AnatomyOption,
@@ -164,6 +165,10 @@ def convert(
     Of many slides a ledger in the vault, OUT.vault by default, remembers what became of each:
     running the same command again leaves out what is done and tries the rest.
     """
+    first = slides[0]
+    is_alone = len(slides) == 1 and first.is_file() and first.suffix.lower() != ".txt"
+    if is_alone and not dry_run:
+        go_apart(out)
     from coverslip.cli import convert as command
 
     choices = {
@@ -192,8 +197,7 @@ def convert(
         from coverslip.cli.passphrase import locked_custody
 
         custody = locked_custody(custody, out, effective, vault_passphrase)
-    first = slides[0]
-    if len(slides) > 1 or dry_run or not first.is_file() or first.suffix.lower() == ".txt":
+    if dry_run or not is_alone:
         from coverslip.cli import archive
 
         choice = archive.Choice(
@@ -287,6 +291,7 @@ def inspect(
 
     Kinds and places are told, values only with --show-values; and which profile is for whom.
     """
+    go_apart()
     from coverslip.cli import inspect as command
     from coverslip.cli.convert import policy_from
     from coverslip.cli.guarded import guarded
@@ -331,6 +336,7 @@ def verify(
     Every byte is searched for the terms in all usual encodings, every element and frame is
     walked. Exit status 0: clean; 1: something was found; 4: something could not be checked.
     """
+    go_apart()
     from coverslip.cli import verify as command
     from coverslip.cli.guarded import guarded
 
@@ -364,6 +370,7 @@ def report(
 
     It is made of the certificates in OUT, holds small pictures, and needs no network.
     """
+    go_apart()
     from coverslip.cli import report as command
     from coverslip.cli.guarded import guarded
 

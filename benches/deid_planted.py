@@ -47,6 +47,12 @@ def _deep_private(dataset: Dataset, text: str) -> None:
     item.private_block(0x0011, "A SCANNER", create=True).add_new(0x02, "UT", text)
 
 
+def _local_code(dataset: Dataset, text: str) -> None:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "17", "99LOCAL", text
+    dataset.SpecimenDescriptionSequence[0].SpecimenTypeCodeSequence = Sequence([code])
+
+
 def _preparation(dataset: Dataset, text: str) -> None:
     step, note = Dataset(), Dataset()
     note.ValueType, note.TextValue = "TEXT", text
@@ -62,6 +68,7 @@ _KEYWORDS = (
     *("ReferringPhysicianName", "PerformingPhysicianName", "DeviceSerialNumber", "LabelText"),
     *("BarcodeValue", "ContainerIdentifier", "AdmittingDiagnosesDescription", "ImageID"),
     *("RequestedProcedureDescription", "AcquisitionComments", "DerivationDescription"),
+    *("IssuerOfPatientID", "EthnicGroup", "AdditionalPatientHistory"),
 )
 _DATES = ("PatientBirthDate", "StudyDate", "ContentDate", "AcquisitionDateTime")
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "DeviceUID")
@@ -78,10 +85,34 @@ TEXTS: dict[str, Plant] = {
     "RequestAttributes: ScheduledProcedureStepDescription": _in_item(
         "RequestAttributesSequence", "ScheduledProcedureStepDescription"
     ),
+    "SpecimenTypeCode: CodeMeaning": _local_code,
+    "IssuerOfAccessionNumber: LocalNamespaceEntityID": _in_item(
+        "IssuerOfAccessionNumberSequence", "LocalNamespaceEntityID"
+    ),
+    "AlternateContainerIdentifier": _in_item(
+        "AlternateContainerIdentifierSequence", "ContainerIdentifier"
+    ),
+    "DimensionDescriptionLabel": _in_item("DimensionIndexSequence", "DimensionDescriptionLabel"),
+    "ContributingEquipment: InstitutionName": _in_item(
+        "ContributingEquipmentSequence", "InstitutionName"
+    ),
+    "ContributingEquipment: ContributionDescription": _in_item(
+        "ContributingEquipmentSequence", "ContributionDescription"
+    ),
+    "OriginalAttributes: SourceOfPreviousValues": _in_item(
+        "OriginalAttributesSequence", "SourceOfPreviousValues"
+    ),
+    "CodingSchemeResponsibleOrganization": _in_item(
+        "CodingSchemeIdentificationSequence", "CodingSchemeResponsibleOrganization"
+    ),
     "private element": _private,
     "private element in an item": _deep_private,
 }
-OUTSIDE = ("preamble", "JPEG comment in a frame", "DataSetTrailingPadding", "file name")
+_META = "file meta information: SourceApplicationEntityTitle"
+OUTSIDE = (
+    *("preamble", "JPEG comment in a frame", "DataSetTrailingPadding", "file name"),
+    _META,
+)
 
 
 def plant_study(folder: Path, work: Path, seed: int = 1) -> PlantedStudy:
@@ -116,6 +147,7 @@ def _plant(source: Path, target: Path, texts: dict[str, str]) -> None:
     for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
         if keyword in dataset:
             delattr(dataset, keyword)
+    dataset.file_meta.SourceApplicationEntityTitle = texts[_META]
     dataset.save_as(target, enforce_file_format=True)
 
 

@@ -328,6 +328,17 @@ def verify(
         Path | None,
         typer.Option(metavar="DIR", help="Check each slide of an archive against its source."),
     ] = None,
+    identifiers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="VAULT", help="Look for the originals in this vault, in place of the slides."
+        ),
+    ] = None,
+    identity: IdentityOption = None,
+    passphrase: PassphraseOption = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Look at headers, names and certificates, at no frame.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -340,7 +351,16 @@ def verify(
     from coverslip.cli import verify as command
     from coverslip.cli.guarded import guarded
 
-    against = command.Against(source=source, terms=terms, metadata=metadata, vault=vault)
+    against = command.Against(
+        source=source,
+        terms=terms,
+        metadata=metadata,
+        vault=vault,
+        identifiers=identifiers,
+        identity=identity,
+        passphrase=passphrase,
+        fast=fast,
+    )
     with guarded(out, *([] if source is None else [source])):
         status = command.run(out, against, show_progress=not quiet, as_json=json)
     raise typer.Exit(status)

@@ -9,12 +9,15 @@ from pathlib import Path
 
 from coverslip.archive.ledger import read_ledger, read_unlinked
 from coverslip.cli import say_error
+from coverslip.cli.passphrase import identities_from
 from coverslip.deid.metadata import MetadataTable, read_metadata
+from coverslip.deid.vault import read_vault
 from coverslip.errors import CoverslipError, PolicyError, UsageError, given
 from coverslip.verification.check import OnProgress, verify
 from coverslip.verification.many import Converted, verify_many
 from coverslip.verification.report import EXIT_UNCHECKED, VerifyReport
 
+_CERTIFICATE = ".certificate.json"
 _SHOWN = 20
 """More lines than anyone reads; the JSON has them all."""
 
@@ -29,6 +32,12 @@ class Against:
     """The table of what the operator knows."""
     vault: Path | None = None
     """Where the paths of the slides are."""
+    identifiers: Path | None = None
+    """The vault whose originals are looked for, of the slides that are in the output."""
+    identity: Path | None = None
+    passphrase: Path | None = None
+    """What opens it."""
+    fast: bool = False
 
 
 def run(out: Path, against: Against, *, show_progress: bool, as_json: bool) -> int:
@@ -44,21 +53,51 @@ def run(out: Path, against: Against, *, show_progress: bool, as_json: bool) -> i
     if as_json:
         sys.stdout.write(json.dumps(report.to_dict(), indent=2) + "\n")
     else:
-        sys.stdout.write(_text(report))
+        sys.stdout.write(_text(report, fast=against.fast))
     return report.exit_status
 
 
 def _checked(out: Path, against: Against, *, show_progress: bool) -> VerifyReport:
     if against.vault is not None and against.source is not None:
         raise PolicyError("the vault tells the slides", hint="give --source or --vault")
+    if against.vault is not None and (against.fast or against.identifiers is not None):
+        raise UsageError("--fast and --identifiers look at no slide, which --vault does")
     table = None if against.metadata is None else read_metadata(against.metadata)
     if against.vault is not None:
         return _of_vault(out, against, table, show_progress=show_progress)
     if table is not None and against.source is None:
         raise PolicyError("a row of the metadata is found by its slide", hint="name it: --source")
     given = () if against.source is None else _given(table, against.source)
+    kept = () if against.identifiers is None else tuple(_kept(out, against, against.identifiers))
     with _progress(show=show_progress) as on_progress:
-        return verify(out, against.source, against.terms, given=given, on_progress=on_progress)
+        return verify(
+            out,
+            against.source,
+            against.terms,
+            given=given,
+            kept=kept,
+            fast=against.fast,
+            on_progress=on_progress,
+        )
+
+
+def _kept(out: Path, against: Against, vault: Path) -> Iterator[str]:
+    """Yield what a vault keeps of the slides whose certificates are in the output.
+
+    Raises
+    ------
+    UsageError
+        If it keeps nothing of them: then there would be nothing to look for.
+    """
+    identities = identities_from(vault, against.identity, against.passphrase)
+    names = {path.name.removesuffix(_CERTIFICATE) for path in out.rglob(f"*{_CERTIFICATE}")}
+    slides = [kept for kept in read_vault(vault, identities) if kept.slide_pseudonym in names]
+    if not slides:
+        raise UsageError("the vault keeps nothing of the slides in the output")
+    for slide in slides:
+        yield from Path(slide.source_path).parts[1:]
+        yield Path(slide.source_path).stem
+        yield from (finding.text for finding in slide.findings if finding.text is not None)
 
 
 def _given(table: MetadataTable | None, source: Path) -> tuple[str, ...]:
@@ -93,11 +132,9 @@ def _of_vault(
         return verify_many(root, slides, against.terms, on_progress=lambda _: on_progress)
 
 
-def _text(report: VerifyReport) -> str:
-    searched = (
-        f"{report.terms} terms in {len(report.encodings)} encodings, "
-        "in every byte, name and attribute"
-    )
+def _text(report: VerifyReport, *, fast: bool) -> str:
+    where = "header, name and certificate" if fast else "byte, name and attribute"
+    searched = f"{report.terms} terms in {len(report.encodings)} encodings, in every {where}"
     lines = [
         f"checked          {report.files} files with {report.byte_count / 1e6:.1f} MB, "
         f"{report.instances} instances with {report.frames} frames",

@@ -35,6 +35,7 @@ _OUT_OF_SCOPE = (
     "texts of the source that are compressed, encrypted or misspelled",
 )
 _NO_TERMS = "texts of the source: neither a slide nor a list of terms was given"
+_ONLY_HEADERS = "frames, pictures and digests: only headers, names and certificates were looked at"
 _NO_FRAMES = "frames against tiles: no slide was given"
 
 
@@ -44,6 +45,8 @@ def verify(
     terms: str | PathLike[str] | None = None,
     *,
     given: Iterable[str] = (),
+    kept: Iterable[str] = (),
+    fast: bool = False,
     on_progress: OnProgress | None = None,
 ) -> VerifyReport:
     """Check finished files and return what was found, by kind and place.
@@ -59,6 +62,11 @@ def verify(
     given
         What the operator knows of the slide. Where an instance says that such a text was retained,
         it may stand there, and nowhere else.
+    kept
+        Originals that a vault keeps of the slides, where these are not at hand.
+    fast
+        Whether only what stands before the frames is looked at, and all other files: no frame is
+        walked, searched or compared, and no picture.
     on_progress
         Called about ten times a second with the bytes that are done and those that there are.
 
@@ -74,16 +82,19 @@ def verify(
     slide = None if source is None else open(source)
     listed = () if terms is None else listed_terms(Path(fspath(terms)))
     comparison = (
-        None if slide is None or source is None else Comparison(slide, Path(fspath(source)))
+        None if slide is None or source is None or fast else Comparison(slide, Path(fspath(source)))
     )
+    kept = tuple(kept)
     shown, unread = ([], []) if slide is None else labels.texts_of(slide)
-    looked_for = terms_of_slide(slide, listed, given, shown)
+    looked_for = terms_of_slide(slide, listed, given, shown, kept)
     check = Check(
         terms=looked_for,
         scanner=scanner_of(looked_for),
         comparison=comparison,
         source=None if source is None else Path(fspath(source)).stat(),
-        pixels=pictures.Pixels(),
+        pixels=None if fast else pictures.Pixels(),
+        hashes=not fast,
+        only_headers=fast,
         on_progress=on_progress,
     )
     check.unchecked.extend(check.terms.notes)
@@ -92,7 +103,7 @@ def verify(
         check.folders([Path(fspath(root)).absolute() for root in _listed(out)])
     if check.file_count == 0:
         raise VerificationError("there is no file to check")
-    return check.report(has_terms=slide is not None or bool(listed) or bool(given))
+    return check.report(has_terms=slide is not None or any((listed, given, kept)))
 
 
 def scanner_of(terms: Terms) -> _core.Scanner:
@@ -113,6 +124,8 @@ class Check:
     source: os.stat_result | None = None
     hashes: bool = True
     """Whether digests in certificates are compared."""
+    only_headers: bool = False
+    """Whether of instances only what stands before the frames is looked at."""
     on_progress: OnProgress | None = None
     out_of_scope: list[str] = field(default_factory=lambda: list(_OUT_OF_SCOPE))
     found: list[Survivor] = field(default_factory=list)
@@ -141,7 +154,9 @@ class Check:
             out_of_scope += self.pixels.out_of_scope
         if self.identified:
             out_of_scope.append(f"who is meant by {self.identified} instances with identity")
-        if self.comparison is None:
+        if self.only_headers:
+            out_of_scope.insert(0, _ONLY_HEADERS)
+        elif self.comparison is None:
             out_of_scope.insert(0, _NO_FRAMES)
         elif self.comparison.others:
             others = self.comparison.others
@@ -216,6 +231,15 @@ class Check:
         return True
 
     def _instance(self, entry: Entry, instance: header.Header) -> None:
+        if self.only_headers:
+            self._header(entry, instance)
+            with entry.path.open("rb") as file:
+                hits = self.scanner.scan_bytes(file.read(instance.pixel_data_offset))
+            # Tables of numbers hold every short text sooner or later.
+            numbers = tuple((start, start + count) for start, count in instance.numbers)
+            self._hits(entry, None, _outside(hits, (*instance.retained, *numbers)), instance)
+            self._done(entry)
+            return
         report = self.scanner.check_instance(
             entry.path,
             instance.core,
@@ -226,17 +250,7 @@ class Check:
 
     def judge(self, entry: Entry, instance: header.Header, report: _core.InstanceReport) -> None:
         """Note what is wrong with an instance, now that its bytes were looked at."""
-        self.read.add(entry.path)
-        self._found(entry, instance.problems)
-        study, _, uid = instance.uids
-        if (*entry.path.parts[-3:-1], entry.path.stem) != instance.uids:
-            self._found(entry, [("name", "its path is not made of its three UIDs")])
-        if uid in self.instances:
-            self._found(entry, [("(0008,0018)", "another file has the same SOP Instance UID")])
-        self.instances[uid] = entry.path
-        self.identified += not instance.identity_removed
-        self.is_identified[study] = not instance.identity_removed
-        self.numbers |= instance.sizes
+        self._header(entry, instance)
         self._found(entry, [("frames", problem) for problem in report.problems])
         self.unchecked.extend(f"{entry.shown}: {what}" for what in report.unchecked)
         if report.frame_count != instance.frame_count:
@@ -250,6 +264,20 @@ class Check:
         self.frames_equal += report.frames_equal
         self._hits(entry, None, _outside(report.hits, instance.retained), instance)
         self._done(entry)
+
+    def _header(self, entry: Entry, instance: header.Header) -> None:
+        """Note what is wrong with the header of an instance, and what it says of itself."""
+        self.read.add(entry.path)
+        self._found(entry, instance.problems)
+        study, _, uid = instance.uids
+        if (*entry.path.parts[-3:-1], entry.path.stem) != instance.uids:
+            self._found(entry, [("name", "its path is not made of its three UIDs")])
+        if uid in self.instances:
+            self._found(entry, [("(0008,0018)", "another file has the same SOP Instance UID")])
+        self.instances[uid] = entry.path
+        self.identified += not instance.identity_removed
+        self.is_identified[study] = not instance.identity_removed
+        self.numbers |= instance.sizes
 
     def _done(self, entry: Entry) -> None:
         self.bytes_done += entry.path.stat().st_size

@@ -58,6 +58,7 @@ def terms_of_slide(
     listed: tuple[str, ...] = (),
     given: Iterable[str] = (),
     bar_codes: Iterable[str] = (),
+    kept: Iterable[str] = (),
 ) -> Terms:
     """Return what to look for: all that a slide says, its pictures, the operator, and a list.
 
@@ -71,10 +72,13 @@ def terms_of_slide(
         What the operator knows of the slide.
     bar_codes
         What the pictures of the slide say.
+    kept
+        What a vault keeps of the slide.
     """
     texts = [Text("listed term", line, is_exact=True) for line in listed]
     texts += [Text("given by the operator", value) for value in given]
     texts += [Text("bar code", value) for value in bar_codes]
+    texts += [Text("kept in the vault", value) for value in kept]
     keys = set(words_of_certificates())
     out_of_scope: tuple[str, ...] = ()
     if slide is not None:

@@ -27,11 +27,11 @@ JPEG, JPEG_2000, JPEG_LS, LOSSLESS_JPEG = 7, 34712, 0xFFF7, 0xFFC3
 """As which tiles are asked for whose kin can be frames; TIFF has no number for the last two, so
 these are those of their markers."""
 _WEBP, _JPEG_XL, _JPEG_XR, _LZMA = {34927, 50001}, {50002, 52546}, {22610, 34934}, 34925
-_LERC = 34887
+LERC = 34887
 _UNPACKED = {5, 8, 32773, 32946, 34926, 50000}
-DECODED = frozenset({_LZMA, _LERC} | _WEBP | _JPEG_XL | _JPEG_XR | _UNPACKED)
+DECODED = frozenset({_LZMA, LERC} | _WEBP | _JPEG_XL | _JPEG_XR | _UNPACKED)
 """Values of tag 259 that can be asked for, beside JPEG and JPEG 2000."""
-_REQUEST = struct.Struct("<QIIIIIIIQQI?")
+_REQUEST = struct.Struct("<QIIIIIIIQQI??")
 _FRAME_HEADERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 """Second bytes of SOF markers, that of JPEG-LS with them."""
 _ROUNDING = 0.5
@@ -64,6 +64,8 @@ class Wanted:
     """How many of the first bytes are tables that JPEG streams share (TIFF tag 347)."""
     is_ycbcr: bool = False
     """Whether JPEG holds YCbCr, which becomes RGB."""
+    may_be_lossy: bool = False
+    """Whether JPEG-LS and LERC may have lost something; they tell."""
 
     def pack(self, byte_count: int) -> bytes:
         """Return the request for a stream of so many bytes."""
@@ -71,13 +73,14 @@ class Wanted:
         return _REQUEST.pack(
             *(byte_count, self.compression, rows, columns, samples, *self.clipped),
             *(self.sample_bytes, self.most, self.lzma_bytes, self.table_bytes, self.is_ycbcr),
+            self.may_be_lossy,
         )
 
     @classmethod
     def unpack(cls, request: bytes) -> tuple[int, "Wanted"]:
         """Return the bytes of the stream, and what is wanted of it."""
         byte_count, compression, rows, columns, samples, *rest = _REQUEST.unpack(request)
-        clipped_rows, clipped_columns, size, most, memory, table_bytes, is_ycbcr = rest
+        clipped_rows, clipped_columns, size, most, memory, table_bytes, *signs = rest
         return byte_count, cls(
             compression=compression,
             shape=(rows, columns, samples) if samples else (rows, columns),
@@ -86,7 +89,8 @@ class Wanted:
             lzma_bytes=memory,
             clipped=(clipped_rows, clipped_columns),
             table_bytes=table_bytes,
-            is_ycbcr=is_ycbcr,
+            is_ycbcr=signs[0],
+            may_be_lossy=signs[1],
         )
 
 
@@ -240,7 +244,7 @@ def decode(data: bytes, wanted: Wanted) -> bytes:
         return decoder.decompress(data, wanted.most)
     if wanted.compression in (JPEG, JPEG_2000, JPEG_LS, LOSSLESS_JPEG):
         return _padded(data, wanted)
-    if wanted.compression in _WEBP | _JPEG_XL | _JPEG_XR | {_LERC}:
+    if wanted.compression in _WEBP | _JPEG_XL | _JPEG_XR | {LERC}:
         return _picture(data, wanted)
     unpackers: dict[int, Callable[..., bytes | bytearray]] = {
         5: imagecodecs.lzw_decode,
@@ -262,8 +266,8 @@ def _picture(data: bytes, wanted: Wanted) -> bytes:
         imagecodecs.webp_decode(data, out=out)
     elif wanted.compression in _JPEG_XL:
         imagecodecs.jpegxl_decode(data, numthreads=1, out=out)
-    elif wanted.compression == _LERC:
-        _check_lerc(data)
+    elif wanted.compression == LERC:
+        _check_lerc(data, wanted)
         imagecodecs.lerc_decode(data, out=out)
     else:
         _check_jpeg_xr(data)
@@ -353,14 +357,15 @@ def _jpeg_ls(data: bytes, wanted: Wanted) -> np.ndarray:
 
     room = _room(_jpeg_size(data, wanted), wanted)
     scan = data.index(b"\xff\xda")
-    if data[scan + 2 + int.from_bytes(data[scan + 2 : scan + 4], "big") - 3]:
+    near = data[scan + 2 + int.from_bytes(data[scan + 2 : scan + 4], "big") - 3]
+    if near and not wanted.may_be_lossy:
         raise ValueError("it is near-lossless only")  # NEAR (T.87 C.2.3)
     decoded: np.ndarray = imagecodecs.jpegls_decode(data, out=room)
     return decoded
 
 
-def _check_lerc(data: bytes) -> None:
-    """Raise unless LERC holds whole numbers without loss, each of them valid.
+def _check_lerc(data: bytes, wanted: Wanted) -> None:
+    """Raise unless LERC holds whole numbers, each of them valid, and without loss if it must.
 
     Raises
     ------
@@ -368,10 +373,11 @@ def _check_lerc(data: bytes) -> None:
         If it may have lost something, or is of a version whose header is not known.
     """
     version, rows, columns, valid = struct.unpack_from("<i4xii4xi", data, 6)
-    (largest_error,) = struct.unpack_from("<d", data, 46)
+    (largest_error,) = struct.unpack_from("<d", data, 42)
     if not data.startswith(b"Lerc2 ") or version not in (4, 5):
         raise ValueError("another version")
-    if valid != rows * columns or largest_error > _ROUNDING:
+    is_lossy = not largest_error <= _ROUNDING
+    if valid != rows * columns or (is_lossy and not wanted.may_be_lossy):
         raise ValueError("something was lost")
 
 

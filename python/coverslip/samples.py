@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from coverslip.decoders import JPEG, JPEG_2000, JPEG_LS, LERC, LOSSLESS_JPEG, Decoders, Wanted
+from coverslip.codecs import JPEG, JPEG_2000, JPEG_LS, LERC, LOSSLESS_JPEG, Wanted
+from coverslip.decoders import Decoders
 from coverslip.errors import CoverslipError, LimitError, SourceError, UnsupportedSlideError
 from coverslip.limits import LIMITS
 from coverslip.model import Coded, Level, Raster

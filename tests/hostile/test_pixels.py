@@ -13,7 +13,8 @@ import pytest
 
 import coverslip
 from coverslip import limits, pixels, samples
-from coverslip.decoders import Decoders, Wanted, decode
+from coverslip.codecs import Wanted, decode
+from coverslip.decoders import Decoders
 from tests.hostile.test_bad_input import patched, refuse
 from tests.synth import build_generic, build_ventana, raster, tiff
 

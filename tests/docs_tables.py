@@ -27,7 +27,7 @@ _VOCABULARIES = {
     "Philips TIFF": philips._KINDS,
     "Leica SCN": scn._VOCABULARY.kinds,
     "Ventana BIF and TIFF": ventana._VOCABULARY.kinds,
-    "OME-TIFF": ome._VOCABULARY.kinds,
+    "OME-TIFF": ome.VOCABULARY.kinds,
     "QPTIFF": qptiff._VOCABULARY.kinds,
     "Argos": argos._VOCABULARY.kinds,
     "Indica HALO": indica._VOCABULARY.kinds,

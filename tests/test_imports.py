@@ -22,8 +22,9 @@ MAY_IMPORT = {
     "colour": {"_core", "model", "errors"},
     "blank": {"_core", "model", "errors"},
     "guard": {"errors"},
-    "decoders": {"errors", "guard"},
-    "samples": {"model", "errors", "limits", "decoders"},
+    "codecs": set(),
+    "decoders": {"codecs", "errors", "guard"},
+    "samples": {"codecs", "model", "errors", "limits", "decoders"},
     "cores": {"decoders", "errors", "guard", "limits", "model"},
     "pixels": {
         *("_core", "cores", "decoders", "errors", "guard", "limits", "model", "samples"),
@@ -66,7 +67,7 @@ MAY_IMPORT = {
         "sampling",
         "slide",
     },
-    "pictures": {"_core", "colour", "decoders", "errors", "limits", "model", "samples"},
+    "pictures": {"_core", "codecs", "colour", "decoders", "errors", "limits", "model", "samples"},
     "associated": {"_core", "frames", "model", "pictures"},
     "luminance": {
         *("_core", "decoders", "errors", "limits", "model", "montages", "pictures", "samples"),

@@ -1,6 +1,7 @@
 """Runs one thing beside another, at most as long as that takes."""
 
 from collections.abc import Callable
+from contextvars import copy_context
 from threading import Event, Thread
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
@@ -29,7 +30,11 @@ class Beside(Generic[T]):
         self._stop = Event()
         self._result: list[T] = []
         self._error: BaseException | None = None
-        self._thread = Thread(target=self._run, name="coverslip-beside", daemon=True)
+        # What the caller shares with what it calls, it shares with this too.
+        within = copy_context()
+        self._thread = Thread(
+            target=lambda: within.run(self._run), name="coverslip-beside", daemon=True
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from coverslip import _core, colour
-from coverslip.decoders import DECODED, Decoders, Wanted
+from coverslip.codecs import DECODED, Wanted
+from coverslip.decoders import Decoders
 from coverslip.errors import CoverslipError, LimitError, SourceError, UnsupportedSlideError
 from coverslip.limits import LIMITS
 from coverslip.model import StoredPixels

@@ -1,5 +1,6 @@
 """Finds levels of JPEG and JPEG 2000 that can be decoded, though they cannot be frames."""
 
+import struct
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,8 +11,14 @@ from coverslip.errors import UnsupportedSlideError
 from coverslip.model import Coded, Level, Mosaic, Picture, Raster, Strips
 
 _SAMPLE_SIZE = 12
-_LOSSLESS, _JPEG_LS = 0xC3, 0xF7
-"""Second bytes of SOF markers."""
+_LOSSLESS, _JPEG_LS, _SCAN = 0xC3, 0xF7, 0xDA
+"""Second bytes of SOF markers, and of SOS."""
+_SHORTEST_HEADER = 10
+"""Bytes of SOS with one component, its marker with them; SOF has more."""
+_LERC_HEADER, _LERC_ERROR_AT = 50, 42
+"""Bytes of a header up to the largest error, a double at that place."""
+_ROUNDING = 0.5
+"""Largest error that LERC states of whole numbers it kept."""
 _DEEPEST = 16
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 _START_BYTES = 4096
@@ -34,7 +41,8 @@ def coded_raster(source: _core.Source, level: Level, judge: colour.Judge) -> Lev
     sample = _Sample(source, level, raster)
     facts = sample.facts()
     if facts is None:
-        coded = Coded(process="JPEG-LS", depth=8, is_ycbcr=False, lossy_method=None)
+        method = None if sample.largest_error() == 0 else "ISO_14495_1"
+        coded = Coded(process="JPEG-LS", depth=8, is_ycbcr=False, lossy_method=method)
     elif isinstance(facts, _core.JpegFacts):
         coded = _coded_jpeg(facts, sample, judge)
     else:
@@ -50,6 +58,26 @@ def coded_raster(source: _core.Source, level: Level, judge: colour.Judge) -> Lev
         picture=None,
         raster=replace(raster, codec=name, predictor=1, coded=coded),
     )
+
+
+def lerc_raster(source: _core.Source, level: Level, raster: Raster) -> Raster:
+    """Return tiles or strips of LERC, declared as lossy if one of a sample is.
+
+    Those without the header of LERC are no matter here: they are refused when they are decoded.
+    """
+    ranges = _Sample(source, level, raster).ranges
+    starts = [source.read(offset, min(count, _LERC_HEADER)) for _, offset, count in ranges]
+    errors = [
+        struct.unpack_from("<d", start, _LERC_ERROR_AT)[0]
+        for start in starts
+        if start.startswith(b"Lerc2 ") and len(start) == _LERC_HEADER
+    ]
+    if all(error <= _ROUNDING for error in errors):
+        return raster
+    coded = Coded(
+        process="LERC", depth=level.bits_per_sample, is_ycbcr=False, lossy_method="ESRI_LERC"
+    )
+    return replace(raster, coded=coded)
 
 
 def _stored(level: Level) -> Raster:
@@ -105,14 +133,31 @@ class _Sample:
         return first
 
     def _is_jpeg_ls(self, offset: int, byte_count: int) -> bool:
-        """Tell whether a stream is lossless JPEG-LS with the samples of the level (T.87 C.2)."""
+        """Tell whether a stream is JPEG-LS with the samples of the level (T.87 C.2.2)."""
+        samples = self.level.samples_per_pixel
+        return any(
+            marker == _JPEG_LS and (segment[0], segment[5]) == (8, samples)
+            for marker, segment in self._segments(offset, byte_count)
+        )
+
+    def _segments(self, offset: int, byte_count: int) -> Iterator[tuple[int, bytes]]:
+        """Yield markers and contents of the segments that a JPEG-LS stream begins with."""
         start = self.source.read(offset, min(byte_count, _START_BYTES))
         at = 2
         while start[at : at + 1] == b"\xff" and at + 10 < len(start):
-            if start[at + 1] == _JPEG_LS:
-                return start[at + 4] == 8 and start[at + 9] == self.level.samples_per_pixel
-            at += 2 + int.from_bytes(start[at + 2 : at + 4])
-        return False
+            end = at + 2 + int.from_bytes(start[at + 2 : at + 4])
+            if end - at >= _SHORTEST_HEADER:
+                yield start[at + 1], start[at + 4 : end]
+            at = end
+
+    def largest_error(self) -> int:
+        """Return by how much samples of JPEG-LS may differ from what was scanned (T.87 C.2.3)."""
+        return max(
+            segment[-3]
+            for _, offset, byte_count in self.ranges
+            for marker, segment in self._segments(offset, byte_count)
+            if marker == _SCAN
+        )
 
     def data(self) -> Iterator[bytes]:
         """Yield them."""

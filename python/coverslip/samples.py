@@ -4,25 +4,28 @@ What is decoded is hostile. Each decoder is told how much may come out of it bef
 whatever it raises becomes an error of ours, without its message.
 """
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from coverslip.decoders import JPEG, JPEG_2000, JPEG_LS, LOSSLESS_JPEG, Decoders, Wanted
+from coverslip.codecs import JPEG, JPEG_2000, JPEG_LS, LERC, LOSSLESS_JPEG, Wanted
+from coverslip.decoders import Decoders
 from coverslip.errors import CoverslipError, LimitError, SourceError, UnsupportedSlideError
 from coverslip.limits import LIMITS
 from coverslip.model import Coded, Level, Raster
 
 Samples = npt.NDArray[np.uint8 | np.uint16]
 
-_UNCOMPRESSED, _LZW, _LERC = 1, 5, 34887
+_UNCOMPRESSED, _LZW = 1, 5
 _PROCESSES = {
     "JPEG": JPEG,
     "lossless JPEG": LOSSLESS_JPEG,
     "JPEG 2000": JPEG_2000,
     "JPEG-LS": JPEG_LS,
+    "LERC": LERC,
 }
 _WITH_TABLES = ("JPEG", "lossless JPEG")
 _LZW_CODE_BYTES = 4096
@@ -123,10 +126,12 @@ def decode(
         If that is not what comes out of it.
     """
     kind = "tile" if raster.is_tiled else "strip"
-    samples = 1 if raster.is_planar else level.samples_per_pixel
+    is_single = raster.is_planar or raster.palette is not None
+    samples = 1 if is_single else level.samples_per_pixel
     shape = (rows, raster.width) if samples == 1 else (rows, raster.width, samples)
     dtype = np.dtype(np.uint8 if level.bits_per_sample == 8 else np.uint16)
-    whole = raster.length * raster.width * samples * dtype.itemsize
+    sample_bytes = samples * dtype.itemsize
+    whole = _piece_bytes(raster, raster.length, sample_bytes)
     wanted = Wanted(
         compression=level.compression,
         shape=shape,
@@ -142,11 +147,17 @@ def decode(
             data = decoders.decode(data, wanted)
         if level.compression == _LZW and len(data) <= whole + _LZW_CODE_BYTES:
             data = data[:whole]
-        is_picture = raster.coded is not None or level.compression in (*_LOSSY, _LERC)
+        is_picture = raster.coded is not None or level.compression in (*_LOSSY, LERC)
         order = "=" if is_picture else raster.byte_order
-        decoded = _shaped(data, shape, dtype.newbyteorder(order), whole)
+        if len(data) not in (_piece_bytes(raster, rows, sample_bytes), whole):
+            raise ValueError("too few or too many bytes")
+        decoded = _shaped(data, shape, dtype.newbyteorder(order), raster)
         if raster.predictor == _HORIZONTAL:
             decoded = np.cumsum(decoded, axis=1, dtype=dtype)
+        if raster.palette is not None:
+            return raster.palette[decoded]
+        if raster.chroma is not None:
+            return rgb_of_ycbcr(decoded)
         if raster.coded is not None and raster.coded.is_ycbcr and wanted.compression == JPEG_2000:
             return rgb_of_ycbcr(decoded)
         return decoded.astype(dtype, copy=False)
@@ -177,6 +188,7 @@ def _wanted_of(wanted: Wanted, level: Level, coded: Coded, piece: int) -> Wanted
         clipped=clipped if level.has_tiles else (rows, columns),
         table_bytes=len(level.jpeg_tables or b"") if coded.process in _WITH_TABLES else 0,
         is_ycbcr=coded.is_ycbcr,
+        may_be_lossy=coded.lossy_method is not None,
     )
 
 
@@ -195,15 +207,43 @@ def rgb_of_ycbcr(part: npt.NDArray[np.uint8 | np.uint16]) -> npt.NDArray[np.uint
     return np.clip(np.round(rgb), 0, 255).astype(np.uint8)
 
 
-def _shaped(data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any], whole: int) -> Samples:
-    """Return unpacked bytes as an array of as many rows as are wanted.
+def _piece_bytes(raster: Raster, rows: int, sample_bytes: int) -> int:
+    """Return the bytes of so many rows of a tile or strip without compression.
 
-    Raises
-    ------
-    ValueError
-        If they are neither those rows nor a whole piece.
+    ``sample_bytes`` are those of all samples of a pixel, if each has its own chroma.
     """
-    byte_count = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    if len(data) not in (byte_count, whole):
-        raise ValueError("too few or too many bytes")
-    return np.frombuffer(data, dtype, count=byte_count // dtype.itemsize).reshape(shape)
+    if raster.chroma is None:
+        return rows * raster.width * sample_bytes
+    across, down = _units(raster, rows, raster.chroma)
+    columns, high = raster.chroma
+    return across * down * (columns * high + 2)
+
+
+def _units(raster: Raster, rows: int, chroma: tuple[int, int]) -> tuple[int, int]:
+    """Return how many groups of pixels that share chroma lie side by side, and in a column."""
+    return -(-raster.width // chroma[0]), -(-rows // chroma[1])
+
+
+def _shaped(data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any], raster: Raster) -> Samples:
+    """Return the rows that are wanted of unpacked bytes, of which there are enough, as an array."""
+    rows, columns = shape[:2]
+    if raster.chroma in (None, (1, 1)):
+        return np.frombuffer(data, dtype, count=math.prod(shape)).reshape(shape)
+    return _of_units(data, raster, rows)[:rows, :columns]
+
+
+def _of_units(data: bytes, raster: Raster, rows: int) -> Samples:
+    """Return luminance and chroma of each pixel, the latter repeated.
+
+    They are stored in groups: the luminance of each pixel, then the chroma of all (TIFF 6.0,
+    section 21).
+    """
+    if raster.chroma is None:
+        raise AssertionError("there are no groups")
+    wide, high = raster.chroma
+    across, down = _units(raster, rows, raster.chroma)
+    units = np.frombuffer(data, np.uint8, count=across * down * (wide * high + 2))
+    units = units.reshape(down, across, wide * high + 2)
+    luminance = units[..., :-2].reshape(down, across, high, wide).swapaxes(1, 2)
+    chroma = units[..., -2:].repeat(high, axis=0).repeat(wide, axis=1)
+    return np.concatenate([luminance.reshape(*chroma.shape[:2], 1), chroma], axis=2)

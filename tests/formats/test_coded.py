@@ -12,7 +12,7 @@ from PIL import Image
 import coverslip
 from tests.formats.test_raster import assert_pixels_are_those_of, converted
 from tests.interop import readers
-from tests.synth import build_generic, build_svs
+from tests.synth import build_generic, build_svs, raster
 
 SMALL = {"size": (200, 150), "tile": 64, "levels": 1}
 SEEN = {"pixels_attested": "a person"}
@@ -29,6 +29,8 @@ CODED = {
     "grey JPEG where white is zero": {"codec": "jpeg", "grey": True, "white_is_zero": True},
     "JPEG-LS": {"codec": "jpegls"},
     "LERC": {"codec": "lerc"},
+    "near-lossless JPEG-LS": {"codec": "jpegls_near"},
+    "near-lossless grey JPEG-LS": {"codec": "jpegls_near", "grey": True},
     "clipped JPEG 2000": {"codec": "j2k_53", "clipped": True},
     "clipped JPEG 2000 9/7": {"codec": "j2k_33005", "clipped": True, "missing": ((0, 3),)},
     "clipped JP2": {"codec": "j2k_rgb", "clipped": True, "boxed": True},
@@ -78,6 +80,9 @@ def test_validator_is_silent(slide, tool, tmp_path):
         ({"codec": "ljpeg"}, None),
         ({"codec": "jpegls"}, None),
         ({"codec": "lerc"}, None),
+        ({"codec": "lerc_lossy"}, "ESRI_LERC"),
+        ({"codec": "lerc_lossy", "bits": 16, "grey": True}, "ESRI_LERC"),
+        ({"codec": "jpegls_near"}, "ISO_14495_1"),
         ({"codec": "jpeg12", "grey": True, "bits": 12}, "ISO_10918_1"),
         ({"codec": "jpeg", "grey": True, "white_is_zero": True}, "ISO_10918_1"),
         ({"codec": "j2k_33005", "clipped": True}, "ISO_15444_1"),
@@ -95,6 +100,22 @@ def test_loss_is_that_of_the_slide(storage, method, tmp_path):
         bytes_a_pixel = dataset.SamplesPerPixel * dataset.BitsAllocated // 8
         ratio = 64 * 64 * bytes_a_pixel * len(pieces) / sum(map(len, pieces))
         assert float(dataset.LossyImageCompressionRatio) == pytest.approx(ratio, abs=0.01)
+
+
+@pytest.mark.parametrize(("codec", "lossy"), [("lerc", "lerc_lossy"), ("jpegls", "jpegls_near")])
+def test_tile_that_lost_something_among_others_that_did_not_is_not_declared_lossless(
+    codec, lossy, tmp_path
+):
+    shape = {"size": (1000, 900), "tile": 64, "levels": 1}
+    slide = build_generic(tmp_path, codec=codec, **shape)
+    (level,), encode = slide.levels, (raster.PICTURES | raster.CODED)[lossy][1]
+    near = [encode(np.full((64, 64, 3), 9, np.uint8) + np.arange(64, dtype=np.uint8)[:, None], 5)]
+    number = next(n for n, piece in enumerate(level.pieces) if n % 20 and len(piece) > len(near[0]))
+    data = slide.path.read_bytes()
+    piece = level.pieces[number]
+    slide.path.write_bytes(data.replace(piece, near[0].ljust(len(piece), b"\0")))
+    with pytest.raises(coverslip.CoverslipError, match=f"tile {number}"):
+        coverslip.convert(slide.path, tmp_path / "out", allow_pixel=True, **SEEN)
 
 
 @pytest.mark.parametrize("codec", ["jpeg12", "j2k12"])

@@ -139,6 +139,8 @@ def test_later_check_finds_what_stands_behind_a_stream(tmp_path):
         ({"planar": True}, "each colour has tiles of its own"),
         ({"rows_per_strip": 40}, "they are strips"),
         ({"grey": True, "white_is_zero": True}, "white is zero"),
+        ({"palette": True}, "their samples are not RGB but stand for it"),
+        ({"ycbcr": (2, 2)}, "their samples are not RGB but stand for it"),
         ({"grey": True, "bits": 16, "big_endian": True}, "their samples are big-endian"),
     ],
     ids=lambda value: str(value),

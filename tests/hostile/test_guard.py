@@ -14,7 +14,8 @@ import coverslip
 from coverslip import guard, limits
 from coverslip.archive.pool import Pool
 from coverslip.archive.workers import convert_task
-from coverslip.decoders import Decoders, Wanted
+from coverslip.codecs import Wanted
+from coverslip.decoders import Decoders
 from tests.synth import build_generic
 
 WORKER = """

@@ -13,7 +13,8 @@ import pytest
 
 import coverslip
 from coverslip import limits, pixels, samples
-from coverslip.decoders import Decoders, Wanted, decode
+from coverslip.codecs import Wanted, decode
+from coverslip.decoders import Decoders
 from tests.hostile.test_bad_input import patched, refuse
 from tests.synth import build_generic, build_ventana, raster, tiff
 
@@ -145,7 +146,9 @@ def test_stream_that_kills_its_decoder_is_an_error(decoders, tmp_path, monkeypat
     [
         ({"codec": "lzw"}, 317, tiff.short(3), "predictor"),
         ({"codec": "none", "predictor": 1}, 317, tiff.short(2), "predictor"),
-        ({"codec": "lzw"}, 262, tiff.short(6), "PhotometricInterpretation"),
+        ({"codec": "lzw"}, 262, tiff.short(8), "PhotometricInterpretation"),
+        ({"codec": "lzw", "ycbcr": (2, 2)}, 530, tiff.short(2, 3), "PhotometricInterpretation"),
+        ({"codec": "lzw", "palette": True}, 320, tiff.short(1, 2, 3), "PhotometricInterpretation"),
         ({"codec": "lzw"}, 262, tiff.short(0), "PhotometricInterpretation"),
         ({"codec": "lzw", "grey": True}, 262, tiff.short(3), "PhotometricInterpretation"),
         ({"codec": "lzw"}, 258, tiff.short(16, 16, 16), "16 bits"),
@@ -249,6 +252,8 @@ CODED = {
     "JPEG of 12 bits": (build_generic, {"codec": "jpeg12", "grey": True, "bits": 12, **SMALL}),
     "JPEG-LS": (build_generic, {"codec": "jpegls", **SMALL}),
     "LERC": (build_generic, {"codec": "lerc", **SMALL}),
+    "lossy LERC": (build_generic, {"codec": "lerc_lossy", **SMALL}),
+    "near-lossless JPEG-LS": (build_generic, {"codec": "jpegls_near", **SMALL}),
     "JPEG 2000 that is cut off": (build_generic, {"codec": "j2k_33005", "clipped": True, **SMALL}),
     "overlapping JPEG": (build_ventana, {"overlaps": (16, 8), "levels": 1}),
     "overlapping JPEG 2000": (

@@ -288,6 +288,8 @@ DECODED = {
     "white is zero": {"codec": "lzw", "grey": True, "white_is_zero": True},
     "16 bits": {"codec": "deflate", "grey": True, "bits": 16, "big_endian": True},
     "12 bits": {"codec": "jpeg12", "grey": True, "bits": 12},
+    "palette": {"codec": "lzw", "palette": True, "predictor": 2},
+    "lossy LERC": {"codec": "lerc_lossy"},
     "JPEG 2000 that is cut off": {"codec": "j2k_33005", "clipped": True, "subifds": True},
 }
 
@@ -325,6 +327,27 @@ def test_ycbcr_that_became_rgb_is_compared(codec, tmp_path):
     report = coverslip.verify(tmp_path / "out", slide.path)
     assert (report.found, report.unchecked) == ((), ())
     assert report.frames_equal == report.frames - 1
+
+
+@pytest.mark.parametrize("shared", [(1, 1), (2, 1), (4, 2)])
+@pytest.mark.parametrize("storage", [{}, {"rows_per_strip": 40}, {"codec": "none"}], ids=str)
+def test_ycbcr_without_jpeg_is_compared(shared, storage, tmp_path):
+    shape = {"codec": "lzw", "size": (301, 203), "levels": 2, **storage}
+    slide = build_generic(tmp_path, ycbcr=shared, **shape)
+    result = coverslip.convert(slide.path, tmp_path / "out", allow_pixel=True, verify=False)
+    report = coverslip.verify(tmp_path / "out", slide.path)
+    assert (report.found, report.unchecked) == ((), ())
+    assert report.frames_equal == report.frames
+    dataset = pydicom.dcmread(result.instances[1].path)
+    frames = readers.frames_of(result.instances[1].path)
+    grey = imagecodecs.jpeg2k_encode(
+        np.full(imagecodecs.jpeg2k_decode(frames[-1]).shape, 99, np.uint8),
+        level=0, codecformat="j2k", reversible=True, mct=True,
+    )  # fmt: skip
+    dataset.PixelData = encapsulate([*frames[:-1], bytes(grey)])
+    dataset.save_as(result.instances[1].path)
+    found = {survivor.what for survivor in coverslip.verify(tmp_path / "out", slide.path).found}
+    assert f"frame {len(frames) - 1} has other pixels than the slide" in found
 
 
 def test_what_tifffile_cannot_decode_is_told_as_unchecked(tmp_path):

@@ -111,6 +111,13 @@ FORMATS: dict[str, Builder] = {
     "generic-lzw-planar": partial(build_generic, codec="lzw", predictor=2, planar=True),
     "generic-deflate": partial(build_generic, codec="deflate", missing=((0, 2), (2, 1))),
     "generic-deflate-predictor": partial(build_generic, codec="deflate_32946", predictor=2),
+    "generic-lzw-palette": partial(
+        build_generic, codec="lzw", palette=True, missing=((0, 2),), **_TINY
+    ),
+    "generic-deflate-ycbcr420": partial(
+        build_generic, codec="deflate", ycbcr=(2, 2), missing=((0, 1),), **_TINY
+    ),
+    "generic-lzw-ycbcr444": partial(build_generic, codec="lzw", ycbcr=(1, 1), predictor=2, **_TINY),
     "generic-packbits": partial(build_generic, codec="packbits", big_endian=True),
     "generic-zstd-planar": partial(build_generic, codec="zstd", planar=True, missing=((0, 3),)),
     "generic-uncompressed": partial(build_generic, codec="none", bigtiff=True),
@@ -136,6 +143,7 @@ FORMATS: dict[str, Builder] = {
     "generic-white-is-zero": partial(build_generic, codec="deflate", grey=True, white_is_zero=True),
     "generic-lossless-jpeg": partial(build_generic, codec="ljpeg", missing=((0, 2),)),
     "generic-lerc": partial(build_generic, codec="lerc"),
+    "generic-lerc-lossy": partial(build_generic, codec="lerc_lossy", missing=((0, 1),), **_TINY),
     "generic-jpeg2000-clipped": partial(
         build_generic, codec="j2k_33005", clipped=True, missing=((0, 3), (1, 0))
     ),

@@ -29,9 +29,14 @@ PICTURES: dict[str, tuple[int, Callable[..., bytes], Callable[..., np.ndarray], 
     "jpegxr_34934": (34934, imagecodecs.jpegxr_encode, imagecodecs.jpegxr_decode, None),
     "jpegxl": (50002, imagecodecs.jpegxl_encode, imagecodecs.jpegxl_decode, 90),
     "lerc": (34887, imagecodecs.lerc_encode, imagecodecs.lerc_decode, 0),
+    "lerc_lossy": (34887, imagecodecs.lerc_encode, imagecodecs.lerc_decode, 4),
     "jpegxl_52546": (52546, imagecodecs.jpegxl_encode, imagecodecs.jpegxl_decode, None),
 }
 CODECS = {*BYTES, *PICTURES}
+PALETTE = np.random.default_rng(8).permutation(256).astype(np.uint8)[:, np.newaxis] ^ np.array(
+    [0, 85, 170], np.uint8
+)
+"""Red, green and blue of each number."""
 _LOSSLESS_JPEG = partial(imagecodecs.jpeg8_encode, lossless=True, predictor=1)
 _JPEG_12 = partial(imagecodecs.jpeg8_encode, bitspersample=12)
 _J2K_12 = partial(imagecodecs.jpeg2k_encode, bitspersample=12, codecformat="j2k")
@@ -41,12 +46,14 @@ CODED: dict[str, tuple[int, Callable[..., bytes], Callable[..., np.ndarray], obj
     "jpeg12": (7, _JPEG_12, imagecodecs.jpeg8_decode, 85),
     "j2k12": (34712, _J2K_12, imagecodecs.jpeg2k_decode, 0),
     "jpegls": (34712, imagecodecs.jpegls_encode, imagecodecs.jpegls_decode, 0),
+    "jpegls_near": (34712, imagecodecs.jpegls_encode, imagecodecs.jpegls_decode, 3),
 }
 """Kin of codecs that can be frames, as they cannot be."""
 LOSSY_TERMS = {
     **dict.fromkeys(("webp", "webp_34927"), "RFC_9649"),
     **dict.fromkeys(("jpegxr", "jpegxr_34934"), "ISO_29199_2"),
     **dict.fromkeys(("jpegxl", "jpegxl_52546"), "ISO_18181_1"),
+    "lerc_lossy": "ESRI_LERC",
 }
 FRAME = 1024
 """Side of the frames that strips are cut into."""
@@ -67,6 +74,10 @@ class Storage:
     """For strips instead of tiles."""
     is_emitted: bool = False
     """Whether a missing tile is black, as in fluorescence."""
+    ycbcr: tuple[int, int] | None = None
+    """Columns and rows that share their chroma, for YCbCr."""
+    palette: bool = False
+    """Whether samples are numbers of colours."""
     full_last_strip: bool = False
     """Whether the last strip has as many rows as the others."""
 
@@ -92,7 +103,7 @@ def build_levels(
 
 def tags(storage: Storage) -> dict[int, tiff.Value]:
     """Return the tags that say how samples are stored."""
-    samples = 1 if storage.grey else 3
+    samples = 1 if storage.grey or storage.palette else 3
     compression = (BYTES.get(storage.codec) or (PICTURES | CODED)[storage.codec])[0]
     described = {
         258: tiff.short(*[storage.bits] * samples),
@@ -102,6 +113,10 @@ def tags(storage: Storage) -> dict[int, tiff.Value]:
         284: tiff.short(2 if storage.planar else 1),
         317: tiff.short(storage.predictor),
     }
+    if storage.palette:
+        described |= {262: tiff.short(3), 320: tiff.short(*(PALETTE.T.ravel().astype(int) * 257))}
+    if storage.ycbcr is not None:
+        described |= {262: tiff.short(6), 530: tiff.short(*storage.ycbcr)}
     if storage.rows_per_strip is not None:
         described[278] = tiff.long(storage.rows_per_strip)
     return described
@@ -121,7 +136,7 @@ def _level(storage: Storage, picture: np.ndarray, size: int, gone: set[int]) -> 
     ]
     nothing = 0 if storage.is_emitted else (1 << storage.bits) - 1
     decoded = [
-        np.full_like(part, nothing) if index in gone else _truth(storage, part)
+        np.full_like(_truth(storage, part), nothing) if index in gone else _truth(storage, part)
         for index, part in enumerate(parts)
     ]
     across = 1 if storage.rows_per_strip else -(-width // size)
@@ -150,7 +165,7 @@ def _strips(storage: Storage, picture: np.ndarray) -> list[np.ndarray]:
 
 def _samples(storage: Storage, part: np.ndarray) -> np.ndarray:
     """Return the samples as they shall look, in the depth and colours of the slide."""
-    part = part[..., 1] if storage.grey else part
+    part = part[..., 1] if storage.grey or storage.palette else part
     if storage.bits == 8:
         return part
     noise = np.random.default_rng(3).integers(0, 256, part.shape)
@@ -162,12 +177,57 @@ def _encoded(storage: Storage, part: np.ndarray) -> bytes:
         part = (1 << storage.bits) - 1 - part
     if storage.codec in PICTURES or storage.codec in CODED:
         return _picture(storage.codec, part)
+    if storage.ycbcr is not None:
+        part = _packed(storage, *_groups(storage, part))
     if storage.predictor == 2:
         first = np.zeros_like(part[:, :1])
         part = np.diff(part, axis=1, prepend=first).astype(part.dtype)
     order = ">" if storage.big_endian else "<"
     data = part.astype(part.dtype.newbyteorder(order)).tobytes()
     return bytes(BYTES[storage.codec][1](data))
+
+
+def _groups(storage: Storage, rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the luminance of each pixel, and the chroma of groups: that of their first."""
+    wide, high = storage.ycbcr
+    r, g, b = np.moveaxis(rgb.astype(float), -1, 0)
+    y = 0.299 * r + 0.587 * g + 0.114 * b
+    chroma = np.stack([(b - y) / 1.772 + 128, (r - y) / 1.402 + 128], axis=-1)
+    both = (np.rint(plane).clip(0, 255).astype(np.uint8) for plane in (y, chroma))
+    luminance, chroma = both
+    return luminance, chroma[::high, ::wide]
+
+
+def rgb_of(luminance: np.ndarray, chroma: np.ndarray) -> np.ndarray:
+    """Return red, green and blue (JFIF 1.02), chroma repeated as often as it must."""
+    factors = (
+        -(-whole // part) for whole, part in zip(luminance.shape, chroma.shape, strict=False)
+    )
+    for axis, factor in enumerate(factors):
+        chroma = chroma.repeat(factor, axis=axis)
+    cb, cr = np.moveaxis(chroma[: len(luminance), : luminance.shape[1]].astype(float) - 128, -1, 0)
+    rgb = (
+        luminance + 1.402 * cr,
+        luminance - 0.344136 * cb - 0.714136 * cr,
+        luminance + 1.772 * cb,
+    )
+    return np.rint(np.stack(rgb, axis=-1)).clip(0, 255).astype(np.uint8)
+
+
+def _packed(storage: Storage, luminance: np.ndarray, chroma: np.ndarray) -> np.ndarray:
+    """Return groups as TIFF stores them: luminance row by row, then blue and red."""
+    wide, high = storage.ycbcr
+    if storage.ycbcr == (1, 1):
+        return np.concatenate([luminance[..., np.newaxis], chroma], axis=2)
+    down, across = chroma.shape[:2]
+    missing = (down * high - luminance.shape[0], across * wide - luminance.shape[1])
+    luminance = np.pad(luminance, ((0, missing[0]), (0, missing[1])), mode="edge")
+    groups = [
+        [*luminance[y * high : (y + 1) * high, x * wide : (x + 1) * wide].ravel(), *chroma[y, x]]
+        for y in range(down)
+        for x in range(across)
+    ]
+    return np.array(groups, np.uint8)
 
 
 def _picture(codec: str, part: np.ndarray) -> bytes:
@@ -178,6 +238,10 @@ def _picture(codec: str, part: np.ndarray) -> bytes:
 
 def _truth(storage: Storage, part: np.ndarray) -> np.ndarray:
     """Return what a decoder makes of a part: of codecs of bytes, the part itself."""
+    if storage.palette:
+        return PALETTE[part]
+    if storage.ycbcr is not None:
+        return rgb_of(*_groups(storage, part))
     if storage.codec in BYTES:
         return part
     if storage.white_is_zero:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from coverslip.errors import UnsupportedSlideError
@@ -15,9 +15,10 @@ from coverslip.formats.likeness import (
     with_reduced,
 )
 from coverslip.formats.pyramid import (
+    CUT_FRAME,
     associated_image,
     microscope_spacing,
-    overlapping,
+    no_tiles,
     private_ranges,
     raw_metadata,
     to_level,
@@ -28,6 +29,7 @@ from coverslip.model import (
     ItemKind,
     LabelSide,
     Level,
+    Mosaic,
     Role,
     Slide,
     SourceItem,
@@ -221,7 +223,7 @@ def _overlapping(
     stored = [to_level(directory) for directory in directories]
     if any(level.picture is not None or level.raster is not None for level in stored):
         raise UnsupportedSlideError("overlapping tiles are put together only if they are JPEG")
-    levels = tuple(overlapping(*each) for each in zip(stored, overlaps, strict=False))
+    levels = tuple(_with_overlap(*each) for each in zip(stored, overlaps, strict=False))
     sizes = [(level.image_width, level.image_length) for level in levels]
     if any(not is_reduced(before, size) for before, size in pairwise(sizes)):
         raise UnsupportedSlideError("the slide's levels are not reductions of each other")
@@ -278,3 +280,38 @@ TRESTLE = KeyedTiff(
     spacing_of=_inverted_resolution,
     overlaps_of=_trestle_overlaps,
 )
+
+
+def _with_overlap(level: Level, overlap: tuple[int, int]) -> Level:
+    """Return a level whose tiles share columns and rows with their neighbours.
+
+    Its tags count these once for each tile. Frames are those of a picture that is cut, the same on
+    all levels.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        If nothing of a tile is its own.
+    """
+    across, down = level.tiles.across, level.tiles.down
+    if overlap[0] >= level.tile_width or overlap[1] >= level.tile_length:
+        raise UnsupportedSlideError(f"the tiles of IFD {level.ifd} overlap as a whole")
+    width = level.image_width - (across - 1) * overlap[0]
+    length = level.image_length - (down - 1) * overlap[1]
+    mosaic = Mosaic(
+        offsets=level.tiles.offsets,
+        byte_counts=level.tiles.byte_counts,
+        across=across,
+        tile_width=level.tile_width,
+        tile_length=level.tile_length,
+        overlap=overlap,
+    )
+    return replace(
+        level,
+        image_width=width,
+        image_length=length,
+        tile_width=CUT_FRAME,
+        tile_length=CUT_FRAME,
+        tiles=no_tiles(-(-width // CUT_FRAME), -(-length // CUT_FRAME)),
+        picture=mosaic,
+    )

@@ -16,6 +16,7 @@ from coverslip.formats.likeness import (
     with_reduced,
 )
 from coverslip.formats.ome_planes import Plane, directories_of, plane_numbers, size
+from coverslip.formats.ome_words import UNIT_MM, VOCABULARY
 from coverslip.formats.planes import in_colour, light_notes, stacked_pyramids
 from coverslip.formats.pyramid import (
     associated_image,
@@ -26,15 +27,9 @@ from coverslip.formats.pyramid import (
     to_level,
 )
 from coverslip.formats.xml import parse
-from coverslip.formats.xml_items import (
-    Vocabulary,
-    children,
-    number_in,
-    xml_items,
-)
+from coverslip.formats.xml_items import children, number_in, xml_items
 from coverslip.model import (
     AssociatedImage,
-    ItemKind,
     LabelSide,
     Level,
     OpticalPath,
@@ -55,74 +50,9 @@ _ROLES = {
 }
 _ROLE_NAME = re.compile(rf"(?:.*[^a-z])?({'|'.join(_ROLES)})(?:[ _-]?image)?[^a-z]*", re.DOTALL)
 """A name that ends in a role: ``slide.svs - label image #1``, but not ``label-free.svs``."""
-_UNIT_MM = {"pm": 1e-9, "\u00c5": 1e-7, "\u212b": 1e-7, "nm": 1e-6, "um": 1e-3, "\u00b5m": 1e-3,
-            "\u03bcm": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3, "in": 25.4}  # fmt: skip
-"""Millimetres in a unit; of micro and of angstrom there are two characters each."""
 _FLUORESCENCE = {"Fluorescence", "Epifluorescence"}
 _FLUORESCENCE_ONLY = {"Fluor", "ExcitationWavelength", "EmissionWavelength"}
 """Attributes that a channel has only if something glows in it."""
-
-_VOCABULARY = Vocabulary(
-    kinds={
-        "UUID@FileName": ItemKind.NAME,
-        "BinaryOnly@MetadataFile": ItemKind.NAME,
-        "File@Name": ItemKind.NAME,
-        "UUID": ItemKind.IDENTIFIER,
-        "OME@UUID": ItemKind.IDENTIFIER,
-        "OME@Creator": ItemKind.DEVICE,
-        "Image@Name": ItemKind.TEXT,
-        "@Name": ItemKind.TEXT,
-        "@Fluor": ItemKind.TEXT,
-        "@ID": ItemKind.TEXT,
-        "@Description": ItemKind.TEXT,
-        "Description": ItemKind.TEXT,
-        "AcquisitionDate": ItemKind.DATE,
-        "AcquiredDate": ItemKind.DATE,
-        "@FirstName": ItemKind.PERSON,
-        "@MiddleName": ItemKind.PERSON,
-        "@LastName": ItemKind.PERSON,
-        "@UserName": ItemKind.PERSON,
-        "@Email": ItemKind.PERSON,
-        "@Institution": ItemKind.PLACE,
-        "@SerialNumber": ItemKind.DEVICE,
-        "@LotNumber": ItemKind.DEVICE,
-        "@Manufacturer": ItemKind.DEVICE,
-        "@Model": ItemKind.DEVICE,
-        "@Text": ItemKind.TEXT,
-        "@Namespace": ItemKind.TEXT,
-        "@Annotator": ItemKind.PERSON,
-        "@ExternalIdentifier": ItemKind.IDENTIFIER,
-        "BinData": ItemKind.UNKNOWN,
-        "@schemaLocation": ItemKind.TEXT,
-    },
-    plain=frozenset(
-        {
-            *("@SizeX", "@SizeY", "@SizeZ", "@SizeC", "@SizeT", "@SamplesPerPixel", "@Type"),
-            *("@PhysicalSizeX", "@PhysicalSizeY", "@PhysicalSizeZ", "@PhysicalSizeXUnit"),
-            *("@PhysicalSizeYUnit", "@PhysicalSizeZUnit", "@SignificantBits", "@DimensionOrder"),
-            *("@BigEndian", "@Interleaved", "@IFD", "@PlaneCount", "@FirstZ", "@FirstC", "@FirstT"),
-            *("@TheZ", "@TheC", "@TheT", "@NominalMagnification", "@CalibratedMagnification"),
-            *("@LensNA", "@Color", "@ExcitationWavelength", "@ExcitationWavelengthUnit"),
-            *("@EmissionWavelength", "@EmissionWavelengthUnit"),
-        }
-    ),
-    values=frozenset(
-        {
-            *("true", "false", "uint8", "uint16", "int8", "int16", "uint32", "int32", "float"),
-            *("double", "XYZCT", "XYZTC", "XYCZT", "XYCTZ", "XYTZC", "XYTCZ", "pixel"),
-            *("reference frame", *_UNIT_MM),
-        }
-    ),
-    structure=frozenset(
-        {
-            *("OME", "Image", "Pixels", "Channel", "TiffData", "LightPath", "Plane"),
-            *("Experimenter", "ExperimenterRef", "ExperimenterGroup", "Project", "Dataset"),
-            *("Instrument", "InstrumentRef", "Microscope", "Objective", "ObjectiveSettings"),
-            *("Detector", "StructuredAnnotations", "AnnotationRef", "ROI", "ROIRef", "Union"),
-            *("Plate", "Well", "WellSample", "Folder", "ImageRef", "DatasetRef"),
-        }
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +116,7 @@ class OmeTiff:
             levels=levels,
             associated_images=associated,
             metadata=raw_metadata(
-                tiff, tuple(xml_items(root, place, _VOCABULARY)), tuple(_device(root)), levels
+                tiff, tuple(xml_items(root, place, VOCABULARY)), tuple(_device(root)), levels
             ),
             spacing=spacing,
             objective_power=_objective_power(root),
@@ -297,10 +227,10 @@ def _name(channel: Element) -> SourceText | None:
 def _excitation_nm(channel: Element) -> float | None:
     """Return the wavelength of the light that a channel was lit with."""
     length = number_in(channel.get("ExcitationWavelength"))
-    unit_mm = _UNIT_MM.get(channel.get("ExcitationWavelengthUnit", "nm").strip())
+    unit_mm = UNIT_MM.get(channel.get("ExcitationWavelengthUnit", "nm").strip())
     if length is None or unit_mm is None or length <= 0:
         return None
-    return length * unit_mm / _UNIT_MM["nm"]
+    return length * unit_mm / UNIT_MM["nm"]
 
 
 def _levels(tiff: Tiff, base: _Image, unnamed: list[_Image]) -> Iterator[Level]:
@@ -334,7 +264,7 @@ def _pyramid(tiff: Tiff, base: _Image, unnamed: list[_Image], plane: Plane) -> l
 
 def _plane_distance_um(pixels: Element) -> float | None:
     size = number_in(pixels.get("PhysicalSizeZ"))
-    unit_mm = _UNIT_MM.get(pixels.get("PhysicalSizeZUnit", "um").strip())
+    unit_mm = UNIT_MM.get(pixels.get("PhysicalSizeZUnit", "um").strip())
     return None if size is None or unit_mm is None else size * unit_mm * 1000
 
 
@@ -368,7 +298,7 @@ def _spacing(pixels: Element) -> Spacing | None:
     sizes_mm = []
     for axis in ("Y", "X"):
         size = number_in(pixels.get(f"PhysicalSize{axis}"))
-        unit_mm = _UNIT_MM.get(pixels.get(f"PhysicalSize{axis}Unit", "um").strip())
+        unit_mm = UNIT_MM.get(pixels.get(f"PhysicalSize{axis}Unit", "um").strip())
         if size is None or unit_mm is None:
             return None
         sizes_mm.append(size * unit_mm)

@@ -102,20 +102,25 @@ def _refused(directory: Directory, error: UnsupportedSlideError) -> Level:
         tile_length = min(tile_length, length)
     across, down = -(-width // tile_width), -(-length // tile_length)
     _check_count(directory, across * down)
-    nothing = np.zeros(across * down, np.uint64)
+    level = _as_its_tags_say(directory, (tile_width, tile_length), no_tiles(across, down))
+    return replace(level, refused=error.with_traceback(None))
+
+
+def _as_its_tags_say(directory: Directory, frame: tuple[int, int], tiles: TileIndex) -> Level:
+    """Return a level with the size and samples of its tags, and frames of a width and length."""
+    width, length = size_of(directory)
     return Level(
         ifd=directory.number,
         image_width=width,
         image_length=length,
-        tile_width=tile_width,
-        tile_length=tile_length,
+        tile_width=frame[0],
+        tile_length=frame[1],
         samples_per_pixel=directory.integer(SAMPLES_PER_PIXEL, 1),
         bits_per_sample=(directory.integers(BITS_PER_SAMPLE) or (1,))[0],
         compression=directory.integer(_COMPRESSION, 1),
         photometric_interpretation=directory.integer(_PHOTOMETRIC, -1),
-        tiles=TileIndex(offsets=nothing, byte_counts=nothing, across=across, down=down),
+        tiles=tiles,
         spacing=resolution(directory),
-        refused=error.with_traceback(None),
     )
 
 
@@ -135,21 +140,11 @@ def _accepted(directory: Directory) -> Level:
             f"{directory.place} has tiles of {tile_width}x{tile_length}, more than a frame can have"
         )
     across, down = -(-width // tile_width), -(-length // tile_length)
-    bits = directory.integers(BITS_PER_SAMPLE) or (1,)
     is_planar = directory.integer(_PLANAR, 1) != 1
-    return Level(
-        ifd=directory.number,
-        image_width=width,
-        image_length=length,
-        tile_width=tile_width,
-        tile_length=tile_length,
-        samples_per_pixel=directory.integer(SAMPLES_PER_PIXEL, 1),
-        bits_per_sample=bits[0],
-        compression=directory.integer(_COMPRESSION, 1),
-        photometric_interpretation=directory.integer(_PHOTOMETRIC, -1),
-        tiles=no_tiles(across, down) if is_planar else _tile_index(directory, across, down),
+    tiles = no_tiles(across, down) if is_planar else _tile_index(directory, across, down)
+    return replace(
+        _as_its_tags_say(directory, (tile_width, tile_length), tiles),
         jpeg_tables=directory.raw(JPEG_TABLES),
-        spacing=resolution(directory),
         picture=_planes(directory, across, down) if is_planar else None,
     )
 
@@ -165,41 +160,6 @@ def _planes(directory: Directory, across: int, down: int) -> Mosaic:
         tile_width=directory.integer(TILE_WIDTH, 0),
         tile_length=directory.integer(TILE_LENGTH, 0),
         planes=planes,
-    )
-
-
-def overlapping(level: Level, overlap: tuple[int, int]) -> Level:
-    """Return a level whose tiles share columns and rows with their neighbours.
-
-    Its tags count these once for each tile. Frames are those of a picture that is cut, the same on
-    all levels.
-
-    Raises
-    ------
-    UnsupportedSlideError
-        If nothing of a tile is its own.
-    """
-    across, down = level.tiles.across, level.tiles.down
-    if overlap[0] >= level.tile_width or overlap[1] >= level.tile_length:
-        raise UnsupportedSlideError(f"the tiles of IFD {level.ifd} overlap as a whole")
-    width = level.image_width - (across - 1) * overlap[0]
-    length = level.image_length - (down - 1) * overlap[1]
-    mosaic = Mosaic(
-        offsets=level.tiles.offsets,
-        byte_counts=level.tiles.byte_counts,
-        across=across,
-        tile_width=level.tile_width,
-        tile_length=level.tile_length,
-        overlap=overlap,
-    )
-    return replace(
-        level,
-        image_width=width,
-        image_length=length,
-        tile_width=CUT_FRAME,
-        tile_length=CUT_FRAME,
-        tiles=no_tiles(-(-width // CUT_FRAME), -(-length // CUT_FRAME)),
-        picture=mosaic,
     )
 
 
@@ -244,19 +204,9 @@ def _accepted_picture(directory: Directory, starts: Uint64Array | None = None) -
         raise SourceError(f"{directory.place} has a width or length of 0")
     across, down = -(-width // CUT_FRAME), -(-length // CUT_FRAME)
     _check_count(directory, across * down)
-    return Level(
-        ifd=directory.number,
-        image_width=width,
-        image_length=length,
-        tile_width=CUT_FRAME,
-        tile_length=CUT_FRAME,
-        samples_per_pixel=directory.integer(SAMPLES_PER_PIXEL, 1),
-        bits_per_sample=(directory.integers(BITS_PER_SAMPLE) or (1,))[0],
-        compression=_JPEG,
-        photometric_interpretation=directory.integer(_PHOTOMETRIC, -1),
-        tiles=no_tiles(across, down),
+    return replace(
+        _as_its_tags_say(directory, (CUT_FRAME, CUT_FRAME), no_tiles(across, down)),
         jpeg_tables=directory.raw(JPEG_TABLES),
-        spacing=resolution(directory),
         picture=_stored_picture(directory, length, starts),
     )
 

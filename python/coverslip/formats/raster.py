@@ -3,6 +3,7 @@
 import numpy as np
 
 from coverslip.errors import LimitError, SourceError, UnsupportedSlideError
+from coverslip.formats.tints import chroma_of, palette_of
 from coverslip.limits import LIMITS
 from coverslip.model import Level, Raster, Spacing, TileIndex, Uint64Array
 from coverslip.tiff import Directory
@@ -20,6 +21,7 @@ _SAMPLES_PER_PIXEL, _ROWS_PER_STRIP, _PLANAR, _PREDICTOR = 277, 278, 284, 317
 _CHUNKY, _APART = 1, 2
 """Values of tag 284 PlanarConfiguration."""
 _NONE = 1
+_RGB = 2
 _MAX_FRAME_SIDE = 65535
 """Rows and Columns are 16-bit unsigned in DICOM."""
 _CUT_FRAME = 1024
@@ -81,7 +83,10 @@ def raster_level(directory: Directory, spacing: Spacing | None) -> Level:
     frames = None if directory.is_tiled else _frames(directory, width, length)
     offsets, counts = piece_ranges(directory, across * down * (samples if is_planar else 1))
     bits = (directory.integers(_BITS_PER_SAMPLE) or (1,))[0]
-    if compression == _NONE and not directory.is_tiled and down == 1:
+    palette, chroma = palette_of(directory), chroma_of(directory)
+    is_rgb_at_last = palette is not None or chroma is not None
+    is_plain = compression == _NONE and chroma is None
+    if is_plain and not directory.is_tiled and down == 1:
         row_bytes = width * (1 if is_planar else samples) * bits // 8
         offsets, counts = _in_bands(directory, offsets, counts, row_bytes, length)
         rows = min(rows, _BAND)
@@ -91,10 +96,12 @@ def raster_level(directory: Directory, spacing: Spacing | None) -> Level:
         image_length=length,
         tile_width=columns if directory.is_tiled else _CUT_FRAME,
         tile_length=rows if directory.is_tiled else _CUT_FRAME,
-        samples_per_pixel=samples,
+        samples_per_pixel=samples if palette is None else 3,
         bits_per_sample=bits,
         compression=compression,
-        photometric_interpretation=directory.integer(_PHOTOMETRIC, -1),
+        photometric_interpretation=(
+            _RGB if is_rgb_at_last else directory.integer(_PHOTOMETRIC, -1)
+        ),
         tiles=frames or _tiles(offsets, counts, across, down),
         spacing=spacing,
         raster=Raster(
@@ -107,6 +114,8 @@ def raster_level(directory: Directory, spacing: Spacing | None) -> Level:
             is_planar=is_planar,
             predictor=directory.integer(_PREDICTOR, 1),
             byte_order=directory.byte_order,
+            palette=palette,
+            chroma=chroma,
         ),
     )
 

@@ -111,7 +111,7 @@ class Mosaic:
 class Coded:
     """How the samples of a raster are coded whose streams, not whose tags, say it."""
 
-    process: Literal["JPEG", "lossless JPEG", "JPEG 2000", "JPEG-LS"]
+    process: Literal["JPEG", "lossless JPEG", "JPEG 2000", "JPEG-LS", "LERC"]
     depth: int
     """Bits of a sample that are used."""
     is_ycbcr: bool
@@ -143,9 +143,13 @@ class Raster:
     """TIFF tag 317."""
     byte_order: Literal["<", ">"]
     """Of samples with more than 8 bits."""
+    palette: npt.NDArray[np.uint8] | None = field(default=None, repr=False)
+    """Red, green and blue of each value, if samples are numbers of colours."""
+    chroma: tuple[int, int] | None = None
+    """How many columns and rows share a sample of chroma, if samples are YCbCr."""
     coded: Coded | None = None
-    """Set if it is JPEG or JPEG 2000 that cannot be frames; its tiles may end where the level does.
-    """
+    """Set if it is JPEG or JPEG 2000 that cannot be frames, whose tiles may end where the level
+    does; or LERC that lost something."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from coverslip.errors import CoverslipError, UnsupportedSlideError
 from coverslip.model import Level, Montage, Mosaic, Picture, Raster, RouteKind, Strips
 from coverslip.montages import montage_of_mosaic
 from coverslip.mosaics import CodedSample
-from coverslip.rasters import coded_raster
+from coverslip.rasters import coded_raster, lerc_raster
 from coverslip.routes.decoded import PIXEL_HINT, pixel_route, recode_route
 from coverslip.routes.deflated import DEFLATE, DEFLATED_HINT, deflated_route, why_not_deflated
 from coverslip.routes.jpeg import jpeg_route, retile_route, rewrite_route, stitched
@@ -21,6 +21,7 @@ from coverslip.sampling import PictureSample, StripSample, TileSample, core_pict
 
 __all__ = ["Choices", "J2kYcc", "Route", "decide"]
 _JPEG = 7
+_LERC = "LERC"
 
 
 def decide(
@@ -100,7 +101,10 @@ def _decide(
             return recode_route(source, level, level.picture, choices)
         is_coded = level.compression in (_JPEG, *_JPEG_2000)
         if level.raster is not None and not is_coded:
-            return _raster_route(level, level.raster, choices), level
+            raster = level.raster
+            if raster.codec == _LERC:
+                raster = lerc_raster(source, level, raster)
+            return _raster_route(level, raster, choices), replace(level, raster=raster)
         try:
             return _route_to_frames(source, level, private_ranges, choices), level
         except UnsupportedSlideError as error:

@@ -18,7 +18,7 @@ _RECODE_HINT = (
 )
 _NO_SHIFT = 0.005
 """Pixels of which nothing would be left in the note."""
-_DEFINED = {"ISO_10918_1", "ISO_15444_1"}
+_DEFINED = {"ISO_10918_1", "ISO_14495_1", "ISO_15444_1"}
 """Terms of (0028,2114) that every validator knows."""
 
 
@@ -45,7 +45,11 @@ def pixel_route(
     notes = []
     if is_inverted(level):
         notes.append("white was zero (tag 262): black and white were exchanged in every pixel")
-    method = lossy_method(level)
+    if raster.chroma is not None:
+        notes.append("YCbCr samples became RGB")
+    if raster.palette is not None:
+        notes.append("samples are numbers of colours, which became these (tag 320)")
+    method = lossy_method(replace(level, raster=raster))
     if raster.coded is not None and raster.coded.depth not in (8, 16):
         notes.append(f"samples of {raster.coded.depth} bits stand in 16, their values as they are")
     if raster.coded is not None and raster.coded.is_ycbcr:
@@ -81,7 +85,8 @@ def check_rgb(level: Level, raster: Raster, judge: colour.Judge) -> None:
     UnsupportedSlideError
         With the name of the codec.
     """
-    if judge.declared == "YBR" and level.samples_per_pixel == 3 and raster.coded is None:
+    says_colour = raster.coded is not None and raster.coded.process != "LERC"
+    if judge.declared == "YBR" and level.samples_per_pixel == 3 and not says_colour:
         raise refuse(f"its tiles are {raster.codec}, whose samples are taken as RGB only")
 
 

@@ -22,6 +22,8 @@ def why_not_deflated(level: Level, raster: Raster) -> str | None:
         return "each colour has tiles of its own"
     if raster.predictor != _NO_PREDICTOR:
         return "they have a predictor (tag 317)"
+    if raster.palette is not None or raster.chroma is not None:
+        return "their samples are not RGB but stand for it (tag 262)"
     if is_inverted(level):
         return "white is zero (tag 262)"
     if level.bits_per_sample > 8 and raster.byte_order == ">":

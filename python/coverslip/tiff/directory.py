@@ -1,5 +1,6 @@
 """One image file directory, its values read when they are asked for."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
@@ -153,13 +154,23 @@ class Directory:
 
     def number_of(self, tag: int) -> float | None:
         """Return the first value of a numeric tag; ``None`` if absent, or not a number."""
+        values = self.numbers_of(tag, most=1)
+        return None if not values or math.isnan(values[0]) else values[0]
+
+    def numbers_of(self, tag: int, most: int = _FEW) -> tuple[float, ...]:
+        """Return the first few values of a numeric tag; empty if absent, or not numbers.
+
+        A fraction of nothing is not a number.
+        """
         entry = self._entries.get(tag)
         if entry is None or entry.dtype in (ASCII, _UNDEFINED) or entry.count < 1:
-            return None
-        values = np.frombuffer(self._file.read(entry.first(1)), self._file.dtype(entry.dtype))
+            return ()
+        first = entry.first(most)
+        values = np.frombuffer(self._file.read(first), self._file.dtype(entry.dtype))
         if entry.dtype in RATIONALS:
-            return float(values[0]) / float(values[1]) if values[1] else None
-        return float(values[0])
+            halves = zip(values[::2].tolist(), values[1::2].tolist(), strict=True)
+            return tuple(over / under if under else math.nan for over, under in halves)
+        return tuple(map(float, values.tolist()))
 
     def raw(self, tag: int) -> bytes | None:
         """Return the bytes of a tag as they are; ``None`` if absent.

@@ -29,7 +29,8 @@ _KEPT_BYTES = 128 << 20
 """Decoded pieces that are kept for the frames beside; all strips of a row of frames must fit into
 `LIMITS.decoded_bytes`."""
 _MOST_TOLD = 8
-_WHITE_IS_ZERO = 0
+_WHITE_IS_ZERO, _PALETTE, _YCBCR = 0, 3, 6
+_SUBSAMPLING = 530
 _UNCOMPRESSED, _JPEG = 1, (6, 7, 34892, 33007)
 _JPEG_2000 = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
 """How codestreams and JP2 files begin."""
@@ -244,14 +245,17 @@ class _Source:
     """A directory, of which tifffile decodes tiles or strips."""
 
     def __init__(self, page: "tifffile.TiffPage") -> None:
+        self._shared = (1, 1)
         if page.compression not in _JPEG:
-            page.subsampling = (1, 1)  # tag 530 means nothing where there is no JPEG
+            if page.photometric == _YCBCR:
+                self._shared = page.tags.valueof(_SUBSAMPLING, (2, 2))
+            page.subsampling = (1, 1)  # tifffile reads no groups of pixels, see below
         self._page = page
         self._unpacked = copy.copy(page)
         for known in ("hash", "decode"):
             self._unpacked.__dict__.pop(known, None)
         self._unpacked.compression = _UNCOMPRESSED
-        self.may_be_ycbcr = False
+        self.may_be_ycbcr = page.photometric == _YCBCR and page.compression not in _JPEG
 
     def decoded(self, index: int) -> _Pixels | None:
         page = self._page
@@ -260,7 +264,11 @@ class _Source:
             return None
         page.parent.filehandle.seek(page.dataoffsets[index])
         data = page.parent.filehandle.read(byte_count)
+        if self._shared != (1, 1):
+            return self._of_groups(data, index)
         pixels = self._jpeg2000(data) if data.startswith(_JPEG_2000) else self._by_page(data, index)
+        if pixels is not None and page.photometric == _PALETTE:
+            return self._looked_up(pixels)
         if pixels is not None and page.photometric == _WHITE_IS_ZERO:
             pixels = (1 << page.bitspersample) - 1 - pixels
         return pixels
@@ -275,6 +283,36 @@ class _Source:
             data, page = TIFF.DECOMPRESSORS[page.compression](data), self._unpacked
         decoded, _, shape = page.decode(data, index, jpegtables=page.jpegtables)
         return None if decoded is None else decoded[0, : shape[1], : shape[2]]
+
+    def _looked_up(self, pixels: _Pixels) -> _Pixels:
+        """Return the colours whose numbers the samples are."""
+        colours = np.moveaxis(np.asarray(self._page.colormap), 0, -1)
+        is_deep = colours.max() > np.iinfo(np.uint8).max
+        looked_up: _Pixels = (colours >> (8 if is_deep else 0)).astype(np.uint8)[pixels[..., 0]]
+        return looked_up
+
+    def _of_groups(self, data: bytes, index: int) -> _Pixels:
+        """Return YCbCr of pixels some of which share their chroma (TIFF 6.0, section 21)."""
+        from tifffile import TIFF
+
+        page, (wide, high) = self._page, self._shared
+        columns, rows = page.imagewidth, page.rowsperstrip
+        if page.is_tiled:
+            columns, rows = page.tilewidth, page.tilelength
+        else:
+            rows = min(rows, page.imagelength - index * rows)
+        if page.compression != _UNCOMPRESSED:
+            data = TIFF.DECOMPRESSORS[page.compression](data)
+        across = -(-columns // wide)
+        group = wide * high + 2
+        pixels = np.empty((rows, columns, 3), np.uint8)
+        for y in range(rows):
+            first = y // high * across * group
+            groups = np.frombuffer(data, np.uint8, across * group, first).reshape(across, group)
+            row = y % high * wide
+            pixels[y, :, 0] = groups[:, row : row + wide].ravel()[:columns]
+            pixels[y, :, 1:] = np.repeat(groups[:, -2:], wide, axis=0)[:columns]
+        return pixels
 
     def _jpeg2000(self, data: bytes) -> _Pixels:
         """Decode what tifffile does not where a writer's tag 530 makes no sense."""

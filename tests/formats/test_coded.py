@@ -38,9 +38,15 @@ CODED = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=CODED)
-def slide(request, tmp_path):
-    return build_generic(tmp_path, **CODED[request.param], **SMALL)
+@pytest.fixture(scope="module", params=CODED)
+def slide(request, tmp_path_factory):
+    return build_generic(tmp_path_factory.mktemp("coded"), **CODED[request.param], **SMALL)
+
+
+@pytest.fixture(scope="module")
+def made(slide, tmp_path_factory):
+    """Path and certified record of the only instance; nobody changes either."""
+    return converted(slide, tmp_path_factory.mktemp("made"))
 
 
 def test_it_is_refused_with_the_option_that_decodes_it(slide, tmp_path):
@@ -52,8 +58,8 @@ def test_it_is_refused_with_the_option_that_decodes_it(slide, tmp_path):
         coverslip.convert(slide.path, tmp_path / "out")
 
 
-def test_its_pixels_are_kept(slide, tmp_path):
-    path, certified = converted(slide, tmp_path)
+def test_its_pixels_are_kept(slide, made):
+    path, certified = made
     assert_pixels_are_those_of(slide, path)
     gone = slide.levels[0].entropy.count(None)
     assert certified["frames_pixel"] == len(slide.levels[0].entropy) - gone
@@ -61,16 +67,16 @@ def test_its_pixels_are_kept(slide, tmp_path):
     assert certified["frames_copied"] == 0
 
 
-def test_gdcm_shows_the_same(slide, tmp_path):
-    path, _ = converted(slide, tmp_path)
+def test_gdcm_shows_the_same(slide, made):
+    path, _ = made
     (level,) = slide.levels
     frames = readers.by_pydicom(path, "gdcm")
     assert np.array_equal(readers.mosaic(frames, level.width, level.length), level.rgb)
 
 
 @pytest.mark.tools
-def test_validator_is_silent(slide, tool, tmp_path):
-    path, _ = converted(slide, tmp_path)
+def test_validator_is_silent(made, tool):
+    path, _ = made
     assert readers.dciodvfy(path, tool("dciodvfy")) == []
 
 

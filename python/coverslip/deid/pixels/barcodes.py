@@ -22,6 +22,8 @@ LEAST_OF_ANY = 24
 """What a code of two dimensions takes at least, two pixels a module."""
 _FLAT = 24
 """Grey levels below which nothing is printed; zxing-cpp looks for as much contrast."""
+_MOST_THREADS = 8
+"""Each takes address space, which is limited, and there are no more than some eighty crops."""
 
 _Job = Callable[[], list[Box]]
 
@@ -70,7 +72,7 @@ def _on_all_cores(jobs: list[_Job]) -> list[Box]:
                 return
             found[number] = job()
 
-    helpers = min(core_count(), len(jobs)) - 1
+    helpers = min(core_count(), _MOST_THREADS, len(jobs)) - 1
     with ThreadPoolExecutor(max(helpers, 1)) as pool:
         helping = [pool.submit(work) for _ in range(helpers)]
         work()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coverslip.deid import scrub as scrub_module
+from coverslip.deid import devices
 from coverslip.deid.icc import rebuild_profile, srgb_profile
 from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.scrub import CODES, Scrubbed, scrub
@@ -154,7 +154,7 @@ def test_model_in_a_later_text_wins_over_a_manufacturer_in_an_earlier_one():
 @given(st.text(max_size=60))
 def test_device_names_come_from_the_vocabulary_whatever_the_text_says(text):
     names = {"Unknown"}
-    for row in (*scrub_module._MODELS, *scrub_module._MANUFACTURERS):
+    for row in (*devices._MODELS, *devices._MANUFACTURERS):
         names.update(row[:-1])
 
     assert set(device(text)) <= names

@@ -1,7 +1,7 @@
 //! Codes every coefficient of a frame anew, with the Huffman tables that make it shortest.
 
 use super::bits::BitWriter;
-use super::blocks::{Block, Blocks};
+use super::blocks::{Block, Blocks, nonzero, to_usize};
 use super::huffman::{Code, codes, difference};
 use super::{EOI, Facts, Recipe, Tables};
 use crate::error::StreamError;
@@ -11,6 +11,7 @@ const LONGEST: usize = 16;
 /// Largest size categories with 8 bits a sample (T.81 Tables F.1 and F.2).
 const LAST_DC: u8 = 11;
 const LAST_AC: u8 = 10;
+const LAST_COEFFICIENT: u32 = 63;
 const ZERO_RUN: u8 = 0xF0;
 const END_OF_BLOCK: u8 = 0x00;
 
@@ -61,8 +62,10 @@ pub(crate) fn write_frame(
     walk(blocks, |table, symbol, extra, len| {
         let encoder = encoders.get(table);
         if let Some(code) = encoder.and_then(|codes| codes.get(usize::from(symbol))) {
-            writer.push(code.bits.into(), code.len.into());
-            writer.push(extra, len);
+            // At most 16 bits and 11.
+            let extra = extra & 1_u32.wrapping_shl(len).wrapping_sub(1);
+            let both = u32::from(code.bits).wrapping_shl(len) | extra;
+            writer.push(both, len.wrapping_add(code.len.into()));
         }
     })?;
     out.extend(writer.finish());
@@ -93,24 +96,26 @@ fn walk(blocks: &Blocks, mut emit: impl FnMut(usize, u8, u32, u32)) -> Result<()
 
 /// The same for the AC coefficients of a block (T.81 F.1.2.2).
 fn walk_ac(block: &Block, mut emit: impl FnMut(u8, u32, u32)) -> Result<(), StreamError> {
-    let mut run = 0_u8;
-    for &coefficient in block.iter().skip(1) {
-        if coefficient == 0 {
-            run = run.wrapping_add(1);
-            continue;
-        }
+    let mut left = nonzero(block) & !1;
+    let mut before = 0_u32;
+    while left != 0 {
+        let at = left.trailing_zeros();
+        left &= left.wrapping_sub(1);
+        let mut run = at.wrapping_sub(before).wrapping_sub(1);
+        before = at;
         while run > 15 {
             emit(ZERO_RUN, 0, 0);
             run = run.wrapping_sub(16);
         }
+        let coefficient = block.get(to_usize(at)).copied().unwrap_or(0);
         let (category, extra) = difference(coefficient.into());
         if category > LAST_AC {
             return Err(too_large());
         }
+        let run = u8::try_from(run).unwrap_or(0);
         emit((run << 4) | category, extra, category.into());
-        run = 0;
     }
-    if run > 0 {
+    if before != LAST_COEFFICIENT {
         emit(END_OF_BLOCK, 0, 0);
     }
     Ok(())

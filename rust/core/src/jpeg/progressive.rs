@@ -2,11 +2,14 @@
 
 use super::arithmetic;
 use super::bits::Bits;
-use super::blocks::Block;
+use super::blocks::{Block, nonzero, to_usize};
 use super::header::malformed;
 use super::huffman::{Decoder, extend, no_code};
 use super::scan_header::{Part, Scan};
 use crate::error::StreamError;
+
+/// Bits that [`Bits::load`] has for sure, and some fewer.
+const LOADED: usize = 56;
 
 /// What decodes the blocks of a scan.
 pub(crate) enum Entropy {
@@ -181,6 +184,7 @@ impl Huffman {
         block: &mut Block,
     ) -> Result<(), StreamError> {
         let (mut next, last) = scan.band;
+        let there = nonzero(block);
         if self.blocks_left == 0 {
             while next <= last {
                 let window = bits.load(self.at);
@@ -198,7 +202,7 @@ impl Huffman {
                     (_, 1) => Some(if self.take(bits, 1) == 1 { 1 } else { -1 }),
                     _ => return Err(no_code()),
                 };
-                next = self.pass_over(bits, scan, block, next, Some(run));
+                next = self.pass_over(bits, scan, (block, there), next, Some(run));
                 if let Some(new) = new {
                     if next > last {
                         return Err(too_many());
@@ -210,38 +214,58 @@ impl Huffman {
         }
         if let Some(left) = self.blocks_left.checked_sub(1) {
             self.blocks_left = left;
-            self.pass_over(bits, scan, block, next, None);
+            self.pass_over(bits, scan, (block, there), next, None);
         }
         Ok(())
     }
 
     /// Refines coefficients up to the place behind a run of zeros, or to the end of the band.
+    ///
+    /// `there` are those that are not zero, see [`nonzero`].
     fn pass_over(
         &mut self,
         bits: &Bits,
         scan: &Scan,
-        block: &mut Block,
+        (block, there): (&mut Block, u64),
         from: usize,
         zeros: Option<u8>,
     ) -> usize {
-        let mut left = zeros.unwrap_or(u8::MAX);
-        let mut at = from;
-        while at <= scan.band.1 {
-            let Some(coefficient) = block.get_mut(at) else {
+        let mut zeros = zeros.map_or(usize::MAX, usize::from);
+        let end = scan.band.1.saturating_add(1).min(block.len());
+        let mut at = from.min(end);
+        let mut window = bits.load(self.at);
+        let mut used = 0_usize;
+        while at < end {
+            let gap = there.checked_shr(shift(at)).map_or(64, u64::trailing_zeros);
+            let gap = to_usize(gap).min(end.saturating_sub(at));
+            if gap > zeros {
+                at = at.saturating_add(zeros);
+                break;
+            }
+            zeros = zeros.saturating_sub(gap);
+            at = at.saturating_add(gap);
+            let Some(coefficient) = block.get_mut(..end).and_then(|band| band.get_mut(at)) else {
                 break;
             };
-            if *coefficient == 0 {
-                match left.checked_sub(1) {
-                    Some(fewer) => left = fewer,
-                    None => break,
-                }
-            } else if self.take(bits, 1) == 1 {
+            if window >> 63 == 1 {
                 refine(coefficient, scan.low);
+            }
+            window <<= 1;
+            used = used.saturating_add(1);
+            if used == LOADED {
+                self.at = self.at.saturating_add(used);
+                window = bits.load(self.at);
+                used = 0;
             }
             at = at.saturating_add(1);
         }
+        self.at = self.at.saturating_add(used);
         at
     }
+}
+
+fn shift(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 /// Adds a bit to the size of a coefficient, unless it is there already.

@@ -280,7 +280,7 @@ impl<'a> Reader<'a> {
             0 => usize::MAX,
             some => some,
         };
-        let mut unit = 0_usize;
+        let (mut unit, mut x, mut y) = (0_usize, 0_usize, 0_usize);
         let end = units.0.saturating_mul(units.1);
         let mut rest = cursor.bytes.get(cursor.at..).unwrap_or_default();
         loop {
@@ -289,10 +289,12 @@ impl<'a> Reader<'a> {
             entropy.begin(&self.bits, &scan)?;
             let stop = unit.saturating_add(interval).min(end);
             while unit < stop {
-                let x = unit.checked_rem(units.0).unwrap_or(0);
-                let y = unit.checked_div(units.0).unwrap_or(0);
                 self.unit(&scan, (x, y), &mut entropy)?;
-                unit = unit.saturating_add(1);
+                unit = unit.wrapping_add(1);
+                x = x.wrapping_add(1);
+                if x == units.0 {
+                    (x, y) = (0, y.wrapping_add(1));
+                }
             }
             match part.next {
                 Some((code, behind)) if is_restart(code) && unit < end => rest = behind,

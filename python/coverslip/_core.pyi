@@ -41,6 +41,7 @@ __all__ = [
     "inspect_tile",
     "join_jpeg",
     "limits",
+    "plan_deflated",
     "plan_jpeg",
     "plan_jpeg2000",
     "prove_retiled",

@@ -39,7 +39,7 @@ def studies_in(vault: Path) -> list[Outputs]:
 
 
 def start(slides: Path, out: Path, *options: str) -> subprocess.Popen[str]:
-    """Begin a run as a program, in a process group of its own."""
+    """Begin a run as a program, in a process group of its own, as a terminal would."""
     command = [sys.executable, "-m", "coverslip", "convert", str(slides), "-o", str(out)]
     return subprocess.Popen(
         [*command, *options],
@@ -47,6 +47,8 @@ def start(slides: Path, out: Path, *options: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # Whoever started the tests with nohup ignores it, and so would the run.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
 
 

@@ -155,5 +155,6 @@ def test_levels_and_their_search_share_the_processes_that_decode(tmp_path, monke
 
     coverslip.convert(slide.path, tmp_path / "out", allow_pixel=True)
 
-    assert 1 <= len(begun) <= core_count()
+    # One more where the search asks while frames are made on all cores.
+    assert 1 <= len(begun) <= core_count() + 1
     assert all(process.returncode is not None for process in begun)

@@ -8,7 +8,7 @@ from pydicom.sequence import Sequence
 from pydicom.sr.codedict import codes
 
 from coverslip.codes import codes as listed
-from coverslip.deid import scrub
+from coverslip.deid import devices, scrub
 from coverslip.dicom import modules, wsm
 from coverslip.dicom.allowlist import Permit, enforce, rules
 from coverslip.errors import PolicyError
@@ -63,10 +63,10 @@ def test_no_text_can_be_chosen_freely(profile):
 
 
 def test_each_name_of_the_device_vocabulary_may_be_written():
-    for manufacturer, model, _ in scrub._MODELS:
+    for manufacturer, model, _ in devices._MODELS:
         assert rules()["Manufacturer"].allows(manufacturer, Profile.PUBLIC)
         assert rules()["ManufacturerModelName"].allows(model, Profile.PUBLIC)
-    for manufacturer, _ in scrub._MANUFACTURERS:
+    for manufacturer, _ in devices._MANUFACTURERS:
         assert rules()["Manufacturer"].allows(manufacturer, Profile.PUBLIC)
 
 

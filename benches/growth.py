@@ -18,10 +18,9 @@ from benches.compare import caches, machine
 from benches.compare.contenders import in_process
 from benches.compare.measure import Cost, of_command
 from benches.compare.tables import WARM
-from benches.tiled import write_tiled
+from coverslip.sample import write_sample
 
 UNITS = {"MB": 10**6, "GB": 10**9}
-TILE_BYTES = 8329
 WAYS = ("cp", "convert, no verify", "convert")
 
 
@@ -42,9 +41,8 @@ def main() -> None:
 
 
 def written(path: Path, size: str) -> tuple[Path, int]:
-    """Write a slide; return it with its number of bytes."""
-    wanted = float(size[:-2]) * UNITS[size[-2:].upper()]
-    write_tiled(path, tiles=round(wanted / TILE_BYTES))
+    """Write a sample with all its levels; return it with its number of bytes."""
+    write_sample(path, byte_count=round(float(size[:-2]) * UNITS[size[-2:].upper()]))
     return path, path.stat().st_size
 
 

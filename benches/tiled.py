@@ -21,26 +21,42 @@ _LONG8, _LONG, _SHORT, _ASCII, _UNDEFINED = 16, 4, 3, 2, 7
 def write_tiled(path: Path, *, tiles: int, quality: int = 80) -> int:
     """Write a BigTIFF of about so many tiles of YCbCr JPEG; return their exact number.
 
-    Quality 80 makes tiles of some 7 kB, quality 1 of some 1 kB.
+    Quality 80 makes tiles of some 7 kB, quality 1 of some 1 kB. A second level of one tile, which
+    does not count, is what a conversion searches for bar codes.
     """
     across = max(1, round(tiles**0.5))
     down = -(-tiles // across)
     bank, tables = _bank(quality)
     counts = np.resize(np.array([len(tile) for tile in bank], np.uint32), across * down)
     offsets = np.cumsum(counts, dtype=np.uint64) - counts + np.uint64(16)
+    small = max(across, down)
     with path.open("xb") as file:
         file.write(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0))
         _write_tiles(file, bank, len(counts))
-        tags = _tags(file, across, down, tables, offsets, counts)
-        file.write(bytes(-file.tell() % 8))
-        directory = file.tell()
-        file.write(struct.pack("<Q", len(tags)))
-        for code, kind, count, value in sorted(tags):
-            file.write(struct.pack("<HHQ8s", code, kind, count, value))
-        file.write(bytes(8))
-        file.seek(8)
-        file.write(struct.pack("<Q", directory))
+        lowest = np.array([file.tell()], np.uint64), np.array([len(bank[0])], np.uint32)
+        file.write(bank[0])
+        link = 8
+        for columns, rows, (starts, lengths) in (
+            (across * TILE, down * TILE, (offsets, counts)),
+            (across * TILE // small, down * TILE // small, lowest),
+        ):
+            link = _write_directory(file, link, _tags(file, columns, rows, tables, starts, lengths))
     return len(counts)
+
+
+def _write_directory(file, link: int, tags) -> int:
+    """Append a directory, which the link leads to; return where its own link is."""
+    file.write(bytes(-file.tell() % 8))
+    directory = file.tell()
+    file.write(struct.pack("<Q", len(tags)))
+    for code, kind, count, value in sorted(tags):
+        file.write(struct.pack("<HHQ8s", code, kind, count, value))
+    end = file.tell()
+    file.write(bytes(8))
+    file.seek(link)
+    file.write(struct.pack("<Q", directory))
+    file.seek(0, 2)
+    return end
 
 
 def _bank(quality: int) -> tuple[list[bytes], bytes]:
@@ -78,13 +94,13 @@ def _write_tiles(file, bank: list[bytes], count: int) -> None:
     file.write(b"".join(bank[:rest]))
 
 
-def _tags(file, across: int, down: int, tables: bytes, offsets, counts):
+def _tags(file, columns: int, rows: int, tables: bytes, offsets, counts):
     """Return the entries of the directory; values that do not fit in are written before it."""
     text = b"Aperio Image Library v12.0.16 \r\nbench|AppMag = 40|MPP = 0.2500\0"
     entries = []
     for code, kind, count, data in (
-        (256, _LONG, 1, struct.pack("<I", across * TILE)),
-        (257, _LONG, 1, struct.pack("<I", down * TILE)),
+        (256, _LONG, 1, struct.pack("<I", columns)),
+        (257, _LONG, 1, struct.pack("<I", rows)),
         (258, _SHORT, 3, struct.pack("<3H", 8, 8, 8)),
         (259, _SHORT, 1, struct.pack("<H", 7)),
         (262, _SHORT, 1, struct.pack("<H", 6)),

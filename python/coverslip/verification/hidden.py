@@ -69,15 +69,11 @@ def hidden_in(slide: OpenedSlide) -> Hidden:
         for plane in level.focal_planes:
             if plane.jpeg_tables is not None:
                 hidden.texts.extend(texts_in_stream(plane.jpeg_tables))
-        stored = level.stored_ranges()
-        present = stored[stored[:, 1] > 0]
-        chosen = _chosen(present, _TILES_A_LEVEL)
-        hidden.tiles_left += len(present) - len(chosen)
+        chosen, left = _chosen(level.stored_ranges(), _TILES_A_LEVEL)
+        hidden.tiles_left += left
         hidden.texts.extend(_in_streams(slide, chosen))
-    beside = slide.description.private_ranges
-    present = beside[beside[:, 1] > 0]
-    chosen = _chosen(present, _STRIPS)
-    hidden.others_left = len(present) - len(chosen)
+    chosen, left = _chosen(slide.description.private_ranges, _STRIPS)
+    hidden.others_left = left
     hidden.texts.extend(_in_streams(slide, chosen))
     hidden.texts.extend(_in_profile(slide.description.metadata.icc_profile or b""))
     for offset, byte_count in _gaps(slide, hidden):
@@ -86,11 +82,19 @@ def hidden_in(slide: OpenedSlide) -> Hidden:
     return hidden
 
 
-def _chosen(present: npt.NDArray[np.uint64], most: int) -> list[tuple[int, int]]:
-    """Return offset and byte count of some ranges, the last one with them."""
+def _chosen(ranges: npt.NDArray[np.uint64], most: int) -> tuple[list[tuple[int, int]], int]:
+    """Return offset and byte count of some that are present, the last one with them.
+
+    And how many are left out. There may be millions, so what is present is not copied.
+    """
+    is_there = ranges[:, 1] > 0
+    present = range(len(ranges)) if is_there.all() else np.flatnonzero(is_there)
     step = max(1, len(present) // most)
-    streams = {*range(0, len(present), step)[:most], *range(len(present))[-1:]}
-    return [(int(present[stream, 0]), int(present[stream, 1])) for stream in sorted(streams)]
+    chosen = {*range(0, len(present), step)[:most], *range(len(present))[-1:]}
+    picked = [
+        (int(offset), int(size)) for offset, size in (ranges[present[at]] for at in sorted(chosen))
+    ]
+    return picked, len(present) - len(picked)
 
 
 def _in_streams(slide: OpenedSlide, ranges: list[tuple[int, int]]) -> Iterator[str]:

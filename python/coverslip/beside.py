@@ -87,8 +87,8 @@ class Follows(Protocol):
 class Follower(Beside[None]):
     """Checks a file while it is written.
 
-    So the bytes are read back while they are in memory, whatever the file's length, and the check
-    has the processors that the writer leaves idle.
+    So the check has the processors that the writer leaves idle, and finds the bytes in memory if
+    it does not fall behind by more than that holds.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from coverslip.verification.source import terms_of_slide
 
 
 class OutputCheck:
-    """The check of one slide's output: of each instance when it is whole, of the rest at the end.
+    """The check of one slide's output: of instances while they are written, of the rest at the end.
 
     It looks for the same texts in the same places as `coverslip.verify`, but for what takes
     decoding: pictures of the slide, and the lowest level, which was searched before.

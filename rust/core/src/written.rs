@@ -1,9 +1,9 @@
 //! How far a file is written, for whoever reads it behind the writer.
 //!
 //! What was handed to the kernel is in its page cache, for every reader of the file. A check that
-//! follows the writer finds it there, even of a file that is larger than the memory, and has a core
-//! to itself where the writer leaves one idle. It sees no less than one that begins later: a file
-//! is written from its first byte to its last, and no byte of it twice.
+//! follows the writer finds it there, as long as it does not fall behind by more than the memory
+//! holds, and has a core to itself where the writer leaves one idle. It sees no less than one that
+//! begins later: a file is written from its first byte to its last, and no byte of it twice.
 
 use std::fs::File;
 use std::io::ErrorKind;

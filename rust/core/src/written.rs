@@ -1,9 +1,10 @@
 //! How far a file is written, for whoever reads it behind the writer.
 //!
 //! What was handed to the kernel is in its page cache, for every reader of the file. A check that
-//! follows the writer finds it there, as long as it does not fall behind by more than the memory
-//! holds, and has a core to itself where the writer leaves one idle. It sees no less than one that
-//! begins later: a file is written from its first byte to its last, and no byte of it twice.
+//! follows the writer finds it there, and has a core to itself where the writer leaves one idle.
+//! So that both the file and its source are still there when the check comes by, also where the
+//! memory holds neither, the writer waits for whoever follows it. The check sees no less than one
+//! that begins later: a file is written from its first byte to its last, and no byte of it twice.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -13,11 +14,15 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Error;
 
+/// How far the writer may be ahead of whoever follows it: what memory has room for on any machine,
+/// and enough that neither waits for the other's every step.
+const LEAD_BYTES: u64 = 64 << 20;
+
 /// How much of one file is there. The writer says so, others wait for it.
 #[derive(Debug, Default)]
 pub struct Written {
     state: Mutex<State>,
-    grew: Condvar,
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -26,6 +31,16 @@ struct State {
     len: Option<u64>,
     byte_count: u64,
     is_over: bool,
+    /// Who reads behind the writer, and how far the foremost of them wants to read, or has read.
+    followers: u32,
+    wanted: u64,
+}
+
+impl State {
+    fn is_too_far_ahead(&self) -> bool {
+        let is_followed = self.followers > 0 && !self.is_over;
+        is_followed && self.byte_count > self.wanted.saturating_add(LEAD_BYTES)
+    }
 }
 
 impl Written {
@@ -44,6 +59,7 @@ impl Written {
     ///
     /// [`Error::Cancelled`] if the rest will not come.
     pub(crate) fn wait_for(&self, end: u64) -> Result<(), Error> {
+        self.wants(end);
         self.wait(|state| {
             let is_there = state
                 .len
@@ -61,7 +77,7 @@ impl Written {
             if state.is_over {
                 return Err(Error::Cancelled);
             }
-            let woken = self.grew.wait(state);
+            let woken = self.changed.wait(state);
             state = woken.unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -71,19 +87,38 @@ impl Written {
         self.change(|state| state.is_over = true);
     }
 
+    /// Lets the writer go on if it waits for somebody to come so far.
+    fn wants(&self, end: u64) {
+        let mut state = self.state();
+        let did_wait = state.is_too_far_ahead();
+        state.wanted = state.wanted.max(end);
+        if did_wait && !state.is_too_far_ahead() {
+            drop(state);
+            self.changed.notify_all();
+        }
+    }
+
+    fn wait_for_followers(&self) {
+        let mut state = self.state();
+        while state.is_too_far_ahead() {
+            let woken = self.changed.wait(state);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// The writer's side.
     pub(crate) fn writing(&self) -> Writing<'_> {
         Writing { written: self }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Three numbers are whole whoever panics.
+        // Numbers are whole whoever panics.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state());
-        self.grew.notify_all();
+        self.changed.notify_all();
     }
 }
 
@@ -101,11 +136,12 @@ impl Writing<'_> {
         });
     }
 
-    /// So many bytes more are there.
+    /// So many bytes more are there; waits for whoever follows.
     pub(crate) fn has_more(&self, byte_count: u64) {
         self.written.change(|state| {
             state.byte_count = state.byte_count.saturating_add(byte_count);
         });
+        self.written.wait_for_followers();
     }
 }
 
@@ -132,6 +168,9 @@ impl<'a> Readable<'a> {
             Some(len) => len,
             None => file.metadata()?.len(),
         };
+        if let Some(written) = written {
+            written.change(|state| state.followers = state.followers.saturating_add(1));
+        }
         Ok(Self { file, len, written })
     }
 
@@ -169,6 +208,14 @@ impl<'a> Readable<'a> {
     }
 }
 
+impl Drop for Readable<'_> {
+    fn drop(&mut self) {
+        if let Some(written) = self.written {
+            written.change(|state| state.followers = state.followers.saturating_sub(1));
+        }
+    }
+}
+
 fn became_shorter() -> Error {
     Error::Verify {
         what: "the file became shorter while it was checked".into(),
@@ -197,6 +244,37 @@ mod tests {
             writing.has_more(10);
             assert_eq!(reader.join().unwrap(), 30);
         });
+    }
+
+    #[test]
+    fn writer_waits_for_who_follows_and_only_for_them() {
+        let written = Written::default();
+        let len = 5 * LEAD_BYTES;
+        let path = std::env::temp_dir().join(format!("coverslip-lead-{}", std::process::id()));
+        File::create(&path).unwrap();
+        thread::scope(|scope| {
+            let writing = written.writing();
+            writing.has_start(10, len);
+            writing.has_more(2 * LEAD_BYTES); // nobody follows
+            let follower = Readable::open(&path, Some(&written)).unwrap();
+            let wrote = scope.spawn(move || {
+                writing.has_more(1);
+                writing.has_more(LEAD_BYTES);
+                writing.has_more(LEAD_BYTES);
+                writing.has_more(LEAD_BYTES - 11);
+            });
+            written.wait_for(LEAD_BYTES).unwrap();
+            let is_ahead = |state: &State| (state.byte_count > LEAD_BYTES).then_some(());
+            written.wait(is_ahead).unwrap();
+            thread::sleep(std::time::Duration::from_millis(20));
+            assert_eq!(written.state().byte_count, 2 * LEAD_BYTES + 11);
+            // Whatever somebody waits for is written, be it further away than the lead.
+            written.wait_for(4 * LEAD_BYTES).unwrap();
+            drop(follower);
+            wrote.join().unwrap();
+        });
+        std::fs::remove_file(path).unwrap();
+        written.wait_for(len).unwrap();
     }
 
     #[test]

@@ -345,9 +345,14 @@ def plan_jpeg(
     colour: Literal["RGB", "YBR", "GREY"],
     jpeg_tables: bytes,
     is_emitted: bool = False,
+    is_sampled: bool = False,
     on_progress: _Progress = None,
 ) -> FramePlan:
-    """Look at every tile and plan its frame; progress counts tiles."""
+    """Look at every tile and plan its frame; progress counts tiles.
+
+    With ``is_sampled`` only some are looked at, if these are alike; `write_instance` compares the
+    others with them, and raises `UnlikeTilesError` where one differs.
+    """
 
 def plan_jpeg2000(
     source: Source,
@@ -357,9 +362,10 @@ def plan_jpeg2000(
     rows: int,
     set_mct: bool,
     blank: bytes | None = None,
+    is_sampled: bool = False,
     on_progress: _Progress = None,
 ) -> FramePlan:
-    """Look at every tile and plan its frame; ``blank`` stands for missing tiles."""
+    """Look at tiles as `plan_jpeg` does; ``blank`` stands for missing ones."""
 
 def plan_deflated(
     source: Source,

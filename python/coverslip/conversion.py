@@ -19,7 +19,7 @@ from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.scrub import Scrubbed, scrub
 from coverslip.deid.uids import Identity
 from coverslip.dicom import modules
-from coverslip.errors import at_level
+from coverslip.errors import UnlikeTilesError, at_level
 from coverslip.frames import most_output_bytes, require_output, stored_bytes
 from coverslip.instances import (
     FrameCounts,
@@ -231,9 +231,10 @@ def convert_opened(
             given = Given() if charge is None else charge.given
             # Looking for texts in a slide of millions of tiles needs room: before there are plans.
             check = OutputCheck(slide, [text.reveal() for text in given.texts()])
-        # Tiles are planned first: a level that cannot be copied is found before a byte is written.
+        # Tiles are planned first: a level that cannot be copied is found before a byte is written,
+        # but for one of whose tiles only few cannot.
         plans = {
-            number: plan_level(slide, number, route, on_progress)
+            number: plan_level(slide, number, route, on_progress, is_sampled=True)
             for number, route in enumerate(routes)
             if route.kind is RouteKind.COPY
         }
@@ -271,8 +272,16 @@ def convert_opened(
                     frame_bytes += frames.plan.frame_bytes
                     require_output(slide, frame_bytes)
                 item = planned_level(slide, number, route, frames, spacing, clean)
+                try:
+                    result = write(item)
+                except UnlikeTilesError:
+                    frames = plan_level(slide, number, route, on_progress, is_sampled=False)
+                    frame_bytes += frames.plan.frame_bytes - item.plan.frame_bytes
+                    require_output(slide, frame_bytes)
+                    item = planned_level(slide, number, route, frames, spacing, clean)
+                    result = write(item)
                 planned.append(item)
-                written.append(write(item))
+                written.append(result)
                 if frames.spool is not None:
                     frames.spool.unlink()
             for picture, uid in zip(

@@ -75,6 +75,10 @@ class VerificationError(CoverslipError, RuntimeError):
     """What was written is not what was planned: a defect of coverslip or of the disk."""
 
 
+class UnlikeTilesError(CoverslipError, RuntimeError):
+    """A plan from some tiles of a level is not true of all; `convert` plans from all then."""
+
+
 @contextmanager
 def given(what: str) -> Iterator[None]:
     """Say of every error in the block that it is about something which the operator gave."""

@@ -93,12 +93,21 @@ def require_output(slide: OpenedSlide, byte_count: int) -> None:
 
 
 def plan_tiles(
-    slide: OpenedSlide, level: Level, route: Route, on_tiles: OnCount | None
+    slide: OpenedSlide,
+    level: Level,
+    route: Route,
+    on_tiles: OnCount | None,
+    *,
+    is_sampled: bool = False,
 ) -> PlannedFrames:
-    """Plan frames that are the tiles of a level; ``on_tiles`` is called with their count."""
+    """Plan frames that are the tiles of a level; ``on_tiles`` is called with their count.
+
+    If the plan ``is_sampled``, it may turn out to be wrong when it is carried out, with an
+    `UnlikeTilesError`.
+    """
     private = slide.description.private_ranges
     tiles = one_after_another([plane.tiles for plane in level.focal_planes])
-    plan = _plan(slide.source, level, tiles, private, route, on_tiles)
+    plan = _plan(slide.source, level, tiles, private, route, on_tiles, is_sampled=is_sampled)
     return PlannedFrames(source=slide.source, plan=plan)
 
 
@@ -347,6 +356,8 @@ def _plan(
     route: Route,
     on_tiles: OnCount | None,
     blank_frame: bytes | None = None,
+    *,
+    is_sampled: bool = False,
 ) -> _core.FramePlan:
     index = _core.TileIndex(source, tiles.offsets, tiles.byte_counts, private)
     columns, rows = level.tile_width, level.tile_length
@@ -359,6 +370,7 @@ def _plan(
             colour=_jpeg_colour(route),
             jpeg_tables=level.jpeg_tables or b"",
             is_emitted=route.is_emitted,
+            is_sampled=is_sampled,
             on_progress=on_tiles,
         )
     frames = route.frame_format
@@ -379,6 +391,7 @@ def _plan(
         rows=rows,
         set_mct=route.set_mct,
         blank=_blank(source, level, route) if route.needs_blank else blank_frame,
+        is_sampled=is_sampled,
         on_progress=on_tiles,
     )
 

@@ -10,7 +10,7 @@ from coverslip.associated import AssociatedPicture, picture_spec, store_picture
 from coverslip.beside import Follower
 from coverslip.dicom import part10, wsm
 from coverslip.dicom.geometry import level_spacing, region_spacing
-from coverslip.errors import at_level
+from coverslip.errors import UnlikeTilesError, at_level
 from coverslip.frames import (
     PlannedFrames,
     cut_picture,
@@ -100,13 +100,18 @@ class PlannedInstance:
 
 
 def plan_level(
-    slide: OpenedSlide, number: int, route: Route, on_progress: OnProgress | None
+    slide: OpenedSlide,
+    number: int,
+    route: Route,
+    on_progress: OnProgress | None,
+    *,
+    is_sampled: bool,
 ) -> PlannedFrames:
-    """Plan the frames of a level that are its tiles as they are."""
+    """Plan the frames of a level that are its tiles as they are, from all of these or some."""
     level = slide.levels[number]
     with at_level(number):
-        total = level.frame_count
-        return plan_tiles(slide, level, route, _report(on_progress, "plan", number, total))
+        on_tiles = _report(on_progress, "plan", number, level.frame_count)
+        return plan_tiles(slide, level, route, on_tiles, is_sampled=is_sampled)
 
 
 def make_frames(
@@ -212,6 +217,11 @@ def write_instance(
 
     ``on_written`` is called when the file does not change any more. ``past_cache`` says whether a
     large file may go straight to the disk, if it is not read back.
+
+    Raises
+    ------
+    UnlikeTilesError
+        If the plan is from some tiles, and another one is not like them. Nothing is left then.
     """
     path = folders[item.spec.region] / f"{item.spec.sop_instance_uid}.dcm"
     dataset = wsm.build(clean, item.spec)
@@ -224,16 +234,20 @@ def write_instance(
         path,
         on_progress=_report(on_progress, "write", item.number, item.plan.frame_bytes),
     )
-    if check is None:
-        report = write(past_cache=past_cache and item.plan.frame_bytes >= _PAST_CACHE_BYTES)
-        on_written(path)
-    else:
-        behind = partial(check.instance, item.frames.source, item.plan, path, header)
-        with Follower(behind) as follower:
-            report = write(digest=True, written=follower.written)
+    try:
+        if check is None:
+            report = write(past_cache=past_cache and item.plan.frame_bytes >= _PAST_CACHE_BYTES)
             on_written(path)
-            with at_level(item.number):
-                follower.wait(_report(on_progress, "verify", item.number, report.byte_count))
+        else:
+            behind = partial(check.instance, item.frames.source, item.plan, path, header)
+            with Follower(behind) as follower:
+                report = write(digest=True, written=follower.written)
+                on_written(path)
+                with at_level(item.number):
+                    follower.wait(_report(on_progress, "verify", item.number, report.byte_count))
+    except UnlikeTilesError:
+        path.unlink()
+        raise
     kind, made = None if item.route is None else item.route.kind, item.plan.copied
     rewritten = made if item.frames.rewritten is None else item.frames.rewritten
     counts = FrameCounts(

@@ -93,13 +93,50 @@ impl Fault {
     }
 }
 
+/// What tiles are read from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Input<'a> {
+    File(&'a Source),
+    /// A piece of the file that was read before, from this offset.
+    Memory(u64, &'a [u8]),
+}
+
+impl<'a> From<&'a Source> for Input<'a> {
+    fn from(source: &'a Source) -> Self {
+        Self::File(source)
+    }
+}
+
+impl Input<'_> {
+    fn end(self) -> u64 {
+        match self {
+            Self::File(source) => source.stamp().len,
+            Self::Memory(offset, bytes) => offset.saturating_add(to_u64(bytes.len())),
+        }
+    }
+
+    fn read_exact_at(self, buffer: &mut [u8], offset: u64) -> Result<(), Error> {
+        match self {
+            Self::File(source) => source.read_exact_at(buffer, offset),
+            Self::Memory(start, bytes) => {
+                let from = offset.checked_sub(start).map(to_usize);
+                let there = from
+                    .and_then(|from| bytes.get(from..from.checked_add(buffer.len())?))
+                    .ok_or(Error::SourceChanged)?;
+                buffer.copy_from_slice(there);
+                Ok(())
+            }
+        }
+    }
+}
+
 /// Reads pieces of one tile into buffers that are used again for the next.
 ///
 /// The end of a tile is read together with what is behind it, where the next one begins as a rule,
 /// and a header that has the bytes of the one before is not taken apart again: a level has
 /// millions of tiles.
 pub(crate) struct TileReader<'a> {
-    source: &'a Source,
+    input: Input<'a>,
     limits: &'a Limits,
     pub(crate) range: ByteRange,
     first_read: u64,
@@ -111,13 +148,13 @@ pub(crate) struct TileReader<'a> {
 }
 
 impl<'a> TileReader<'a> {
-    pub(crate) fn new(source: &'a Source, limits: &'a Limits) -> Self {
+    pub(crate) fn new(input: impl Into<Input<'a>>, limits: &'a Limits) -> Self {
         let range = ByteRange {
             offset: 0,
             byte_count: 0,
         };
         Self {
-            source,
+            input: input.into(),
             limits,
             range,
             first_read: FIRST_READ,
@@ -126,6 +163,15 @@ impl<'a> TileReader<'a> {
             piece_at: 0,
             last: None,
         }
+    }
+
+    /// Knows what the header of a tile became that another reader took apart.
+    pub(crate) fn knowing(mut self, made: Option<Rc<Made>>) -> Self {
+        if let Some(made) = &made {
+            self.first_read = to_u64(made.head.len()).saturating_add(HEADER_MARGIN);
+        }
+        self.last = made;
+        self
     }
 
     pub(crate) fn open(&mut self, range: ByteRange) {
@@ -161,8 +207,7 @@ impl<'a> TileReader<'a> {
             return Ok(());
         }
         self.start.resize(to_usize(len), 0);
-        self.source
-            .read_exact_at(&mut self.start, self.range.offset)
+        self.input.read_exact_at(&mut self.start, self.range.offset)
     }
 
     /// Returns what the last tile's header became, if this one's has the same bytes.
@@ -204,7 +249,7 @@ impl<'a> TileReader<'a> {
             });
         }
         let mut bytes = vec![0; to_usize(self.range.byte_count)];
-        self.source.read_exact_at(&mut bytes, self.range.offset)?;
+        self.input.read_exact_at(&mut bytes, self.range.offset)?;
         Ok(bytes)
     }
 
@@ -217,11 +262,7 @@ impl<'a> TileReader<'a> {
         }
         let is_end = at.saturating_add(len) >= self.range.byte_count;
         let begin = self.range.offset.saturating_add(at);
-        let behind = self
-            .source
-            .stamp()
-            .len
-            .saturating_sub(begin.saturating_add(len));
+        let behind = self.input.end().saturating_sub(begin.saturating_add(len));
         let ahead = if is_end {
             self.first_read.min(behind)
         } else {
@@ -229,7 +270,7 @@ impl<'a> TileReader<'a> {
         };
         self.piece.resize(to_usize(len.saturating_add(ahead)), 0);
         self.piece_at = begin;
-        let read = self.source.read_exact_at(&mut self.piece, begin);
+        let read = self.input.read_exact_at(&mut self.piece, begin);
         if let Err(error) = read {
             self.piece.clear();
             return Err(error);
@@ -262,6 +303,11 @@ pub(crate) struct Made {
 }
 
 impl Made {
+    /// Whether another tile's header became the same.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.header == other.header && self.facts.difference(&other.facts).is_none()
+    }
+
     /// The same for a tile whose first tile-part has comments: its header is made anew, too.
     fn with_tile_part(&self, part: &jp2k::TilePart, cleaned: &jp2k::Cleaned) -> Self {
         Self {

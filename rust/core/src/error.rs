@@ -17,6 +17,8 @@ pub enum Kind {
     Verify,
     /// The caller asked to stop.
     Cancelled,
+    /// The plan was made from too few tiles.
+    Unlike,
 }
 
 /// What is wrong with the bytes of one tile, or of the shared JPEG tables.
@@ -120,6 +122,12 @@ pub enum Error {
         /// In what it differs.
         what: &'static str,
     },
+    /// A tile that is not like those that its level was planned from: all must be looked at.
+    #[error("tile {tile} is not like those that were looked at")]
+    Unlike {
+        /// Index of the tile in its level.
+        tile: u64,
+    },
     /// A blank frame is needed and the caller gave none.
     #[error("tile {tile} is missing and there is no blank frame to put in its place")]
     NoBlankFrame {
@@ -184,6 +192,7 @@ impl Error {
             Self::Io(_) => Kind::Io,
             Self::Verify { .. } => Kind::Verify,
             Self::Cancelled => Kind::Cancelled,
+            Self::Unlike { .. } => Kind::Unlike,
         }
     }
 }

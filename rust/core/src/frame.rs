@@ -10,6 +10,7 @@ use crate::codec::{Codec, Facts, TileReader};
 use crate::encapsulate::ITEM_HEADER_LEN;
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::plan::Alike;
 use crate::source::{Source, Stamp};
 use crate::tiles::{ByteRange, TileIndex};
 
@@ -65,6 +66,8 @@ pub struct FramePlan {
     pub(crate) headers: Vec<Vec<u8>>,
     pub(crate) blank: Vec<u8>,
     pub(crate) summary: Summary,
+    /// What the tiles must be found to be like when they are copied, if not all were looked at.
+    pub(crate) alike: Option<Alike>,
 }
 
 /// Counts over all frames of a plan.

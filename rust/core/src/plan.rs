@@ -1,5 +1,10 @@
 //! Plans the frames of a level, on all cores.
 
+mod alike;
+
+pub use alike::plan_alike;
+pub(crate) use alike::{Alike, Checker};
+
 use std::collections::HashMap;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -88,21 +93,7 @@ pub fn plan_frames(
         .made
         .facts
         .clone();
-    let absent = (0..)
-        .zip(tiles.ranges())
-        .find(|(_, range)| range.byte_count == 0);
-    let blank = match absent {
-        None => Vec::new(),
-        Some((tile, _)) => {
-            let blank = codec
-                .blank(&mut reader)
-                .map_err(|fault| fault.of_tile(first))?;
-            if blank.is_empty() {
-                return Err(Error::NoBlankFrame { tile });
-            }
-            blank
-        }
-    };
+    let blank = blank_frame(&codec, &mut reader, first, &tiles)?;
     let planner = Planner {
         source,
         codec: &codec,
@@ -137,7 +128,28 @@ pub fn plan_frames(
         headers,
         blank,
         summary,
+        alike: None,
     })
+}
+
+/// Builds the frame of missing tiles; empty if none is missing. `reader` is at the `first` tile.
+fn blank_frame(
+    codec: &Codec,
+    reader: &mut TileReader<'_>,
+    first: u64,
+    tiles: &TileIndex,
+) -> Result<Vec<u8>, Error> {
+    let absent = (0..)
+        .zip(tiles.ranges())
+        .find(|(_, range)| range.byte_count == 0);
+    let Some((tile, _)) = absent else {
+        return Ok(Vec::new());
+    };
+    let blank = codec.blank(reader).map_err(|fault| fault.of_tile(first))?;
+    if blank.is_empty() {
+        return Err(Error::NoBlankFrame { tile });
+    }
+    Ok(blank)
 }
 
 /// What the threads of one planning share.

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use coverslip_core::{
-    ByteRange, Codec, Error, OffsetTable, WriteOptions, codec, deflate, jp2k, jpeg, plan_frames,
+    ByteRange, Codec, Error, OffsetTable, WriteOptions, codec, deflate, jp2k, jpeg, plan_alike,
+    plan_frames,
 };
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
@@ -197,11 +198,22 @@ fn plan(
     source: &Source,
     tiles: &TileIndex,
     codec: Codec,
+    is_sampled: bool,
     on_progress: Option<Py<PyAny>>,
 ) -> PyResult<FramePlan> {
     let mut watch = PyWatch::new(on_progress);
-    let tiles = tiles.0.clone();
-    let result = py.detach(|| plan_frames(&source.0, tiles, codec, &limits::current(), &mut watch));
+    let (tiles, limits) = (tiles.0.clone(), limits::current());
+    let result = py.detach(|| {
+        let alike = if is_sampled {
+            plan_alike(&source.0, tiles.clone(), &codec, &limits)?
+        } else {
+            None
+        };
+        match alike {
+            Some(plan) => Ok(plan),
+            None => plan_frames(&source.0, tiles, codec, &limits, &mut watch),
+        }
+    });
     finish(result, watch).map(FramePlan)
 }
 
@@ -223,7 +235,8 @@ pub(crate) fn jpeg_colour(name: &str) -> PyResult<jpeg::Colour> {
 }
 
 #[pyfunction]
-#[pyo3(signature = (source, tiles, *, columns, rows, colour, jpeg_tables, is_emitted = false, on_progress = None))]
+#[pyo3(signature = (source, tiles, *, columns, rows, colour, jpeg_tables,
+                    is_emitted = false, is_sampled = false, on_progress = None))]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 pub(crate) fn plan_jpeg(
     py: Python<'_>,
@@ -234,6 +247,7 @@ pub(crate) fn plan_jpeg(
     colour: &str,
     jpeg_tables: &[u8],
     is_emitted: bool,
+    is_sampled: bool,
     on_progress: Option<Py<PyAny>>,
 ) -> PyResult<FramePlan> {
     let colour = jpeg_colour(colour)?;
@@ -246,11 +260,12 @@ pub(crate) fn plan_jpeg(
         columns,
         rows,
     });
-    plan(py, source, tiles, codec, on_progress)
+    plan(py, source, tiles, codec, is_sampled, on_progress)
 }
 
 #[pyfunction]
-#[pyo3(signature = (source, tiles, *, columns, rows, set_mct, blank = None, on_progress = None))]
+#[pyo3(signature = (source, tiles, *, columns, rows, set_mct, blank = None,
+                    is_sampled = false, on_progress = None))]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 pub(crate) fn plan_jpeg2000(
     py: Python<'_>,
@@ -260,6 +275,7 @@ pub(crate) fn plan_jpeg2000(
     rows: u32,
     set_mct: bool,
     blank: Option<Vec<u8>>,
+    is_sampled: bool,
     on_progress: Option<Py<PyAny>>,
 ) -> PyResult<FramePlan> {
     let recipe = jp2k::Recipe {
@@ -272,6 +288,7 @@ pub(crate) fn plan_jpeg2000(
         source,
         tiles,
         Codec::Jpeg2000 { recipe, blank },
+        is_sampled,
         on_progress,
     )
 }
@@ -295,7 +312,7 @@ pub(crate) fn plan_deflated(
         pixel_bytes,
     };
     let codec = Codec::Deflated { recipe, blank };
-    plan(py, source, tiles, codec, on_progress)
+    plan(py, source, tiles, codec, false, on_progress)
 }
 
 /// What was written.

@@ -10,10 +10,13 @@ mod exceptions {
     import_exception!(coverslip.errors, LimitError);
     import_exception!(coverslip.errors, SourceError);
     import_exception!(coverslip.errors, UnsupportedSlideError);
+    import_exception!(coverslip.errors, UnlikeTilesError);
     import_exception!(coverslip.errors, VerificationError);
 }
 
-use exceptions::{LimitError, SourceError, UnsupportedSlideError, VerificationError};
+use exceptions::{
+    LimitError, SourceError, UnlikeTilesError, UnsupportedSlideError, VerificationError,
+};
 
 /// Turns a core error into the exception for whoever must act.
 ///
@@ -31,6 +34,7 @@ pub(crate) fn into_py_err(error: Error) -> PyErr {
             None => PyOSError::new_err(message),
         },
         (Kind::Io, _) => PyOSError::new_err(message),
+        (Kind::Unlike, _) => UnlikeTilesError::new_err(message),
     }
 }
 

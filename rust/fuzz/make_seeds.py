@@ -3,6 +3,7 @@
 import io
 import struct
 import subprocess
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -51,12 +52,13 @@ def jp2(stream: bytes) -> bytes:
     return b"\0\0\0\x0cjP  \r\n\x87\n" + header + struct.pack(">I4s", 0, b"jp2c") + stream
 
 
-def level(kind: int, shared: bytes, tiles: list[bytes]) -> bytes:
+def level(kind: int, shared: bytes, tiles: list[bytes], times: int = 1) -> bytes:
     ranges, data = b"", b"II*\0"
     for tile in tiles:
         ranges += struct.pack("<HHB", len(data) if tile else 0, len(tile), 0)
         data += tile
-    return bytes([kind, len(tiles), len(shared)]) + ranges + shared + data
+    numbers = len(tiles) + (times - 1 << 5)
+    return bytes([kind, numbers, len(shared)]) + ranges + shared + data
 
 
 def starts_of(stream: bytes) -> list[int]:
@@ -186,6 +188,10 @@ SEED_INPUTS = {
         level(128, b"", [codestream(), codestream(is_open=True)]),
         level(128 + 8, b"", [jp2(codestream()), b""]),
         level(128 + 4, b"", [codestream(segment(0x64, b"\0\1comment"))]),
+        level(0, SHARED, [jpeg(b"", 3), b"", *[jpeg(b"", 3)] * 4], times=8),
+        level(128, b"", [codestream()] * 6, times=8),
+        level(192 + 8, b"", [zlib.compress(b"tile"), b"", zlib.compress(b"more")]),
+        level(194, b"", [zlib.compress(b"\0" * 12)]),
     ],
 }
 

@@ -1,8 +1,8 @@
 //! Any file with any tile ranges is planned, written and read back, or refused.
 //!
-//! Input: codec, number of tiles (bits: 0-2) and of private ranges (3-4), length of the shared
-//! tables, then for each two bytes of offset, two of length and one of how far both are shifted,
-//! then the tables, then the file.
+//! Input: codec, number of tiles (bits: 0-2) and of private ranges (3-4) and how often the tiles
+//! come again (5-7), length of the shared tables, then for each two bytes of offset, two of length
+//! and one of how far both are shifted, then the tables, then the file.
 
 #![no_main]
 
@@ -12,8 +12,8 @@ use coverslip_core::jpeg::{self, Colour, Recipe};
 use coverslip_core::scan::Header;
 use coverslip_core::watch::Unwatched;
 use coverslip_core::{
-    ByteRange, Codec, Error, Limits, OffsetTable, Source, TileIndex, WriteOptions, jp2k,
-    plan_frames, verify_instance, write_instance,
+    ByteRange, Codec, Error, FramePlan, Limits, OffsetTable, Source, TileIndex, WriteOptions,
+    deflate, jp2k, plan_alike, plan_frames, verify_instance, write_instance,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -56,33 +56,45 @@ fn ranges_of(entries: &[u8]) -> Vec<ByteRange> {
         .collect()
 }
 
+/// A codec that many tiles can be of, by its number.
+fn codec_of(kind: u8, tables: jpeg::SharedTables) -> Codec {
+    let has_blank = kind & 8 != 0;
+    match kind {
+        0..128 => Codec::Jpeg(Recipe {
+            tables,
+            colour: [Colour::Rgb, Colour::Ybr, Colour::Grey][usize::from(kind % 3)],
+            is_emitted: false,
+            columns: 16,
+            rows: 16,
+        }),
+        128..192 => Codec::Jpeg2000 {
+            recipe: jp2k::Recipe {
+                columns: 16,
+                rows: 16,
+                set_mct: kind & 4 != 0,
+            },
+            blank: has_blank.then(|| b"\xFF\x4F\xFF\xD9".to_vec()),
+        },
+        192.. => Codec::Deflated {
+            recipe: deflate::Recipe {
+                columns: 2,
+                rows: 2,
+                pixel_bytes: 1 + kind % 4,
+            },
+            blank: has_blank.then(|| b"\x03\x00".to_vec()),
+        },
+    }
+}
+
 fn convert(mut data: &[u8]) -> Option<()> {
     let &[kind, tiles, table_len] = take(&mut data, 3)? else {
         return None;
     };
     let ranges = ranges_of(take(&mut data, usize::from(tiles % 8) * 5)?);
+    let ranges = ranges.repeat(usize::from(tiles / 32) + 1);
     let private = ranges_of(take(&mut data, usize::from(tiles / 8 % 4) * 5)?);
     let tables = jpeg::parse_shared_tables(take(&mut data, usize::from(table_len))?).ok()?;
-    let colour = [Colour::Rgb, Colour::Ybr, Colour::Grey][usize::from(kind % 3)];
-    let codec = if kind < 128 {
-        Codec::Jpeg(Recipe {
-            tables,
-            colour,
-            is_emitted: false,
-            columns: 16,
-            rows: 16,
-        })
-    } else {
-        let recipe = jp2k::Recipe {
-            columns: 16,
-            rows: 16,
-            set_mct: kind & 4 != 0,
-        };
-        Codec::Jpeg2000 {
-            recipe,
-            blank: (kind & 8 != 0).then(|| b"\xFF\x4F\xFF\xD9".to_vec()),
-        }
-    };
+    let codec = codec_of(kind, tables);
     // Small limits, so that small inputs reach them.
     let limits = Limits {
         tile_header_bytes: 4096,
@@ -98,22 +110,43 @@ fn convert(mut data: &[u8]) -> Option<()> {
     fs::write(&path, data).expect("a file in memory");
     let source = Source::open(&path).expect("the file is there");
     let tiles = TileIndex::new(ranges, private, data.len() as u64, &limits).ok()?;
-    let plan = plan_frames(&source, tiles, codec, &limits, &mut Unwatched).ok()?;
-    assert!(plan.lengths().all(|len| len % 2 == 0));
-    assert_eq!(plan.lengths().sum::<u64>(), plan.summary().frame_bytes);
-
-    let out = dir.path().join("out");
     let table = if kind & 32 == 0 {
         OffsetTable::Basic
     } else {
         OffsetTable::Extended
     };
-    let options = WriteOptions {
-        offset_table: Some(table),
-        ..WriteOptions::default()
+    let write = |plan: &FramePlan, name: &str| {
+        let options = WriteOptions {
+            offset_table: Some(table),
+            ..WriteOptions::default()
+        };
+        let out = dir.path().join(name);
+        write_instance(&source, plan, b"", &out, options, &mut Unwatched).map(|_| out)
     };
-    write_instance(&source, &plan, b"", &out, options, &mut Unwatched)
-        .expect("what was planned can be written");
+    let alike = plan_alike(&source, tiles.clone(), &codec, &limits).expect("the file can be read");
+    let sampled = alike.map(|plan| {
+        let out = write(&plan, "sampled");
+        (plan, out)
+    });
+    let plan = match plan_frames(&source, tiles, codec, &limits, &mut Unwatched) {
+        Ok(plan) => plan,
+        Err(_) => {
+            let is_found = |result| matches!(result, Err(Error::Unlike { .. }));
+            assert!(sampled.is_none_or(|(_, result)| is_found(result)));
+            return None;
+        }
+    };
+    assert!(plan.lengths().all(|len| len % 2 == 0));
+    assert_eq!(plan.lengths().sum::<u64>(), plan.summary().frame_bytes);
+    let out = write(&plan, "out").expect("what was planned can be written");
+    match sampled {
+        Some((sampled, Ok(path))) => {
+            assert_eq!(sampled.summary(), plan.summary());
+            assert!(fs::read(path).expect("a file") == fs::read(&out).expect("a file"));
+        }
+        Some((_, Err(error))) => assert!(matches!(error, Error::Unlike { .. }), "{error}"),
+        None => {}
+    }
     let header = header_of(table, plan.frame_count() as u64);
     match verify_instance(&source, &plan, &out, &header, None, None, &mut Unwatched) {
         Ok(_) | Err(Error::Frame { .. }) => Some(()),

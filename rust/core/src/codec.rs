@@ -217,11 +217,7 @@ impl<'a> TileReader<'a> {
         }
         let is_end = at.saturating_add(len) >= self.range.byte_count;
         let begin = self.range.offset.saturating_add(at);
-        let behind = self
-            .source
-            .stamp()
-            .len
-            .saturating_sub(begin.saturating_add(len));
+        let behind = self.source.left_behind(begin.saturating_add(len));
         let ahead = if is_end {
             self.first_read.min(behind)
         } else {
@@ -421,7 +417,7 @@ fn read_facts(
     limits: &Limits,
     parse: impl Fn(&[u8]) -> Result<Facts, StreamError>,
 ) -> Result<Facts, Error> {
-    tiles::check_range(tile, range, source.stamp().len)?;
+    tiles::check_range(tile, range, &source.extents())?;
     let mut reader = TileReader::new(source, limits);
     reader.open(range);
     reader

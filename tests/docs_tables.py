@@ -12,7 +12,18 @@ from coverslip.deid.scrub import _FATES, CODES
 from coverslip.dicom.allowlist import rules
 from coverslip.dicom.modules import CODE_MEANINGS
 from coverslip.errors import PolicyError
-from coverslip.formats import argos, indica, keyed, ndpi, ome, philips, qptiff, scn, svs, ventana
+from coverslip.formats import (
+    argos,
+    indica,
+    keyed,
+    ndpi,
+    ome_words,
+    philips,
+    qptiff,
+    scn,
+    svs,
+    ventana,
+)
 from coverslip.model import ItemKind
 from coverslip.report.totals import FATE_MEANINGS, KINDS
 from coverslip.tiff.tags import TEXT_TAGS
@@ -27,7 +38,7 @@ _VOCABULARIES = {
     "Philips TIFF": philips._KINDS,
     "Leica SCN": scn._VOCABULARY.kinds,
     "Ventana BIF and TIFF": ventana._VOCABULARY.kinds,
-    "OME-TIFF": ome.VOCABULARY.kinds,
+    "OME-TIFF": ome_words.VOCABULARY.kinds,
     "QPTIFF": qptiff._VOCABULARY.kinds,
     "Argos": argos._VOCABULARY.kinds,
     "Indica HALO": indica._VOCABULARY.kinds,

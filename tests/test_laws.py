@@ -347,7 +347,7 @@ def test_no_identifier_is_in_any_byte_name_or_message(case):
 
 
 def test_the_slide_does_hold_what_is_looked_for(case):
-    data = contents_of(case.slide.path) + case.slide.path.name.encode()
+    data = b"".join(contents_of(path) + path.name.encode() for path in case.slide.paths)
     for identifier in case.slide.identifiers:
         present = any(form in data for form in encodings_of(identifier))
         assert present, "a planted identifier is not in the slide"

@@ -62,18 +62,22 @@ _Uint64Array = npt.NDArray[np.uint64]
 
 @final
 class Source:
-    """A slide file, opened once for reading."""
+    """The files of a slide, opened once for reading, one behind the other in one space."""
 
-    def __new__(cls, path: str | os.PathLike[str]) -> Source: ...
+    def __new__(cls, *paths: str | os.PathLike[str]) -> Source: ...
     @property
-    def stamp(self) -> tuple[int, int, int, int]:
-        """Device, inode, length and time of change in nanoseconds, as at opening."""
+    def stamps(self) -> list[tuple[int, int, int, int]]:
+        """Device, inode, length and time of change in nanoseconds of each file, as at opening."""
+
+    @property
+    def byte_count(self) -> int:
+        """Bytes of all files together."""
 
     def read(self, offset: int, byte_count: int) -> bytes:
-        """Return bytes of the file; not for the copy path."""
+        """Return bytes of one file; not for the copy path."""
 
     def check_unchanged(self) -> None:
-        """Raise `SourceError` if the file is not what it was when it was opened."""
+        """Raise `SourceError` if a file is not what it was when it was opened."""
 
 @final
 class TileIndex:

@@ -73,7 +73,7 @@ def _stored_bytes(plane: Level) -> int:
 
 def most_output_bytes(slide: OpenedSlide) -> int:
     """Return how many bytes all frames of a slide together may take."""
-    return max(LIMITS.output_bytes, LIMITS.output_growth * slide.source.stamp[2])
+    return max(LIMITS.output_bytes, LIMITS.output_growth * slide.source.byte_count)
 
 
 def require_output(slide: OpenedSlide, byte_count: int) -> None:
@@ -86,8 +86,8 @@ def require_output(slide: OpenedSlide, byte_count: int) -> None:
     """
     if byte_count > most_output_bytes(slide):
         raise LimitError(
-            f"the slide has {slide.source.stamp[2]} bytes and its frames would take {byte_count}, "
-            f"more than the limits output_bytes = {LIMITS.output_bytes} and "
+            f"the slide has {slide.source.byte_count} bytes and its frames would take "
+            f"{byte_count}, more than the limits output_bytes = {LIMITS.output_bytes} and "
             f"output_growth = {LIMITS.output_growth}"
         )
 

@@ -24,6 +24,11 @@ class Limits:
         4096,
         "A slide has some tens; z-stacks and channels some hundreds.",
     )
+    set_files: int = _limit(
+        256,
+        "Files of one slide, all open at once, twice; a process may usually have 1024 open. One "
+        "for each channel and focal plane are some tens.",
+    )
     tags_in_directory: int = _limit(
         4096,
         "Vendors write below a hundred.",

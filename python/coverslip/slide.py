@@ -17,7 +17,16 @@ from coverslip.errors import (
     UnsupportedSlideError,
     at_level,
 )
-from coverslip.model import AssociatedImage, Finding, Level, Picture, Slide, SourceText, Spacing
+from coverslip.model import (
+    AssociatedImage,
+    Finding,
+    Level,
+    Picture,
+    Slide,
+    SourceFile,
+    SourceText,
+    Spacing,
+)
 from coverslip.routes import Choices, J2kYcc, Route, decide
 from coverslip.sampling import core_picture
 from coverslip.tiff import open_tiff
@@ -29,10 +38,12 @@ _FIT_PIXELS = 1 << 18
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedSlide:
-    """A slide as `coverslip.open` returns it; its file is only read and never shown by name."""
+    """A slide as `coverslip.open` returns it; its files are only read and never shown by name."""
 
     description: Slide
     source: _core.Source = field(repr=False)
+    files: tuple[SourceFile, ...] = field(default=(), repr=False)
+    """The files that it lies in, one after the other; most slides are one."""
     path_parts: tuple[SourceText, ...] = field(default=(), repr=False)
     """The file's name and those of the folders above it, sealed: what must not be written."""
 
@@ -134,7 +145,7 @@ def open(path: str | PathLike[str]) -> OpenedSlide:
     Parameters
     ----------
     path
-        The TIFF file.
+        The TIFF file; of a set, any of its files.
 
     Raises
     ------
@@ -150,13 +161,14 @@ def open(path: str | PathLike[str]) -> OpenedSlide:
     path = Path(fspath(path))
     with open_tiff(path) as tiff:
         description = formats.detect(tiff)
-        source = _core.Source(path)
-        if source.stamp != tiff.stamp:
+        files = tuple(SourceFile(path=file.path, start=file.start) for file in tiff.files)
+        source = _core.Source(*(file.path for file in files))
+        if source.stamps != tiff.stamps:
             raise SourceError("the file was replaced while it was being opened")
     _check_paths(description)
     parts = tuple(SourceText(part.name) for part in (path.absolute(), *path.absolute().parents))
     description = cut_into(_with_true_sizes(description, source), source, "auto")
-    return OpenedSlide(description=description, source=source, path_parts=parts)
+    return OpenedSlide(description=description, source=source, files=files, path_parts=parts)
 
 
 def _check_paths(slide: Slide) -> None:

@@ -11,7 +11,7 @@ import tifffile
 import coverslip
 from coverslip.cli.inspect import describe
 from coverslip.formats.ome import _role
-from coverslip.formats.ome_planes import plane_numbers
+from coverslip.formats.ome_planes import Chain, plane_numbers
 from coverslip.formats.xml import parse
 from coverslip.model import Role, SourceText
 from tests.formats.findings import check_every_text_is_found, items_of
@@ -96,7 +96,7 @@ def test_unit_that_measures_nothing_leaves_what_the_tags_say(unit, per_mm, tmp_p
             {"channels": '<Channel SamplesPerPixel="3" ContrastMethod="Fluorescence"/>'},
             "fluorescence",
         ),
-        ({"other_file": True}, "one file of a set"),
+        ({"other_file": True}, "1 of the 2 files of the set"),
         (
             {"channels": ONE, "pixels": {"SizeC": 1}, "codec": "jpeg_grey", "other_file": True},
             "set",
@@ -159,12 +159,13 @@ def test_colours_in_one_directory_are_one_channel_even_if_none_is_listed(tmp_pat
 def test_planes_are_where_the_xml_says(said, expected):
     text = f'<Pixels SizeZ="2" SizeC="2" DimensionOrder="XYZCT">{said}</Pixels>'
     pixels = parse(SourceText(text))
-    chain = [SimpleNamespace(integer=lambda *_: 1)] * 12
+    chain = Chain([SimpleNamespace(integer=lambda *_: 1, file=0)] * 12, lambda _: 0)
+    chain.use([6])
     if isinstance(expected, str):
         with pytest.raises(coverslip.SourceError, match=expected):
-            plane_numbers(pixels, chain, 7)
+            plane_numbers(pixels, chain)
     else:
-        assert plane_numbers(pixels, chain, 7) == {(*p, 0): n for p, n in expected.items()}
+        assert plane_numbers(pixels, chain) == {(*p, 0): n for p, n in expected.items()}
 
 
 @pytest.mark.parametrize("layout", ["subifds", "series"])

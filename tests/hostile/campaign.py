@@ -50,6 +50,14 @@ class Original:
     path: Path
     identifiers: tuple[str, ...]
     weight: float
+    others: tuple[Path, ...] = ()
+    """The other files of a set, which are not changed."""
+
+    def copy_to(self, folder: Path) -> Path:
+        """Copy all files into a folder and return the first."""
+        for path in (self.path, *self.others):
+            copy_file(path, folder / path.name)
+        return folder / self.path.name
 
 
 def originals(folder: Path, names: list[str] | None = None) -> list[Original]:
@@ -72,7 +80,7 @@ def originals(folder: Path, names: list[str] | None = None) -> list[Original]:
         slide = partial(builder, place, 1)(**options)
         weight = SLOW.get("decoded" if slide.is_decoded else builder.__name__, 1.0)
         texts = tuple(text for text in slide.identifiers if len(text) >= 5)
-        found.append(Original(name, slide.path, texts, weight))
+        found.append(Original(name, slide.path, texts, weight, slide.others))
     for name in REAL:
         if (SLIDES / name).exists() and (names is None or name in names):
             found.append(Original(name, SLIDES / name, (), SLOW["real"]))
@@ -98,8 +106,7 @@ def worker(found: list[Original], folder: Path, number: int) -> Callable[[tuple[
         if name not in copies:
             place = own / str(len(copies))
             place.mkdir()
-            copies[name] = place / original.path.name
-            copy_file(original.path, copies[name])
+            copies[name] = original.copy_to(place)
         secrets = [text.encode() for text in original.identifiers]
         mutation = mutation_of(copies[name], secrets, name, seed)
         with Mutated(copies[name], mutation) as path:

@@ -5,6 +5,7 @@ format, and shows every level and focal plane with the same pixels wherever ther
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ VENDORS = {
 _KINDS = {"svs": "svs", "grundium": "svs", "ndpi": "ndpi", "philips": "philips", "scn": "scn",
           "ventana": "bif", "ome": "ome", "qptiff": "qpi", "argos": "avs"}  # fmt: skip
 """What tifffile calls them; whatever else it takes for a plain TIFF."""
+_TEXTS = {".ome", ".ndpis"}
+"""Files of sets that tell of the others, and hold no picture."""
 _TILERS = {"ndpi": "NdpiTiler", "svs": "SvsTiler", "trestle": "TrestleTiffTiler"}
 _LEAST_SHOWN = 0.75
 """Share of a level that has to be shown: of a last row that is no whole one OpenSlide has none."""
@@ -75,14 +78,15 @@ def _areas(opened, slide: SynthSlide) -> Iterator[tuple[object, SynthLevel]]:
 def by_tifffile(kind: str, slide: SynthSlide) -> bool:
     import tifffile
 
-    try:
-        tiff = tifffile.TiffFile(slide.path)
-    except Exception:  # noqa: BLE001 (whatever it cannot read)
-        return False
-    with tiff:
-        if kind in _KINDS and not getattr(tiff, f"is_{_KINDS[kind]}"):
+    with ExitStack() as files:
+        try:
+            paths = [path for path in slide.paths if path.suffix not in _TEXTS]
+            tiffs = [files.enter_context(tifffile.TiffFile(path)) for path in paths]
+        except Exception:  # noqa: BLE001 (whatever it cannot read)
             return False
-        pages = list(_pages(tiff.pages))
+        if kind in _KINDS and not all(getattr(tiff, f"is_{_KINDS[kind]}") for tiff in tiffs):
+            return False
+        pages = [page for tiff in tiffs for page in _pages(tiff.pages)]
         planes = (plane for level in slide.levels for plane in level.planes)
         return all(any(_shows(page, plane) for page in pages) for plane in planes)
 

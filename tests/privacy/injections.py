@@ -19,7 +19,7 @@ from pathlib import Path
 import coverslip
 from coverslip.deid.policy import Policy
 from tests.hostile import pool
-from tests.hostile.campaign import REAL, Original, copy_file, jobs, originals, report
+from tests.hostile.campaign import REAL, Original, jobs, originals, report
 from tests.hostile.mutate import Draft, Mutated, Mutation
 from tests.hostile.structure import parse
 from tests.privacy.inject import KINDS, CannotInject, Words, new_words
@@ -87,7 +87,7 @@ def worker(found: list[Original], folder: Path, number: int) -> Callable[[tuple[
         path = own / name / original.path.name
         if not path.exists():
             path.parent.mkdir()
-            copy_file(original.path, path)
+            original.copy_to(path.parent)
         return attempt(original, path, own / "out", seed)
 
     return do

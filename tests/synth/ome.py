@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from tests.synth import identifiers as ids
-from tests.synth import raster, tiff
+from tests.synth import ome_set, raster, tiff
 from tests.synth.parts import level_directory, picture_directory
 from tests.synth.slide import J2K_KINDS, SynthSlide, build_levels, samples, stacked
 
@@ -60,6 +60,8 @@ def build_ome(
     names: tuple[str, ...] = (),
     more_tags: dict[int, tiff.Value] | None = None,
     style: dict[str, object] | None = None,
+    files: ome_set.Apart | None = None,
+    metadata: ome_set.Metadata = "each",
 ) -> SynthSlide:
     """Write a pyramid with label, macro and thumbnail.
 
@@ -68,6 +70,7 @@ def build_ome(
     ``twice`` calls the base a label as well. ``focal_planes`` are 1.5 micrometres apart; each
     of several ``grey_channels`` but the last says its wavelength, and ``names`` are what the
     first are called. With ``colours_apart`` each colour of the one channel has a directory.
+    With ``files`` planes lie in several files, and ``metadata`` in each, the first, or beside them.
     """
     secret = ids.of(seed)
     stored = None
@@ -131,7 +134,8 @@ def build_ome(
     images = shown + images if pictures_first else images + shown
     directories = [directory for image in images for directory in image.planes]
     step = None if unit is None else (_MPP / 1000 * per_mm, unit)
-    file, uuid = f"{secret.word()}.tif", f"urn:uuid:{secret.number()}-{secret.number()}"
+    members = ome_set.members(secret, files, grey_channels, focal_planes)
+    file, uuid = members[0].name, members[0].uuid
     stack = {"SizeZ": focal_planes, "PhysicalSizeZ": 1.5, "SizeC": grey_channels}
     many = focal_planes * grey_channels > 1 or colours_apart
     if many and grey_channels == 1:
@@ -154,6 +158,7 @@ def build_ome(
                 step=step if image is base else None,
                 pixels=((stack if many or stored else {}) | (pixels or {})) if is_slide else {},
                 channels=channels if is_slide else None,
+                data=None if files is None else ome_set.place(members, image.planes, grey_channels),
                 count=len(image.planes),
             )
         )
@@ -163,18 +168,21 @@ def build_ome(
         texts.append(_image(secret, 0, "x", base.planes[0], codec, other))
     if twice:
         texts.append(_image(secret, 0, "label", base.planes[0], codec, (file, uuid)))
-    text = _document(secret, uuid, "".join(texts))
-    directories[0].tags[270] = tiff.ascii_(text)
-    path = folder / f"{secret.word()}-{secret.number()}.ome.tif"
-    tiff.write_tiff(
-        path,
-        directories,
+    if files is None:
+        members[0].directories = directories
+    written = ome_set.write(
+        secret,
+        members,
+        [folder / f"{secret.word()}-{secret.number()}.ome.tif"]
+        if files is None
+        else [folder / member.name for member in members],
+        lambda uuid: _document(secret, uuid, "".join(texts)),
+        metadata,
         big_endian=big_endian,
-        gap=secret.word().encode(),
-        tail=secret.word().encode(),
     )
     return SynthSlide(
-        path=path,
+        path=written[0],
+        others=tuple(written[1:]),
         levels=[
             replace(level, optical_path=channel)
             for channel in range(grey_channels)
@@ -233,6 +241,7 @@ def _image(
     step=None,
     pixels=(),
     channels=None,
+    data=None,
     count=1,
 ) -> str:
     file, uuid = reference
@@ -259,14 +268,15 @@ def _image(
     if channels is None:
         channels = f'<Channel ID="{secret.word()}" SamplesPerPixel="{said["SizeC"]}"/>'
     ifd = "" if number is None else f' IFD="{number}" FirstC="0" FirstZ="0" FirstT="0"'
+    if data is None:
+        data = ome_set.tiff_data(f'PlaneCount="{count}"{ifd}', file, uuid)
     return (
         f'<Image ID="Image:{secret.word()}" Name="{name}">'
         f"<AcquisitionDate>{secret.date()}</AcquisitionDate>"
         f"<Description>{secret.name()}</Description>"
         f'<ExperimenterRef ID="{secret.word()}"/>'
-        f"<Pixels {attributes}>{channels}"
-        f'<TiffData PlaneCount="{count}"{ifd}><UUID FileName="{file}">{uuid}</UUID>'
-        f'</TiffData><Plane TheZ="0" TheC="0" TheT="0" {secret.word()}="{secret.word()}"/>'
+        f"<Pixels {attributes}>{channels}{data}"
+        f'<Plane TheZ="0" TheC="0" TheT="0" {secret.word()}="{secret.word()}"/>'
         "</Pixels></Image>"
     )
 

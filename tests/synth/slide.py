@@ -63,8 +63,15 @@ class SynthSlide:
     """Quality of JPEG without which it cannot be converted."""
     lossy_term: str | None = None
     """What its instances name as lossy method that older validators do not know."""
+    others: tuple[Path, ...] = ()
+    """The other files of a set, whose first one is `path`."""
     glows: bool = False
     """Whether it was lit to glow; if it has several channels it was anyway."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files of a set."""
+        return (self.path, *self.others)
 
     @property
     def choices(self) -> dict[str, object]:

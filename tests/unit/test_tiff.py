@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from coverslip import tiff as room
 from coverslip.errors import CoverslipError, LimitError, SourceError, UnsupportedSlideError
 from coverslip.formats import detect
 from coverslip.limits import LIMITS
 from coverslip.model import ItemKind
 from coverslip.tiff import directory as directory_room
+from coverslip.tiff import file as room
 from coverslip.tiff import open_tiff
 from tests.conftest import SLIDES
 from tests.formats.test_generic import tags
@@ -60,7 +60,7 @@ def test_values_are_the_same_in_every_layout(big_endian, bigtiff, tmp_path):
     )
     with open_tiff(path) as opened:
         directory = opened.directories[0]
-        assert opened.layout.value_size == (8 if bigtiff else 4)
+        assert opened.files[0].layout.value_size == (8 if bigtiff else 4)
         assert directory.integer(256, 0) == 100
         assert directory.integers(258) == (8, 8, 8)
         assert directory.integer(11111, 5) == 5
@@ -75,12 +75,7 @@ def test_identity_is_that_of_the_open_file(tmp_path):
     path = write(tmp_path, [Directory(tags(9, 9), [b"x"])])
     status = path.stat()
     with open_tiff(path) as opened:
-        assert opened.stamp == (
-            status.st_dev,
-            status.st_ino,
-            status.st_size,
-            status.st_mtime_ns,
-        )
+        assert opened.stamps == [(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)]
 
 
 def test_children_come_behind_the_chain_and_know_their_parent(tmp_path):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element
 
 from coverslip.errors import SourceError, UnsupportedSlideError
+from coverslip.formats import ome_files
 from coverslip.formats.likeness import (
     BITS_PER_SAMPLE,
     SAMPLES_PER_PIXEL,
@@ -15,8 +16,8 @@ from coverslip.formats.likeness import (
     size_of,
     with_reduced,
 )
-from coverslip.formats.ome_planes import Plane, directories_of, plane_numbers, size
-from coverslip.formats.ome_words import UNIT_MM, VOCABULARY
+from coverslip.formats.ome_planes import Chain, Plane, directories_of, plane_numbers, size
+from coverslip.formats.ome_words import UNIT_MM
 from coverslip.formats.planes import in_colour, light_notes, stacked_pyramids
 from coverslip.formats.pyramid import (
     associated_image,
@@ -26,8 +27,7 @@ from coverslip.formats.pyramid import (
     resolution,
     to_level,
 )
-from coverslip.formats.xml import parse
-from coverslip.formats.xml_items import children, number_in, xml_items
+from coverslip.formats.xml_items import children, number_in
 from coverslip.model import (
     AssociatedImage,
     LabelSide,
@@ -81,7 +81,7 @@ class _Image:
 
 
 class OmeTiff:
-    """An OME-TIFF of one file."""
+    """An OME-TIFF of one file, or of a set of them."""
 
     name = "OME-TIFF"
 
@@ -94,10 +94,9 @@ class OmeTiff:
 
     def read(self, tiff: Tiff) -> Slide:
         """Return the slide: the largest picture that no name calls something else."""
-        text = tiff.directories[0].text(IMAGE_DESCRIPTION) or SourceText("")
-        root = parse(text)
-        _refuse_sets(root)
-        images = _images(root, tiff)
+        document = ome_files.read(tiff)
+        root = document.root
+        images = _images(document, tiff)
         unnamed = [image for image in images if image.role is None]
         if not unnamed:
             raise UnsupportedSlideError(
@@ -110,14 +109,11 @@ class OmeTiff:
         chosen = [tiff.directories[ifd] for level in levels for ifd in level.ifds]
         spacing = _spacing(base.pixels) or resolution(base.directory)
         associated, unexplained = _associated(tiff, chosen, images)
-        place = f"{tiff.directories[0].place} ImageDescription"
         return Slide(
             format=self.name,
             levels=levels,
             associated_images=associated,
-            metadata=raw_metadata(
-                tiff, tuple(xml_items(root, place, VOCABULARY)), tuple(_device(root)), levels
-            ),
+            metadata=raw_metadata(tiff, document.items, tuple(_device(root)), levels),
             spacing=spacing,
             objective_power=_objective_power(root),
             label_side=LabelSide.RIGHT,
@@ -127,36 +123,14 @@ class OmeTiff:
         )
 
 
-def _refuse_sets(root: Element) -> None:
-    """Raise for one file of several: what it lacks would be missed in silence.
-
-    A file that was renamed is still whole, so files are told apart by their UUIDs.
-    """
-    if children(root, "BinaryOnly"):
-        raise UnsupportedSlideError(
-            "the OME-TIFF has its metadata in another file",
-            hint="convert the file that holds the metadata, or merge the set into one file",
-        )
-    references = children(root, "Image", "Pixels", "TiffData", "UUID")
-    files = {(reference.text or "").strip() for reference in references}
-    files |= {root.get("UUID", "").strip()} - {""} if files else set()
-    names = {reference.get("FileName") for reference in references} - {None}
-    if len(files) > 1 or len(names) > 1:
-        raise UnsupportedSlideError(
-            "the OME-TIFF is one file of a set",
-            hint="merge the set into one file, with bfconvert for example",
-        )
-
-
-def _images(root: Element, tiff: Tiff) -> list[_Image]:
-    chain = [directory for directory in tiff.directories if directory.kind == "IFD"]
-    images = []
-    following = 0
-    for element in children(root, "Image"):
+def _images(document: ome_files.Document, tiff: Tiff) -> list[_Image]:
+    directories = [directory for directory in tiff.directories if directory.kind == "IFD"]
+    chain, images = Chain(directories, document.file_of), []
+    for element in children(document.root, "Image"):
         for pixels in children(element, "Pixels")[:1]:
-            numbers = plane_numbers(pixels, chain, following)
-            following = max(numbers.values()) + 1
-            planes = directories_of(pixels, chain, numbers)
+            numbers = plane_numbers(pixels, chain)
+            chain.use(numbers.values())
+            planes = directories_of(pixels, directories, numbers)
             images.append(_Image(pixels=pixels, role=_role(element), planes=planes))
     if not images:
         raise SourceError("the OME-XML describes no picture")

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from xml.etree.ElementTree import Element
 
 from coverslip.errors import LimitError, SourceError
@@ -18,11 +18,52 @@ Plane3 = tuple[int, int, int]
 """The same, and that of the point in time."""
 
 
-def plane_numbers(pixels: Element, chain: Sequence[Directory], following: int) -> dict[Plane3, int]:
+class Chain:
+    """The directories in the chains of all files, one file after the other.
+
+    Parameters
+    ----------
+    directories
+        Those in the chains.
+    file_of
+        Returns the number of the file that a ``TiffData`` means; of none, that of the XML.
+    """
+
+    def __init__(
+        self, directories: Sequence[Directory], file_of: Callable[[Element | None], int]
+    ) -> None:
+        self.directories, self._file_of = directories, file_of
+        self._homes: dict[int, range] = {}
+        for place, directory in enumerate(directories):
+            home = self._homes.setdefault(directory.file, range(place, place))
+            self._homes[directory.file] = range(home.start, place + 1)
+        self._following = {file: home.start for file, home in self._homes.items()}
+
+    def home_of(self, data: Element | None) -> range:
+        """Return the places of the directories of the file that is meant."""
+        return self._homes.get(self._file_of(data), range(0))
+
+    def place_of(self, data: Element | None) -> int:
+        """Return the place that is meant; without a number, that behind what was used before."""
+        number = None if data is None else integer_in(data.get("IFD"))
+        if number is None:
+            return self._following.get(self._file_of(data), 0)
+        return self.home_of(data).start + number
+
+    def use(self, places: Iterable[int]) -> None:
+        """Note that directories are used: what has no number comes behind them in their file."""
+        last: dict[int, int] = {}
+        for place in places:
+            file = self.directories[place].file
+            last[file] = max(place, last.get(file, 0))
+        self._following.update({file: place + 1 for file, place in last.items()})
+
+
+def plane_numbers(pixels: Element, chain: Chain) -> dict[Plane3, int]:
     """Return the place in the chain of each plane; all of the first point in time are there.
 
-    ``TiffData`` says which plane is in which directory; without a number they follow each other
-    from ``following`` on, and what comes behind a named one follows it, as ``DimensionOrder`` says.
+    ``TiffData`` says which plane is in which directory; without a number they follow each other,
+    and what comes behind a named one follows it, as ``DimensionOrder`` says.
 
     Raises
     ------
@@ -32,28 +73,31 @@ def plane_numbers(pixels: Element, chain: Sequence[Directory], following: int) -
         If it says more planes than a file may have directories.
     """
     said = children(pixels, "TiffData")
-    named = integer_in(said[0].get("IFD")) if said else None
-    order = list(_in_order(pixels, _samples(chain, following if named is None else named)))
+    begin = chain.place_of(said[0] if said else None)
+    order = list(_in_order(pixels, _samples(chain.directories, begin)))
     places = {plane: place for place, plane in enumerate(order)}
     numbers: dict[Plane3, int] = {}
+    are_there = True
     for data in said:
         first = (_index(data, "FirstZ"), _index(data, "FirstC"), _index(data, "FirstT"))
-        number, count = integer_in(data.get("IFD")), integer_in(data.get("PlaneCount"))
+        count = integer_in(data.get("PlaneCount"))
         if first not in places:
             raise SourceError("the OME-XML names a plane that the picture does not have")
         if count is None:
-            count = 1 if number is not None else len(order)
-        place, start = places[first], following if number is None else number
+            count = len(order) if data.get("IFD") is None else 1
+        place, start, home = places[first], chain.place_of(data), chain.home_of(data)
         for step, plane in enumerate(order[place : place + max(count, 0)]):
             if plane in numbers:
                 raise SourceError("the OME-XML says twice where a plane is")
             numbers[plane] = start + step
+            are_there = are_there and start + step in home
     if not numbers or (len(said) == 1 and said[0].get("PlaneCount") is None and len(order) > 1):
-        start = min(numbers.values(), default=following)
+        start, home = min(numbers.values(), default=begin), chain.home_of(said[0] if said else None)
         numbers = {plane: start + step for step, plane in enumerate(order)}
+        are_there = all(number in home for number in numbers.values())
     if any(plane not in numbers for plane in order if plane[2] == 0):
         raise SourceError("the OME-XML does not say where all planes are")
-    if not all(0 <= number < len(chain) for number in numbers.values()):
+    if not are_there:
         raise SourceError("the OME-XML names a directory that the file does not have")
     return numbers
 

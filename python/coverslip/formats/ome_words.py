@@ -11,6 +11,7 @@ VOCABULARY = Vocabulary(
     kinds={
         "UUID@FileName": ItemKind.NAME,
         "BinaryOnly@MetadataFile": ItemKind.NAME,
+        "BinaryOnly@UUID": ItemKind.IDENTIFIER,
         "File@Name": ItemKind.NAME,
         "UUID": ItemKind.IDENTIFIER,
         "OME@UUID": ItemKind.IDENTIFIER,
@@ -60,7 +61,7 @@ VOCABULARY = Vocabulary(
     ),
     structure=frozenset(
         {
-            *("OME", "Image", "Pixels", "Channel", "TiffData", "LightPath", "Plane"),
+            *("OME", "BinaryOnly", "Image", "Pixels", "Channel", "TiffData", "LightPath", "Plane"),
             *("Experimenter", "ExperimenterRef", "ExperimenterGroup", "Project", "Dataset"),
             *("Instrument", "InstrumentRef", "Microscope", "Objective", "ObjectiveSettings"),
             *("Detector", "StructuredAnnotations", "AnnotationRef", "ROI", "ROIRef", "Union"),

@@ -329,11 +329,12 @@ def resolution(directory: Directory) -> Spacing | None:
 def private_ranges(tiff: Tiff, levels: Iterable[Level]) -> npt.NDArray[np.uint64]:
     """Return offset and byte count of everything that no frame may touch, shape (n, 2).
 
-    That is the file's header, its directories, their values, and all pictures that are no level.
+    That is the header of each file, its directories, their values, and all pictures that are no
+    level; and files that are texts.
     A picture without a length is private up to whatever else is private behind it.
     """
     level_ifds = {ifd for level in levels for ifd in level.ifds}
-    ranges = [np.array([(0, tiff.layout.header_size)], np.uint64)]
+    ranges = [np.array([file.header for file in tiff.files], np.uint64)]
     for directory in tiff.directories:
         values = [directory.table, *directory.value_ranges()]
         ranges.append(np.array(values, np.uint64).reshape(-1, 2))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -328,6 +329,15 @@ class AssociatedImage:
     image_length: int
     pixels: StoredPixels | None = None
     """``None`` if the picture is not to be decoded, or cannot be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """One of the files that a slide lies in, one after the other."""
+
+    path: Path = field(repr=False)
+    start: int
+    """How many bytes of other files lie in front of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ _UNSIGNED = {1, 3, 4, 13, 16, 18}
 _PICTURES = ((TILE_OFFSETS, TILE_BYTE_COUNTS), (STRIP_OFFSETS, STRIP_BYTE_COUNTS),
              (JPEG_OFFSET, JPEG_BYTE_COUNT))  # fmt: skip
 """Tags that say where a picture lies; the last are the thumbnail of a camera."""
+_OFFSETS = {offsets for offsets, _ in _PICTURES}
 TILE_TAGS = {tag for pair in _PICTURES for tag in pair}
 _FEW = 64
 """More values than any tag has that is asked for as a few integers."""
@@ -57,6 +58,9 @@ class Values(Protocol):
     def byte_order(self) -> Literal["<", ">"]:
         """Return the file's byte order, as `struct` writes it."""
 
+    def moved(self, offsets: Uint64Array) -> Uint64Array:
+        """Return offsets in the file as those among all files of the slide."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -65,7 +69,7 @@ class Entry:
     dtype: int
     count: int
     offset: int
-    """Where the value lies in the file, inline or not."""
+    """Where the value lies among all files of the slide, inline or not."""
     byte_count: int
     is_inline: bool
     wide: int | None = None
@@ -88,10 +92,13 @@ class Directory:
     """One image file directory, its values read when they are asked for."""
 
     number: int
-    """Position in the file's chain; sub-directories are numbered on behind its end."""
+    """Position in the file's chain; sub-directories are numbered on behind its end, and those of
+    the next file of the slide behind them."""
     parent: int | None
     kind: str
     """``IFD``, ``SubIFD``, ``Exif``, ``GPS`` or ``Interop``."""
+    file: int = 0
+    """Number of its file among those of the slide."""
     _file: "Values" = field(repr=False)
     _entries: dict[int, Entry] = field(repr=False)
     _repeats: tuple[tuple[int, Entry], ...] = field(default=(), repr=False)
@@ -115,6 +122,8 @@ class Directory:
     def array(self, tag: int) -> Uint64Array | None:
         """Return the unsigned integers of a tag, straight from the file; ``None`` if absent.
 
+        Where pictures lie is told among all files of the slide.
+
         Raises
         ------
         SourceError
@@ -136,9 +145,11 @@ class Directory:
         if entry.dtype not in _UNSIGNED:
             raise SourceError(f"{self.place} tag {tag} has field type {entry.dtype}")
         if entry.wide is not None:
-            return np.array([entry.wide], np.uint64)
-        values = np.frombuffer(self._file.read(entry), self._file.dtype(entry.dtype))
-        return values.astype(np.uint64)
+            values = np.array([entry.wide], np.uint64)
+        else:
+            stored = np.frombuffer(self._file.read(entry), self._file.dtype(entry.dtype))
+            values = stored.astype(np.uint64)
+        return self._file.moved(values) if tag in _OFFSETS else values
 
     def integers(self, tag: int) -> tuple[int, ...]:
         """Return the first few unsigned integers of a tag; empty if absent."""
@@ -195,6 +206,15 @@ class Directory:
         """Return the text of a tag up to its end, whatever encoding it has."""
         value = self.raw(tag)
         return None if value is None else decoded(tag, value)
+
+    def end_of(self, tag: int, byte_count: int) -> bytes:
+        """Return the last bytes of a tag, however long it is; empty if absent."""
+        entry = self._entries.get(tag)
+        if entry is None:
+            return b""
+        count = min(byte_count, entry.byte_count)
+        offset = entry.offset + entry.byte_count - count
+        return self._file.read(replace(entry, offset=offset, byte_count=count))
 
     @property
     def place(self) -> str:

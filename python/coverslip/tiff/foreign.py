@@ -31,6 +31,17 @@ _FOREIGN = (
 )
 
 
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def is_tiff(file: BinaryIO) -> bool:
+    """Tell whether a file is a TIFF by its first bytes."""
+    file.seek(0)
+    start = file.read(4)
+    file.seek(0)
+    return start in _MAGIC
+
+
 def check_first_bytes(file: BinaryIO, suffix: str = "") -> None:
     """Raise for whatever is not a TIFF, with its name where it has one.
 
@@ -45,7 +56,7 @@ def check_first_bytes(file: BinaryIO, suffix: str = "") -> None:
     file.seek(0)
     if not start:
         raise SourceError("the file is empty")
-    if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    if start.startswith(_MAGIC):
         return
     found = _foreign(start.removeprefix(b"\xef\xbb\xbf"), suffix)
     if found is None:

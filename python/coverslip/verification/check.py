@@ -81,9 +81,7 @@ def verify(
     """
     slide = None if source is None else open(source)
     listed = () if terms is None else listed_terms(Path(fspath(terms)))
-    comparison = (
-        None if slide is None or source is None or fast else Comparison(slide, Path(fspath(source)))
-    )
+    comparison = None if slide is None or fast else Comparison(slide)
     kept = tuple(kept)
     shown, unread = ([], []) if slide is None else labels.texts_of(slide)
     looked_for = terms_of_slide(slide, listed, given, shown, kept)
@@ -91,7 +89,7 @@ def verify(
         terms=looked_for,
         scanner=scanner_of(looked_for),
         comparison=comparison,
-        source=None if source is None else Path(fspath(source)).stat(),
+        times=frozenset() if slide is None else frozenset(s[3] for s in slide.source.stamps),
         pixels=None if fast else pictures.Pixels(),
         hashes=not fast,
         only_headers=fast,
@@ -121,7 +119,8 @@ class Check:
     comparison: Comparison | None = None
     pixels: "pictures.Pixels | None" = None
     """Looks at pictures and the lowest level; without it, at pictures alone."""
-    source: os.stat_result | None = None
+    times: frozenset[int] = frozenset()
+    """When the files of the source were changed, in nanoseconds."""
     hashes: bool = True
     """Whether digests in certificates are compared."""
     only_headers: bool = False
@@ -201,7 +200,7 @@ class Check:
 
     def _instance_or_folder(self, entry: Entry) -> bool:
         """Check what every entry has, and the contents of instances; tell if that was all."""
-        self._found(entry, files.problems_of(entry, self.terms.dates, self.source))
+        self._found(entry, files.problems_of(entry, self.terms.dates, self.times))
         self._hits(entry, "name", self.scanner.scan_bytes(_encoded(entry.relative)))
         for name, value in files.attributes_of(entry.path).items():
             data = _encoded(name) + b"\n" + value

@@ -43,8 +43,6 @@ class Comparison:
     """A slide, and which of the slides in a folder it became."""
 
     slide: OpenedSlide
-    path: Path = field(repr=False)
-    """Of the slide."""
     levels: tuple[LevelTiles, ...] = field(init=False)
     others: int = 0
     """Slides in the folder that are others."""
@@ -129,7 +127,7 @@ class Comparison:
                 )
                 for number, plane in enumerate(level.planes)
             ]
-            result = self._comparer.compare(self.path, path, planes)
+            result = self._comparer.compare(self.slide.files, path, planes)
         except VerificationError as error:
             return Made(unchecked=[str(error)])
         differing = [f"frame {n} has other pixels than the slide" for n in result.different]

@@ -7,10 +7,12 @@ runs in a process of its own.
 
 import copy
 import multiprocessing
+from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ import numpy.typing as npt
 from coverslip.errors import VerificationError
 from coverslip.guard import confine
 from coverslip.limits import LIMITS
+from coverslip.model import SourceFile
 
 if TYPE_CHECKING:
     import tifffile
@@ -73,8 +76,10 @@ class Comparer:
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None
 
-    def compare(self, slide: Path, instance: Path, planes: list[Plane]) -> Comparison:
-        """Decode what the slide has and what an instance has, and compare each frame.
+    def compare(
+        self, files: Sequence[SourceFile], instance: Path, planes: list[Plane]
+    ) -> Comparison:
+        """Decode what the files of a slide have and what an instance has, and compare each frame.
 
         Raises
         ------
@@ -84,7 +89,7 @@ class Comparer:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(1, context, _begin, (LIMITS.decoder_memory_bytes,))
-        asked = self._pool.submit(_compare, slide, instance, planes, LIMITS.decoded_bytes)
+        asked = self._pool.submit(_compare, files, instance, planes, LIMITS.decoded_bytes)
         try:
             return asked.result()
         except (_UnreadableError, BrokenProcessPool) as error:
@@ -107,18 +112,18 @@ def _begin(memory_bytes: int) -> None:
     confine(memory_bytes=memory_bytes, file_bytes=0)
 
 
-def _compare(slide: Path, instance: Path, planes: list[Plane], most: int) -> Comparison:
+def _compare(
+    files: Sequence[SourceFile], instance: Path, planes: list[Plane], most: int
+) -> Comparison:
     import logging
-
-    import tifffile
 
     logging.disable(logging.CRITICAL)  # its warnings may quote the slide
     different: list[int] = []
     equal = missing = begun = 0
     try:
-        with tifffile.TiffFile(slide) as tiff, instance.open("rb") as frames:
+        with _Opened(files) as slide, instance.open("rb") as frames:
             for plane in planes:
-                pieces = _Pieces([_page_of(tiff, plane, at) for at in plane.first_offsets], most)
+                pieces = _Pieces([slide.page_of(plane, at) for at in plane.first_offsets], most)
                 for number, (x, y) in enumerate(_corners(plane)):
                     theirs = pieces.area(x, y, plane)
                     if theirs is None:
@@ -159,6 +164,27 @@ def _corners(plane: Plane) -> Iterator[tuple[int, int]]:
     for y in range(0, plane.image_length, plane.rows):
         for x in range(0, plane.image_width, plane.columns):
             yield x, y
+
+
+class _Opened(ExitStack):
+    """The files of a slide, opened by tifffile when they are wanted."""
+
+    def __init__(self, files: Sequence[SourceFile]) -> None:
+        super().__init__()
+        self._files, self._open = files, dict[int, "tifffile.TiffFile"]()
+
+    def page_of(self, plane: Plane, first_offset: int) -> "tifffile.TiffPage":
+        """Return a directory whose pieces are those of a plane, wherever it is.
+
+        One of which all pieces are missing may be any: it shows nothing.
+        """
+        import tifffile
+
+        number = bisect_right([file.start for file in self._files], first_offset) - 1
+        file = self._files[number]
+        if number not in self._open:
+            self._open[number] = self.enter_context(tifffile.TiffFile(file.path))
+        return _page_of(self._open[number], plane, first_offset - file.start)
 
 
 def _page_of(tiff: "tifffile.TiffFile", plane: Plane, first_offset: int) -> "tifffile.TiffPage":

@@ -71,7 +71,7 @@ def is_mark(root: Path, path: Path) -> bool:
 
 
 def problems_of(
-    entry: Entry, days: frozenset[date], source: os.stat_result | None
+    entry: Entry, days: frozenset[date], times: frozenset[int]
 ) -> Iterator[tuple[str, str]]:
     """Yield place and what is wrong with a file or folder, its contents aside.
 
@@ -82,8 +82,8 @@ def problems_of(
     days
         Dates of the source, which no time of a file may tell. The time of writing may be one
         of them, when a slide is converted on the day of its scan.
-    source
-        The source's own times.
+    times
+        When the files of the source were changed, in nanoseconds.
     """
     status = entry.path.lstat()
     if stat.S_ISLNK(status.st_mode):
@@ -93,7 +93,7 @@ def problems_of(
         yield "file system", "neither a file nor a folder"
         return
     was_set = status.st_ctime_ns - status.st_mtime_ns > _TICK_NS
-    if source is not None and status.st_mtime_ns == source.st_mtime_ns and was_set:
+    if status.st_mtime_ns in times and was_set:
         yield "time of modification", "it is the source's"
     modified, changed = (_day(time) for time in (status.st_mtime, status.st_ctime))
     was_set = changed - modified > _A_DAY

@@ -184,7 +184,7 @@ def _gaps(slide: OpenedSlide, hidden: Hidden) -> Iterator[tuple[int, int]]:
         runs += [_runs(ranges[at : at + _AT_A_TIME]) for at in range(0, len(ranges), _AT_A_TIME)]
     covered = _joined(np.concatenate(runs))
     ends = np.append(0, covered[:, 1])
-    starts = np.append(covered[:, 0], slide.source.stamp[2])
+    starts = np.append(covered[:, 0], slide.source.byte_count)
     left = _GAP_BYTES
     for index in np.flatnonzero(starts > ends).tolist():
         size = min(int(starts[index] - ends[index]), left)

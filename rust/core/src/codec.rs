@@ -108,10 +108,13 @@ impl<'a> From<&'a Source> for Input<'a> {
 }
 
 impl Input<'_> {
-    fn end(self) -> u64 {
+    /// How many bytes can be read from an offset on.
+    fn left_from(self, offset: u64) -> u64 {
         match self {
-            Self::File(source) => source.stamp().len,
-            Self::Memory(offset, bytes) => offset.saturating_add(to_u64(bytes.len())),
+            Self::File(source) => source.left_from(offset),
+            Self::Memory(start, bytes) => start
+                .saturating_add(to_u64(bytes.len()))
+                .saturating_sub(offset),
         }
     }
 
@@ -262,7 +265,7 @@ impl<'a> TileReader<'a> {
         }
         let is_end = at.saturating_add(len) >= self.range.byte_count;
         let begin = self.range.offset.saturating_add(at);
-        let behind = self.input.end().saturating_sub(begin.saturating_add(len));
+        let behind = self.input.left_from(begin).saturating_sub(len);
         let ahead = if is_end {
             self.first_read.min(behind)
         } else {
@@ -467,7 +470,7 @@ fn read_facts(
     limits: &Limits,
     parse: impl Fn(&[u8]) -> Result<Facts, StreamError>,
 ) -> Result<Facts, Error> {
-    tiles::check_range(tile, range, source.stamp().len)?;
+    tiles::check_range(tile, range, &source.extents())?;
     let mut reader = TileReader::new(source, limits);
     reader.open(range);
     reader

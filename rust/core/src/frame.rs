@@ -59,7 +59,7 @@ pub struct FramePlan {
     pub(crate) codec: Codec,
     pub(crate) facts: Facts,
     pub(crate) limits: Limits,
-    pub(crate) stamp: Stamp,
+    pub(crate) stamps: Vec<Stamp>,
     pub(crate) tiles: TileIndex,
     pub(crate) frames: Vec<ShapeIndex>,
     pub(crate) shapes: Vec<Shape>,
@@ -127,9 +127,9 @@ pub(crate) fn len64(bytes: &[u8]) -> u64 {
 }
 
 impl FramePlan {
-    /// Checks that `source` is the file that was planned, and in the same state.
+    /// Checks that `source` is what was planned, and in the same state.
     pub(crate) fn check_source(&self, source: &Source) -> Result<(), Error> {
-        if source.stamp() == self.stamp {
+        if source.stamps() == self.stamps {
             Ok(())
         } else {
             Err(Error::SourceChanged)

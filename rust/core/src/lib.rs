@@ -59,7 +59,7 @@ pub use rewrite::{Mosaic, Rewritten, inspect_coded, prove_rewritten, rewrite, re
 pub use scan::{Scanner, check_instance};
 pub use source::Source;
 pub use strips::{Strips, stitch_strips};
-pub use tiles::{ByteRange, TileIndex};
+pub use tiles::{ByteRange, Extents, TileIndex};
 pub use verify::verify_instance;
 pub use watch::Watch;
 pub use written::Written;

@@ -116,12 +116,12 @@ pub fn plan_frames(
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)
         .shapes;
-    let (limits, stamp) = (limits.clone(), source.stamp());
+    let (limits, stamps) = (limits.clone(), source.stamps());
     Ok(FramePlan {
         codec,
         facts,
         limits,
-        stamp,
+        stamps,
         tiles,
         frames,
         shapes,

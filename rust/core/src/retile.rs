@@ -63,7 +63,7 @@ fn in_picture(error: StreamError) -> Error {
 /// [`Error::TileOutsideFile`], [`Error::TileOverlapsPrivate`], [`Error::Tile`], [`Error::Limit`]
 /// and [`Error::Io`].
 fn read_header(source: &Source, picture: &Picture, limits: &Limits) -> Result<Vec<u8>, Error> {
-    tiles::check_range(PICTURE, picture.range, source.stamp().len)?;
+    tiles::check_range(PICTURE, picture.range, &source.extents())?;
     tiles::check_disjoint(&[picture.range], picture.private.clone())?;
     let mut reader = TileReader::new(source, limits);
     reader.open(picture.range);

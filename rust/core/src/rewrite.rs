@@ -49,7 +49,7 @@ pub fn inspect_coded(
     range: ByteRange,
     limits: &Limits,
 ) -> Result<Facts, Error> {
-    tiles::check_range(tile, range, source.stamp().len)?;
+    tiles::check_range(tile, range, &source.extents())?;
     let mut reader = TileReader::new(source, limits);
     reader.open(range);
     let facts = reader.parse_start(|bytes| {

@@ -1,4 +1,7 @@
-//! The slide file, opened once and only read.
+//! The files of a slide, opened once and only read, as if they were one.
+//!
+//! They lie one behind the other in one space of offsets, so that nothing else has to know that
+//! there are several. What begins in one never goes on in the next.
 
 use std::fs::File;
 use std::io;
@@ -9,7 +12,7 @@ use std::path::Path;
 use rustix::fs::{Advice, fadvise};
 
 use crate::error::Error;
-use crate::tiles::ByteRange;
+use crate::tiles::{ByteRange, Extents};
 
 /// Larger tiles are read one by one: up to about here a disk passes over what lies between two
 /// headers no faster than it reads it.
@@ -34,11 +37,19 @@ pub struct Stamp {
     pub mtime_ns: i128,
 }
 
-/// The slide file.
+/// The files of a slide.
 #[derive(Debug)]
 pub struct Source {
+    parts: Vec<Part>,
+}
+
+#[derive(Debug)]
+struct Part {
     file: File,
     stamp: Stamp,
+    /// Where it begins and ends among all.
+    start: u64,
+    end: u64,
 }
 
 impl Source {
@@ -48,34 +59,74 @@ impl Source {
     ///
     /// [`Error::Io`] if it cannot be opened.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let file = File::open(path)?;
-        let stamp = stamp(&file)?;
-        Ok(Self { file, stamp })
+        Self::open_all(&[path])
     }
 
-    /// The file.
+    /// Opens the files of a slide, to be read one behind the other.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if one cannot be opened.
+    pub fn open_all<P: AsRef<Path>>(paths: &[P]) -> Result<Self, Error> {
+        let mut parts = Vec::with_capacity(paths.len());
+        let mut start = 0;
+        for path in paths {
+            let file = File::open(path)?;
+            let stamp = stamp(&file)?;
+            let end = stamp.len.saturating_add(start);
+            parts.push(Part {
+                file,
+                stamp,
+                start,
+                end,
+            });
+            start = end;
+        }
+        Ok(Self { parts })
+    }
+
+    /// What the files were when they were opened.
     #[must_use]
-    pub fn file(&self) -> &File {
-        &self.file
+    pub fn stamps(&self) -> Vec<Stamp> {
+        self.parts.iter().map(|part| part.stamp).collect()
     }
 
-    /// What the file was when it was opened.
+    /// How many bytes all files have together.
     #[must_use]
-    pub fn stamp(&self) -> Stamp {
-        self.stamp
+    pub fn byte_count(&self) -> u64 {
+        self.parts.last().map_or(0, |part| part.end)
     }
 
-    /// Checks that the file is still what it was when it was opened.
+    /// Where each file ends.
+    #[must_use]
+    pub fn extents(&self) -> Extents {
+        Extents::new(self.parts.iter().map(|part| part.end).collect())
+    }
+
+    /// How many bytes lie from `offset` to the end of the file that it is in.
+    pub(crate) fn left_from(&self, offset: u64) -> u64 {
+        let end = self.part_at(offset).map_or(0, |part| part.end);
+        end.saturating_sub(offset)
+    }
+
+    /// The file that has the byte at `offset`; the last one, if none has it.
+    fn part_at(&self, offset: u64) -> Option<&Part> {
+        let number = self.parts.partition_point(|part| part.end <= offset);
+        self.parts.get(number).or(self.parts.last())
+    }
+
+    /// Checks that every file is still what it was when it was opened.
     ///
     /// # Errors
     ///
     /// [`Error::SourceChanged`] if length or time differ.
     pub fn check_unchanged(&self) -> Result<(), Error> {
-        if stamp(&self.file)? == self.stamp {
-            Ok(())
-        } else {
-            Err(Error::SourceChanged)
+        for part in &self.parts {
+            if stamp(&part.file)? != part.stamp {
+                return Err(Error::SourceChanged);
+            }
         }
+        Ok(())
     }
 
     /// Asks the system to read what small tiles lie on, before their headers are asked for.
@@ -96,9 +147,13 @@ impl Source {
                 asked = range.offset..range.offset;
             }
             let end = range.offset.saturating_add(range.byte_count);
+            let Some(part) = self.part_at(range.offset) else {
+                return;
+            };
             while asked.end < end {
+                let at = asked.end.saturating_sub(part.start);
                 // It is only advice: what a file system makes of it changes nothing but the time.
-                let _ = fadvise(&self.file, asked.end, Some(READ_AHEAD), Advice::WillNeed);
+                let _ = fadvise(&part.file, at, Some(READ_AHEAD), Advice::WillNeed);
                 asked.end = asked.end.saturating_add(READ_AHEAD.get());
             }
         }
@@ -108,11 +163,13 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// [`Error::SourceChanged`] if the file ends before the buffer is full: every range was
-    /// checked against its length. [`Error::Io`] for all else.
+    /// [`Error::SourceChanged`] if the file ends before the buffer is full, whether another one
+    /// lies behind it or not: every range was checked against its length. [`Error::Io`] for all
+    /// else.
     pub fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), Error> {
-        self.file
-            .read_exact_at(buffer, offset)
+        let part = self.part_at(offset).ok_or(Error::SourceChanged)?;
+        part.file
+            .read_exact_at(buffer, offset.saturating_sub(part.start))
             .map_err(|error| match error.kind() {
                 io::ErrorKind::UnexpectedEof => Error::SourceChanged,
                 _ => Error::Io(error),

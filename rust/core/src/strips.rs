@@ -34,7 +34,7 @@ pub fn stitch_strips(
     recipe: &Recipe,
     limits: &Limits,
 ) -> Result<Vec<u8>, Error> {
-    tiles::check_ranges(&strips.ranges, source.stamp().len)?;
+    tiles::check_ranges(&strips.ranges, source.extents())?;
     tiles::check_disjoint(&strips.ranges, strips.private.clone())?;
     let total =
         (strips.ranges.iter()).fold(0_u64, |sum, range| sum.saturating_add(range.byte_count));

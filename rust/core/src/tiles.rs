@@ -22,6 +22,32 @@ impl ByteRange {
     }
 }
 
+/// Where the files of a slide end, which lie one behind the other; most slides are one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extents(Vec<u64>);
+
+impl Extents {
+    /// Takes the ends in their order.
+    #[must_use]
+    pub fn new(ends: Vec<u64>) -> Self {
+        Self(ends)
+    }
+
+    /// Where the file ends that has the byte at `offset`; the last one, if none has it.
+    fn end_of(&self, offset: u64) -> u64 {
+        let file = self.0.partition_point(|&end| end <= offset);
+        let end = self.0.get(file).or(self.0.last());
+        end.copied().unwrap_or_default()
+    }
+}
+
+impl From<u64> for Extents {
+    /// Of one file of a length.
+    fn from(len: u64) -> Self {
+        Self(vec![len])
+    }
+}
+
 /// The tiles of one level in row-major order, every one inside the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TileIndex {
@@ -40,10 +66,10 @@ impl TileIndex {
     pub fn new(
         ranges: Vec<ByteRange>,
         private: Vec<ByteRange>,
-        file_len: u64,
+        extents: impl Into<Extents>,
         limits: &Limits,
     ) -> Result<Self, Error> {
-        check_ranges(&ranges, file_len)?;
+        check_ranges(&ranges, extents)?;
         check_lengths(&ranges, limits)?;
         check_disjoint(&ranges, private)?;
         if ranges.iter().all(|range| range.byte_count == 0) {
@@ -81,21 +107,23 @@ impl TileIndex {
     }
 }
 
-/// Checks that every tile lies inside the file.
+/// Checks that every tile lies inside the file, or inside one of a slide's files.
 ///
 /// An offset or length that overflows counts as outside.
 ///
 /// # Errors
 ///
 /// [`Error::TileOutsideFile`] for the first tile that does not.
-pub fn check_ranges(ranges: &[ByteRange], file_len: u64) -> Result<(), Error> {
+pub fn check_ranges(ranges: &[ByteRange], extents: impl Into<Extents>) -> Result<(), Error> {
+    let extents = extents.into();
     (0..)
         .zip(ranges)
-        .try_for_each(|(tile, &range)| check_range(tile, range, file_len))
+        .try_for_each(|(tile, &range)| check_range(tile, range, &extents))
 }
 
 /// Checks that one tile lies inside the file.
-pub(crate) fn check_range(tile: u64, range: ByteRange, file_len: u64) -> Result<(), Error> {
+pub(crate) fn check_range(tile: u64, range: ByteRange, extents: &Extents) -> Result<(), Error> {
+    let file_len = extents.end_of(range.offset);
     if range.end().is_none_or(|end| end > file_len) {
         let ByteRange { offset, byte_count } = range;
         return Err(Error::TileOutsideFile {
@@ -198,6 +226,20 @@ mod tests {
     fn tile_that_ends_with_the_file_is_inside() {
         assert!(check_ranges(&[range(90, 10)], 100).is_ok());
         assert!(check_ranges(&[range(90, 11)], 100).is_err());
+    }
+
+    #[test]
+    fn tile_that_goes_on_in_the_next_file_is_outside() {
+        let ends = || Extents::new(vec![100, 100, 250]);
+        for (offset, byte_count) in [(0, 100), (100, 150), (249, 1), (100, 0)] {
+            assert!(check_ranges(&[range(offset, byte_count)], ends()).is_ok());
+        }
+        for (offset, byte_count) in [(99, 2), (0, 250), (249, 2), (250, 1), (251, 0)] {
+            assert!(matches!(
+                check_ranges(&[range(offset, byte_count)], ends()),
+                Err(Error::TileOutsideFile { tile: 0, .. })
+            ));
+        }
     }
 
     #[test]

@@ -220,7 +220,7 @@ fn a_changed_frame_is_not_proven() {
     let spool = Source::open(&spool_path).unwrap();
     let all = [ByteRange {
         offset: 0,
-        byte_count: spool.stamp().len,
+        byte_count: spool.byte_count(),
     }];
     let proven = prove_rewritten(
         &Source::open(&path).unwrap(),

@@ -15,7 +15,7 @@ use crate::inspect::{Jpeg2000Facts, JpegFacts};
 use crate::limits;
 use crate::watch::PyWatch;
 
-/// The slide file, opened for reading.
+/// The files of a slide, opened for reading.
 #[pyclass(frozen, module = "coverslip._core")]
 pub(crate) struct Source(coverslip_core::Source);
 
@@ -28,21 +28,29 @@ impl Source {
 #[pymethods]
 impl Source {
     #[new]
+    #[pyo3(signature = (*paths))]
     #[allow(
         clippy::needless_pass_by_value,
         reason = "the conversion from Python gives a value"
     )]
-    fn new(path: PathBuf) -> PyResult<Self> {
-        coverslip_core::Source::open(&path)
+    fn new(paths: Vec<PathBuf>) -> PyResult<Self> {
+        coverslip_core::Source::open_all(&paths)
             .map(Self)
             .map_err(into_py_err)
     }
 
-    /// `st_dev`, `st_ino`, `st_size` and `st_mtime_ns`, to compare with another opening of the file.
+    /// `st_dev`, `st_ino`, `st_size` and `st_mtime_ns` of each file, to compare with another opening.
     #[getter]
-    fn stamp(&self) -> (u64, u64, u64, i128) {
-        let stamp = self.0.stamp();
-        (stamp.device, stamp.inode, stamp.len, stamp.mtime_ns)
+    fn stamps(&self) -> Vec<(u64, u64, u64, i128)> {
+        let stamps = self.0.stamps().into_iter();
+        stamps
+            .map(|stamp| (stamp.device, stamp.inode, stamp.len, stamp.mtime_ns))
+            .collect()
+    }
+
+    #[getter]
+    fn byte_count(&self) -> u64 {
+        self.0.byte_count()
     }
 
     fn read(&self, py: Python<'_>, offset: u64, byte_count: u64) -> PyResult<Vec<u8>> {
@@ -87,8 +95,8 @@ impl TileIndex {
     ) -> PyResult<Self> {
         let tiles = ranges(py, offsets, byte_counts)?;
         let private = pairs(py, private)?;
-        let file_len = source.0.stamp().len;
-        py.detach(|| coverslip_core::TileIndex::new(tiles, private, file_len, &limits::current()))
+        let extents = source.0.extents();
+        py.detach(|| coverslip_core::TileIndex::new(tiles, private, extents, &limits::current()))
             .map(Self)
             .map_err(into_py_err)
     }

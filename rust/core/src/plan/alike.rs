@@ -148,7 +148,7 @@ fn plan(
         codec: codec.clone(),
         facts: made.facts.clone(),
         limits: limits.clone(),
-        stamp: source.stamp(),
+        stamps: source.stamps(),
         tiles,
         frames,
         shapes: vec![alike.shape],

@@ -65,7 +65,7 @@ impl<'a> Weaver<'a> {
         recipe: &'a Recipe,
         limits: &'a Limits,
     ) -> Result<Self, Error> {
-        tiles::check_ranges(&mosaic.ranges, source.stamp().len)?;
+        tiles::check_ranges(&mosaic.ranges, source.extents())?;
         tiles::check_disjoint(&mosaic.ranges, mosaic.private.clone())?;
         let per_plane = mosaic
             .ranges

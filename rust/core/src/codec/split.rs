@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::{FIRST_READ, Facts, Fault, Made, Split, TAIL_READ, TileReader, to_u64};
+use super::reader::FIRST_READ;
+use super::{Facts, Fault, Made, Split, TAIL_READ, TileReader, to_u64};
 use crate::error::{Error, StreamError};
 use crate::{deflate, jp2k, jpeg};
 

@@ -19,14 +19,13 @@ use crate::digest::Digest;
 use crate::encapsulate::{self, OffsetTable, SEQUENCE_DELIMITER};
 use crate::error::Error;
 use crate::frame::{FramePlan, len64};
+use crate::plan::PIECE_BYTES;
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::tiles::ByteRange;
 use crate::watch::Watch;
 use crate::written::{Writing, Written};
 
-/// A tile that is longer is copied in pieces: [`BATCH_BYTES`], as lengths in files are counted.
-pub(crate) const PIECE_BYTES: u64 = 1 << 18;
 /// Bytes behind the last fragment.
 const DELIMITER_BYTES: u64 = 8;
 /// Batches that are read ahead of the one that is written.

@@ -10,7 +10,6 @@ use crate::codec::{Codec, Facts, TileReader};
 use crate::encapsulate::ITEM_HEADER_LEN;
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::plan::Alike;
 use crate::source::{Source, Stamp};
 use crate::tiles::{ByteRange, TileIndex};
 
@@ -51,6 +50,14 @@ pub(crate) struct ShapeIndex(pub(crate) u32);
 impl ShapeIndex {
     /// Of a blank frame, which has none.
     pub(crate) const BLANK: Self = Self(u32::MAX);
+}
+
+/// What all tiles of a level are like, if they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Alike {
+    pub(crate) shape: Shape,
+    /// Segments of each that are left out.
+    pub(crate) dropped: u32,
 }
 
 /// What a level's tiles become.

@@ -3,7 +3,7 @@
 mod alike;
 
 pub use alike::plan_alike;
-pub(crate) use alike::{Alike, Checker};
+pub(crate) use alike::{Checker, PIECE_BYTES};
 
 use std::collections::HashMap;
 use std::num::NonZero;

@@ -11,9 +11,8 @@ use std::rc::Rc;
 
 use super::blank_frame;
 use crate::codec::{Codec, Input, Made, Split, TileReader};
-use crate::copy::PIECE_BYTES;
 use crate::error::Error;
-use crate::frame::{FramePlan, HeaderSource, Shape, ShapeIndex, Summary};
+use crate::frame::{Alike, FramePlan, HeaderSource, Shape, ShapeIndex, Summary};
 use crate::limits::Limits;
 use crate::source::Source;
 use crate::tiles::{ByteRange, TileIndex};
@@ -22,13 +21,8 @@ use crate::tiles::{ByteRange, TileIndex};
 /// none of them is rare.
 const SAMPLE: usize = 16;
 
-/// What all tiles of a level are like, if they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Alike {
-    shape: Shape,
-    /// Segments of each that are left out.
-    dropped: u32,
-}
+/// Longer tiles are copied in pieces, so that there is never all of one to look at.
+pub(crate) const PIECE_BYTES: u64 = 1 << 18;
 
 /// Plans the frames of a level from some of its tiles, all others supposed to be like them.
 ///
@@ -99,7 +93,7 @@ fn look(
         let split = codec
             .split(&mut reader)
             .map_err(|fault| fault.of_tile(tile))?;
-        let Some(alike) = Alike::of(&split, range.byte_count) else {
+        let Some(alike) = likeness(&split, range.byte_count) else {
             return Ok(None);
         };
         match &found {
@@ -167,20 +161,18 @@ fn plan(
     plan
 }
 
-impl Alike {
-    /// What a tile of `byte_count` bytes is like; `None` if no other is like it.
-    fn of(split: &Split, byte_count: u64) -> Option<Self> {
-        let behind = byte_count
-            .checked_sub(split.body_start)?
-            .checked_sub(split.body_len)?;
-        let shape = Shape {
-            body_start: u32::try_from(split.body_start).ok()?,
-            behind: u32::try_from(behind).ok()?,
-            header: HeaderSource::Kept(0),
-        };
-        let dropped = split.made.dropped;
-        (!split.truncated).then_some(Self { shape, dropped })
-    }
+/// What a tile of `byte_count` bytes is like; `None` if no other is like it.
+fn likeness(split: &Split, byte_count: u64) -> Option<Alike> {
+    let behind = byte_count
+        .checked_sub(split.body_start)?
+        .checked_sub(split.body_len)?;
+    let shape = Shape {
+        body_start: u32::try_from(split.body_start).ok()?,
+        behind: u32::try_from(behind).ok()?,
+        header: HeaderSource::Kept(0),
+    };
+    let dropped = split.made.dropped;
+    (!split.truncated).then_some(Alike { shape, dropped })
 }
 
 /// Compares tiles with what they were supposed to be like.
@@ -219,7 +211,7 @@ impl<'a> Checker<'a> {
                 .last
                 .as_ref()
                 .is_some_and(|last| Rc::ptr_eq(last, &split.made));
-            let is_alike = Alike::of(&split, range.byte_count) == Some(self.alike)
+            let is_alike = likeness(&split, range.byte_count) == Some(self.alike)
                 && (is_known || self.has_right_header(&split.made));
             if !is_alike {
                 return Err(Error::Unlike { tile });

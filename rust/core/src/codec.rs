@@ -217,7 +217,7 @@ impl<'a> TileReader<'a> {
         }
         let is_end = at.saturating_add(len) >= self.range.byte_count;
         let begin = self.range.offset.saturating_add(at);
-        let behind = self.source.left_behind(begin.saturating_add(len));
+        let behind = self.source.left_behind(begin).saturating_sub(len);
         let ahead = if is_end {
             self.first_read.min(behind)
         } else {

@@ -299,7 +299,11 @@ impl Batch {
             };
             let end = offset.saturating_add(len);
             match self.runs.last_mut() {
-                Some(run) if run.is_followed_by(offset) => run.end = end,
+                Some(run)
+                    if run.is_followed_by(offset) && source.are_in_one_file(run.start, offset) =>
+                {
+                    run.end = end;
+                }
                 last => {
                     let at = last.map_or(0, |run| run.at.saturating_add(run.len()));
                     self.runs.push(Run {

@@ -50,6 +50,7 @@ MAY_IMPORT = {
     "audit": {"model", "deid"},
     "commit": {"errors"},
     "sample": {"errors", "sample"},
+    "sets": {"errors", "formats"},
     "slide": {
         *("_core", "colour", "cutting", "deid", "errors", "formats", "model", "routes", "sampling"),
         "tiff",
@@ -89,13 +90,13 @@ MAY_IMPORT = {
     },
     "archive": {
         *("_core", "archive", "commit", "conversion", "deid", "errors", "guard", "instances"),
-        "limits",
+        *("limits", "sets"),
     },
     "cli": {
         *("archive", "commit", "conversion", "deid", "instances", "slide", "sample", "errors"),
         *("dicom", "model"),
         *("_core", "audit", "cli", "colour", "cutting", "guard", "limits", "pictures", "report"),
-        *("frames", "routes", "verification"),
+        *("frames", "routes", "sets", "verification"),
     },
     "__init__": {
         *("_core", "archive", "conversion", "deid", "errors", "instances", "slide"),

@@ -2,11 +2,12 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from coverslip.archive.database import temporary, told
+from coverslip.archive.states import stamp_of
 
 _TABLE = """
 CREATE TABLE candidate (
@@ -20,9 +21,10 @@ _WHAT = "the list of slides, a temporary file,"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A file that is to be converted, and what tells one state of it from another."""
+    """A slide that is to be converted, and what tells one state of it from another."""
 
     path: Path = field(repr=False)
+    """Of a set, that of its first file."""
     byte_count: int
     mtime_ns: int
 
@@ -40,15 +42,15 @@ class Candidates:
             self._connection = temporary()
             self._connection.execute(_TABLE)
 
-    def add(self, path: Path) -> None:
-        """Add a file if it is not among them, however it is spelled.
+    def add(self, files: Sequence[Path]) -> None:
+        """Add a slide by its files, the first one first, if it is not among them, however spelled.
 
         One that is not there fails when its turn comes.
         """
+        path = files[0]
         real = hashlib.blake2b(os.fsencode(os.path.realpath(path)), digest_size=16).digest()
         try:
-            status = path.stat()
-            stamp = status.st_size, status.st_mtime_ns
+            stamp = stamp_of(files)
         except OSError:
             stamp = 0, 0
         query = (

@@ -14,6 +14,7 @@ from pathlib import Path
 from coverslip.archive.candidates import Candidates
 from coverslip.archive.order import NaturalOrder
 from coverslip.errors import UsageError, given
+from coverslip.sets import files_of
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _OTHER_SLIDES = (b"ZISRAWFILE", b"[Virtual Microscope", b"[Uncompressed Virtual", b"<DataObject")
@@ -73,6 +74,8 @@ def discover(
 ) -> Iterator[Found]:
     """Yield the slides of some inputs, each once, each folder's in natural order.
 
+    A set of files is one slide, known by its first file, whichever of them is an input.
+
     What has a slide's suffix is one even if it holds something else: it fails with the reason.
     So does what a list names and is not there.
 
@@ -105,8 +108,8 @@ def discover(
             )
             for number, path in enumerate(inputs, start=1):
                 with given(f"input {number}"):
-                    for slide in search.expand(path, number):
-                        slides.add(slide)
+                    for files in search.expand(path, number):
+                        slides.add(files)
         yield Found(slides=slides, passed_over=search.passed_over, unreadable=search.unreadable)
 
 
@@ -120,17 +123,18 @@ class _Search:
     passed_over: Counter[str] = field(default_factory=Counter)
     unreadable: Counter[tuple[int, str]] = field(default_factory=Counter)
 
-    def expand(self, given: Path, number: int) -> Iterator[Path]:
+    def expand(self, given: Path, number: int) -> Iterator[tuple[Path, ...]]:
+        """Yield the files of each slide."""
         if given.is_dir():
             yield from self._below(given, number)
         elif given.is_file() and is_list(given):
-            yield from _listed(given, number)
+            yield from map(files_of, _listed(given, number))
         elif given.exists():
-            yield given
+            yield files_of(given)
         else:
             yield from self._matching(given, number)
 
-    def _matching(self, pattern: Path, number: int) -> Iterator[Path]:
+    def _matching(self, pattern: Path, number: int) -> Iterator[tuple[Path, ...]]:
         """Yield the files that fit a pattern, of which there has to be one."""
         root, below = Path(pattern.anchor or "."), str(pattern).removeprefix(pattern.anchor)
         try:
@@ -141,11 +145,11 @@ class _Search:
         is_empty = True
         for name, _ in names:
             is_empty = False
-            yield Path(name)
+            yield files_of(Path(name))
         if is_empty:
             raise UsageError(f"there is nothing at input {number}")
 
-    def _below(self, root: Path, number: int) -> Iterator[Path]:
+    def _below(self, root: Path, number: int) -> Iterator[tuple[Path, ...]]:
         open_folders = [self._entries(root, number)]
         while open_folders:
             entry = next(open_folders[-1], None)
@@ -159,10 +163,14 @@ class _Search:
                 self._pass("files left out by --include or --exclude", path)
             else:
                 kind = kind_of(path)
-                if kind is None:
-                    yield path
-                else:
+                if kind is not None:
                     self._pass(kind, path)
+                    continue
+                files = files_of(path)
+                if files[0] == path:
+                    yield files
+                else:
+                    self._pass("further files of sets", path)
 
     def _entries(self, folder: Path, number: int) -> Iterator[tuple[Path, bool]]:
         """Yield what a folder holds, but for folders that are not searched, in natural order."""

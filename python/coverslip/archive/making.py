@@ -1,11 +1,7 @@
 """What decides over a slide's outputs beside the slide, to tell whether they are still right."""
 
-import errno
-import hashlib
 import hmac
 import json
-import os
-import stat
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +14,6 @@ from coverslip.errors import PolicyError
 REVISION = 1
 """Of what is written: raised with a version that mends it, so that what earlier ones wrote is
 converted again. Other versions of the package leave what is done alone."""
-_READS, _READ_BYTES = 5, 4096
 _SHORT = 5
 _OF_A_ROW = b"coverslip row of the metadata"
 
@@ -91,26 +86,3 @@ def difference(before: str, now: str) -> str | None:
         if name in old and old[name] != new[name]:
             return reason
     return UNVERIFIED if new["verify"] and not old.get("verify", True) else None
-
-
-def quick_digest(path: Path) -> str:
-    """Return a digest of a few places of a file, its beginning and end among them.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read; nor can what is no file, and whoever opens a pipe waits for ever.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "the slide is not a regular file")
-        size = status.st_size
-        last = max(size - _READ_BYTES, 0)
-        digest = hashlib.sha256(size.to_bytes(8))
-        for number in range(_READS):
-            digest.update(os.pread(descriptor, _READ_BYTES, last * number // (_READS - 1)))
-    finally:
-        os.close(descriptor)
-    return digest.hexdigest()

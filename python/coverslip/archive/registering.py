@@ -11,10 +11,12 @@ from pathlib import Path
 from coverslip.archive.candidates import Candidate
 from coverslip.archive.database import real_path
 from coverslip.archive.ledger import Ledger
-from coverslip.archive.making import UNVERIFIED, difference, quick_digest
+from coverslip.archive.making import UNVERIFIED, difference
 from coverslip.archive.records import SlideRecord, State
 from coverslip.archive.rows import Rows
+from coverslip.archive.states import quick_digest
 from coverslip.archive.turns import Turns
+from coverslip.sets import files_of
 
 _OTHER_STATE = "of another state of the slide"
 
@@ -105,7 +107,7 @@ def _why_again(
         reason = "and are incomplete"
     if reason is None and record.quick_digest is not None:
         try:
-            quick = quick_digest(candidate.path)
+            quick = quick_digest(files_of(candidate.path))
         except OSError:
             return _OTHER_STATE
         reason = None if links.is_quick(record, quick) else _OTHER_STATE

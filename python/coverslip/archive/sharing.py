@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coverslip import _core
+from coverslip.archive.states import stamp_of
 from coverslip.commit import PRIVATE
 from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy, Profile
 from coverslip.errors import PolicyError
+from coverslip.sets import files_of
 
 _SHARE = "workers must see slides, output and vault under the same names: mount a file system that "
 _HINT = _SHARE + "all machines share, and give absolute paths"
@@ -48,7 +50,7 @@ def missing_of(sight: Sight) -> str | None:
         except OSError as error:
             return f"cannot use the {what}: {error.strerror}"
     try:
-        if sight.slide is not None and sight.slide.stat().st_size != sight.byte_count:
+        if sight.slide is not None and stamp_of(files_of(sight.slide))[0] != sight.byte_count:
             return "sees another file in the place of a slide"
     except OSError as error:
         return f"does not see the slides: {error.strerror}"

@@ -17,8 +17,8 @@ from typing import Any
 
 from coverslip import _core, limits
 from coverslip.archive.lease import Lease, Recalled
-from coverslip.archive.making import quick_digest
 from coverslip.archive.records import Outputs, State
+from coverslip.archive.states import quick_digest, stamp_of
 from coverslip.commit import OutputExistsError
 from coverslip.conversion import Result, convert
 from coverslip.deid.custody import Custody
@@ -26,6 +26,7 @@ from coverslip.deid.policy import Policy
 from coverslip.errors import CoverslipError, LimitError, QuarantineError
 from coverslip.guard import confine, limited
 from coverslip.instances import Progress
+from coverslip.sets import files_of
 
 _PR_SET_PDEATHSIG = 1
 _LOOK_EVERY_S = 0.5
@@ -128,11 +129,12 @@ def convert_task(task: Task) -> Outcome:
 
     try:
         is_repeated = task.lease.begin(task.number)
-        stat = task.path.stat()
-        if (stat.st_size, stat.st_mtime_ns) != task.stamp:
+        files = files_of(task.path)
+        stamp = stamp_of(files)
+        if stamp != task.stamp:
             return ended(State.FAILED, reason="the slide changed since the run began")
-        quick = quick_digest(task.path)
-        with limited(cpu_seconds=limits.slide_seconds(stat.st_size)):
+        quick = quick_digest(files)
+        with limited(cpu_seconds=limits.slide_seconds(stamp[0])):
             result = convert(
                 task.path,
                 task.out,

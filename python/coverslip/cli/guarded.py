@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from coverslip import guard, limits
+from coverslip.sets import files_of
 
 
 @contextmanager
@@ -23,10 +24,10 @@ def guarded(*paths: Path) -> Iterator[None]:
 
 
 def byte_count_of(path: Path) -> int:
-    """Return the bytes of a file, or of all files in a folder; none of what cannot be read."""
+    """Return the bytes of a slide, or of all files in a folder; none of what cannot be read."""
     total = 0
-    files = path.rglob("*") if path.is_dir() and not path.is_symlink() else [path]
-    for file in files:
+    is_folder = path.is_dir() and not path.is_symlink()
+    for file in path.rglob("*") if is_folder else files_of(path):
         with suppress(OSError):
-            total += file.stat(follow_symlinks=file == path).st_size
+            total += file.stat(follow_symlinks=not is_folder).st_size
     return total

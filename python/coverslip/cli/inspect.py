@@ -96,6 +96,7 @@ def describe(
     scrubbed = slide.scrub(Policy())
     return {
         "format": slide.format,
+        "files": len(slide.files),
         "spacing_um": _microns(slide.spacing),
         "objective_power": slide.description.objective_power,
         "optical_paths": [
@@ -216,7 +217,7 @@ def _value(item: SealedFinding) -> str | None:
 def _text(slide: OpenedSlide, routes: tuple[Route, ...], *, show_values: bool) -> str:
     spacing = slide.spacing
     lines = [
-        slide.format,
+        slide.format + (f", a set of {len(slide.files)} files" if len(slide.files) > 1 else ""),
         "pixel spacing  "
         + (f"{spacing.row_mm * 1000:.4g} um" if spacing else "unknown: give it with --mpp"),
         "",

@@ -1,7 +1,9 @@
 """The formats that coverslip knows, from the most specific sign to the generic one."""
 
 import functools
+from functools import partial
 from importlib import metadata
+from pathlib import Path
 
 from coverslip.errors import CoverslipError, PolicyError, UnsupportedSlideError
 from coverslip.formats import (
@@ -11,6 +13,7 @@ from coverslip.formats import (
     keyed,
     ndpi,
     ome,
+    ome_files,
     philips,
     qptiff,
     refused,
@@ -19,8 +22,9 @@ from coverslip.formats import (
     ventana,
 )
 from coverslip.formats.base import Format
-from coverslip.model import Slide
-from coverslip.tiff import Tiff
+from coverslip.model import Slide, SourceText
+from coverslip.tiff import Tiff, first_directory, is_plain
+from coverslip.tiff.tags import IMAGE_DESCRIPTION
 
 FORMATS: tuple[Format, ...] = (
     ndpi.HamamatsuNdpi(),
@@ -95,6 +99,22 @@ def detect(tiff: Tiff) -> Slide:
     raise UnsupportedSlideError(
         "the TIFF holds no tiled picture, so it is no slide that can be copied"
     )
+
+
+def names_of_files(path: Path) -> list[str | None]:
+    """Return the names of the files of a slide, the first one first; ``None`` is the given one.
+
+    Raises
+    ------
+    CoverslipError, OSError
+        If the file cannot be read, or makes no sense.
+    """
+    with first_directory(path) as (directory, folder):
+        if not ome_files.is_described(directory):
+            return [None]
+        text = directory.text(IMAGE_DESCRIPTION) or SourceText("")
+        names = ome_files.names_of(text, path.name, partial(ome_files.text_in, folder))
+        return names if all(name is None or is_plain(name) for name in names) else [None]
 
 
 def _of_another_package(known: Format, tiff: Tiff) -> Slide | None:

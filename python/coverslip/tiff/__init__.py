@@ -17,7 +17,7 @@ from coverslip.errors import LimitError, SourceError
 from coverslip.model import SourceText
 from coverslip.tiff.directory import Directory
 from coverslip.tiff.file import Place, Stamp, TextFile, TiffFile, Totals
-from coverslip.tiff.folder import Folder, open_file
+from coverslip.tiff.folder import Folder, is_plain, open_file
 from coverslip.tiff.foreign import check_first_bytes, is_tiff
 from coverslip.tiff.tags import IMAGE_DESCRIPTION
 
@@ -28,6 +28,7 @@ __all__ = [
     "Tiff",
     "description_of",
     "first_directory",
+    "is_plain",
     "open_tiff",
 ]
 
@@ -109,19 +110,20 @@ def open_tiff(path: Path) -> Iterator[Tiff]:
 
 
 @contextmanager
-def first_directory(path: Path) -> Iterator[Directory]:
-    """Yield the first directory of a TIFF, without reading any other.
+def first_directory(path: Path) -> Iterator[tuple[Directory, Folder]]:
+    """Yield the first directory of a TIFF, without reading any other, and the folder it is in.
 
     Raises
     ------
     SourceError, LimitError, UnsupportedSlideError, OSError
         As `open_tiff`.
     """
-    with open_file(path) as file:
+    with ExitStack() as stack:
+        file = stack.enter_context(open_file(path))
         check_first_bytes(file, path.suffix)
         with _told():
             directory = next(TiffFile(path, file).directories(Totals()))
-        yield directory
+        yield directory, Folder(path.absolute().parent, stack)
 
 
 def description_of(path: Path, file: BinaryIO) -> SourceText:

@@ -41,11 +41,12 @@ def open_file(path: Path) -> BinaryIO:
 
 def is_plain(name: str) -> bool:
     """Tell whether a name is one of a file in the same folder, on whatever system."""
-    return (
-        name not in ("", ".", "..")
-        and not any(separator in name for separator in _SEPARATORS)
-        and len(os.fsencode(name)) <= _MAX_NAME
-    )
+    try:
+        is_short = len(os.fsencode(name)) <= _MAX_NAME
+    except UnicodeEncodeError:  # half a character
+        return False
+    is_bare = not any(separator in name for separator in _SEPARATORS)
+    return is_short and is_bare and name not in ("", ".", "..")
 
 
 class Folder:
@@ -79,7 +80,7 @@ class Folder:
                 f"the set has {len(names) + 1} files, more than the limit "
                 f"set_files = {LIMITS.set_files}"
             )
-        if not all(map(_is_encodable, names)) or not all(map(is_plain, names)):
+        if not all(map(is_plain, names)):
             raise SourceError("a file of the set is not named as one of the same folder")
         found = [(self._path / name, self._opened(name)) for name in names]
         missing = sum(file is None for _, file in found)
@@ -107,11 +108,3 @@ class Folder:
             os.close(descriptor)
             raise SourceError("a file of the set is not a regular file")
         raise failed
-
-
-def _is_encodable(name: str) -> bool:
-    try:
-        os.fsencode(name)
-    except UnicodeEncodeError:  # half a character
-        return False
-    return True

@@ -103,10 +103,16 @@ impl Source {
         Extents::new(self.parts.iter().map(|part| part.end).collect())
     }
 
-    /// How many bytes lie from `offset` to the end of the file that it is in.
+    /// How many bytes there are from `offset` to the end of the file that has it.
     pub(crate) fn left_from(&self, offset: u64) -> u64 {
         let end = self.part_at(offset).map_or(0, |part| part.end);
         end.saturating_sub(offset)
+    }
+
+    /// Whether one file has the bytes at both offsets, so that they may be read together.
+    pub(crate) fn are_in_one_file(&self, first: u64, second: u64) -> bool {
+        let end = self.part_at(first).map_or(0, |part| part.end);
+        second < end && first <= second
     }
 
     /// The file that has the byte at `offset`; the last one, if none has it.

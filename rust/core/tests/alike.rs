@@ -13,10 +13,7 @@ use std::fs;
 
 use common::*;
 use coverslip_core::jpeg::Colour;
-use coverslip_core::watch::Unwatched;
-use coverslip_core::{
-    ByteRange, Codec, Error, FramePlan, Limits, Source, TileIndex, deflate, plan_alike, plan_frames,
-};
+use coverslip_core::{Codec, Error, FramePlan, Limits, Source, deflate, plan_alike};
 use proptest::prelude::*;
 
 const TILES: usize = 60;
@@ -154,43 +151,6 @@ fn what_must_be_looked_at_as_a_whole_is_not_planned_from_some() {
         blank: None,
     };
     assert!(sampled(&Slide::new(&jpeg_tiles()), &codec).is_none());
-}
-
-#[test]
-fn tiles_at_the_end_of_one_file_and_the_start_of_the_next_are_copied() {
-    for (tiles, codec) in [(jpeg_tiles(), jpeg()), (jp2k_tiles(), jp2k_codec(false))] {
-        let slide = Slide::new(&tiles);
-        let (source, plan) = slide.plan(codec.clone()).unwrap();
-        let whole = slide.path_for("whole.dcm");
-        write(&source, &plan, &whole, None).unwrap();
-        let bytes = fs::read(&slide.path).unwrap();
-        // The first file ends with a tile, and the second begins with one.
-        let end = usize::try_from(slide.ranges[30].end().unwrap()).unwrap();
-        let halves = [slide.path_for("1"), slide.path_for("2")];
-        fs::write(&halves[0], &bytes[..end]).unwrap();
-        fs::write(&halves[1], &bytes[end + 3..]).unwrap();
-        let ranges: Vec<_> = (0..)
-            .zip(&slide.ranges)
-            .map(|(tile, range)| ByteRange {
-                offset: range.offset - if tile > 30 { 3 } else { 0 },
-                ..*range
-            })
-            .collect();
-        let source = Source::open_all(&halves).unwrap();
-        let limits = Limits::default();
-        let index =
-            || TileIndex::new(ranges.clone(), Vec::new(), source.extents(), &limits).unwrap();
-        let sampled = plan_alike(&source, index(), &codec, &limits)
-            .unwrap()
-            .unwrap();
-        let all = plan_frames(&source, index(), codec, &limits, &mut Unwatched).unwrap();
-        for plan in [sampled, all] {
-            let path = slide.path_for("set.dcm");
-            write(&source, &plan, &path, None).unwrap();
-            assert_eq!(fs::read(&path).unwrap(), fs::read(&whole).unwrap());
-            fs::remove_file(path).unwrap();
-        }
-    }
 }
 
 proptest! {

@@ -11,13 +11,16 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::*;
 use coverslip_core::jpeg::Colour;
 use coverslip_core::watch::Unwatched;
-use coverslip_core::{ByteRange, Codec, Error, OffsetTable, Watch, WriteOptions, write_instance};
+use coverslip_core::{
+    ByteRange, Codec, Error, FramePlan, Limits, OffsetTable, Source, TileIndex, Watch,
+    WriteOptions, plan_alike, plan_frames, write_instance,
+};
 
 fn codec() -> Codec {
     jpeg_codec(Colour::Ybr, &table_stream(&all_tables(3)))
@@ -363,4 +366,48 @@ fn past_the_cache_or_through_it_the_bytes_are_the_same() {
         });
         assert!(written[0] == written[1]);
     }
+}
+
+#[test]
+fn slide_in_two_files_gives_the_same_bytes() {
+    let tiles: Vec<_> = (0..20).map(|seed| tile(40 + seed, seed)).collect();
+    let slide = Slide::new(&tiles);
+    let (source, plan) = slide.plan(codec()).unwrap();
+    let path = slide.path_for("one.dcm");
+    write(&source, &plan, &path, None).unwrap();
+
+    // Where a tile begins, and where one ends: nothing but the end of its file is between.
+    let whole = fs::read(&slide.path).unwrap();
+    let files = ["first", "second"].map(|name| slide.path_for(name));
+    let other = slide.path_for("two.dcm");
+    for at in [slide.ranges[4].offset, slide.ranges[4].end().unwrap()] {
+        let (first, second) = whole.split_at(usize::try_from(at).unwrap());
+        fs::write(&files[0], first).unwrap();
+        fs::write(&files[1], second).unwrap();
+        let (source, plans) = plans_of(&slide, &files);
+        for plan in plans {
+            write(&source, &plan, &other, None).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), fs::read(&other).unwrap());
+            verify(&source, &plan, &other, OffsetTable::Basic).unwrap();
+            fs::remove_file(&other).unwrap();
+        }
+    }
+
+    let (source, [plan, _]) = plans_of(&slide, &files);
+    fs::write(&files[1], b"shorter").unwrap();
+    assert!(matches!(
+        write(&source, &plan, &slide.path_for("three.dcm"), None),
+        Err(Error::SourceChanged)
+    ));
+}
+
+/// Of all tiles, and of some.
+fn plans_of(slide: &Slide, files: &[PathBuf]) -> (Source, [FramePlan; 2]) {
+    let source = Source::open_all(files).unwrap();
+    let limits = Limits::default();
+    let index =
+        TileIndex::new(slide.ranges.clone(), Vec::new(), source.extents(), &limits).unwrap();
+    let some = plan_alike(&source, index.clone(), &codec(), &limits).unwrap();
+    let all = plan_frames(&source, index, codec(), &limits, &mut Unwatched).unwrap();
+    (source, [all, some.unwrap()])
 }

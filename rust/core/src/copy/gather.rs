@@ -115,13 +115,11 @@ impl<'a> Gather<'a> {
 
     /// Reads what is wanted of the source, neighbouring tiles together.
     fn read(&mut self) -> Result<(), Error> {
-        let source = self.source;
-        let is_one_file =
-            |start: u64, end: u64| end.saturating_sub(start) <= source.left_from(start);
         for (number, wanted) in self.wanted.iter().enumerate() {
             match self.runs.last_mut() {
                 Some(run)
-                    if run.is_followed_by(wanted.start) && is_one_file(run.start, wanted.end) =>
+                    if run.is_followed_by(wanted.start)
+                        && self.source.are_in_one_file(run.start, wanted.start) =>
                 {
                     run.end = wanted.end;
                     run.wanted.end = number.saturating_add(1);

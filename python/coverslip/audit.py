@@ -74,6 +74,8 @@ class InstanceRecord:
     """Digest of the whole file, in hexadecimal; ``None`` if it was not read back."""
     frames_picture: int = 0
     """A label or overview, stored without loss."""
+    frames_absent: int = 0
+    """Missing tiles that became no frame."""
     frames_recoded: int = 0
     """Composed of tiles and encoded anew: neither bytes nor pixels are the source's."""
 

@@ -79,6 +79,7 @@ def convert(
     ndpi_frames: Frames = "auto",
     j2k_ycc: Literal["copy", "mct", "pixel"] | None = None,
     deflated_frames: bool = False,
+    sparse: bool = False,
     label: Literal["drop", "substitute", "keep"] | None = None,
     overview: Literal["drop", "mask", "keep"] | None = None,
     pixels_attested: str | None = None,
@@ -126,6 +127,10 @@ def convert(
     deflated_frames
         Whether Deflate tiles without a predictor are copied to frames of Deflated Image Frame
         Compression, which few readers know; they need not be decoded then.
+    sparse
+        Whether tiles that the slide does not have become no frame, in the place of a blank one.
+        Such a level is TILED_SPARSE and says of each frame where it lies, which takes some 140
+        bytes; without a missing tile a level stays as it is.
     label
         ``substitute`` to write one that shows the Container Identifier; ``keep``, under `care`
         only and its default, to write the slide's own; else ``drop``.
@@ -137,7 +142,7 @@ def convert(
         Who vouches that the pixels show nothing that identifies, whatever the search for bar
         codes and text says; the name goes into the certificate.
     policy
-        All choices in one, in the place of the eleven above.
+        All choices in one, in the place of the twelve above.
     custody
         Key, metadata and vault; by default neither key nor metadata.
     overwrite
@@ -178,6 +183,7 @@ def convert(
             ndpi_frames=ndpi_frames,
             j2k_ycc=j2k_ycc,
             deflated_frames=deflated_frames,
+            sparse=sparse,
             label=label,
             overview=overview,
             pixels_attested=pixels_attested,
@@ -343,6 +349,8 @@ def _notes(
     for item in planned:
         if item.plan.blank:
             notes.append(f"level {item.number}: {item.plan.blank} missing tiles became blank")
+        if item.absent:
+            notes.append(f"level {item.number}: {item.absent} missing tiles became no frame")
         if item.plan.truncated:
             notes.append(
                 f"level {item.number}: {item.plan.truncated} tiles had no end marker; it was added"
@@ -373,6 +381,7 @@ def _certificate(
             frames_pixel=instance.frames.pixel,
             frames_recoded=instance.frames.recoded,
             frames_blank=instance.frames.blank,
+            frames_absent=instance.frames.absent,
             frames_truncated=instance.frames.truncated,
             transfer_syntax_uid=item.frame_format.transfer_syntax_uid,
             photometric_interpretation=item.frame_format.photometric_interpretation,

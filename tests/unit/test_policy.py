@@ -45,6 +45,7 @@ OPTIONS = {
     "ndpi_frames": ("public", 512),
     "j2k_ycc": ("public", "pixel"),
     "deflated_frames": ("public", True),
+    "sparse": ("public", True),
 }
 
 

@@ -86,6 +86,14 @@ DeflatedOption = Annotated[
         "(1.2.840.10008.1.2.8.1), which few readers know; they need not be decoded then.",
     ),
 ]
+SparseOption = Annotated[
+    bool,
+    typer.Option(
+        "--sparse",
+        help="Write no blank frame where the slide has no tile: such a level is TILED_SPARSE and "
+        "tells of each frame where it lies.",
+    ),
+]
 FramesOption = Annotated[
     str | None,
     typer.Option(

@@ -110,6 +110,8 @@ class Policy:
     deflated_frames
         Whether Deflate tiles without a predictor are copied to frames of Deflated Image Frame
         Compression, which few readers know.
+    sparse
+        Whether tiles that the slide does not have become no frame: such a level is TILED_SPARSE.
     label
         What becomes of the label: ``drop``; ``substitute`` to write a drawn one that shows the
         Container Identifier; ``keep``, the default under `care` and only there.
@@ -142,6 +144,7 @@ class Policy:
     ndpi_frames: Literal["auto", "native"] | int = "auto"
     j2k_ycc: Literal["copy", "mct", "pixel"] | None = None
     deflated_frames: bool = False
+    sparse: bool = False
     label: Literal["drop", "substitute", "keep"] | None = None
     overview: Literal["drop", "mask", "keep"] | None = None
     pixels_attested: str | None = None

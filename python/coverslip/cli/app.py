@@ -46,6 +46,7 @@ from coverslip.cli.options import (
     SlidesArgument,
     SparseOption,
     SyncOption,
+    ThumbnailOption,
     VaultOption,
     VaultPassphraseOption,
     VaultRecipientOption,
@@ -145,6 +146,7 @@ def convert(
     sparse: SparseOption = False,
     label: LabelOption = None,
     overview: OverviewOption = None,
+    thumbnail: ThumbnailOption = None,
     pixels_attested: PixelsAttestedOption = None,
     jobs: JobsOption = None,
     scheduler: SchedulerOption = None,
@@ -192,6 +194,7 @@ def convert(
         "sparse": sparse or None,
         "label": None if label is None else label.value,
         "overview": None if overview is None else overview.value,
+        "thumbnail": None if thumbnail is None else thumbnail.value,
         "pixels_attested": pixels_attested,
     }
     effective = command.policy_from(policy, choices)

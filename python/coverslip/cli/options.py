@@ -30,6 +30,13 @@ class Overview(StrEnum):
     KEEP = "keep"
 
 
+class Thumbnail(StrEnum):
+    """What becomes of the scanner's small picture of the scan."""
+
+    DROP = "drop"
+    KEEP = "keep"
+
+
 class J2kYcc(StrEnum):
     """What becomes of YCbCr in JPEG 2000 that its own transformation does not know of."""
 
@@ -218,6 +225,13 @@ OverviewOption = Annotated[
         help="mask writes the picture of the whole glass too, its label painted over; where "
         "that is not sure beyond doubt, it is left out and a note says why. keep, under care "
         "only and its default, writes it as it is."
+    ),
+]
+ThumbnailOption = Annotated[
+    Thumbnail | None,
+    typer.Option(
+        help="keep, under research and care, writes the scanner's small picture of the scan too, "
+        "where it is sure to show no label (Aperio SVS); else it is left out and a note says why."
     ),
 ]
 PixelsAttestedOption = Annotated[

@@ -50,6 +50,8 @@ def decimal_string(value: float) -> str:
 
 def image_type(spec: InstanceSpec) -> list[str]:
     """Return Image Type, which is Frame Type too (PS3.3 C.8.12.4.1.1)."""
+    if spec.role is Role.THUMBNAIL:
+        return ["DERIVED", "PRIMARY", "THUMBNAIL", "RESAMPLED"]
     if spec.role is not Role.VOLUME:
         return ["ORIGINAL" if spec.is_as_scanned else "DERIVED", "PRIMARY", spec.role, "NONE"]
     if spec.is_base:
@@ -142,8 +144,8 @@ def sop_common(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
 
 
 def multi_resolution_pyramid(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
-    """Add the Multi-Resolution Pyramid module (PS3.3 C.7.11.1), which only levels have."""
-    if spec.role is Role.VOLUME:
+    """Add the Multi-Resolution Pyramid module (PS3.3 C.7.11.1) of levels and thumbnails."""
+    if is_of_scan(spec):
         ds.PyramidUID = clean.regions[spec.region].pyramid_uid
 
 
@@ -222,6 +224,11 @@ def _stack_um(spec: InstanceSpec) -> float:
     return (spec.focal_planes - 1) * (spec.plane_distance_um or 0.0)
 
 
+def is_of_scan(spec: InstanceSpec) -> bool:
+    """Return whether a picture shows what was scanned, seen by the scanner's own camera."""
+    return spec.role in (Role.VOLUME, Role.THUMBNAIL)
+
+
 def path_identifier(spec: InstanceSpec) -> str:
     """Return the Optical Path Identifier: its number."""
     return str(spec.optical_path + 1)
@@ -244,8 +251,7 @@ def optical_path(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
     """
     path = Dataset()
     path.OpticalPathIdentifier = path_identifier(spec)
-    is_volume = spec.role is Role.VOLUME
-    light = clean.optical_paths[spec.optical_path] if is_volume else CleanOpticalPath()
+    light = clean.optical_paths[spec.optical_path] if is_of_scan(spec) else CleanOpticalPath()
     if light.is_fluorescence:
         path.IlluminationTypeCodeSequence = code("111743", "DCM", "Epifluorescence illumination")
     else:
@@ -258,13 +264,13 @@ def optical_path(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
     else:
         path.IlluminationColorCodeSequence = code("414298005", "SCT", "Full Spectrum")
     if spec.frame_format.samples_per_pixel > 1:
-        path.ICCProfile = clean.icc_profile if is_volume else clean.srgb_profile
-        if clean.icc_is_synthetic or not is_volume:
+        path.ICCProfile = clean.icc_profile if is_of_scan(spec) else clean.srgb_profile
+        if clean.icc_is_synthetic or not is_of_scan(spec):
             path.ColorSpace = "SRGB"
-    if clean.objective_power is not None and is_volume:
+    if clean.objective_power is not None and is_of_scan(spec):
         path.ObjectiveLensPower = decimal_string(clean.objective_power)
     ds.OpticalPathSequence = Sequence([path])
-    if is_volume:
+    if spec.role is Role.VOLUME:
         ds.NumberOfOpticalPaths = 1
 
 
@@ -311,7 +317,7 @@ def is_tiled_full(spec: InstanceSpec) -> bool:
 
 
 def _origin_mm(clean: CleanMetadata, spec: InstanceSpec) -> tuple[float, float]:
-    corner_mm = clean.regions[spec.region].corner_mm if spec.role is Role.VOLUME else None
+    corner_mm = clean.regions[spec.region].corner_mm if is_of_scan(spec) else None
     return origin_mm(spec.label_side, spec.spacing, corner_mm, spec.role)
 
 

@@ -118,7 +118,7 @@ class CleanMetadata:
     sop_instance_uids: tuple[str, ...]
     """One for each level, in the order of the slide's."""
     associated_sop_instance_uids: tuple[str, ...]
-    """For a label and an overview, if they go out."""
+    """For a label, an overview and a thumbnail, if they go out."""
     study_date: str
     study_time: str
     content_date: str
@@ -180,6 +180,8 @@ class PixelChecks:
     """``PASSED`` only if text was looked for by reading it."""
     is_overview_masked: bool = False
     """Whether the overview goes out masked, the only one of the slide."""
+    is_thumbnail_written: bool = False
+    """Whether the thumbnail goes out, the only one of the slide: it shows the scan alone."""
     kept: frozenset[Role] = frozenset()
     """What the pictures show that go out as they were scanned, each the only one of its role."""
 

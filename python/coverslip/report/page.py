@@ -25,7 +25,7 @@ from coverslip.report.collect import (
 from coverslip.report.pictures import PictureMaker
 
 _TEMPLATE, _STYLE = "report.html", "report.css"
-_SHARES = {"VOLUME": 0.5, "OVERVIEW": 0.25, "LABEL": 0.25}
+_SHARES = {"VOLUME": 0.5, "OVERVIEW": 0.25, "LABEL": 0.15, "THUMBNAIL": 0.1}
 """Of the bytes that the pictures of one slide may have."""
 _EDGE = 360
 

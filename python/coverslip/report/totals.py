@@ -56,7 +56,12 @@ PLACES = {
     "ICC profile": "colours of the scanner",
 }
 """What a place is, where its name does not say it."""
-PICTURES = {"VOLUME": "lowest level", "LABEL": "label", "OVERVIEW": "overview"}
+PICTURES = {
+    "VOLUME": "lowest level",
+    "LABEL": "label",
+    "OVERVIEW": "overview",
+    "THUMBNAIL": "thumbnail",
+}
 CODES = {
     "113100": "Basic Application Confidentiality Profile",
     "113101": "Clean Pixel Data Option",

@@ -16,8 +16,8 @@ from coverslip.verification.frames import frame_ranges
 from coverslip.verification.header import Header
 from coverslip.verification.source import LevelTiles, first_offsets, level_tiles
 
-PICTURES = ("LABEL", "OVERVIEW")
-"""No tiles of the slide: these were drawn, or changed."""
+PICTURES = ("LABEL", "OVERVIEW", "THUMBNAIL")
+"""No tiles of the slide: these were drawn, or changed, or are no level."""
 
 _JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
 _COMPOSED = "frames against tiles: they were composed and encoded anew, so no tile has their pixels"

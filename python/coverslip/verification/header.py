@@ -168,6 +168,7 @@ def _read(file: BinaryIO) -> Header:
         *wrong,
         *_whole(dataset, rules, filled),
         *_grid(dataset),
+        *_thumbnail(dataset, claims),
         *(() if places is None else places.problems),
     )
     profile = colours.profile_of(dataset)
@@ -290,6 +291,13 @@ def _label_texts(dataset: Dataset, *, is_drawn: bool) -> Iterator[Problem]:
     for keyword, place in (("LabelText", "(2200,0002)"), ("BarcodeValue", "(2200,0005)")):
         if str(dataset.get(keyword) or "") != shown:
             yield place, "it is not what the label shows" if is_drawn else "it must be empty"
+
+
+def _thumbnail(dataset: Dataset, claims: allowed.Claims) -> Iterator[Problem]:
+    """Check that a picture of the scanner's own goes out where it may."""
+    is_public = claims.identity_removed and not claims.is_research
+    if is_public and "THUMBNAIL" in dataset.get("ImageType", ()):
+        yield "(0008,0008)", "a thumbnail of the slide's own, for anybody"
 
 
 def _grid(dataset: Dataset) -> Iterator[Problem]:

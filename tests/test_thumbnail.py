@@ -249,3 +249,12 @@ def test_command_line_writes_it(slide, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "label, overview or thumbnail, stored with a lossless codec: 1" in done.stderr
+
+
+def test_report_counts_it_and_shows_the_lowest_level_alone(converted, tmp_path):
+    page = tmp_path / "report.html"
+    done = run("report", converted.study_path.parent, "-o", page)
+    assert done.returncode == 0, done.stderr
+    shown = page.read_text()
+    assert shown.count("data:image/jpeg;base64,") == 1
+    assert "small picture of the scan" in shown

@@ -56,12 +56,7 @@ PLACES = {
     "ICC profile": "colours of the scanner",
 }
 """What a place is, where its name does not say it."""
-PICTURES = {
-    "VOLUME": "lowest level",
-    "LABEL": "label",
-    "OVERVIEW": "overview",
-    "THUMBNAIL": "thumbnail",
-}
+PICTURES = {"VOLUME": "lowest level", "LABEL": "label", "OVERVIEW": "overview"}
 CODES = {
     "113100": "Basic Application Confidentiality Profile",
     "113101": "Clean Pixel Data Option",

@@ -166,7 +166,9 @@ def _coefficients(path: Path, instance: Header, level: LevelTiles) -> Made:
         made.problems.append(str(error))
     else:
         if instance.positions is not None and made.equal != instance.frame_count:
-            made.problems.append(f"{made.equal} frames should be there")
+            made.problems.append(
+                f"the slide has tiles for {made.equal} of its {instance.frame_count} frames"
+            )
     return made
 
 

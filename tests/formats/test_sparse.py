@@ -230,3 +230,25 @@ def test_a_bad_tile_is_counted_among_those_that_are_there(tmp_path):
     slide.path.write_bytes(data)
     with pytest.raises(SourceError, match=r"level 0: of the tiles that are there, tile 8"):
         coverslip.convert(slide.path, tmp_path / "out", sparse=True)
+
+
+def test_no_other_byte_can_stand_where_places_are_told(converted, tmp_path):
+    whole = converted.instances[0].path.read_bytes()
+    start = whole.index(b"\x00\x52\x30\x92SQ")
+    end = whole.index(b"\xe0\x7f\x10\x00OB", start)
+    path, random = tmp_path / "changed.dcm", np.random.default_rng(11)
+    for at in random.integers(start, end, 400).tolist():
+        changed = bytearray(whole)
+        changed[at] ^= 1 << int(random.integers(0, 8))
+        path.write_bytes(changed)
+        try:
+            problems = header.read(path).problems
+        except header.UnreadableError:
+            continue
+        assert problems != () or is_below_ten_nanometres(whole, at), at
+
+
+def is_below_ten_nanometres(whole, at):
+    """Tell whether a byte is the fifth digit behind the point of an offset, or the sixth."""
+    point = whole.rfind(b".", at - 8, at)
+    return point >= 0 and whole[point + 1 : at + 1].isdigit() and at - point >= 5

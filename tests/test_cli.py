@@ -49,6 +49,7 @@ def test_convert_as_json_names_what_was_written(slide, tmp_path):
         "pixel": 0,
         "recoded": 0,
         "blank": 0,
+        "absent": 0,
         "truncated": 0,
         "picture": 0,
     }

@@ -76,9 +76,9 @@ MAY_IMPORT = {
     "beside": {"_core"},
     "search": {
         *("_core", "associated", "beside", "deid", "errors", "luminance", "model", "pictures"),
-        "routes",
-        "slide",
+        *("routes", "slide", "thumbnails"),
     },
+    "thumbnails": {"deid", "errors", "pictures"},
     "instances": {
         *("_core", "associated", "beside", "dicom", "errors", "frames", "model", "routes"),
         *("slide", "verification"),

@@ -1,4 +1,4 @@
-"""Makes instances of the pictures beside the levels: a label, an overview."""
+"""Makes instances of the pictures beside the levels: a label, an overview, a thumbnail."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +31,9 @@ class AssociatedPicture:
     stored: StoredPixels | None
     """How the slide stores it, ``None`` if it was drawn."""
     is_as_scanned: bool
-    """Whether it is what the camera saw, without a change."""
+    """Whether it is what the camera saw, its label with it, without a change."""
+    spacing: Spacing | None = None
+    """Of a thumbnail, which shows what the levels show."""
 
 
 def store_picture(picture: AssociatedPicture, spool: Path) -> PlannedFrames:
@@ -61,11 +63,13 @@ def picture_spec(
     """Return what the instance of a picture will be.
 
     No vendor tells the spacing of these pictures well, so it is assumed that the longer side of an
-    overview is the glass, 75 mm, and that of a label its width, 25 mm.
+    overview is the glass, 75 mm, and that of a label its width, 25 mm. That of a thumbnail follows
+    from the levels.
     """
     rows, columns, _ = picture.picture.shape
     length_mm = GLASS_MM if picture.role is Role.OVERVIEW else LABEL_MM
     spacing_mm = length_mm / max(rows, columns)
+    spacing = picture.spacing or Spacing(row_mm=spacing_mm, column_mm=spacing_mm)
     method, ratio = _loss(picture.stored)
     return InstanceSpec(
         sop_instance_uid=sop_instance_uid,
@@ -76,9 +80,9 @@ def picture_spec(
         columns=columns,
         rows=rows,
         frame_count=1,
-        spacing=Spacing(row_mm=spacing_mm, column_mm=spacing_mm),
-        imaged_volume_width_mm=columns * spacing_mm,
-        imaged_volume_height_mm=rows * spacing_mm,
+        spacing=spacing,
+        imaged_volume_width_mm=columns * spacing.column_mm,
+        imaged_volume_height_mm=rows * spacing.row_mm,
         label_side=label_side,
         frame_format=FrameFormat(
             transfer_syntax_uid=JPEG_2000_LOSSLESS,

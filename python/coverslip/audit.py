@@ -32,6 +32,9 @@ _RISKS = {
     Profile.CARE: "The files name the patient: nothing of the operator's was taken out. ",
 }
 _DROPPED = "The slide's own label and thumbnail are not written."
+_WITH_THUMBNAIL = (
+    "The slide's own label is not written; its thumbnail is, which looks as the levels do."
+)
 _KEPT = "Label or overview are written as they were scanned."
 _LINKABLE = (
     "Tiles or their pixels are kept bit for bit, so whoever holds the original slide can link this"
@@ -73,7 +76,9 @@ class InstanceRecord:
     blake3: str | None
     """Digest of the whole file, in hexadecimal; ``None`` if it was not read back."""
     frames_picture: int = 0
-    """A label or overview, stored without loss."""
+    """A label, overview or thumbnail, stored without loss."""
+    frames_absent: int = 0
+    """Missing tiles that became no frame."""
     frames_recoded: int = 0
     """Composed of tiles and encoded anew: neither bytes nor pixels are the source's."""
 
@@ -151,7 +156,8 @@ def certificate(
 
 def _residual_risk(checks: dict[str, str], pixels: PixelChecks, *, is_recoded: bool) -> str:
     """Return what cannot be excluded after the searches of the pixels that ran."""
-    sentences = [_KEPT if pixels.kept else _DROPPED, _RECODED if is_recoded else _LINKABLE]
+    dropped = _WITH_THUMBNAIL if pixels.is_thumbnail_written else _DROPPED
+    sentences = [_KEPT if pixels.kept else dropped, _RECODED if is_recoded else _LINKABLE]
     for result, sentence in (
         (CheckResult.PASSED, "The lowest levels were searched for {}, larger ones were not."),
         (CheckResult.ATTESTED, "For {} in the pixels somebody vouches by name."),

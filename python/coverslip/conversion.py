@@ -19,6 +19,7 @@ from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.scrub import Scrubbed, scrub
 from coverslip.deid.uids import Identity
 from coverslip.dicom import modules
+from coverslip.dicom.geometry import level_spacing
 from coverslip.errors import UnlikeTilesError, at_level
 from coverslip.frames import most_output_bytes, require_output, stored_bytes
 from coverslip.instances import (
@@ -39,6 +40,7 @@ from coverslip.model import (
     PixelChecks,
     Role,
     RouteKind,
+    Spacing,
 )
 from coverslip.routes import Route
 from coverslip.search import Examined, examining
@@ -79,8 +81,10 @@ def convert(
     ndpi_frames: Frames = "auto",
     j2k_ycc: Literal["copy", "mct", "pixel"] | None = None,
     deflated_frames: bool = False,
+    sparse: bool = False,
     label: Literal["drop", "substitute", "keep"] | None = None,
     overview: Literal["drop", "mask", "keep"] | None = None,
+    thumbnail: Literal["drop", "keep"] = "drop",
     pixels_attested: str | None = None,
     policy: Policy | None = None,
     custody: Custody | None = None,
@@ -126,6 +130,10 @@ def convert(
     deflated_frames
         Whether Deflate tiles without a predictor are copied to frames of Deflated Image Frame
         Compression, which few readers know; they need not be decoded then.
+    sparse
+        Whether tiles that the slide does not have become no frame, in the place of a blank one.
+        Such a level is TILED_SPARSE and says of each frame where it lies, which takes some 140
+        bytes; without a missing tile a level stays as it is.
     label
         ``substitute`` to write one that shows the Container Identifier; ``keep``, under `care`
         only and its default, to write the slide's own; else ``drop``.
@@ -133,11 +141,16 @@ def convert(
         ``mask`` to write the picture of the whole glass too, its label painted over; it is left
         out where that cannot be done beyond doubt, and `Result.notes` says why. ``keep``, under
         `care` only and its default, to write it as it is; else ``drop``.
+    thumbnail
+        ``keep``, under `research` and `care`, to write the scanner's small picture of the scan too,
+        where a rule of the format says that it shows no label and it looks as the levels do; under
+        `research` it is searched for bar codes and text as well. In any doubt it is left out, and
+        `Result.notes` says why.
     pixels_attested
         Who vouches that the pixels show nothing that identifies, whatever the search for bar
         codes and text says; the name goes into the certificate.
     policy
-        All choices in one, in the place of the eleven above.
+        All choices in one, in the place of the thirteen above.
     custody
         Key, metadata and vault; by default neither key nor metadata.
     overwrite
@@ -178,8 +191,10 @@ def convert(
             ndpi_frames=ndpi_frames,
             j2k_ycc=j2k_ycc,
             deflated_frames=deflated_frames,
+            sparse=sparse,
             label=label,
             overview=overview,
+            thumbnail=thumbnail,
             pixels_attested=pixels_attested,
         )
     slide, source, out = open(path), Path(fspath(path)), Path(fspath(out_dir))
@@ -285,7 +300,9 @@ def convert_opened(
                 if frames.spool is not None:
                     frames.spool.unlink()
             for picture, uid in zip(
-                _pictures(examined, policy, clean), clean.associated_sop_instance_uids, strict=False
+                _pictures(slide, examined, policy, clean),
+                clean.associated_sop_instance_uids,
+                strict=False,
             ):
                 spool = stage.spool(len(planned))
                 item = planned_picture(slide, picture, uid, len(planned), spool)
@@ -319,18 +336,32 @@ def convert_opened(
 
 
 def _pictures(
-    examined: Examined, policy: Policy, clean: CleanMetadata
+    slide: OpenedSlide, examined: Examined, policy: Policy, clean: CleanMetadata
 ) -> tuple[AssociatedPicture, ...]:
-    """Return what goes out beside the levels: one label and one overview at most."""
+    """Return what goes out beside the levels: one label, overview and thumbnail at most."""
+    pictures = tuple(
+        replace(picture, spacing=_spacing_of_scan(slide, policy, picture))
+        if picture.role is Role.THUMBNAIL
+        else picture
+        for picture in examined.pictures
+    )
     if policy.label != "substitute":
-        return examined.pictures
+        return pictures
     label = AssociatedPicture(
         role=Role.LABEL,
         picture=draw_label(clean.container_identifier),
         stored=None,
         is_as_scanned=False,
     )
-    return (label, *examined.pictures)
+    return (label, *pictures)
+
+
+def _spacing_of_scan(slide: OpenedSlide, policy: Policy, picture: AssociatedPicture) -> Spacing:
+    """Return the spacing of a picture that shows what the first level shows."""
+    rows, columns, _ = picture.picture.shape
+    base = slide.levels[0]
+    small = replace(base, image_width=columns, image_length=rows, spacing=None)
+    return level_spacing(require_spacing(slide.description, policy), base, small)
 
 
 def _notes(
@@ -343,6 +374,8 @@ def _notes(
     for item in planned:
         if item.plan.blank:
             notes.append(f"level {item.number}: {item.plan.blank} missing tiles became blank")
+        if item.absent:
+            notes.append(f"level {item.number}: {item.absent} missing tiles became no frame")
         if item.plan.truncated:
             notes.append(
                 f"level {item.number}: {item.plan.truncated} tiles had no end marker; it was added"
@@ -373,6 +406,7 @@ def _certificate(
             frames_pixel=instance.frames.pixel,
             frames_recoded=instance.frames.recoded,
             frames_blank=instance.frames.blank,
+            frames_absent=instance.frames.absent,
             frames_truncated=instance.frames.truncated,
             transfer_syntax_uid=item.frame_format.transfer_syntax_uid,
             photometric_interpretation=item.frame_format.photometric_interpretation,

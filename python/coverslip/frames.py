@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from coverslip import _core, blank, pixels, recode
-from coverslip.errors import LimitError, SourceError
+from coverslip.errors import CoverslipError, LimitError, SourceError
 from coverslip.limits import LIMITS
 from coverslip.model import (
     Level,
@@ -42,7 +42,8 @@ class PlannedFrames:
     """How many frames were coded anew, if the others are tiles as they are."""
     source_bytes: int | None = None
     """What the tiles took in the slide, if the frames hold them otherwise."""
-
+    numbers: Uint64Array | None = None
+    """Which of the grid's tiles the frames are, if missing ones became none."""
     lossless_bytes: int | None = None
     """What pixels of theirs take that were decoded before a new loss."""
 
@@ -106,9 +107,31 @@ def plan_tiles(
     `UnlikeTilesError`.
     """
     private = slide.description.private_ranges
-    tiles = one_after_another([plane.tiles for plane in level.focal_planes])
-    plan = _plan(slide.source, level, tiles, private, route, on_tiles, is_sampled=is_sampled)
-    return PlannedFrames(source=slide.source, plan=plan)
+    stored = one_after_another([plane.tiles for plane in level.focal_planes])
+    tiles, numbers = _of_frames(stored, route)
+    with _counted(numbers):
+        plan = _plan(slide.source, level, tiles, private, route, on_tiles, is_sampled=is_sampled)
+    return PlannedFrames(source=slide.source, plan=plan, numbers=numbers)
+
+
+@contextmanager
+def _counted(numbers: Uint64Array | None) -> Iterator[None]:
+    """Say of every error of ours in the block that only tiles that are there are counted."""
+    try:
+        yield
+    except CoverslipError as error:
+        if numbers is None:
+            raise
+        raise type(error)(f"of the tiles that are there, {error}", hint=error.hint) from None
+
+
+def _of_frames(tiles: TileIndex, route: Route) -> tuple[TileIndex, Uint64Array | None]:
+    """Return the tiles that become frames, and which of the grid's they are if not all do."""
+    if not route.is_sparse or tiles.byte_counts.all() or not tiles.byte_counts.any():
+        return tiles, None
+    numbers = np.flatnonzero(tiles.byte_counts)
+    present = replace(tiles, offsets=tiles.offsets[numbers], byte_counts=tiles.byte_counts[numbers])
+    return present, numbers.astype(np.uint64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,13 +175,15 @@ def _planned(
     """Plan the frames of a level that ``make`` makes into ``spool``."""
     made = _all_planes(level, spool, make, on_frames)
     source = _core.Source(spool)
-    plan = _plan(source, level, made.tiles, _NOTHING_PRIVATE, route, None, made.blank)
+    tiles, numbers = _of_frames(made.tiles, route)
+    plan = _plan(source, level, tiles, _NOTHING_PRIVATE, route, None, made.blank)
     return PlannedFrames(
         source=source,
         plan=plan,
         spool=spool,
         rewritten=made.rewritten,
         source_bytes=made.source_bytes,
+        numbers=numbers,
     )
 
 
@@ -361,6 +386,7 @@ def _plan(
 ) -> _core.FramePlan:
     index = _core.TileIndex(source, tiles.offsets, tiles.byte_counts, private)
     columns, rows = level.tile_width, level.tile_length
+    needs_blank = route.needs_blank and not tiles.byte_counts.all()
     if route.jpeg_colour is not None:
         return _core.plan_jpeg(
             source,
@@ -390,7 +416,7 @@ def _plan(
         columns=columns,
         rows=rows,
         set_mct=route.set_mct,
-        blank=_blank(source, level, route) if route.needs_blank else blank_frame,
+        blank=_blank(source, level, route) if needs_blank else blank_frame,
         is_sampled=is_sampled,
         on_progress=on_tiles,
     )

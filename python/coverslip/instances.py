@@ -63,6 +63,8 @@ class FrameCounts:
     """Copied frames whose tile had no end marker; it was added."""
     picture: int = 0
     """A label or overview, stored with a lossless codec."""
+    absent: int = 0
+    """Tiles that are missing and became no frame: there are so many fewer."""
     recoded: int = 0
     """Decoded, composed and encoded with a new loss."""
 
@@ -97,6 +99,11 @@ class PlannedInstance:
     def plan(self) -> _core.FramePlan:
         """The plan of its frames."""
         return self.frames.plan
+
+    @property
+    def absent(self) -> int:
+        """How many missing tiles became no frame."""
+        return 0 if self.frames.numbers is None else self.spec.grid_count - self.spec.frame_count
 
 
 def plan_level(
@@ -169,6 +176,8 @@ def planned_level(
         columns=level.tile_width,
         rows=level.tile_length,
         frame_count=plan.frame_count,
+        frame_numbers=frames.numbers,
+        is_emitted=route.is_emitted,
         spacing=level_spacing(spacing, base, level),
         optical_path=level.optical_path,
         focal_planes=len(level.focal_planes),
@@ -225,7 +234,8 @@ def write_instance(
     """
     path = folders[item.spec.region] / f"{item.spec.sop_instance_uid}.dcm"
     dataset = wsm.build(clean, item.spec)
-    header = part10.encode(dataset, item.frame_format.transfer_syntax_uid, wsm.permit(clean))
+    syntax, positions = item.frame_format.transfer_syntax_uid, wsm.positions(clean, item.spec)
+    header = part10.encode(dataset, syntax, wsm.permit(clean), positions)
     write = partial(
         _core.write_instance,
         item.frames.source,
@@ -257,6 +267,7 @@ def write_instance(
         pixel=made if kind is RouteKind.PIXEL else 0,
         recoded=made if kind is RouteKind.RECODE else 0,
         blank=item.plan.blank,
+        absent=item.absent,
         truncated=item.plan.truncated,
         picture=made if kind is None else 0,
     )
@@ -292,6 +303,7 @@ def total(counts: list[FrameCounts]) -> FrameCounts:
         pixel=sum(count.pixel for count in counts),
         recoded=sum(count.recoded for count in counts),
         blank=sum(count.blank for count in counts),
+        absent=sum(count.absent for count in counts),
         truncated=sum(count.truncated for count in counts),
         picture=sum(count.picture for count in counts),
     )

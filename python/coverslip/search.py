@@ -17,12 +17,18 @@ from coverslip.deid.pixels.mask import mask_label
 from coverslip.deid.pixels.priors import prior_of
 from coverslip.deid.pixels.shapes import Grey
 from coverslip.deid.policy import Policy, Profile
-from coverslip.errors import CoverslipError, QuarantineError, SourceError
+from coverslip.errors import (
+    CoverslipError,
+    QuarantineError,
+    SourceError,
+    UnsupportedSlideError,
+)
 from coverslip.luminance import luminance_of
 from coverslip.model import CheckResult, Level, PixelChecks, Role
 from coverslip.pictures import rgb_of
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide
+from coverslip.thumbnails import OF_THE_SCAN, require_nothing_written, require_the_scan
 
 _SEARCHED_PIXELS = 4 << 20
 """A larger level is reduced: what is legible in it still is."""
@@ -73,10 +79,13 @@ def examining(slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy) -> 
     so writing need not wait for it, only what is written for its name.
     """
     notes: list[str] = []
-    pictures = tuple(_pictures(slide, policy, notes))
+    pictures = tuple(_pictures(slide, routes, policy, notes))
     checks = replace(
         _expected(policy),
-        is_overview_masked=any(not picture.is_as_scanned for picture in pictures),
+        is_overview_masked=any(
+            picture.role is Role.OVERVIEW and not picture.is_as_scanned for picture in pictures
+        ),
+        is_thumbnail_written=any(picture.role is Role.THUMBNAIL for picture in pictures),
         kept=frozenset(picture.role for picture in pictures if picture.is_as_scanned),
     )
     is_searched = policy.profile is not Profile.CARE
@@ -232,8 +241,10 @@ class _Search:
         )
 
 
-def _pictures(slide: OpenedSlide, policy: Policy, notes: list[str]) -> Iterator[AssociatedPicture]:
-    """Yield the label and the overview, as far as they go out."""
+def _pictures(
+    slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy, notes: list[str]
+) -> Iterator[AssociatedPicture]:
+    """Yield the label, the overview and the thumbnail, as far as they go out."""
     if policy.label == "keep":
         yield from _picture(slide, Role.LABEL, notes)
     if policy.overview == "keep":
@@ -241,6 +252,9 @@ def _pictures(slide: OpenedSlide, policy: Policy, notes: list[str]) -> Iterator[
     elif policy.overview == "mask":
         for picture in _picture(slide, Role.OVERVIEW, notes):
             yield from _masked(slide, picture, notes)
+    if policy.thumbnail == "keep":
+        for picture in _picture(slide, Role.THUMBNAIL, notes):
+            yield from _of_scan(slide, picture, routes, policy, notes)
 
 
 def _picture(slide: OpenedSlide, role: Role, notes: list[str]) -> Iterator[AssociatedPicture]:
@@ -273,3 +287,30 @@ def _masked(
         notes[-1] = f"the overview was dropped: {error}"
         return
     yield replace(overview, picture=painted, is_as_scanned=False)
+
+
+def _of_scan(
+    slide: OpenedSlide,
+    thumbnail: AssociatedPicture,
+    routes: tuple[Route, ...],
+    policy: Policy,
+    notes: list[str],
+) -> Iterator[AssociatedPicture]:
+    """Yield a thumbnail that shows the scan and nothing else, nothing in any doubt.
+
+    It must look as the lowest level does, whoever gets it: only then it shows no label. Under
+    `care` it need not be searched for bar codes and text.
+    """
+    number = min(range(len(slide.levels)), key=lambda each: _pixels(slide.levels[each]))
+    try:
+        if slide.format not in OF_THE_SCAN or len(slide.description.regions) != 1:
+            raise UnsupportedSlideError(f"no rule says that one of {slide.format} shows no label")
+        level = _luminance(slide, slide.levels[number], routes[number])
+        require_the_scan(thumbnail.picture, level)
+        if policy.profile is not Profile.CARE:
+            require_nothing_written(thumbnail.picture, _count_texts)
+    except CoverslipError as error:
+        notes[-1] = f"the thumbnail was dropped: {error}"
+        return
+    notes.pop()  # its spacing is that of the levels
+    yield replace(thumbnail, is_as_scanned=False)

@@ -108,7 +108,8 @@ class OpenedSlide:
             j2k_ycc=policy.j2k_ycc,
             deflated_frames=policy.deflated_frames,
         )
-        return self.cut_into(policy.ndpi_frames)._routed(choices)
+        slide, routes = self.cut_into(policy.ndpi_frames)._routed(choices)
+        return slide, tuple(replace(route, is_sparse=policy.sparse) for route in routes)
 
     def _routed(self, choices: Choices) -> tuple["OpenedSlide", tuple[Route, ...]]:
         paths = self.description.optical_paths

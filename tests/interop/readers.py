@@ -11,6 +11,7 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pydicom
+from PIL import Image
 from pydicom.encaps import generate_frames
 from pydicom.pixels import get_decoder
 
@@ -89,6 +90,52 @@ def by_imagecodecs(frame: bytes) -> np.ndarray:
     return imagecodecs.jpeg8_decode(frame)
 
 
+def absent_colour(dataset: pydicom.Dataset) -> int | None:
+    """Return what a sample is where a sparse instance has no frame; ``None`` of any other."""
+    if dataset.get("DimensionOrganizationType") != "TILED_SPARSE":
+        return None
+    lightness, *colour = dataset.RecommendedAbsentPixelCIELabValue
+    assert colour == [0x8080, 0x8080]
+    return {0xFFFF: (1 << dataset.BitsStored) - 1, 0: 0}[lightness]
+
+
+def places_of(path: Path) -> tuple[list[int], int]:
+    """Return the number of each frame in the grid of all, and how many these are."""
+    dataset = pydicom.dcmread(path, stop_before_pixels=True)
+    across = -(-dataset.TotalPixelMatrixColumns // dataset.Columns)
+    down = -(-dataset.TotalPixelMatrixRows // dataset.Rows)
+    planes = dataset.TotalPixelMatrixFocalPlanes
+    if absent_colour(dataset) is None:
+        return list(range(dataset.NumberOfFrames)), dataset.NumberOfFrames
+    heights = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    numbers = []
+    for groups in dataset.PerFrameFunctionalGroupsSequence:
+        (place,) = groups.PlanePositionSlideSequence
+        column, beside = divmod(place.ColumnPositionInTotalImagePixelMatrix - 1, dataset.Columns)
+        row, below = divmod(place.RowPositionInTotalImagePixelMatrix - 1, dataset.Rows)
+        assert (beside, below) == (0, 0)
+        height = float(place.ZOffsetInSlideCoordinateSystem) / 1000
+        plane = round(height / heights.SpacingBetweenSlices) if planes > 1 else 0
+        numbers.append((plane * down + row) * across + column)
+    return numbers, across * down * planes
+
+
+def on_grid(path: Path, frames: list | np.ndarray) -> list | np.ndarray:
+    """Return a frame at each place of the grid, where a sparse instance has none ``None``.
+
+    Arrays have there what the instance recommends to be shown.
+    """
+    numbers, count = places_of(path)
+    assert len(numbers) == len(frames)
+    if isinstance(frames, list):
+        found = dict(zip(numbers, frames, strict=True))
+        return [found.get(number) for number in range(count)]
+    colour = absent_colour(pydicom.dcmread(path, stop_before_pixels=True))
+    whole = np.full((count, *frames.shape[1:]), colour or 0, frames.dtype)
+    whole[numbers] = frames
+    return whole
+
+
 def mosaic(frames: np.ndarray, columns: int, rows: int) -> np.ndarray:
     """Return the total pixel matrix that frames in row-major order make up."""
     frame_rows, frame_columns = frames.shape[1:3]
@@ -103,11 +150,16 @@ def by_openslide(folder: Path) -> list[np.ndarray]:
     import openslide
 
     first = min(folder.glob("*.dcm"))
+    datasets = [pydicom.dcmread(path, stop_before_pixels=True) for path in folder.glob("*.dcm")]
+    colour = max((absent_colour(dataset) or 0 for dataset in datasets), default=0)
     with openslide.OpenSlide(first) as slide:
-        return [
-            np.asarray(slide.read_region((0, 0), level, size).convert("RGB"))
-            for level, size in enumerate(slide.level_dimensions)
-        ]
+        shown = []
+        for level, size in enumerate(slide.level_dimensions):
+            picture = slide.read_region((0, 0), level, size)
+            # It leaves transparent where there is no frame.
+            ground = Image.new("RGBA", size, (colour, colour, colour, 255))
+            shown.append(np.asarray(Image.alpha_composite(ground, picture).convert("RGB")))
+        return shown
 
 
 def by_wsidicom(folder: Path, *, plane: int = 0, path: str | None = None) -> list[np.ndarray]:
@@ -130,6 +182,9 @@ def by_highdicom(path: Path) -> np.ndarray:
     import highdicom
 
     image = highdicom.imread(path)
+    if absent_colour(image) is not None:  # where frames are missing it puts no matrix together
+        frames = on_grid(path, image.get_frames(apply_icc_profile=False))
+        return mosaic(frames, image.TotalPixelMatrixColumns, image.TotalPixelMatrixRows)
     return image.get_total_pixel_matrix(apply_icc_profile=False)
 
 

@@ -33,6 +33,7 @@ def build_svs(
     tile: int = 128,
     style: dict[str, object] | None = None,
     overview: np.ndarray | None = None,
+    thumbnail: np.ndarray | None = None,
 ) -> SynthSlide:
     """Write an SVS whose every place for text holds an invented identifier.
 
@@ -81,10 +82,8 @@ def build_svs(
     for turn, directory in enumerate(directories[:2]):
         for name, tags in places.in_children(secret, turn).items():
             setattr(directory, name, tags)
-    thumbnail = _strips(
-        secret, (150, 112), f"Aperio v1\n700x520 -> 150x112 - |User = {secret.word()}"
-    )
-    directories.insert(1, thumbnail)
+    text = f"Aperio v1\n700x520 -> 150x112 - |User = {secret.word()}"
+    directories.insert(1, _strips(secret, (150, 112), text, picture=thumbnail))
     directories += _associated(secret, gt450=gt450, overview=overview)
     for turn, directory in enumerate(directories):
         directory.tags |= places.in_directory(secret, turn)

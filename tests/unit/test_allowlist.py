@@ -49,7 +49,7 @@ def test_each_parent_in_the_table_is_a_sequence_in_the_table():
 
 @pytest.mark.parametrize("profile", Profile)
 def test_no_text_can_be_chosen_freely(profile):
-    numbers = {"DS", "IS", "US", "UL", "FL", "OB", "SQ"}
+    numbers = {"DS", "IS", "US", "UL", "SL", "FL", "OB", "SQ"}
 
     free = [
         path

@@ -37,6 +37,7 @@ OPTIONS = {
     "anatomy": ("public", "keep"),
     "label": ("public", "substitute"),
     "overview": ("public", "mask"),
+    "thumbnail": ("research", "keep"),
     "pixels_attested": ("public", "A. Reader"),
     "mpp_um": ("public", 0.25),
     "colour": ("public", "RGB"),
@@ -45,6 +46,7 @@ OPTIONS = {
     "ndpi_frames": ("public", 512),
     "j2k_ycc": ("public", "pixel"),
     "deflated_frames": ("public", True),
+    "sparse": ("public", True),
 }
 
 
@@ -102,6 +104,8 @@ def test_default_that_is_said_makes_no_other_policy():
         {"profile": "care", "keep": ["device"]},
         {"profile": "care", "year": "keep"},
         {"profile": "research", "year": "keep"},
+        {"thumbnail": "keep"},
+        {"profile": "care", "thumbnail": "mask"},
         {"profile": "research", "dates": "sometimes"},
         {"profile": "research", "keep": "device"},
         {"profile": "research", "keep": [["device"]]},

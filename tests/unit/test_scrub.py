@@ -260,7 +260,7 @@ def test_no_two_identifiers_are_the_same_and_no_two_runs_share_one():
 
     first, second = (identifiers(scrubbed(slide(levels=3)).clean) for _ in range(2))
 
-    assert len(first) == 6 + 2 + 3 + 2 + 1
+    assert len(first) == 6 + 2 + 3 + 3 + 1
     assert len({*first, *second}) == 2 * len(first)
 
 
@@ -357,7 +357,7 @@ def test_digest_is_that_of_the_policy_alone():
         b'{"accession":"empty","allow_pixel":false,"allow_recode":null,"anatomy":"drop",'
         b'"colour":null,"dates":"drop","deflated_frames":false,"j2k_ycc":null,"keep":[],"label":"drop","link":"none",'
         b'"mpp_um":null,"ndpi_frames":"auto",'
-        b'"overview":"drop","pixels_attested":null,"profile":"public","project":"","year":"drop"}'
+        b'"overview":"drop","pixels_attested":null,"profile":"public","project":"","sparse":false,"thumbnail":"drop","year":"drop"}'
     )
     assert Policy().digest() == hashlib.sha256(canonical).hexdigest()
 

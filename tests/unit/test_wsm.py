@@ -131,7 +131,9 @@ def test_each_attribute_of_the_table_is_written_for_some_image():
         for element in ds.iterall():
             written.add(element.keyword)
     stack = stack_spec(plain)
-    written |= {element.keyword for element in wsm.build(plain, stack).iterall()}
+    sparse = dataclasses.replace(stack, frame_count=2, frame_numbers=np.array([1, 4], np.uint64))
+    for spec in (stack, sparse):
+        written |= {element.keyword for element in wsm.build(plain, spec).iterall()}
     clean = clean_metadata()
     overview = overview_spec(clean)
     for spec in (overview, dataclasses.replace(overview, role=Role.LABEL)):

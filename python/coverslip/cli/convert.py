@@ -123,8 +123,12 @@ def _report(result: Result, out: Path, unused: int) -> None:
         lines.append(f"  composed and encoded anew, with a new loss: {frames.recoded}")
     if frames.blank:
         lines.append(f"  blank, because the slide has no tile there: {frames.blank}")
+    if frames.absent:
+        lines.append(f"  no frame, because the slide has no tile there: {frames.absent}")
     if frames.picture:
-        lines.append(f"  label or overview, stored with a lossless codec: {frames.picture}")
+        lines.append(
+            f"  label, overview or thumbnail, stored with a lossless codec: {frames.picture}"
+        )
     if frames.truncated:
         lines.append(f"  with an end marker added: {frames.truncated}")
     verified = all(instance.blake3 is not None for instance in result.instances)

@@ -30,6 +30,13 @@ class Overview(StrEnum):
     KEEP = "keep"
 
 
+class Thumbnail(StrEnum):
+    """What becomes of the scanner's small picture of the scan."""
+
+    DROP = "drop"
+    KEEP = "keep"
+
+
 class J2kYcc(StrEnum):
     """What becomes of YCbCr in JPEG 2000 that its own transformation does not know of."""
 
@@ -84,6 +91,14 @@ DeflatedOption = Annotated[
         "--deflated-frames",
         help="Copy Deflate tiles without a predictor to frames of Deflated Image Frame Compression "
         "(1.2.840.10008.1.2.8.1), which few readers know; they need not be decoded then.",
+    ),
+]
+SparseOption = Annotated[
+    bool,
+    typer.Option(
+        "--sparse",
+        help="Write no blank frame where the slide has no tile: such a level is TILED_SPARSE and "
+        "tells of each frame where it lies.",
     ),
 ]
 FramesOption = Annotated[
@@ -210,6 +225,13 @@ OverviewOption = Annotated[
         help="mask writes the picture of the whole glass too, its label painted over; where "
         "that is not sure beyond doubt, it is left out and a note says why. keep, under care "
         "only and its default, writes it as it is."
+    ),
+]
+ThumbnailOption = Annotated[
+    Thumbnail | None,
+    typer.Option(
+        help="keep, under research and care, writes the scanner's small picture of the scan too, "
+        "where it is sure to show no label (Aperio SVS); else it is left out and a note says why."
     ),
 ]
 PixelsAttestedOption = Annotated[

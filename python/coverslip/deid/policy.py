@@ -110,12 +110,17 @@ class Policy:
     deflated_frames
         Whether Deflate tiles without a predictor are copied to frames of Deflated Image Frame
         Compression, which few readers know.
+    sparse
+        Whether tiles that the slide does not have become no frame: such a level is TILED_SPARSE.
     label
         What becomes of the label: ``drop``; ``substitute`` to write a drawn one that shows the
         Container Identifier; ``keep``, the default under `care` and only there.
     overview
         What becomes of the picture of the whole glass: ``drop``; ``mask`` to write it without its
         label where that is beyond doubt; ``keep``, the default under `care` and only there.
+    thumbnail
+        What becomes of the scanner's small picture of the scan: ``drop``; ``keep``, not under
+        `public`, to write it where it is sure to show no label.
     pixels_attested
         Who vouches that the pixels show nothing that identifies; the name goes into the
         certificate. ``None`` if nobody does.
@@ -142,8 +147,10 @@ class Policy:
     ndpi_frames: Literal["auto", "native"] | int = "auto"
     j2k_ycc: Literal["copy", "mct", "pixel"] | None = None
     deflated_frames: bool = False
+    sparse: bool = False
     label: Literal["drop", "substitute", "keep"] | None = None
     overview: Literal["drop", "mask", "keep"] | None = None
+    thumbnail: Literal["drop", "keep"] = "drop"
     pixels_attested: str | None = None
 
     def __post_init__(self) -> None:
@@ -178,6 +185,7 @@ class Policy:
             ("j2k_ycc", ("copy", "mct", "pixel", None)),
             ("label", ("drop", "substitute", "keep")),
             ("overview", ("drop", "mask", "keep")),
+            ("thumbnail", ("drop", "keep")),
         ):
             if getattr(self, name) not in words:
                 raise PolicyError(f"there is no such choice for {name}")
@@ -196,6 +204,11 @@ class Policy:
             raise PolicyError(f"the profile {self.profile} has no pseudonym for the accession")
         if self.profile is not Profile.CARE and "keep" in (self.label, self.overview):
             raise PolicyError(f"the profile {self.profile} keeps no label and no overview as it is")
+        if self.profile is Profile.PUBLIC and self.thumbnail != "drop":
+            raise PolicyError(
+                "the profile public keeps no thumbnail of the slide's own",
+                hint="viewers make one of the lowest level, which is written",
+            )
         if self.profile is not Profile.PUBLIC and self.year != "drop":
             raise PolicyError(f"the profile {self.profile} has no choice of the year")
         if self.profile is Profile.PUBLIC and self.link is not Link.NONE:

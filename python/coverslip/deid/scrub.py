@@ -134,14 +134,16 @@ def scrub(
 def _claims_clean_pixels(pixels: PixelChecks) -> bool:
     """Tell whether Clean Pixel Data may be claimed.
 
-    No label goes out, and bar codes were looked for in small levels. Where an overview goes
-    out as well, its text must have been looked for by reading it, or a person vouches.
+    No label goes out, and bar codes were looked for in small levels. Where an overview or a
+    thumbnail goes out as well, its text must have been looked for by reading it, or a person
+    vouches.
     """
     if CheckResult.ATTESTED in (pixels.bar_codes, pixels.text):
         return True
     if pixels.bar_codes is not CheckResult.PASSED:
         return False
-    return not pixels.is_overview_masked or pixels.text is CheckResult.PASSED
+    shows_more = pixels.is_overview_masked or pixels.is_thumbnail_written
+    return not shows_more or pixels.text is CheckResult.PASSED
 
 
 def _clean(
@@ -175,7 +177,7 @@ def _clean(
             identity.uid(UidPurpose.INSTANCE, number) for number in range(len(slide.levels))
         ),
         associated_sop_instance_uids=tuple(
-            identity.uid(UidPurpose.INSTANCE, len(slide.levels) + number) for number in range(2)
+            identity.uid(UidPurpose.INSTANCE, len(slide.levels) + number) for number in range(3)
         ),
         study_date=_text(released, "StudyDate", DUMMY_DATE),
         study_time=_text(released, "StudyTime", DUMMY_TIME),
@@ -307,7 +309,9 @@ def _findings(slide: Slide, clean: CleanMetadata, pixels: PixelChecks) -> Iterat
         fate = Fate.DROPPED
         if image.role is Role.OVERVIEW and pixels.is_overview_masked:
             fate = Fate.MASKED
-        elif image.role in pixels.kept:
+        elif image.role in pixels.kept or (
+            image.role is Role.THUMBNAIL and pixels.is_thumbnail_written
+        ):
             fate = Fate.KEPT
         finding = Finding(
             place=f"IFD {image.ifd} {image.role}",
@@ -316,7 +320,7 @@ def _findings(slide: Slide, clean: CleanMetadata, pixels: PixelChecks) -> Iterat
             fate=fate,
             attribute=None if fate is Fate.DROPPED else "PixelData",
         )
-        rule = f"option {image.role.lower()} and what masking it came to"
+        rule = f"option {image.role.lower()} and what looking at it came to"
         yield SealedFinding(finding=finding, text=None, rule=rule)
 
 

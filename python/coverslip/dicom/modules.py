@@ -4,12 +4,15 @@ A function gets only what its module says and adds to the data set; what is abse
 on purpose. `coverslip.dicom.allowlist` has the last word.
 """
 
+from collections.abc import Iterator
+
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from coverslip.dicom.content import code, copy_given, given_text, issuer
 from coverslip.dicom.geometry import image_orientation, origin_mm
+from coverslip.dicom.positions import Position, positions
 from coverslip.model import CleanMetadata, CleanOpticalPath, InstanceSpec, Role
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.77.1.6"
@@ -35,6 +38,9 @@ IMAGED_VOLUME_DEPTH_UM = 1.0  # may not be 0
 LOWEST_PLANE_UM = "0"
 """Where on the glass the focal planes begin is not known."""
 DIMENSIONS = ("RowPositionInTotalImagePixelMatrix", "ColumnPositionInTotalImagePixelMatrix")
+HEIGHT = "ZOffsetInSlideCoordinateSystem"
+WHITE, BLACK = [0xFFFF, 0x8080, 0x8080], [0, 0x8080, 0x8080]
+"""As CIELab (PS3.3 C.10.7.1.1)."""
 
 
 def decimal_string(value: float) -> str:
@@ -44,6 +50,8 @@ def decimal_string(value: float) -> str:
 
 def image_type(spec: InstanceSpec) -> list[str]:
     """Return Image Type, which is Frame Type too (PS3.3 C.8.12.4.1.1)."""
+    if spec.role is Role.THUMBNAIL:
+        return ["DERIVED", "PRIMARY", "THUMBNAIL", "RESAMPLED"]
     if spec.role is not Role.VOLUME:
         return ["ORIGINAL" if spec.is_as_scanned else "DERIVED", "PRIMARY", spec.role, "NONE"]
     if spec.is_base:
@@ -136,8 +144,8 @@ def sop_common(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
 
 
 def multi_resolution_pyramid(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
-    """Add the Multi-Resolution Pyramid module (PS3.3 C.7.11.1), which only levels have."""
-    if spec.role is Role.VOLUME:
+    """Add the Multi-Resolution Pyramid module (PS3.3 C.7.11.1) of levels and thumbnails."""
+    if is_of_scan(spec):
         ds.PyramidUID = clean.regions[spec.region].pyramid_uid
 
 
@@ -187,6 +195,8 @@ def whole_slide_microscopy_image(ds: Dataset, clean: CleanMetadata, spec: Instan
     ds.SpecimenLabelInImage = "YES" if shows_label else "NO"
     ds.FocusMethod = "AUTO"
     ds.ExtendedDepthOfField = "NO"
+    if spec.frame_numbers is not None:
+        ds.RecommendedAbsentPixelCIELabValue = BLACK if spec.is_emitted else WHITE
     if spec.role is Role.VOLUME:
         ds.ImagedVolumeWidth = spec.imaged_volume_width_mm
         ds.ImagedVolumeHeight = spec.imaged_volume_height_mm
@@ -214,6 +224,11 @@ def _stack_um(spec: InstanceSpec) -> float:
     return (spec.focal_planes - 1) * (spec.plane_distance_um or 0.0)
 
 
+def is_of_scan(spec: InstanceSpec) -> bool:
+    """Return whether a picture shows what was scanned, seen by the scanner's own camera."""
+    return spec.role in (Role.VOLUME, Role.THUMBNAIL)
+
+
 def path_identifier(spec: InstanceSpec) -> str:
     """Return the Optical Path Identifier: its number."""
     return str(spec.optical_path + 1)
@@ -236,8 +251,7 @@ def optical_path(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
     """
     path = Dataset()
     path.OpticalPathIdentifier = path_identifier(spec)
-    is_volume = spec.role is Role.VOLUME
-    light = clean.optical_paths[spec.optical_path] if is_volume else CleanOpticalPath()
+    light = clean.optical_paths[spec.optical_path] if is_of_scan(spec) else CleanOpticalPath()
     if light.is_fluorescence:
         path.IlluminationTypeCodeSequence = code("111743", "DCM", "Epifluorescence illumination")
     else:
@@ -250,21 +264,22 @@ def optical_path(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
     else:
         path.IlluminationColorCodeSequence = code("414298005", "SCT", "Full Spectrum")
     if spec.frame_format.samples_per_pixel > 1:
-        path.ICCProfile = clean.icc_profile if is_volume else clean.srgb_profile
-        if clean.icc_is_synthetic or not is_volume:
+        path.ICCProfile = clean.icc_profile if is_of_scan(spec) else clean.srgb_profile
+        if clean.icc_is_synthetic or not is_of_scan(spec):
             path.ColorSpace = "SRGB"
-    if clean.objective_power is not None and is_volume:
+    if clean.objective_power is not None and is_of_scan(spec):
         path.ObjectiveLensPower = decimal_string(clean.objective_power)
     ds.OpticalPathSequence = Sequence([path])
-    if is_volume:
+    if spec.role is Role.VOLUME:
         ds.NumberOfOpticalPaths = 1
 
 
 def multi_frame_functional_groups(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
     """Add the Multi-frame Functional Groups module (PS3.3 C.7.6.16).
 
-    TILED_FULL says by order what per-frame groups would repeat for each of a million frames; the
-    one frame of an overview has them.
+    TILED_FULL says by order what per-frame groups would repeat for each of a million frames. The
+    one frame of an overview has them, and so have those of a sparse level: of these only the
+    first is added, all are in `frame_positions`.
     """
     ds.InstanceNumber = spec.instance_number
     ds.ContentDate = clean.content_date
@@ -283,34 +298,35 @@ def multi_frame_functional_groups(ds: Dataset, clean: CleanMetadata, spec: Insta
     groups = Dataset()
     groups.PixelMeasuresSequence = Sequence([measures])
     groups.WholeSlideMicroscopyImageFrameTypeSequence = Sequence([frame_type])
-    if spec.role is not Role.VOLUME:
+    if not is_tiled_full(spec):
         path = Dataset()
         path.OpticalPathIdentifier = path_identifier(spec)
         groups.OpticalPathIdentificationSequence = Sequence([path])
-        ds.PerFrameFunctionalGroupsSequence = Sequence([_only_frame(clean, spec)])
+        ds.PerFrameFunctionalGroupsSequence = Sequence([_first_position(clean, spec).groups()])
     ds.SharedFunctionalGroupsSequence = Sequence([groups])
 
 
+def frame_positions(clean: CleanMetadata, spec: InstanceSpec) -> Iterator[Position]:
+    """Yield where the frames of a sparse level lie."""
+    return positions(spec, _origin_mm(clean, spec))
+
+
+def is_tiled_full(spec: InstanceSpec) -> bool:
+    """Return whether the order of frames tells where they lie (PS3.3 C.7.6.17.3)."""
+    return spec.role is Role.VOLUME and spec.frame_numbers is None
+
+
 def _origin_mm(clean: CleanMetadata, spec: InstanceSpec) -> tuple[float, float]:
-    corner_mm = clean.regions[spec.region].corner_mm if spec.role is Role.VOLUME else None
+    corner_mm = clean.regions[spec.region].corner_mm if is_of_scan(spec) else None
     return origin_mm(spec.label_side, spec.spacing, corner_mm, spec.role)
 
 
-def _only_frame(clean: CleanMetadata, spec: InstanceSpec) -> Dataset:
-    """Return the groups of a frame that is the whole picture (PS3.3 C.7.6.16.2.2, C.8.12.6.1)."""
-    x_mm, y_mm = _origin_mm(clean, spec)
-    content = Dataset()
-    content.DimensionIndexValues = [1, 1]
-    position = Dataset()
-    position.ColumnPositionInTotalImagePixelMatrix = 1
-    position.RowPositionInTotalImagePixelMatrix = 1
-    position.XOffsetInSlideCoordinateSystem = decimal_string(x_mm)
-    position.YOffsetInSlideCoordinateSystem = decimal_string(y_mm)
-    position.ZOffsetInSlideCoordinateSystem = "0"
-    groups = Dataset()
-    groups.FrameContentSequence = Sequence([content])
-    groups.PlanePositionSlideSequence = Sequence([position])
-    return groups
+def _first_position(clean: CleanMetadata, spec: InstanceSpec) -> Position:
+    """Return where the first frame lies: that of an overview is the whole picture."""
+    if spec.frame_numbers is not None:
+        return next(frame_positions(clean, spec))
+    x_mm, y_mm = (decimal_string(mm) for mm in _origin_mm(clean, spec))
+    return Position(indices=(1, 1), column=1, row=1, x_mm=x_mm, y_mm=y_mm, z_um="0")
 
 
 def multi_frame_dimension(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
@@ -320,10 +336,12 @@ def multi_frame_dimension(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec)
     organization.DimensionOrganizationUID = region.dimension_organization_uid
     ds.DimensionOrganizationSequence = Sequence([organization])
     if spec.role is Role.VOLUME:
-        ds.DimensionOrganizationType = "TILED_FULL"
+        is_sparse = spec.frame_numbers is not None
+        ds.DimensionOrganizationType = "TILED_SPARSE" if is_sparse else "TILED_FULL"
+    if is_tiled_full(spec):
         return
     indices = []
-    for keyword in DIMENSIONS:
+    for keyword in DIMENSIONS if spec.focal_planes == 1 else (HEIGHT, *DIMENSIONS):
         index = Dataset()
         index.DimensionIndexPointer = tag_for_keyword(keyword)
         index.FunctionalGroupPointer = tag_for_keyword("PlanePositionSlideSequence")

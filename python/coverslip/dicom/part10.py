@@ -8,17 +8,25 @@ from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import UID
 
 from coverslip.dicom.allowlist import PUBLIC, Permit, enforce
+from coverslip.dicom.positions import sequence
 
 IMPLEMENTATION_CLASS_UID = "2.25.13191988685741552390534488482878093868"
 """Drawn once at random for coverslip (PS3.7 D.3.3.2)."""
 
 PREAMBLE = bytes(128) + b"DICM"
 
+_PER_FRAME_GROUPS = 0x5200, 0x9230
+_ITEM_HEADER = 8
 _NEWER = {"1.2.840.10008.1.2.8.1"}
 """Transfer syntaxes that encapsulate and are newer than pydicom's list of them."""
 
 
-def encode(dataset: Dataset, transfer_syntax_uid: str, permit: Permit = PUBLIC) -> bytes:
+def encode(
+    dataset: Dataset,
+    transfer_syntax_uid: str,
+    permit: Permit = PUBLIC,
+    positions: bytes | None = None,
+) -> bytes:
     """Return preamble, file meta information and data set, in Explicit VR Little Endian.
 
     What is missing to a complete file is group 7FE0: the core appends it.
@@ -31,13 +39,16 @@ def encode(dataset: Dataset, transfer_syntax_uid: str, permit: Permit = PUBLIC) 
         How the frames are encoded; one that encapsulates.
     permit
         Under which profile the data set was built.
+    positions
+        All items of its last element, Per-frame Functional Groups, of which it holds the first.
 
     Raises
     ------
     PolicyError
         If the data set holds what the allow-list does not, pixel data among it.
     ValueError
-        If the transfer syntax does not encapsulate frames.
+        If the transfer syntax does not encapsulate frames, or the first item of ``positions`` is
+        not the data set's.
     """
     enforce(dataset, permit)
     syntax = UID(transfer_syntax_uid)
@@ -57,7 +68,17 @@ def encode(dataset: Dataset, transfer_syntax_uid: str, permit: Permit = PUBLIC) 
     stream.write(PREAMBLE)
     write_file_meta_info(stream, meta, enforce_standard=True)
     write_dataset(stream, dataset)
-    return stream.getvalue()
+    header = stream.getvalue()
+    return header if positions is None else _with_positions(header, positions)
+
+
+def _with_positions(header: bytes, items: bytes) -> bytes:
+    """Put all items in the place of the first, which the allow-list has judged."""
+    first = items[: _ITEM_HEADER + int.from_bytes(items[4:_ITEM_HEADER], "little")]
+    element = sequence(*_PER_FRAME_GROUPS, first)
+    if not header.endswith(element):
+        raise ValueError("the first item is not the data set's")
+    return header[: -len(element)] + sequence(*_PER_FRAME_GROUPS, items)
 
 
 def _version_name(dataset: Dataset) -> str:

@@ -4,6 +4,7 @@ from pydicom.dataset import Dataset
 
 from coverslip.dicom import modules
 from coverslip.dicom.allowlist import Permit
+from coverslip.dicom.positions import encoded
 from coverslip.dicom.specimen import specimen
 from coverslip.model import CleanMetadata, InstanceSpec, Profile
 
@@ -48,6 +49,13 @@ def build(clean: CleanMetadata, spec: InstanceSpec) -> Dataset:
     return ds
 
 
+def positions(clean: CleanMetadata, spec: InstanceSpec) -> bytes | None:
+    """Return the items of Per-frame Functional Groups of a sparse level, ``None`` of others."""
+    if spec.frame_numbers is None:
+        return None
+    return encoded(modules.frame_positions(clean, spec))
+
+
 def permit(clean: CleanMetadata) -> Permit:
     """Return what the allow-list has to know of the metadata that it judges."""
     return Permit(profile=clean.profile, given=clean.given)
@@ -60,9 +68,12 @@ def _check(clean: CleanMetadata, spec: InstanceSpec) -> None:
         raise ValueError("a label goes out under the profile care only")
     if not (0 < spec.rows <= MAX_FRAME_SIZE and 0 < spec.columns <= MAX_FRAME_SIZE):
         raise ValueError("a frame has between 1 and 65535 rows and columns")
-    across = -(-spec.total_pixel_matrix_columns // spec.columns)
-    down = -(-spec.total_pixel_matrix_rows // spec.rows)
-    if spec.frame_count != across * down * spec.focal_planes or spec.frame_count < 1:
+    numbers, most = spec.frame_numbers, spec.grid_count
+    if numbers is None and (spec.frame_count != most or spec.frame_count < 1):
         raise ValueError("TILED_FULL needs one frame for every tile of the grid")
+    if numbers is not None:
+        is_in_order = bool((numbers[1:] > numbers[:-1]).all())
+        if not (0 < spec.frame_count == len(numbers) < most and is_in_order and numbers[-1] < most):
+            raise ValueError("TILED_SPARSE needs some tiles of the grid, each once and in order")
     if (spec.focal_planes > 1) != (spec.plane_distance_um is not None):
         raise ValueError("several focal planes and their distance belong together")

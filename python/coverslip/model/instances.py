@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from coverslip.model.slides import LabelSide, Role, Spacing
+from coverslip.model.slides import LabelSide, Role, Spacing, Uint64Array
 from coverslip.model.text import ItemKind, OperatorText, Profile, SourceText
 
 
@@ -45,6 +45,10 @@ class InstanceSpec:
     """Width of a frame in pixels."""
     rows: int
     frame_count: int
+    frame_numbers: Uint64Array | None = field(default=None, repr=False, compare=False)
+    """Which of the grid's tiles the frames are, in its order, if not all are frames."""
+    is_emitted: bool = False
+    """Whether it is black where there is no frame, and not white."""
     spacing: Spacing
     optical_path: int = 0
     focal_planes: int = 1
@@ -61,6 +65,18 @@ class InstanceSpec:
     role: Role = Role.VOLUME
     is_as_scanned: bool = False
     """Whether a label or overview shows what the camera saw, the slide's own label with it."""
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """How many frames lie side by side, and one below the other, where none is missing."""
+        across = -(-self.total_pixel_matrix_columns // self.columns)
+        return across, -(-self.total_pixel_matrix_rows // self.rows)
+
+    @property
+    def grid_count(self) -> int:
+        """How many frames there are where none is missing, in all focal planes."""
+        across, down = self.grid
+        return across * down * self.focal_planes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +118,7 @@ class CleanMetadata:
     sop_instance_uids: tuple[str, ...]
     """One for each level, in the order of the slide's."""
     associated_sop_instance_uids: tuple[str, ...]
-    """For a label and an overview, if they go out."""
+    """For a label, an overview and a thumbnail, if they go out."""
     study_date: str
     study_time: str
     content_date: str
@@ -164,6 +180,8 @@ class PixelChecks:
     """``PASSED`` only if text was looked for by reading it."""
     is_overview_masked: bool = False
     """Whether the overview goes out masked, the only one of the slide."""
+    is_thumbnail_written: bool = False
+    """Whether the thumbnail goes out, the only one of the slide: it shows the scan alone."""
     kept: frozenset[Role] = frozenset()
     """What the pictures show that go out as they were scanned, each the only one of its role."""
 

@@ -139,10 +139,13 @@ def _pictures(
 
 
 def _chosen(slide: ReportedSlide) -> list[Instance]:
-    """Return the lowest level of the first series, and whatever is no level."""
+    """Return the lowest level of the first series, and labels and overviews.
+
+    A thumbnail shows what the lowest level does.
+    """
     levels = [i for i in slide.instances if i.role == "VOLUME" and i.series == 1]
     lowest = sorted(levels, key=lambda level: level.columns * level.rows)[:1]
-    others = {i.role: i for i in slide.instances if i.role != "VOLUME"}
+    others = {i.role: i for i in slide.instances if i.role in _SHARES and i.role != "VOLUME"}
     return [*lowest, *others.values()]
 
 

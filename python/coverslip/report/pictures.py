@@ -10,7 +10,6 @@ import struct
 import subprocess
 import sys
 from io import BytesIO
-from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -167,13 +166,35 @@ def pixels_of(instance: bytes, most_pixels: int) -> "Pixels":
     samples = int(dataset.SamplesPerPixel)
     whole = np.zeros((down * rows, across * columns, samples), np.uint8)
     count = int(dataset.NumberOfFrames)
-    first = count // (across * down) // 2 * across * down
+    numbers = list(range(count))
+    planes = count // (across * down)
+    if dataset.get("DimensionOrganizationType") == "TILED_SPARSE":
+        numbers, planes = _numbers(dataset, across, down), int(dataset.TotalPixelMatrixFocalPlanes)
+        whole[:] = 0 if dataset.RecommendedAbsentPixelCIELabValue[0] == 0 else 255
+    first = planes // 2 * across * down
     frames = generate_frames(dataset.PixelData, number_of_frames=count)
-    for number, frame in enumerate(islice(frames, first, first + across * down)):
+    for place, frame in zip(numbers, frames, strict=True):
+        number = place - first
+        if not 0 <= number < across * down:
+            continue
         decoded = _decoded(frame, dataset)
         row, column = number // across * rows, number % across * columns
         whole[row : row + rows, column : column + columns] = decoded.reshape(rows, columns, samples)
     return whole[:length, :width]
+
+
+def _numbers(dataset: Any, across: int, down: int) -> list[int]:  # noqa: ANN401 (a data set)
+    """Return which tile of the grid each frame of a sparse instance is."""
+    (measures,) = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    distance_um = 1000 * float(measures.get("SpacingBetweenSlices", 1))
+    numbers = []
+    for groups in dataset.PerFrameFunctionalGroupsSequence:
+        (place,) = groups.PlanePositionSlideSequence
+        plane = round(float(place.ZOffsetInSlideCoordinateSystem) / distance_um)
+        row = (int(place.RowPositionInTotalImagePixelMatrix) - 1) // int(dataset.Rows)
+        column = (int(place.ColumnPositionInTotalImagePixelMatrix) - 1) // int(dataset.Columns)
+        numbers.append((plane * down + row) * across + column)
+    return numbers
 
 
 def _decoded(frame: bytes, dataset: Any) -> "Pixels":  # noqa: ANN401 (a data set)

@@ -84,6 +84,7 @@ FRAMES = {
     "frames_recoded": "composed and encoded anew, with a new loss",
     "frames_picture": "as one picture",
     "frames_blank": "blank",
+    "frames_absent": "no frame, since the slide has no tile there",
 }
 """What frames are; truncated ones are among the copied."""
 

@@ -48,6 +48,8 @@ class Route:
     is_emitted: bool = False
     """Whether it is light that the specimen gives off, so that nothing is black."""
     needs_blank: bool = False
+    is_sparse: bool = False
+    """Whether tiles that are missing become no frame."""
     quality: int | None = None
     """Of the JPEG that is encoded, if it is."""
     notes: tuple[str, ...] = ()

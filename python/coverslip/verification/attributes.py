@@ -111,6 +111,7 @@ PERMITTED = frozenset(
         "SpecimenLabelInImage",
         "FocusMethod",
         "ExtendedDepthOfField",
+        "RecommendedAbsentPixelCIELabValue",
         "NumberOfFocalPlanes",
         "DistanceBetweenFocalPlanes",
         "ImageOrientationSlide",

@@ -18,7 +18,7 @@ from coverslip.errors import VerificationError
 from coverslip.limits import LIMITS
 from coverslip.slide import open
 from coverslip.verification import allowed, files, header, labels, pictures, schema
-from coverslip.verification.compare import PICTURES, Comparison, copied
+from coverslip.verification.compare import PICTURES, Comparison, copied, left_out
 from coverslip.verification.files import Entry
 from coverslip.verification.report import Survivor, VerifyReport
 from coverslip.verification.source import listed_terms, terms_of_slide
@@ -303,8 +303,9 @@ class Check:
         if level is None:
             self.unchecked.append(f"{entry.shown}: no level of the slide has its size and tiles")
             return None
-        tiles = copied(instance, level)
+        tiles = copied(comparison.slide, instance, level)
         if tiles is not None:
+            self._found(entry, [("frames", what) for what in left_out(instance, level)])
             return comparison.slide.source, tiles
         made = comparison.made(entry.path, instance, level)
         self._found(entry, [("frames", what) for what in made.problems])

@@ -1,20 +1,23 @@
 """Compares frames with the slide that they came from, once it is known which are its own."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from coverslip import _core
 from coverslip.errors import VerificationError
+from coverslip.model import Uint64Array
 from coverslip.slide import OpenedSlide
 from coverslip.verification import decoded, header
 from coverslip.verification.frames import frame_ranges
 from coverslip.verification.header import Header
 from coverslip.verification.source import LevelTiles, first_offsets, level_tiles
 
-PICTURES = ("LABEL", "OVERVIEW")
-"""No tiles of the slide: these were drawn, or changed."""
+PICTURES = ("LABEL", "OVERVIEW", "THUMBNAIL")
+"""No tiles of the slide: these were drawn, or changed, or are no level."""
 
 _JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
 _COMPOSED = "frames against tiles: they were composed and encoded anew, so no tile has their pixels"
@@ -84,7 +87,7 @@ class Comparison:
         level = self.level_of(instance)
         if level is None:
             return False
-        tiles = copied(instance, level)
+        tiles = copied(self.slide, instance, level)
         if tiles is None:
             return not self.made(path, instance, level).problems
         report = _core.Scanner([]).check_instance(
@@ -113,7 +116,7 @@ class Comparison:
     def _pixels(self, path: Path, instance: Header, level: LevelTiles) -> Made:
         """Compare the pixels of frames with those that the slide has."""
         try:
-            offsets, counts = frame_ranges(path, instance.pixel_data_offset, instance.frame_count)
+            offsets, counts = _ranges(path, instance)
             each = len(offsets) // len(level.planes)
             planes = [
                 decoded.Plane(
@@ -147,7 +150,7 @@ def _coefficients(path: Path, instance: Header, level: LevelTiles) -> Made:
     )
     made = Made()
     try:
-        offsets, counts = frame_ranges(path, instance.pixel_data_offset, instance.frame_count)
+        offsets, counts = _ranges(path, instance, is_filled=True)
         written, each = _core.Source(path), len(offsets) // len(level.coded)
         for plane, coded in enumerate(level.coded):
             part = slice(plane * each, (plane + 1) * each)
@@ -159,13 +162,49 @@ def _coefficients(path: Path, instance: Header, level: LevelTiles) -> Made:
                 made.equal += each
     except VerificationError as error:
         made.problems.append(str(error))
+    else:
+        if instance.positions is not None and made.equal != instance.frame_count:
+            made.problems.append(
+                f"the slide has tiles for {made.equal} of its {instance.frame_count} frames"
+            )
     return made
 
 
-def copied(instance: Header, level: LevelTiles) -> _core.TileIndex | None:
+def _ranges(
+    path: Path, instance: Header, *, is_filled: bool = False
+) -> tuple[Uint64Array, Uint64Array]:
+    """Return offset and byte count of the frame at each place of the grid.
+
+    Where a sparse instance has none both are 0, or, if they are to be ``is_filled``, those of its
+    first frame: where the slide has none either it will not be looked at.
+    """
+    offsets, counts = frame_ranges(path, instance.pixel_data_offset, instance.frame_count)
+    places = instance.positions
+    if places is None:
+        return offsets, counts
+    whole = np.zeros((2, places.grid_count), np.uint64)
+    if is_filled:
+        whole[:] = offsets[:1], counts[:1]
+    whole[:, places.numbers] = offsets, counts
+    return whole[0], whole[1]
+
+
+def copied(slide: OpenedSlide, instance: Header, level: LevelTiles) -> _core.TileIndex | None:
     """Return the tiles whose bytes the frames hold, ``None`` if they were made of something."""
     is_made = instance.losses > 1 or instance.transfer_syntax_uid == _JPEG_2000_LOSSLESS
-    return None if is_made else level.tiles
+    if is_made or level.tiles is None or instance.positions is None:
+        return None if is_made else level.tiles
+    return level.some_tiles(slide, instance.positions.numbers)
+
+
+def left_out(instance: Header, level: LevelTiles) -> Iterator[str]:
+    """Yield which tile a sparse instance has no frame of, though the slide has it."""
+    places = instance.positions
+    if places is not None:
+        shown = np.union1d(places.numbers, level.missing())
+        if len(shown) < places.grid_count:
+            first = int(np.setdiff1d(np.arange(places.grid_count, dtype=np.uint64), shown)[0])
+            yield f"tile {first} of the slide has no frame"
 
 
 def _is_of(instance: Header, level: LevelTiles) -> bool:
@@ -178,5 +217,9 @@ def _is_of(instance: Header, level: LevelTiles) -> bool:
     if level.is_cut:
         grid = -(-level.total_columns // columns) * -(-level.total_rows // rows)
         return instance.frame_count == grid * len(level.coded)
-    has_frames = instance.frame_count == level.frame_count
+    places = instance.positions
+    grid_count = instance.frame_count if places is None else places.grid_count
+    if places is not None and len(places.numbers) != instance.frame_count:
+        return False
+    has_frames = grid_count == level.frame_count
     return has_frames and (columns, rows) == (level.columns, level.rows)

@@ -57,6 +57,7 @@ class Plane:
     offsets: npt.NDArray[np.uint64]
     """Where its frames lie in the instance."""
     byte_counts: npt.NDArray[np.uint64]
+    """0 for one that is not there, since the slide should have no pixel of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +131,9 @@ def _compare(
                         missing += 1
                         continue
                     frames.seek(int(plane.offsets[number]))
+                    if plane.byte_counts[number] == 0:
+                        different.append(begun + number)
+                        continue
                     ours = _frame(frames.read(int(plane.byte_counts[number])))
                     ours = ours[: len(theirs), : theirs.shape[1]]
                     if _are_alike(ours, theirs, may_be_ycbcr=pieces.may_be_ycbcr):

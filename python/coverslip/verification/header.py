@@ -18,7 +18,7 @@ from pydicom.filereader import read_partial
 from pydicom.multival import MultiValue
 
 from coverslip import _core
-from coverslip.verification import allowed, colours, order
+from coverslip.verification import allowed, colours, order, positions
 from coverslip.verification.attributes import (
     FILE_META,
     RETAINED,
@@ -28,6 +28,7 @@ from coverslip.verification.attributes import (
     Rules,
 )
 from coverslip.verification.elements import Problem, check_elements, name_of, tags_of
+from coverslip.verification.positions import Positions
 from coverslip.verification.tables import EXTENDED_OFFSET_TABLE, offset_tables
 
 _PREAMBLE = 128
@@ -49,6 +50,8 @@ class Header:
     container_identifier: str = field(repr=False)
     frame_count: int
     """What (0028,0008) says."""
+    positions: Positions | None = field(repr=False)
+    """Of its frames, if not all tiles of the grid have one."""
     level_size: tuple[int, ...]
     """Columns and rows of the whole picture, then of a frame."""
     sample_bytes: int
@@ -151,7 +154,12 @@ def _read(file: BinaryIO) -> Header:
     data = file.read(end)
     claims = _claims(dataset)
     rules = WITHOUT_IDENTITY if claims.identity_removed else WITH_IDENTITY
-    walked = order.walk(data)
+    elements = tuple(_elements(dataset))
+    items = positions.take(dataset)
+    places = None if items is None else positions.read(dataset, items)
+    # The places of frames are the last element, and all that stands in it has been looked at.
+    behind = positions.byte_count(data, items)
+    walked = order.walk(data[: len(data) - behind])
     wrong, filled = check_elements(dataset, rules, _retained(claims))
     problems = (
         *walked.problems,
@@ -160,6 +168,8 @@ def _read(file: BinaryIO) -> Header:
         *wrong,
         *_whole(dataset, rules, filled),
         *_grid(dataset),
+        *_thumbnail(dataset, claims),
+        *(() if places is None else places.problems),
     )
     profile = colours.profile_of(dataset)
     return Header(
@@ -168,15 +178,22 @@ def _read(file: BinaryIO) -> Header:
         optical_path=_optical_path(dataset),
         container_identifier=str(dataset.get("ContainerIdentifier")),
         frame_count=int(dataset.get("NumberOfFrames") or 0),
+        positions=places,
         level_size=tuple(int(dataset.get(keyword) or 0) for keyword in _LEVEL_SIZE),
         sample_bytes=_sample_bytes(dataset),
         transfer_syntax_uid=str(dataset.file_meta.get("TransferSyntaxUID")),
         losses=_losses(dataset),
         pixel_data_offset=tables.pixel_data_offset,
         extended_offset_table=tables.extended,
-        numbers=sorted((*colours.numbers_of(data, profile), *(tables.extended or ()))),
+        numbers=sorted(
+            (
+                *colours.numbers_of(data, profile),
+                *(((len(data) - behind, behind),) if behind else ()),
+                *(tables.extended or ()),
+            )
+        ),
         sizes=frozenset(_sizes(dataset)),
-        elements=tuple(_elements(dataset)),
+        elements=elements,
         retained=tuple(allowed.in_instance(data, walked.values, claims)),
         identity_removed=claims.identity_removed,
         problems=(*problems, *colours.problems_of(profile)),
@@ -274,6 +291,13 @@ def _label_texts(dataset: Dataset, *, is_drawn: bool) -> Iterator[Problem]:
     for keyword, place in (("LabelText", "(2200,0002)"), ("BarcodeValue", "(2200,0005)")):
         if str(dataset.get(keyword) or "") != shown:
             yield place, "it is not what the label shows" if is_drawn else "it must be empty"
+
+
+def _thumbnail(dataset: Dataset, claims: allowed.Claims) -> Iterator[Problem]:
+    """Check that a picture of the scanner's own goes out where it may."""
+    is_public = claims.identity_removed and not claims.is_research
+    if is_public and "THUMBNAIL" in dataset.get("ImageType", ()):
+        yield "(0008,0008)", "a thumbnail of the slide's own, for anybody"
 
 
 def _grid(dataset: Dataset) -> Iterator[Problem]:

@@ -140,15 +140,21 @@ def _mosaic(path: Path, instance: Header) -> Picture:
     if min(instance.level_size) < 1 or width * length > LIMITS.searched_pixels:
         raise ValueError("the level is too large to be looked at")
     across, down = -(-width // columns), -(-length // rows)
-    if instance.frame_count % (across * down):
+    places = instance.positions
+    if places is None and instance.frame_count % (across * down):
+        raise ValueError("its frames are not those of its tiles")
+    numbers = range(across * down) if places is None else places.numbers.tolist()
+    if len(numbers) > instance.frame_count:
         raise ValueError("its frames are not those of its tiles")
     whole = np.full((down * rows, across * columns), 255, np.uint8)
     source = _core.Source(path)
     ranges = frame_ranges(path, instance.pixel_data_offset, instance.frame_count)
-    for number in range(across * down):
+    for frame, number in enumerate(numbers):
+        if number >= across * down:
+            break  # in another focal plane
         row, column = divmod(number, across)
         place = slice(row * rows, (row + 1) * rows), slice(column * columns, (column + 1) * columns)
-        part = _decoded(source, number, *ranges, instance)
+        part = _decoded(source, frame, *ranges, instance)
         whole[place] = part if part.ndim == 2 else part.mean(axis=2).astype(np.uint8)
     whole = whole[:length, :width]
     factor = int(np.ceil(np.sqrt(whole.size / _SEARCHED_PIXELS)))

@@ -9,7 +9,14 @@ import numpy as np
 
 from coverslip import _core
 from coverslip.errors import CoverslipError
-from coverslip.model import Level, Montage, Picture, Strips, one_after_another
+from coverslip.model import (
+    Level,
+    Montage,
+    Picture,
+    Strips,
+    Uint64Array,
+    one_after_another,
+)
 from coverslip.mosaics import core_mosaic, is_rewritten
 from coverslip.sampling import core_picture
 from coverslip.slide import OpenedSlide
@@ -46,6 +53,21 @@ class LevelTiles:
     jpeg_tables: bytes = field(repr=False)
     planes: tuple[Level, ...] = field(default=(), repr=False)
     """Its focal planes, whose pixels may have been decoded."""
+
+    def missing(self) -> Uint64Array:
+        """Return the numbers of tiles that the slide does not have, if frames hold tiles."""
+        counts = one_after_another([plane.tiles for plane in self.planes]).byte_counts
+        return np.flatnonzero(counts == 0).astype(np.uint64)
+
+    def some_tiles(self, slide: OpenedSlide, numbers: Uint64Array) -> _core.TileIndex:
+        """Return those tiles that have certain numbers."""
+        stored = one_after_another([plane.tiles for plane in self.planes])
+        return _core.TileIndex(
+            slide.source,
+            stored.offsets[numbers],
+            stored.byte_counts[numbers],
+            slide.description.private_ranges,
+        )
 
     @property
     def is_cut(self) -> bool:

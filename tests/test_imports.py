@@ -73,7 +73,7 @@ MAY_IMPORT = {
     "luminance": {
         *("_core", "decoders", "errors", "limits", "model", "montages", "pictures", "samples"),
     },
-    "beside": {"_core"},
+    "beside": {"_core", "guard"},
     "search": {
         *("_core", "associated", "beside", "deid", "errors", "luminance", "model", "pictures"),
         *("routes", "slide", "thumbnails"),

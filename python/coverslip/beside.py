@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
 from coverslip import _core
+from coverslip.guard import start
 
 _POLL_S = 0.1
 
@@ -37,7 +38,7 @@ class Beside(Generic[T]):
         )
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        start(self._thread)
         return self
 
     def __exit__(

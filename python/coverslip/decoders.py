@@ -20,6 +20,7 @@ from typing import IO
 
 from coverslip.codecs import REQUEST, Wanted, decode
 from coverslip.errors import LimitError
+from coverslip.guard import confine, start
 
 _ANSWER = struct.Struct("<Q")
 _HAS_NO_DECODER = (1 << 64) - 1
@@ -138,7 +139,7 @@ class _Late:
         self._timer.daemon = True
 
     def __enter__(self) -> None:
-        self._timer.start()
+        start(self._timer)
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
@@ -184,8 +185,6 @@ def _exactly(file: IO[bytes], byte_count: int) -> bytes:
 
 def _serve(memory_bytes: int, seconds: int) -> None:
     """Decode whatever comes, until there is no more or something cannot be decoded."""
-    from coverslip.guard import confine
-
     confine(memory_bytes=memory_bytes, file_bytes=0)
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     while request := requests.read(REQUEST.size):

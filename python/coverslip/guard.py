@@ -57,6 +57,20 @@ def confine(*, memory_bytes: int | None = None, file_bytes: int | None = None) -
             resource.setrlimit(kind, (most, most))
 
 
+def start(thread: threading.Thread) -> None:
+    """Start a thread.
+
+    Raises
+    ------
+    MemoryError
+        If there is no room for one more, which Python tells with an error of no kind.
+    """
+    try:
+        thread.start()
+    except RuntimeError:
+        raise MemoryError from None
+
+
 @contextmanager
 def limited(*, cpu_seconds: float) -> Iterator[None]:
     """Raise if the block takes more than so much time of a core, or more memory than there is.

@@ -1,10 +1,12 @@
 """Converts a hostile slide and judges what came of it: a typed error, or a right result."""
 
+import os
 import re
 import shutil
 import traceback
 import zlib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -113,9 +115,12 @@ def _check_privacy(
 
 def _check_fidelity(path: Path, result: coverslip.Result) -> None:
     """Compare each frame with its tile, read again by other code."""
-    levels = coverslip.open(path).levels
-    with path.open("rb") as file:
-        structure = parse(file, path.stat().st_size)
+    slide = coverslip.open(path)
+    with ExitStack() as stack:
+        files = [stack.enter_context(file.path.open("rb")) for file in slide.files]
+        # Directories are numbered on from one file of a set to the next; a text has none.
+        structures = [parse(file, os.fstat(file.fileno()).st_size) for file in files]
+        directories = [(each, table) for each in structures for table in each.tables]
         for instance in result.instances:
             counts, frames = instance.frames, frames_of(instance.path)
             if counts.picture:
@@ -124,11 +129,11 @@ def _check_fidelity(path: Path, result: coverslip.Result) -> None:
             dataset = pydicom.dcmread(instance.path, stop_before_pixels=True)
             across = -(-dataset.TotalPixelMatrixColumns // dataset.Columns)
             down = -(-dataset.TotalPixelMatrixRows // dataset.Rows)
-            planes, each = levels[instance.level].focal_planes, across * down
+            planes, each = slide.levels[instance.level].focal_planes, across * down
             if not len(frames) == made == each * len(planes):
                 raise WrongResult("the number of frames is wrong")
             for number, plane in enumerate(planes):
-                table = structure.tables[plane.ifd]
+                structure, table = directories[plane.ifd]
                 of_plane = frames[number * each : (number + 1) * each]
                 if counts.copied:
                     _compare_tiles(structure, table, of_plane, across, counts.retiled)

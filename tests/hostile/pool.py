@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-MEMORY = 1 << 30
-"""Address space that a process may take beyond what it began with."""
+MEMORY = 3 << 29
+"""Address space that a process may take beyond what it began with: more than a slide needs by what
+threads keep for themselves, since a process lives long here."""
 CPU_S = 5.0
 """Most that a job may take of a core; time of the clock says little on a busy machine."""
 WALL_S = 120.0

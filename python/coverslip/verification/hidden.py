@@ -178,26 +178,32 @@ def _end_of_tile_part(data: bytes, at: int) -> int:
 
 def _gaps(slide: OpenedSlide, hidden: Hidden) -> Iterator[tuple[int, int]]:
     """Yield offset and byte count of what belongs to no level, picture or value."""
-    runs = [_runs(slide.description.private_ranges)]
+    size = slide.source.byte_count
+    runs = [_runs(slide.description.private_ranges, size)]
     for level in slide.levels:
-        ranges = level.stored_ranges()
-        runs += [_runs(ranges[at : at + _AT_A_TIME]) for at in range(0, len(ranges), _AT_A_TIME)]
+        stored = level.stored_ranges()
+        pieces = (stored[at : at + _AT_A_TIME] for at in range(0, len(stored), _AT_A_TIME))
+        runs += [_runs(piece, size) for piece in pieces]
     covered = _joined(np.concatenate(runs))
     ends = np.append(0, covered[:, 1])
-    starts = np.append(covered[:, 0], slide.source.byte_count)
+    starts = np.append(covered[:, 0], size)
     left = _GAP_BYTES
     for index in np.flatnonzero(starts > ends).tolist():
-        size = min(int(starts[index] - ends[index]), left)
-        if size > 0:
-            yield int(ends[index]), size
-        hidden.bytes_left += int(starts[index] - ends[index]) - size
-        left -= size
+        taken = min(int(starts[index] - ends[index]), left)
+        if taken > 0:
+            yield int(ends[index]), taken
+        hidden.bytes_left += int(starts[index] - ends[index]) - taken
+        left -= taken
 
 
-def _runs(ranges: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    """Return starts and ends of what ranges (offset, byte count) cover, shape (n, 2), in order."""
-    starts = ranges[:, 0].astype(np.int64)
-    return _joined(np.stack([starts, starts + ranges[:, 1].astype(np.int64)], axis=1))
+def _runs(ranges: npt.NDArray[np.uint64], size: int) -> npt.NDArray[np.int64]:
+    """Return starts and ends of what ranges (offset, byte count) cover, shape (n, 2), in order.
+
+    What lies behind ``size`` is claimed and not there.
+    """
+    starts = np.minimum(ranges[:, 0], np.uint64(size))
+    counts = np.minimum(ranges[:, 1], np.uint64(size) - starts)
+    return _joined(np.stack([starts, starts + counts], axis=1).astype(np.int64))
 
 
 def _joined(runs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

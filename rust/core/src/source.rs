@@ -174,6 +174,12 @@ impl Source {
     /// else.
     pub fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), Error> {
         let part = self.part_at(offset).ok_or(Error::SourceChanged)?;
+        let end = u64::try_from(buffer.len())
+            .ok()
+            .and_then(|len| offset.checked_add(len));
+        if end.is_none_or(|end| end > part.end) {
+            return Err(Error::SourceChanged);
+        }
         part.file
             .read_exact_at(buffer, offset.saturating_sub(part.start))
             .map_err(|error| match error.kind() {

@@ -5,6 +5,7 @@ import shutil
 import traceback
 import zlib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -113,9 +114,15 @@ def _check_privacy(
 
 def _check_fidelity(path: Path, result: coverslip.Result) -> None:
     """Compare each frame with its tile, read again by other code."""
-    levels = coverslip.open(path).levels
-    with path.open("rb") as file:
-        structure = parse(file, path.stat().st_size)
+    opened = coverslip.open(path)
+    levels = opened.levels
+    with ExitStack() as files:
+        tables: list[tuple[Structure, Table]] = []  # file after file, as directories are numbered
+        for one in opened.files:
+            file = files.enter_context(one.path.open("rb"))
+            if file.read(2) in (b"II", b"MM"):
+                structure = parse(file, one.path.stat().st_size)
+                tables += [(structure, table) for table in structure.tables]
         for instance in result.instances:
             counts, frames = instance.frames, frames_of(instance.path)
             if counts.picture:
@@ -128,7 +135,7 @@ def _check_fidelity(path: Path, result: coverslip.Result) -> None:
             if not len(frames) == made == each * len(planes):
                 raise WrongResult("the number of frames is wrong")
             for number, plane in enumerate(planes):
-                table = structure.tables[plane.ifd]
+                structure, table = tables[plane.ifd]
                 of_plane = frames[number * each : (number + 1) * each]
                 if counts.copied:
                     _compare_tiles(structure, table, of_plane, across, counts.retiled)

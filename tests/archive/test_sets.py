@@ -165,6 +165,16 @@ def test_files_of_an_index_are_one_slide_unless_they_are_named_or_it_is_left_out
     assert found_in(indexed.path) == ([indexed.path], {})
 
 
+def test_index_hides_nothing_but_ndpi_files(indexed, tmp_path):
+    other = build_generic(tmp_path / "in", size=(300, 200), levels=1).path
+    old = indexed.others[1].name.encode()
+    indexed.path.write_bytes(indexed.path.read_bytes().replace(old, other.name.encode()))
+    paths, passed = found_in(tmp_path / "in")
+    assert other in paths
+    assert indexed.others[1] in paths
+    assert passed == {"further files of sets": 1}
+
+
 def test_index_is_converted_once_and_again_when_a_file_changes(indexed, tmp_path):
     assert [outcome.state for outcome in again(tmp_path)] == [State.DONE] * 2
     assert again(tmp_path) == []

@@ -6,7 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from functools import cached_property
@@ -21,8 +21,8 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _INDEX = b"[NanoZoomer Digital Pathology Image Set]"
 _OTHER_SLIDES = (b"ZISRAWFILE", b"[Virtual Microscope", b"[Uncompressed Virtual", b"<DataObject")
 """Of slides that are not TIFF: they are listed, so that somebody learns that they were refused."""
-_INDEX_SUFFIX = ".ndpis"
-"""Of files that name others of their folder, which do not know of that."""
+_INDEX_SUFFIX, _INDEXED_SUFFIX = ".ndpis", ".ndpi"
+"""Of files that name others of their folder, and of these, which do not know of that."""
 _SUFFIXES = frozenset(
     (
         *(".svs", ".tif", ".tiff", ".btf", ".tf8", ".ndpi", ".scn", ".bif", ".qptiff", ".avs"),
@@ -237,13 +237,16 @@ class _OpenFolder:
 
     @cached_property
     def listed(self) -> frozenset[Path]:
-        """Files that an index names beside itself; one that is left out says nothing."""
-        with os.scandir(self.folder) as found:
-            names = [e.name for e in found if e.name.lower().endswith(_INDEX_SUFFIX)]
+        """Files that an index names beside itself; one that is left out says nothing.
+
+        Only of NDPI files: whatever else an index may name, it does not hide.
+        """
+        names: list[str] = []
+        with suppress(OSError), os.scandir(self.folder) as found:
+            names += (e.name for e in found if e.name.lower().endswith(_INDEX_SUFFIX))
         indexes = (self.folder / name for name in names)
-        return frozenset(
-            file for index in indexes if self._takes(index) for file in files_of(index)[1:]
-        )
+        named = (file for index in indexes if self._takes(index) for file in files_of(index)[1:])
+        return frozenset(file for file in named if file.suffix.lower() == _INDEXED_SUFFIX)
 
 
 class _Scanned:

@@ -17,6 +17,7 @@ from coverslip.formats import (
     indica,
     keyed,
     ndpi,
+    ndpis,
     ome_words,
     philips,
     qptiff,
@@ -34,7 +35,7 @@ _OF_THE_PATIENT = {"identity", "operator", "policy", "vocabulary", "icc", "packa
 """Sources of attributes that say something of patient, slide or scanner; see attributes.toml."""
 _VOCABULARIES = {
     "Aperio SVS": svs._KEYS,
-    "Hamamatsu NDPI": dict(ndpi._TEXTS.values()) | ndpi._KEYS,
+    "Hamamatsu NDPI": dict(ndpi._TEXTS.values()) | ndpi._KEYS | ndpis.KEYS,
     "Philips TIFF": philips._KINDS,
     "Leica SCN": scn._VOCABULARY.kinds,
     "Ventana BIF and TIFF": ventana._VOCABULARY.kinds,

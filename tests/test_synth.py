@@ -8,11 +8,12 @@ import pytest
 from tests.synth import FORMATS, jpeg, ndpi, raster
 
 BUILDERS = {build.func for build in FORMATS.values()}
-OF_ALL = {"folder", "seed", "size", "levels", "tile", "more", "picture", "overview"}
+OF_ALL = {"folder", "seed", "size", "levels", "tile", "more", "picture", "overview", "texture"}
 """What to write and where, no quirks; ``more`` are tags that single tests put in."""
 REFUSED = {
     "build_argos": {"said_planes", "z_range"},
     "build_deep_ndpi": {"capture_mode"},
+    "build_ndpis": {"lines"},
     "build_indica": {"unnamed", "without_dimensions"},
     "build_ome": {"channels", "pixels", "other_file", "twice", "more_tags", "names"},
     "build_philips": {"scans", "spacings", "data"},

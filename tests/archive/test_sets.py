@@ -11,7 +11,7 @@ from coverslip.archive.ledger import State
 from tests.archive import test_run
 from tests.archive.runs import assert_ledger_and_disk_agree
 from tests.program import command
-from tests.synth import build_generic, build_ome
+from tests.synth import build_generic, build_ndpi, build_ndpis, build_ome
 
 SHAPE = {"codec": "jpeg_grey", "levels": 1, "size": (300, 200), "pictures": ()}
 
@@ -141,3 +141,51 @@ def test_inspect_tells_of_how_many_files_a_slide_is(tmp_path):
     built = build_ome(tmp_path, **SHAPE, focal_planes=2, files="focal planes")
     done = command("inspect", built.others[0])
     assert "OME-TIFF, a set of 2 files\n" in done.stdout
+
+
+@pytest.fixture
+def indexed(tmp_path):
+    """An index of two NDPI files beside one that it does not name."""
+    (tmp_path / "in").mkdir()
+    shape = {"fluorescence": True, "size": (1120, 200), "levels": 1}
+    build_ndpi(tmp_path / "in", **shape)
+    return build_ndpis(tmp_path / "in", **shape)
+
+
+def test_files_of_an_index_are_one_slide_unless_they_are_named_or_it_is_left_out(indexed, tmp_path):
+    (alone,) = {*(tmp_path / "in").iterdir()} - {*indexed.paths}
+    folder, further = tmp_path / "in", {"further files of sets": 2}
+    paths, passed = found_in(folder)
+    assert ({*paths}, passed) == ({alone, indexed.path}, further)
+    paths, passed = found_in(folder, include=["*.ndpi"])
+    assert {*paths} == {alone, *indexed.others}
+    paths, _ = found_in(folder, exclude=["*.ndpis"])
+    assert {*paths} == {alone, *indexed.others}
+    assert found_in(indexed.others[0]) == ([indexed.others[0]], {})
+    assert found_in(indexed.path) == ([indexed.path], {})
+
+
+def test_index_hides_nothing_but_ndpi_files(indexed, tmp_path):
+    other = build_generic(tmp_path / "in", size=(300, 200), levels=1).path
+    old = indexed.others[1].name.encode()
+    indexed.path.write_bytes(indexed.path.read_bytes().replace(old, other.name.encode()))
+    paths, passed = found_in(tmp_path / "in")
+    assert other in paths
+    assert indexed.others[1] in paths
+    assert passed == {"further files of sets": 1}
+
+
+def test_index_is_converted_once_and_again_when_a_file_changes(indexed, tmp_path):
+    assert [outcome.state for outcome in again(tmp_path)] == [State.DONE] * 2
+    assert again(tmp_path) == []
+    for path in indexed.paths:
+        status = path.stat()
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns - 10**12))
+        assert [outcome.state for outcome in again(tmp_path)] == [State.DONE]
+    indexed.others[1].rename(tmp_path / "kept")
+    assert [outcome.reason for outcome in again(tmp_path)] == [
+        "1 of the 3 files of the set are not in its folder"
+    ]
+    (tmp_path / "kept").rename(indexed.others[1])
+    assert [outcome.state for outcome in again(tmp_path)] == [State.DONE]
+    assert_ledger_and_disk_agree(tmp_path / "out", 2)

@@ -9,12 +9,13 @@ import coverslip
 from coverslip import conversion
 from coverslip.deid.policy import Policy
 from coverslip.deid.uids import RandomIdentity
-from tests.synth import FORMATS, build_deep_ndpi, build_ndpi
+from tests.synth import FORMATS, build_deep_ndpi, build_ndpi, build_ndpis
 
 SMALL = {"size": (300, 200), "levels": 1}
 ONE_ORDER = {
     build_ndpi: "Hamamatsu's scanners write the small byte order only",
     build_deep_ndpi: "as above",
+    build_ndpis: "as above",
 }
 """Builders whose format has one byte order, and why."""
 

@@ -15,6 +15,7 @@ from coverslip import _core, conversion
 from coverslip.deid.policy import Policy
 from coverslip.deid.uids import RandomIdentity
 from coverslip.limits import LIMITS
+from coverslip.sets import files_of
 from tests.formats.findings import items_of
 from tests.interop import readers
 from tests.synth import build_ome, tiff
@@ -197,6 +198,18 @@ def test_file_that_is_of_another_set_is_refused(tmp_path):
     built.others[0].write_bytes(other.others[0].read_bytes())
     with pytest.raises(coverslip.SourceError, match="disagree about which files"):
         coverslip.open(built.path)
+
+
+def test_file_that_tells_of_planes_in_others_only_is_none_of_them(tmp_path):
+    built = build(tmp_path)
+    old = b'UUID="' + uuids_of(built)[1]
+    data = built.others[0].read_bytes().replace(old, b'UUID="' + b"9" * (len(old) - 6))
+    stranger = tmp_path / "stranger.ome.tif"
+    stranger.write_bytes(data)
+    with pytest.raises(coverslip.SourceError, match="disagree about which files"):
+        coverslip.open(stranger)
+    assert files_of(stranger) == (stranger,)
+    assert [file.path for file in coverslip.open(built.path).files] == list(built.paths)
 
 
 def test_file_that_is_no_ome_tiff_is_refused(tmp_path):

@@ -31,6 +31,8 @@ SMALL: dict[str, dict[str, object]] = {
     "build_scn": {"tile": 64, "levels": 2},
 }
 """What makes a slide of a builder small, so that more of them can be tried."""
+TEXTS = {".ome", ".ndpis"}
+"""Of files of a set that are no TIFF."""
 REAL = (
     "aperio/CMU-1-Small-Region.svs",
     "generic-tiff/tiled-jpeg-rgb-u8.tif",
@@ -38,7 +40,7 @@ REAL = (
     "qptiff/small_vectra.qptiff",
 )
 """Real slides that are small enough, where the folder is there."""
-SLOW = {"build_ndpi": 0.4, "real": 0.3, "decoded": 0.06}
+SLOW = {"build_ndpi": 0.4, "build_ndpis": 0.2, "real": 0.3, "decoded": 0.06}
 """How often slides are tried that take longer, in proportion to the others."""
 
 
@@ -51,7 +53,12 @@ class Original:
     identifiers: tuple[str, ...]
     weight: float
     others: tuple[Path, ...] = ()
-    """The other files of a set, which are not changed."""
+    """The other files of a set."""
+
+    def changed(self, path: Path, seed: int) -> Path:
+        """Return which of the files beside a copy of the first one a seed changes: a TIFF."""
+        tiffs = [one.name for one in (self.path, *self.others) if one.suffix not in TEXTS]
+        return path.with_name(tiffs[seed % len(tiffs)])
 
     def copy_to(self, folder: Path) -> Path:
         """Copy all files into a folder and return the first."""
@@ -108,8 +115,10 @@ def worker(found: list[Original], folder: Path, number: int) -> Callable[[tuple[
             place.mkdir()
             copies[name] = original.copy_to(place)
         secrets = [text.encode() for text in original.identifiers]
-        mutation = mutation_of(copies[name], secrets, name, seed)
-        with Mutated(copies[name], mutation) as path:
+        path = copies[name]
+        changed = original.changed(path, seed)
+        mutation = mutation_of(changed, secrets, name, seed)
+        with Mutated(changed, mutation):
             choice = chosen[seed % len(chosen)]
             deep = seed % 16 == 0
             return judge(path, own / "out", original.identifiers, deep=deep, choice=choice)

@@ -1,6 +1,5 @@
 """Converts a hostile slide and judges what came of it: a typed error, or a right result."""
 
-import os
 import re
 import shutil
 import traceback
@@ -115,12 +114,15 @@ def _check_privacy(
 
 def _check_fidelity(path: Path, result: coverslip.Result) -> None:
     """Compare each frame with its tile, read again by other code."""
-    slide = coverslip.open(path)
-    with ExitStack() as stack:
-        files = [stack.enter_context(file.path.open("rb")) for file in slide.files]
-        # Directories are numbered on from one file of a set to the next; a text has none.
-        structures = [parse(file, os.fstat(file.fileno()).st_size) for file in files]
-        directories = [(each, table) for each in structures for table in each.tables]
+    opened = coverslip.open(path)
+    levels = opened.levels
+    with ExitStack() as files:
+        tables: list[tuple[Structure, Table]] = []  # file after file, as directories are numbered
+        for one in opened.files:
+            file = files.enter_context(one.path.open("rb"))
+            if file.read(2) in (b"II", b"MM"):
+                structure = parse(file, one.path.stat().st_size)
+                tables += [(structure, table) for table in structure.tables]
         for instance in result.instances:
             counts, frames = instance.frames, frames_of(instance.path)
             if counts.picture:
@@ -129,11 +131,11 @@ def _check_fidelity(path: Path, result: coverslip.Result) -> None:
             dataset = pydicom.dcmread(instance.path, stop_before_pixels=True)
             across = -(-dataset.TotalPixelMatrixColumns // dataset.Columns)
             down = -(-dataset.TotalPixelMatrixRows // dataset.Rows)
-            planes, each = slide.levels[instance.level].focal_planes, across * down
+            planes, each = levels[instance.level].focal_planes, across * down
             if not len(frames) == made == each * len(planes):
                 raise WrongResult("the number of frames is wrong")
             for number, plane in enumerate(planes):
-                structure, table = directories[plane.ifd]
+                structure, table = tables[plane.ifd]
                 of_plane = frames[number * each : (number + 1) * each]
                 if counts.copied:
                     _compare_tiles(structure, table, of_plane, across, counts.retiled)

@@ -2,6 +2,7 @@
 
 import os
 import struct
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -59,14 +60,14 @@ def tiles_of(structure, number, width):
 def test_level_that_points_at_any_part_of_what_is_no_level_is_refused(name, originals, tmp_path):
     """A property: whichever tile of whichever level, and however little is shared."""
     original = next(original for original in originals if original.name == name)
-    path = original.path
+    path, changed = original.path, original.changed(original.path, 0)
     widths = {
         ifd: level.focal_planes[0].image_width
         for level in coverslip.open(path).levels
         for ifd in level.ifds
     }
-    with path.open("rb") as file:
-        structure = parse(file, path.stat().st_size)
+    with changed.open("rb") as file:
+        structure = parse(file, changed.stat().st_size)
         numbers = [number for number in sorted(widths) if number < len(structure.tables)]
         found = list(victims(structure, [structure.tables[number] for number in numbers]))
         tiles = {number: tiles_of(structure, number, widths[number]) for number in numbers}
@@ -82,13 +83,21 @@ def test_level_that_points_at_any_part_of_what_is_no_level_is_refused(name, orig
         tag = 324 if 324 in table else 273
         offsets, counts = table[tag], table[OFFSETS[tag]]
         tile = data.draw(st.sampled_from(tiles[number]))
-        refuse(path, structure, tile, [(offsets, begin), (counts, length)], tmp_path)
+        with patched(changed, structure, tile, [(offsets, begin), (counts, length)]):
+            refuse(path, tmp_path)
 
     holds()
 
 
-def refuse(path, structure, tile, patches, tmp_path):
-    """Patch a tile of a slide and convert it; the slide is as it was then."""
+def refuse(path, tmp_path):
+    with pytest.raises(coverslip.CoverslipError):
+        coverslip.convert(path, tmp_path / "out", mpp_um=0.5, allow_pixel=True)
+    assert not (tmp_path / "out").exists()
+
+
+@contextmanager
+def patched(path, structure, tile, patches):
+    """Patch a tile of a file; it is as it was afterwards."""
     before = []
     with path.open("r+b") as file:
         for entry, value in patches:
@@ -100,9 +109,7 @@ def refuse(path, structure, tile, patches, tmp_path):
             code = structure.order + CODES[entry.field_type]
             file.write(struct.pack(code, value & ((1 << 8 * size) - 1)))
     try:
-        with pytest.raises(coverslip.CoverslipError):
-            coverslip.convert(path, tmp_path / "out", mpp_um=0.5, allow_pixel=True)
-        assert not (tmp_path / "out").exists()
+        yield
     finally:
         with path.open("r+b") as file:
             for at, data in before:

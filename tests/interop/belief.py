@@ -19,8 +19,9 @@ VENDORS = {
     **{"ventana": "ventana", "huron": "huron", "argos": "argos"},
 }
 """What OpenSlide calls the formats whose names begin so; the others it does not know."""
-_KINDS = {"svs": "svs", "grundium": "svs", "ndpi": "ndpi", "philips": "philips", "scn": "scn",
-          "ventana": "bif", "ome": "ome", "qptiff": "qpi", "argos": "avs"}  # fmt: skip
+_KINDS = {"svs": "svs", "grundium": "svs", "ndpi": "ndpi", "ndpis": "ndpi", "philips": "philips",
+          "scn": "scn", "ventana": "bif", "ome": "ome", "qptiff": "qpi",
+          "argos": "avs"}  # fmt: skip
 """What tifffile calls them; whatever else it takes for a plain TIFF."""
 _TEXTS = {".ome", ".ndpis"}
 """Files of sets that tell of the others, and hold no picture."""

@@ -64,13 +64,14 @@ def judge(path: Path, out: Path, words: Words, seed: int) -> str:
 
 def attempt(original: Original, path: Path, out: Path, seed: int) -> str:
     """Put something into a slide for the time of one conversion, and judge that."""
-    injection, words = injection_of(path, original.name, seed)
+    changed_file = original.changed(path, seed)
+    injection, words = injection_of(changed_file, original.name, seed)
     changed = injection.tail + b"".join(data for _, data in injection.patches)
     if not any(form in changed for form in encodings_of(words.text)):
         wide = words.text.encode("utf-32-le"), words.text.encode("utf-32-be")
         if not any(form in changed for form in wide):
             return f"WRONG {injection.kinds[0]} put nothing in"
-    with Mutated(path, injection):
+    with Mutated(changed_file, injection):
         answer = judge(path, out, words, seed)
     return f"{answer} {injection.kinds[0]}"
 

@@ -11,7 +11,7 @@ from tests.synth.argos import build_argos
 from tests.synth.generic import build_generic
 from tests.synth.indica import build_indica
 from tests.synth.keyed import build_keyed
-from tests.synth.ndpi import build_deep_ndpi, build_ndpi
+from tests.synth.ndpi import build_deep_ndpi, build_ndpi, build_ndpis
 from tests.synth.ome import build_ome
 from tests.synth.philips import build_philips
 from tests.synth.qptiff import build_qptiff
@@ -76,6 +76,10 @@ FORMATS: dict[str, Builder] = {
         build_ndpi, focal_planes=(500, -500, 0), size=(1500, 600), levels=2, frame=1504
     ),
     "ndpi-jpeg-xr": partial(build_deep_ndpi, missing=((0, 3),)),
+    "ndpis": partial(
+        build_ndpis, fluorescence=True, size=(1500, 600), levels=2, frame=1504, channels=3
+    ),
+    "ndpis-jpeg-xr": partial(build_ndpis, member=build_deep_ndpi, missing=((0, 3),)),
     "ome-channels-in-planes": partial(
         build_ome,
         codec="jpeg_grey",
@@ -329,6 +333,7 @@ __all__ = [
     "build_indica",
     "build_keyed",
     "build_ndpi",
+    "build_ndpis",
     "build_ome",
     "build_philips",
     "build_qptiff",

@@ -2,7 +2,8 @@
 
 import io
 import struct
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import imagecodecs
@@ -54,6 +55,7 @@ def build_ndpi(
     suffix: str = ".ndpi",
     overview: np.ndarray | None = None,
     frame: int = 1024,
+    texture: int = 13,
     **quirks: object,
 ) -> SynthSlide:
     """Write an NDPI file whose every place for text holds an invented identifier.
@@ -67,7 +69,7 @@ def build_ndpi(
     for number in range(levels):
         is_small = number == levels - 1
         for plane in focal_planes:
-            base = tissue(*size, 13 + sorted(focal_planes).index(plane))
+            base = tissue(*size, texture + sorted(focal_planes).index(plane))
             picture = base if number == 0 else halved(base, 2**number)
             length, width = picture.shape[:2]
             stream = _jpeg(picture, quirk, secret, is_small=is_small)
@@ -219,6 +221,7 @@ def build_deep_ndpi(
     levels: int = 2,
     tile: int = 128,
     capture_mode: int | None = 7,
+    texture: int = 17,
     missing: tuple[tuple[int, int], ...] = (),
 ) -> SynthSlide:
     """Write the variant whose levels are tiles of JPEG XR: grey of 16 bits, whatever its tags say.
@@ -228,7 +231,7 @@ def build_deep_ndpi(
     secret = ids.of(seed)
     stored = raster.Storage(codec="jpegxr", grey=True, bits=16, is_emitted=True)
     built = raster.build_levels(
-        stored, size=size, tile=tile, levels=levels, factor=2, seed=17, missing=missing
+        stored, size=size, tile=tile, levels=levels, factor=2, seed=texture, missing=missing
     )
     directories = []
     for number, level in enumerate(built):
@@ -262,6 +265,43 @@ def build_deep_ndpi(
         is_decoded=True,
         lossy_term=raster.LOSSY_TERMS["jpegxr"],
         glows=True,
+    )
+
+
+def build_ndpis(
+    folder: Path,
+    seed: int | None = None,
+    *,
+    member: Callable[..., SynthSlide] = build_ndpi,
+    channels: int = 2,
+    lines: tuple[str, ...] = (),
+    **options: object,
+) -> SynthSlide:
+    """Write an index of NDPI files, each a channel of fluorescence, with more ``lines`` in it."""
+    secret = ids.of(None if seed is None else seed + 1000)
+    built = [
+        member(folder, None if seed is None else seed + number, texture=13 + 7 * number, **options)
+        for number in range(channels)
+    ]
+    text = [
+        "[NanoZoomer Digital Pathology Image Set]",
+        f"NoImages={channels}",
+        *(f"Image{number}={slide.path.name}" for number, slide in enumerate(built)),
+        f"{secret.word()}={secret.name()}",
+        *lines,
+    ]
+    path = folder / f"{secret.word()}-{secret.number()}.ndpis"
+    path.write_text("\r\n".join([*text, ""]), encoding="utf-8", newline="")
+    return replace(
+        built[0],
+        path=path,
+        others=tuple(slide.path for slide in built),
+        levels=[
+            replace(level, optical_path=number)
+            for number, slide in enumerate(built)
+            for level in slide.levels
+        ],
+        identifiers=(*secret.drawn, *(text for slide in built for text in slide.identifiers)),
     )
 
 

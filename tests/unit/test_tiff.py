@@ -208,7 +208,6 @@ def test_limit_is_named_when_it_is_met(limit, value, tmp_path, monkeypatch):
         (b"\xef\xbb\xbf[GENERAL]\r\n", "MIRAX"),
         (b"[Virtual Microscope Specimen]\r\n", "VMS"),
         (b"[Uncompressed Virtual Microscope Specimen]\r\n", "VMU"),
-        (b"[NanoZoomer Digital Pathology Image Set]", "NDPIS"),
         (b'<DataObject ObjectType="DPUfsImport">', "iSyntax"),
         (b'<?xml version="1.0"?>\n<DataObject ObjectType="DPUfsImport">', "iSyntax"),
         (b"<?xml version='1.0'?><a/>", "XML"),

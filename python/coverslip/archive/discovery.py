@@ -6,9 +6,10 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from functools import cached_property
 from pathlib import Path
 
 from coverslip.archive.candidates import Candidates
@@ -17,12 +18,16 @@ from coverslip.errors import UsageError, given
 from coverslip.sets import files_of
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_INDEX = b"[NanoZoomer Digital Pathology Image Set]"
 _OTHER_SLIDES = (b"ZISRAWFILE", b"[Virtual Microscope", b"[Uncompressed Virtual", b"<DataObject")
 """Of slides that are not TIFF: they are listed, so that somebody learns that they were refused."""
+_INDEX_SUFFIX, _INDEXED_SUFFIX = ".ndpis", ".ndpi"
+"""Of files that name others of their folder, and of these, which do not know of that."""
 _SUFFIXES = frozenset(
     (
         *(".svs", ".tif", ".tiff", ".btf", ".tf8", ".ndpi", ".scn", ".bif", ".qptiff", ".avs"),
         *(".mrxs", ".czi", ".vms", ".vmu", ".vsi", ".isyntax", ".i2syntax", ".svslide", ".zvi"),
+        _INDEX_SUFFIX,
     )
 )
 """Whoever calls a file so takes it for a slide, and learns why it is none."""
@@ -150,15 +155,19 @@ class _Search:
             raise UsageError(f"there is nothing at input {number}")
 
     def _below(self, root: Path, number: int) -> Iterator[tuple[Path, ...]]:
-        open_folders = [self._entries(root, number)]
+        def opened(folder: Path) -> _OpenFolder:
+            entries = self._entries(folder, number)
+            return _OpenFolder(folder, entries, lambda path: self._takes(path.relative_to(root)))
+
+        open_folders = [opened(root)]
         while open_folders:
-            entry = next(open_folders[-1], None)
+            entry = next(open_folders[-1].entries, None)
             if entry is None:
                 open_folders.pop()
                 continue
             path, is_folder = entry
             if is_folder:
-                open_folders.append(self._entries(path, number))
+                open_folders.append(opened(path))
             elif not self._takes(path.relative_to(root)):
                 self._pass("files left out by --include or --exclude", path)
             else:
@@ -167,7 +176,7 @@ class _Search:
                     self._pass(kind, path)
                     continue
                 files = files_of(path)
-                if files[0] == path:
+                if files[0] == path and path not in open_folders[-1].listed:
                     yield files
                 else:
                     self._pass("further files of sets", path)
@@ -203,6 +212,41 @@ class _Search:
         self.passed_over[kind] += 1
         if self.on_passed is not None:
             self.on_passed(kind, path)
+
+
+class _OpenFolder:
+    """A folder that is walked.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    entries
+        What is left of it.
+    takes
+        Tells whether a file of it is to be converted at all.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        entries: Iterator[tuple[Path, bool]],
+        takes: Callable[[Path], bool],
+    ) -> None:
+        self.folder, self.entries, self._takes = folder, entries, takes
+
+    @cached_property
+    def listed(self) -> frozenset[Path]:
+        """Files that an index names beside itself; one that is left out says nothing.
+
+        Only of NDPI files: whatever else an index may name, it does not hide.
+        """
+        names: list[str] = []
+        with suppress(OSError), os.scandir(self.folder) as found:
+            names += (e.name for e in found if e.name.lower().endswith(_INDEX_SUFFIX))
+        indexes = (self.folder / name for name in names)
+        named = (file for index in indexes if self._takes(index) for file in files_of(index)[1:])
+        return frozenset(file for file in named if file.suffix.lower() == _INDEXED_SUFFIX)
 
 
 class _Scanned:
@@ -267,6 +311,6 @@ def kind_of(path: Path) -> str | None:
     is_dicom, is_known = start[offset:].startswith(magic), start.startswith(_TIFF)
     if is_dicom and (is_known or not is_named_so):
         return "DICOM files"  # some are TIFF as well
-    if is_named_so or is_known or start.startswith(_OTHER_SLIDES):
+    if is_named_so or is_known or start.startswith((_INDEX, *_OTHER_SLIDES)):
         return None
     return "other files"

@@ -12,6 +12,7 @@ from coverslip.formats import (
     indica,
     keyed,
     ndpi,
+    ndpis,
     ome,
     ome_files,
     philips,
@@ -23,7 +24,7 @@ from coverslip.formats import (
 )
 from coverslip.formats.base import Format
 from coverslip.model import Slide, SourceText
-from coverslip.tiff import Tiff, first_directory, is_plain
+from coverslip.tiff import TextFile, Tiff, first_directory, is_plain
 from coverslip.tiff.tags import IMAGE_DESCRIPTION
 
 FORMATS: tuple[Format, ...] = (
@@ -110,11 +111,17 @@ def names_of_files(path: Path) -> list[str | None]:
         If the file cannot be read, or makes no sense.
     """
     with first_directory(path) as (directory, folder):
+        if isinstance(directory, TextFile):
+            return _plain([None, *ndpis.names_of(directory.text())])
         if not ome_files.is_described(directory):
             return [None]
         text = directory.text(IMAGE_DESCRIPTION) or SourceText("")
-        names = ome_files.names_of(text, path.name, partial(ome_files.text_in, folder))
-        return names if all(name is None or is_plain(name) for name in names) else [None]
+        return _plain(ome_files.names_of(text, path.name, partial(ome_files.text_in, folder)))
+
+
+def _plain(names: list[str | None]) -> list[str | None]:
+    """Return names if they are all of one folder; else the given file is what can be told of."""
+    return names if all(name is None or is_plain(name) for name in names) else [None]
 
 
 def _of_another_package(known: Format, tiff: Tiff) -> Slide | None:

@@ -2,12 +2,13 @@
 
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from coverslip.errors import UnsupportedSlideError
+from coverslip.errors import SourceError, UnsupportedSlideError
+from coverslip.formats import ndpis
 from coverslip.formats.likeness import has_shape_of, size_of
-from coverslip.formats.planes import stacks
+from coverslip.formats.planes import light_notes, stacks
 from coverslip.formats.pyramid import (
     associated_image,
     picture_level,
@@ -41,6 +42,8 @@ _DEEP, _BLACK_IS_ZERO = 6, 1
 _MACRO = -1.0
 """Value of tag 65421 SourceLens for the picture of the whole glass; -2 is a map of it."""
 
+_EACH = "convert each NDPI file by itself"
+
 _TEXTS = {
     65427: ("Reference", ItemKind.IDENTIFIER),
     65428: ("AuthCode", ItemKind.DEVICE),
@@ -68,38 +71,102 @@ _KEYS = {
 """Keys of tag 65449 that are Hamamatsu's own words; any other line is itself text."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scan:
+    """What one file has."""
+
+    base: Directory
+    levels: tuple[Level, ...]
+    others: tuple[Directory, ...]
+    """Pictures that are no level."""
+
+
 class HamamatsuNdpi:
-    """An NDPI file: levels from large to small, the macro with the label in it, a map."""
+    """An NDPI file, or an index of several that are the channels of one slide.
+
+    Each has levels from large to small, the macro with the label in it, a map.
+    """
 
     name = "Hamamatsu NDPI"
 
     def matches(self, tiff: Tiff) -> bool:
-        """Tell whether the first directory has the mark of NDPI."""
-        return bool(tiff.directories) and NDPI_MARK in tiff.directories[0]
+        """Tell whether the first directory has the mark of NDPI, or there is an index."""
+        is_ndpi = bool(tiff.directories) and NDPI_MARK in tiff.directories[0]
+        return is_ndpi or ndpis.is_index(tiff)
 
     def read(self, tiff: Tiff) -> Slide:
         """Return the slide."""
-        pictures = [d for d in tiff.directories if d.kind == "IFD" and min(size_of(d)) > 0]
-        chosen = [d for d in pictures if (_lens(d) or 0) > 0]
-        if not chosen:
-            raise UnsupportedSlideError("the NDPI file has no picture of the specimen")
-        chosen.sort(key=lambda d: -size_of(d)[0])
-        base = chosen[0]
-        chosen = [d for d in chosen if size_of(d) == size_of(base) or has_shape_of(base, d)]
-        is_deep = tiff.directories[0].integer(_CAPTURE_MODE, 0) >= _DEEP
-        levels = stacks((_height_um(d), _level(d, is_deep=is_deep)) for d in chosen)
-        others = [d for d in pictures if d not in chosen]
+        named = ndpis.join(tiff)
+        scans = [
+            _scan([d for d in tiff.directories if d.file == file])
+            for file in sorted({directory.file for directory in tiff.directories})
+        ]
+        _check_alike(scans)
+        first = scans[0]
+        light_of = _channel if named else _optical_path
+        paths = tuple(light_of(scan.base) for scan in scans)
+        levels = tuple(
+            replace(level, optical_path=number)
+            for number, scan in enumerate(scans)
+            for level in scan.levels
+        )
         return Slide(
             format=self.name,
             levels=levels,
-            associated_images=tuple(_associated(directory) for directory in others),
-            metadata=raw_metadata(tiff, tuple(_items(tiff)), (_device(base),)),
-            spacing=levels[0].spacing,
-            objective_power=_lens(base),
+            associated_images=tuple(_associated(d) for scan in scans for d in scan.others),
+            metadata=raw_metadata(tiff, (*named, *_items(tiff)), (_device(first.base),)),
+            spacing=first.levels[0].spacing,
+            objective_power=_lens(first.base),
             label_side=LabelSide.LEFT,
             private_ranges=private_ranges(tiff, levels),
-            optical_paths=(_optical_path(base),),
+            optical_paths=paths,
+            notes=light_notes(paths) if named else (),
         )
+
+
+def _scan(directories: Sequence[Directory]) -> _Scan:
+    """Return what the directories of a file are."""
+    if NDPI_MARK not in directories[0]:
+        raise SourceError("a file of the set is no NDPI")
+    pictures = [d for d in directories if d.kind == "IFD" and min(size_of(d)) > 0]
+    chosen = [d for d in pictures if (_lens(d) or 0) > 0]
+    if not chosen:
+        raise UnsupportedSlideError("the NDPI file has no picture of the specimen")
+    chosen.sort(key=lambda d: -size_of(d)[0])
+    base = chosen[0]
+    chosen = [d for d in chosen if size_of(d) == size_of(base) or has_shape_of(base, d)]
+    is_deep = directories[0].integer(_CAPTURE_MODE, 0) >= _DEEP
+    return _Scan(
+        base=base,
+        levels=stacks((_height_um(d), _level(d, is_deep=is_deep)) for d in chosen),
+        others=tuple(d for d in pictures if d not in chosen),
+    )
+
+
+def _check_alike(scans: Sequence[_Scan]) -> None:
+    """Raise for files that show different areas or planes: their pixels would not lie together."""
+    shapes = {
+        tuple(
+            (level.image_width, level.image_length, len(level.focal_planes), level.spacing)
+            for level in scan.levels
+        )
+        for scan in scans
+    }
+    if len(shapes) > 1:
+        raise UnsupportedSlideError(
+            "the files of the set have levels of different sizes, planes or spacing", hint=_EACH
+        )
+
+
+def _channel(base: Directory) -> OpticalPath:
+    """Return with what light a file of a set was taken, which is a channel of fluorescence."""
+    path = _optical_path(base)
+    name, nanometres = base.text(_CHANNEL_NAME), base.number_of(_WAVE_LENGTH)
+    if name is None and nanometres is None:
+        raise UnsupportedSlideError(
+            "a file of the set is no channel of fluorescence (tags 65434 and 65451)", hint=_EACH
+        )
+    return path if path.is_fluorescence else OpticalPath(is_fluorescence=True, name=name)
 
 
 def _level(directory: Directory, *, is_deep: bool) -> Level:

@@ -144,12 +144,16 @@ def _of_set(tiff: Tiff) -> Document:
     references = _references(roots[own])
     if any(_references(roots[number]) != references for number in whole):
         raise SourceError(_DISAGREE)
-    holders = {_holder(root) for root in roots} - {None, tiff.files[own].path.name}
+    paths = [file.path.name for file in tiff.files]
+    holders = {_holder(root) for root in roots} - {None}
     files = tuple(
-        _self_among(references, root, file.path.name)
-        for root, file in zip(roots, tiff.files, strict=True)
+        _self_among(references, root, name) for root, name in zip(roots, paths, strict=True)
     )
-    if holders or [file for file in files if file is not None] != references:
+    # A file without planes belongs to the set only if the others say that it has their XML.
+    strangers = {name for name, file in zip(paths, files, strict=True) if file is None} - holders
+    if strangers or holders - {paths[own]}:
+        raise SourceError(_DISAGREE)
+    if [file for file in files if file is not None] != references:
         raise SourceError(_DISAGREE)
     if any(isinstance(tiff.files[n], TextFile) and file for n, file in enumerate(files)):
         raise SourceError("a file of the OME-TIFF set is no TIFF")

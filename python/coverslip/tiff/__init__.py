@@ -34,7 +34,10 @@ __all__ = [
 
 
 class Tiff:
-    """An open TIFF: its directories in the order of the chain; or several, file after file."""
+    """An open TIFF: its directories in the order of the chain; or several, file after file.
+
+    What was opened may also be an index of some, which has no directories until they are joined.
+    """
 
     def __init__(self, path: Path, file: BinaryIO, folder: Folder) -> None:
         self.folder = folder
@@ -110,8 +113,10 @@ def open_tiff(path: Path) -> Iterator[Tiff]:
 
 
 @contextmanager
-def first_directory(path: Path) -> Iterator[tuple[Directory, Folder]]:
+def first_directory(path: Path) -> Iterator[tuple[Directory | TextFile, Folder]]:
     """Yield the first directory of a TIFF, without reading any other, and the folder it is in.
+
+    Of an index, the index.
 
     Raises
     ------
@@ -121,9 +126,13 @@ def first_directory(path: Path) -> Iterator[tuple[Directory, Folder]]:
     with ExitStack() as stack:
         file = stack.enter_context(open_file(path))
         check_first_bytes(file, path.suffix)
+        folder = Folder(path.absolute().parent, stack)
+        if not is_tiff(file):
+            yield TextFile(path, file), folder
+            return
         with _told():
             directory = next(TiffFile(path, file).directories(Totals()))
-        yield directory, Folder(path.absolute().parent, stack)
+        yield directory, folder
 
 
 def description_of(path: Path, file: BinaryIO) -> SourceText:

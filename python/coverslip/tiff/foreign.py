@@ -16,7 +16,6 @@ _FOREIGN = (
     (0, b"[GENERAL]", _MIRAX, _IN_VIEWER),
     (0, b"[Virtual Microscope", "Hamamatsu VMS, a grid of large JPEG files", _IN_VIEWER),
     (0, b"[Uncompressed Virtual", "Hamamatsu VMU, uncompressed pixels", _IN_VIEWER),
-    (0, b"[NanoZoomer", "a Hamamatsu NDPIS index of several slides", "convert each NDPI slide"),
     (0, b"<DataObject", _ISYNTAX, _EXPORT_ISYNTAX),
     (0, b"SIS\0", "tiles of an Olympus VSI slide (ETS)", _AS_TIFF),
     (0, b"<ImageList", "an Aperio AFI index of several slides", "convert each SVS slide"),
@@ -31,6 +30,9 @@ _FOREIGN = (
 )
 
 
+_MARK = b"\xef\xbb\xbf"
+"""Of a text in UTF-8."""
+_INDEX = b"[NanoZoomer Digital Pathology Image Set]"
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -43,7 +45,7 @@ def is_tiff(file: BinaryIO) -> bool:
 
 
 def check_first_bytes(file: BinaryIO, suffix: str = "") -> None:
-    """Raise for whatever is not a TIFF, with its name where it has one.
+    """Raise for whatever is neither a TIFF nor an index of some, with its name where it has one.
 
     Parameters
     ----------
@@ -56,9 +58,9 @@ def check_first_bytes(file: BinaryIO, suffix: str = "") -> None:
     file.seek(0)
     if not start:
         raise SourceError("the file is empty")
-    if start.startswith(_MAGIC):
+    if start.startswith((*_MAGIC, _INDEX, _MARK + _INDEX)):
         return
-    found = _foreign(start.removeprefix(b"\xef\xbb\xbf"), suffix)
+    found = _foreign(start.removeprefix(_MARK), suffix)
     if found is None:
         raise SourceError("the file is not a TIFF", hint="coverslip reads TIFF-based slides")
     name, hint = found
@@ -71,6 +73,8 @@ def _foreign(start: bytes, suffix: str) -> tuple[str, str | None] | None:
         return _MIRAX, _IN_VIEWER
     if start.startswith(b"<?xml") and b"DPUfsImport" in start:
         return _ISYNTAX, _EXPORT_ISYNTAX
+    if start.startswith(b"<") and b"openmicroscopy.org" in start:
+        return "the metadata of a set of OME-TIFF files", "convert any of the TIFF files"
     if start.startswith(b"SQLite format 3\0"):
         is_sakura = b"SVGigaPixelImage" in start
         return ("Sakura svslide, three grey JPEGs a tile" if is_sakura else "SQLite"), _AS_TIFF

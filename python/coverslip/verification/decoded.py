@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -182,13 +182,21 @@ class _Opened(ExitStack):
 
         One of which all pieces are missing may be any: it shows nothing.
         """
+        number = bisect_right([file.start for file in self._files], first_offset) - 1
+        if first_offset:
+            return _page_of(self._opened(number), plane, first_offset - self._files[number].start)
+        for number in range(len(self._files)):
+            with suppress(Exception):  # an index, or one that has it not
+                return _page_of(self._opened(number), plane, 0)
+        raise _UnreadableError
+
+    def _opened(self, number: int) -> "tifffile.TiffFile":
         import tifffile
 
-        number = bisect_right([file.start for file in self._files], first_offset) - 1
-        file = self._files[number]
         if number not in self._open:
-            self._open[number] = self.enter_context(tifffile.TiffFile(file.path))
-        return _page_of(self._open[number], plane, first_offset - file.start)
+            opened = tifffile.TiffFile(self._files[number].path)
+            self._open[number] = self.enter_context(opened)
+        return self._open[number]
 
 
 def _page_of(tiff: "tifffile.TiffFile", plane: Plane, first_offset: int) -> "tifffile.TiffPage":

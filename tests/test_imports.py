@@ -83,10 +83,11 @@ MAY_IMPORT = {
         *("_core", "associated", "beside", "dicom", "errors", "frames", "model", "routes"),
         *("slide", "verification"),
     },
+    "levels": {"commit", "errors", "frames", "instances", "model", "routes", "slide"},
     "conversion": {
         *("_core", "associated", "audit", "codes", "colour", "commit", "cutting", "deid"),
-        *("decoders", "dicom", "errors", "frames"),
-        *("instances", "model", "routes", "search", "slide", "verification"),
+        *("decoders", "dicom"),
+        *("instances", "levels", "model", "routes", "search", "slide", "verification"),
     },
     "archive": {
         *("_core", "archive", "commit", "conversion", "deid", "errors", "guard", "instances"),

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 import coverslip
-from coverslip import conversion
+from coverslip import levels
 from tests.interop.readers import frames_of
 from tests.synth import build_generic, build_svs
 
@@ -44,17 +44,16 @@ def test_a_tile_that_was_not_looked_at_is_planned_after_all(kind, verify, tmp_pa
         plans.append((args[1], is_sampled))
         return plan(*args, is_sampled=is_sampled)
 
-    plan = conversion.plan_level
-    monkeypatch.setattr(conversion, "plan_level", plan_level)
+    plan = levels.plan_level
+    monkeypatch.setattr(levels, "plan_level", plan_level)
     source = without_end_marker(BUILD[kind](tmp_path).path, 17)
     frames, counts, notes = outcome(source, tmp_path / "out", verify=verify)
-    levels = len(frames)
-    assert plans == [*((level, True) for level in range(levels)), (0, False)]
+    assert plans == [*((level, True) for level in range(len(frames))), (0, False)]
     assert counts.truncated == 1
     assert "level 0: 1 tiles had no end marker; it was added" in notes
 
     monkeypatch.setattr(
-        conversion, "plan_level", lambda *args, is_sampled: plan(*args, is_sampled=False)
+        levels, "plan_level", lambda *args, is_sampled: plan(*args, is_sampled=False)
     )
     assert outcome(source, tmp_path / "whole", verify=verify) == (frames, counts, notes)
 

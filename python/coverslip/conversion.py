@@ -20,26 +20,22 @@ from coverslip.deid.scrub import Scrubbed, scrub
 from coverslip.deid.uids import Identity
 from coverslip.dicom import modules
 from coverslip.dicom.geometry import level_spacing
-from coverslip.errors import UnlikeTilesError, at_level
-from coverslip.frames import most_output_bytes, require_output, stored_bytes
 from coverslip.instances import (
     FrameCounts,
     InstanceResult,
     OnProgress,
     PlannedInstance,
     Progress,
-    make_frames,
-    plan_level,
     planned_level,
     planned_picture,
     total,
     write_instance,
 )
+from coverslip.levels import Levels
 from coverslip.model import (
     CleanMetadata,
     PixelChecks,
     Role,
-    RouteKind,
     Spacing,
 )
 from coverslip.routes import Route
@@ -246,15 +242,7 @@ def convert_opened(
             given = Given() if charge is None else charge.given
             # Looking for texts in a slide of millions of tiles needs room: before there are plans.
             check = OutputCheck(slide, [text.reveal() for text in given.texts()])
-        # Tiles are planned first: a level that cannot be copied is found before a byte is written,
-        # but for one of whose tiles only few cannot.
-        plans = {
-            number: plan_level(slide, number, route, on_progress, is_sampled=True)
-            for number, route in enumerate(routes)
-            if route.kind is RouteKind.COPY
-        }
-        frame_bytes = sum(frames.plan.frame_bytes for frames in plans.values())
-        require_output(slide, frame_bytes + sum(stored_bytes(level) for level in slide.levels))
+        levels = Levels(slide, routes, on_progress, prove=verify)
         name = f"{clean.slide_pseudonym}.certificate.json"
         entries = (*(region.series_instance_uid for region in clean.regions), name)
         target = (out, clean.study_instance_uid, entries)
@@ -262,7 +250,8 @@ def convert_opened(
             folders = [stage.study / region.series_instance_uid for region in clean.regions]
             for folder in folders:
                 folder.mkdir()
-            stage.require_room(frame_bytes)
+            stage.require_room(levels.frame_bytes)
+            instance_of = partial(planned_level, slide, spacing=spacing, clean=clean)
             write = partial(
                 write_instance,
                 clean=clean,
@@ -273,32 +262,11 @@ def convert_opened(
                 past_cache=sync,
             )
             planned, written = [], []
-            for number, route in enumerate(routes):
+            for number in range(len(routes)):
                 examined.stop_if_found()
-                frames = plans.get(number)
-                if frames is None:
-                    spool = stage.spool(number)
-                    with at_level(number):
-                        stage.require_room(stored_bytes(slide.levels[number]))
-                    left = most_output_bytes(slide) - frame_bytes
-                    frames = make_frames(
-                        slide, number, route, spool, on_progress, most=left, prove=verify
-                    )
-                    frame_bytes += frames.plan.frame_bytes
-                    require_output(slide, frame_bytes)
-                item = planned_level(slide, number, route, frames, spacing, clean)
-                try:
-                    result = write(item)
-                except UnlikeTilesError:
-                    frames = plan_level(slide, number, route, on_progress, is_sampled=False)
-                    frame_bytes += frames.plan.frame_bytes - item.plan.frame_bytes
-                    require_output(slide, frame_bytes)
-                    item = planned_level(slide, number, route, frames, spacing, clean)
-                    result = write(item)
+                item, result = levels.written(number, stage, instance_of, write)
                 planned.append(item)
                 written.append(result)
-                if frames.spool is not None:
-                    frames.spool.unlink()
             for picture, uid in zip(
                 _pictures(slide, examined, policy, clean),
                 clean.associated_sop_instance_uids,

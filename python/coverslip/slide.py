@@ -146,7 +146,7 @@ def open(path: str | PathLike[str]) -> OpenedSlide:
     Parameters
     ----------
     path
-        The TIFF file; of a set, any of its files.
+        The TIFF file; of a set of OME-TIFF any of its files, of one of NDPI the index.
 
     Raises
     ------

@@ -67,7 +67,7 @@ def bar_codes(picture: Grey, *, turn: bool = True, least: int = LEAST) -> list[B
 
 
 def bar_codes_of_tissue(picture: Grey, *, least: int = LEAST) -> list[Box]:
-    """Return boxes around bar codes as `bar_codes` does, in less than half the time if there is none.
+    """Return boxes as `bar_codes` does, in less than half of the time where there is no code.
 
     Which codes a crop shows that the whole does not is chance: thresholds are taken from other
     blocks there, and lines of search lie elsewhere. Almost all of these can be located in the

@@ -29,7 +29,7 @@ STEPS = {
     (conversion, "scrub"): "scrubbing",
     (conversion, "_certificate"): "scrubbing",
     (search, "_searched"): "searching",
-    (search, "bar_codes"): "of it zxing-cpp",
+    (search, "bar_codes_of_tissue"): "of it zxing-cpp",
     (search, "luminance_of"): "of it decoding",
 }
 UNITS = {"MB": 10**6, "GB": 10**9}

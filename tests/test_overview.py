@@ -223,7 +223,7 @@ def test_lowest_level_that_is_one_jpeg_is_searched(tmp_path, monkeypatch):
     from coverslip import search
 
     seen = []
-    monkeypatch.setattr(search, "bar_codes", lambda grey, **_: seen.append(grey) or [])
+    monkeypatch.setattr(search, "bar_codes_of_tissue", lambda grey, **_: seen.append(grey) or [])
     slide = build_ndpi(tmp_path)
     coverslip.convert(slide.path, tmp_path / "out")
     weights = np.array([0.299, 0.587, 0.114])

@@ -12,7 +12,7 @@ from coverslip import _core
 from coverslip.associated import AssociatedPicture
 from coverslip.beside import Beside
 from coverslip.deid.pixels import ocr
-from coverslip.deid.pixels.barcodes import LEAST, LEAST_OF_ANY, bar_codes
+from coverslip.deid.pixels.barcodes import LEAST, LEAST_OF_ANY, bar_codes_of_tissue
 from coverslip.deid.pixels.mask import mask_label
 from coverslip.deid.pixels.priors import prior_of
 from coverslip.deid.pixels.shapes import Grey
@@ -130,7 +130,7 @@ def _searched(
             except CoverslipError as error:
                 codes.miss(number, error)
                 continue
-            codes.saw(number, len(bar_codes(picture, least=least)))
+            codes.saw(number, len(bar_codes_of_tissue(picture, least=least)))
             if reads:
                 texts.saw(number, _count_texts(picture))
     notes: list[str] = []

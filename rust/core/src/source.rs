@@ -174,8 +174,11 @@ impl Source {
     /// else.
     pub fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), Error> {
         let part = self.part_at(offset).ok_or(Error::SourceChanged)?;
+        // Systems refuse offsets beyond what they count in, which is no fault of the disk.
+        let at = i64::try_from(offset.saturating_sub(part.start));
+        let at = at.map_err(|_| Error::SourceChanged)?.unsigned_abs();
         part.file
-            .read_exact_at(buffer, offset.saturating_sub(part.start))
+            .read_exact_at(buffer, at)
             .map_err(|error| match error.kind() {
                 io::ErrorKind::UnexpectedEof => Error::SourceChanged,
                 _ => Error::Io(error),

@@ -38,7 +38,7 @@ fn files_lie_one_behind_the_other() {
 fn nothing_is_read_across_two_files() {
     let folder = tempfile::tempdir().unwrap();
     let source = Source::open_all(&three_files(&folder).unwrap()).unwrap();
-    for (offset, len) in [(0, 6), (4, 2), (0, 14), (13, 2), (14, 1)] {
+    for (offset, len) in [(0, 6), (4, 2), (0, 14), (13, 2), (14, 1), (u64::MAX, 1)] {
         assert!(matches!(
             read(&source, offset, len),
             Err(Error::SourceChanged)

@@ -278,11 +278,11 @@ def test_file_is_looked_for_where_its_plane_is_said_to_be(tmp_path):
         coverslip.open(built.path)
 
 
-def point(path, tile, offset, count):
-    """Let a tile of the first level of a file of the big byte order lie somewhere else."""
+def point(path, tile, offset, count, page=0):
+    """Let a tile of a directory of a file of the big byte order lie somewhere else."""
     data = bytearray(path.read_bytes())
     with tifffile.TiffFile(path) as opened:
-        tags = opened.pages[0].tags
+        tags = opened.pages[page].tags
     struct.pack_into(">I", data, tags[324].valueoffset + 4 * tile, offset)
     struct.pack_into(">I", data, tags[325].valueoffset + 4 * tile, count)
     path.write_bytes(data)
@@ -297,6 +297,14 @@ def test_tile_never_lies_in_another_file(number, beyond, tmp_path):
     with pytest.raises(coverslip.SourceError, match=r"tile 1|tile 7"):
         coverslip.convert(built.path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_label_that_lies_in_no_file_is_left_out_as_any_label_is(tmp_path):
+    built = build(tmp_path, pictures=("label",))
+    point(built.path, 1, built.path.stat().st_size + 500, 300, page=1)
+    result = coverslip.convert(built.path, tmp_path / "out")
+    assert result.frames.copied == 12
+    assert coverslip.verify(result.study_path, built.path).is_clean
 
 
 @pytest.mark.parametrize("number", [0, 1])

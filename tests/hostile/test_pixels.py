@@ -148,6 +148,7 @@ def test_stream_that_kills_its_decoder_is_an_error(decoders, tmp_path, monkeypat
         ({"codec": "none", "predictor": 1}, 317, tiff.short(2), "predictor"),
         ({"codec": "lzw"}, 262, tiff.short(8), "PhotometricInterpretation"),
         ({"codec": "lzw", "ycbcr": (2, 2)}, 530, tiff.short(2, 3), "PhotometricInterpretation"),
+        ({"codec": "lzw", "ycbcr": (2, 2)}, 530, tiff.short(2), "PhotometricInterpretation"),
         ({"codec": "lzw", "palette": True}, 320, tiff.short(1, 2, 3), "PhotometricInterpretation"),
         ({"codec": "lzw"}, 262, tiff.short(0), "PhotometricInterpretation"),
         ({"codec": "lzw", "grey": True}, 262, tiff.short(3), "PhotometricInterpretation"),

@@ -39,7 +39,10 @@ def chroma_of(directory: Directory) -> tuple[int, int] | None:
     """
     if directory.integer(_PHOTOMETRIC, -1) != _YCBCR:
         return None
-    columns, rows = (directory.integers(_SUBSAMPLING) or _DEFAULT_SUBSAMPLING)[:2]
+    shared = directory.integers(_SUBSAMPLING) or _DEFAULT_SUBSAMPLING
+    if len(shared) != len(_DEFAULT_SUBSAMPLING):
+        return None
+    columns, rows = shared
     is_plain = (
         directory.integers(_BITS_PER_SAMPLE) == (8, 8, 8)
         and directory.integer(_SAMPLES_PER_PIXEL, 1) == 3

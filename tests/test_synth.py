@@ -8,7 +8,10 @@ import pytest
 from tests.synth import FORMATS, jpeg, ndpi, raster
 
 BUILDERS = {build.func for build in FORMATS.values()}
-OF_ALL = {"folder", "seed", "size", "levels", "tile", "more", "picture", "overview", "texture"}
+OF_ALL = {
+    *("folder", "seed", "size", "levels", "tile", "more", "picture", "overview", "texture"),
+    "thumbnail",
+}
 """What to write and where, no quirks; ``more`` are tags that single tests put in."""
 REFUSED = {
     "build_argos": {"said_planes", "z_range"},

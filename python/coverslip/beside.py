@@ -10,6 +10,8 @@ from coverslip import _core
 from coverslip.guard import start
 
 _POLL_S = 0.1
+_BEGIN_S = 2
+"""A thread that has not begun after so long will not: it could not be started."""
 
 T = TypeVar("T")
 
@@ -31,6 +33,7 @@ class Beside(Generic[T]):
         self._stop = Event()
         self._result: list[T] = []
         self._error: BaseException | None = None
+        self._began = Event()
         # What the caller shares with what it calls, it shares with this too.
         within = copy_context()
         self._thread = Thread(
@@ -38,7 +41,16 @@ class Beside(Generic[T]):
         )
 
     def __enter__(self) -> Self:
-        start(self._thread)
+        try:
+            start(self._thread)
+        except BaseException:
+            # A signal may come while the thread begins, which must not outlive the block then
+            # either: Python ends what is left of threads in the middle of compiled code.
+            self.stop()
+            self._began.wait(_BEGIN_S)
+            if self._began.is_set():
+                self._thread.join()
+            raise
         return self
 
     def __exit__(
@@ -70,6 +82,7 @@ class Beside(Generic[T]):
         return value
 
     def _run(self) -> None:
+        self._began.set()
         try:
             self._result.append(self._work(self._stop))
         except BaseException as error:  # noqa: BLE001 (it is raised by whoever waits)

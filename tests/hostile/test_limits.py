@@ -138,7 +138,7 @@ def test_pixels_that_take_more_than_the_limit_are_stopped_while_they_are_made(
     error = refuse(slide, tmp_path, coverslip.LimitError, allow_pixel=True)
     assert "output_growth" in str(error)
     with_limits(monkeypatch, frames, output_bytes=1 << 30)
-    monkeypatch.setattr("coverslip.conversion.most_output_bytes", lambda slide: 20_000)
+    monkeypatch.setattr("coverslip.levels.most_output_bytes", lambda slide: 20_000)
     error = refuse(slide, tmp_path, coverslip.LimitError, allow_pixel=True)
     assert re.search(r"level 0: the first [1-9] frames take more than the 20000 bytes", str(error))
 
@@ -194,7 +194,6 @@ def test_limit_can_be_changed_on_the_command_line(name, tmp_path):
 
 
 NO_ERROR = {
-    "description_characters": "what is beyond is one unknown item",
     "description_keys": "what is beyond is one unknown item",
     "xml_items": "what is beyond is one unknown item",
     "profile_bytes": "the profile is left out",

@@ -28,6 +28,29 @@ def test_check_is_let_go_when_the_writer_never_began():
     assert not any(thread.name == "coverslip-beside" for thread in threading.enumerate())
 
 
+def test_thread_that_begins_as_a_signal_comes_does_not_outlive_it(monkeypatch):
+    seen = []
+
+    def start(thread):
+        thread.start()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("coverslip.beside.start", start)
+    with pytest.raises(KeyboardInterrupt), Beside(lambda stop: seen.append(stop.wait(60))):
+        raise AssertionError("the block is not entered")
+    assert seen == [True]
+
+
+def test_thread_that_cannot_begin_is_told_as_want_of_memory(monkeypatch):
+    def no_room(_thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("coverslip.beside._BEGIN_S", 0.01)
+    monkeypatch.setattr(threading.Thread, "start", no_room)
+    with pytest.raises(MemoryError), Beside(lambda stop: None):
+        raise AssertionError("the block is not entered")
+
+
 def test_check_is_stopped_at_its_next_progress():
     began = threading.Event()
 

@@ -84,7 +84,17 @@ class Place:
 FIRST = Place()
 
 
-class TextFile:
+class _OpenFile:
+    """One of the files of a slide, wherever it lies among them."""
+
+    def __init__(self, path: Path, file: BinaryIO, place: Place = FIRST) -> None:
+        self.path, self.number, self.start = path, place.number, place.start
+        self.stamp = stamp_of(file)
+        self.byte_count = self.stamp[2]
+        self._file = file
+
+
+class TextFile(_OpenFile):
     """A file of a slide that says where things are in the others: nothing of it is a picture.
 
     Parameters
@@ -94,12 +104,6 @@ class TextFile:
     place
         Where it lies among the files of the slide.
     """
-
-    def __init__(self, path: Path, file: BinaryIO, place: Place = FIRST) -> None:
-        self.path, self.number, self.start = path, place.number, place.start
-        self.stamp = stamp_of(file)
-        self.byte_count = self.stamp[2]
-        self._file = file
 
     @property
     def header(self) -> tuple[int, int]:
@@ -123,7 +127,7 @@ class TextFile:
         return decoded(0, self._file.read(self.byte_count))
 
 
-class TiffFile:
+class TiffFile(_OpenFile):
     """One TIFF, open. All offsets that it tells are those among all files of the slide.
 
     Parameters
@@ -139,10 +143,8 @@ class TiffFile:
     def __init__(
         self, path: Path, file: BinaryIO, place: Place = FIRST, *, is_alone: bool = True
     ) -> None:
-        self.path, self.number, self.start = path, place.number, place.start
-        self.stamp = stamp_of(file)
-        self.byte_count = self.stamp[2]
-        self._file, self._is_alone = file, is_alone
+        super().__init__(path, file, place)
+        self._is_alone = is_alone
         self.layout = detect_layout(file, self.byte_count)
 
     @property

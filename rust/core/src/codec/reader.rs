@@ -13,6 +13,7 @@ use crate::tiles::ByteRange;
 pub(super) const FIRST_READ: u64 = 1024;
 /// Bytes read beyond the length of the last header, since the next one may differ a little.
 const HEADER_MARGIN: u64 = 64;
+
 /// What tiles are read from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Input<'a> {

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     # To look for a slide's texts it is opened; what wrote the files, and by which rules, is not
     # known here.
     "verification": {
-        *("_core", "codes", "errors", "guard", "limits", "model", "mosaics", "pictures"),
+        *("_core", "beside", "codes", "errors", "guard", "limits", "model", "mosaics", "pictures"),
         *("sampling", "slide", "verification"),
     },
     # Of verification, only the checker of the certificates' schema.

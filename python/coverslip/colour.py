@@ -230,17 +230,17 @@ def measure_jpeg2000(
 def _measure(
     decode: Callable[[bytes], npt.NDArray[np.uint8]], tiles: Iterable[bytes]
 ) -> Samples | None:
-    shares = []
+    pictures = []
     for tile in tiles:
         try:
             picture = decode(tile)
         except Exception:  # noqa: BLE001, S112 (a tile that a codec rejects has no vote)
             continue
         if picture.ndim == 3 and picture.shape[2] == 3:
-            shares.append(_neutral_shares(picture))
-    if not shares:
+            pictures.append(picture.reshape(-1, 3))
+    if not pictures:
         return None
-    rgb, ybr = np.mean(shares, axis=0)
+    rgb, ybr = _neutral_shares(np.concatenate(pictures))
     if rgb >= _LEAST_SHARE and rgb >= _LEAST_ODDS * ybr:
         return "RGB"
     if ybr >= _LEAST_SHARE and ybr >= _LEAST_ODDS * rgb:
@@ -248,9 +248,9 @@ def _measure(
     return None
 
 
-def _neutral_shares(picture: npt.NDArray[np.uint8]) -> tuple[float, float]:
-    """Return the share of pixels that are neutral as RGB, and as YCbCr."""
-    first, second, third = np.moveaxis(picture.astype(np.int16), 2, 0)
+def _neutral_shares(pixels: npt.NDArray[np.uint8]) -> tuple[float, float]:
+    """Return the share of pixels, of shape (n, 3), that are neutral as RGB, and as YCbCr."""
+    first, second, third = np.ascontiguousarray(pixels.T).astype(np.int16)
     telling = np.abs(first - 128) > _MID_GREY
     brightest = np.maximum(np.maximum(first, second), third)
     darkest = np.minimum(np.minimum(first, second), third)

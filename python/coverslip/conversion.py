@@ -1,5 +1,6 @@
 """One slide: open, describe, scrub, plan, write, verify, commit, certify."""
 
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from os import PathLike, fspath
@@ -41,7 +42,7 @@ from coverslip.model import (
 from coverslip.routes import Route
 from coverslip.search import Examined, examining
 from coverslip.slide import OpenedSlide, open, require_copy, require_spacing
-from coverslip.verification.output import OutputCheck
+from coverslip.verification.output import checking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +228,11 @@ def convert_opened(
     spacing = require_spacing(slide.description, policy)
     for number, route in enumerate(routes):
         require_copy(number, route)
-    with examining(slide, routes, policy) as examined:
+    given = Given() if charge is None else charge.given
+    texts = [text.reveal() for text in given.texts()]
+    # Looking for texts in a slide of millions of tiles needs room: before there are plans.
+    checked = checking(slide, texts) if verify else nullcontext()
+    with examining(slide, routes, policy) as examined, checked as check:
         scrubbed = scrub(
             slide.description,
             policy,
@@ -237,11 +242,6 @@ def convert_opened(
             pixels=examined.checks,
         )
         clean = scrubbed.clean
-        check = None
-        if verify:
-            given = Given() if charge is None else charge.given
-            # Looking for texts in a slide of millions of tiles needs room: before there are plans.
-            check = OutputCheck(slide, [text.reveal() for text in given.texts()])
         levels = Levels(slide, routes, on_progress, prove=verify)
         name = f"{clean.slide_pseudonym}.certificate.json"
         entries = (*(region.series_instance_uid for region in clean.regions), name)

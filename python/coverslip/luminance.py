@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from coverslip import _core
 from coverslip.decoders import Decoders
-from coverslip.errors import LimitError
+from coverslip.errors import LimitError, UnsupportedSlideError
 from coverslip.limits import LIMITS
 from coverslip.model import (
     FrameFormat,
@@ -69,20 +69,39 @@ def luminance_of(
             f"it has {pixels} pixels, more than the limit "
             f"searched_pixels = {LIMITS.searched_pixels}"
         )
-    canvas = _Canvas(level, int(np.ceil(np.sqrt(pixels / most))))
+    factor = int(np.ceil(np.sqrt(pixels / most)))
+    is_plain = factor == 1 and level.bits_per_sample == 8 and not _is_planar(level)
+    canvas = _Greys(level) if is_plain else _Means(level, factor)
     for row, column, part, share in _grey_parts(source, level, frame_format):
         canvas.add(row, column, part, share)
     return canvas.grey()
 
 
-class _Canvas:
+class _Greys:
+    """Gathers pieces of 8 bits that are whole greys, and are not reduced."""
+
+    def __init__(self, level: Level) -> None:
+        self._is_inverted = _is_inverted(level)
+        self._pixels = np.full((level.image_length, level.image_width), _BRIGHTEST, np.uint8)
+
+    def add(self, row: int, column: int, part: Samples, _share: float) -> None:
+        """Put a piece where it belongs; what lies there already is replaced."""
+        if part.dtype != np.uint8:
+            raise UnsupportedSlideError("its samples have more bits than tag 258 says")
+        self._pixels[row : row + part.shape[0], column : column + part.shape[1]] = part
+
+    def grey(self) -> npt.NDArray[np.uint8]:
+        """Return the pixels."""
+        return np.invert(self._pixels) if self._is_inverted else self._pixels
+
+
+class _Means:
     """Gathers the means of blocks of pixels; blocks at the far edges may be smaller."""
 
     def __init__(self, level: Level, factor: int) -> None:
         self._factor = factor
         self._is_deep = level.bits_per_sample > 8
-        # What is composed was inverted already.
-        self._is_inverted = is_inverted(level) and not isinstance(level.picture, Montage)
+        self._is_inverted = _is_inverted(level)
         self._empty = 0 if self._is_deep else _BRIGHTEST
         self._counts = [
             np.bincount(np.arange(side) // factor).astype(np.float32)
@@ -92,13 +111,10 @@ class _Canvas:
         self._sums = np.zeros(shape, np.float32)
 
     def add(self, row: int, column: int, part: Samples, share: float) -> None:
-        """Put a piece where it belongs; what lies there already is replaced or added to."""
+        """Put a piece where it belongs, added to what lies there already."""
         values = (part.astype(np.float32) - self._empty) * np.float32(share)
-        if self._factor == 1 and share == 1:
-            self._sums[row : row + part.shape[0], column : column + part.shape[1]] = values
-            return
         first = [row // self._factor, column // self._factor]
-        for axis, start in ((0, row), (1, column)):
+        for axis, start in ((0, row), (1, column)) if self._factor > 1 else ():
             block = np.arange(start, start + values.shape[axis]) // self._factor
             begins = np.flatnonzero(np.diff(block, prepend=-1))
             values = np.add.reduceat(values, begins, axis=axis)
@@ -114,6 +130,18 @@ class _Canvas:
             means = (means - low) * (_BRIGHTEST / max(high - low, 1))
         grey = np.clip(np.round(means), 0, _BRIGHTEST).astype(np.uint8)
         return np.invert(grey) if self._is_inverted else grey
+
+
+def _is_inverted(level: Level) -> bool:
+    """Tell whether zero is white in what is decoded; what is composed was inverted already."""
+    return is_inverted(level) and not isinstance(level.picture, Montage)
+
+
+def _is_planar(level: Level) -> bool:
+    """Tell whether pieces hold one of several colours."""
+    if level.raster is not None:
+        return level.raster.is_planar
+    return isinstance(level.picture, Mosaic) and level.picture.planes > 1
 
 
 def _grey_parts(source: _core.Source, level: Level, frame_format: FrameFormat) -> Iterator[_Part]:

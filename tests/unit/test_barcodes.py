@@ -69,3 +69,18 @@ def test_tissue_without_a_code_shows_none(quarters):
 def test_picture_that_is_too_small_for_a_code_shows_none(shape):
     noise = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
     assert bar_codes_of_tissue(noise, least=LEAST_OF_ANY) == []
+
+
+@pytest.mark.parametrize("find", [bar_codes, bar_codes_of_tissue])
+@pytest.mark.parametrize("at", [30, 65_500, 66_200])
+def test_code_is_found_anywhere_along_more_pixels_than_the_reader_takes(find, at):
+    code = np.asarray(zxingcpp.create_barcode("B22-66177", KINDS.QRCode).to_image(scale=2))
+    long = np.full((code.shape[0] + 8, 70_000), 255, np.uint8)
+    long[4 : 4 + code.shape[0], at : at + code.shape[1]] = code
+    for picture in (long, np.ascontiguousarray(long.T)):
+        boxes = find(picture, least=LEAST_OF_ANY)
+        assert any(
+            abs((box.left if picture is long else box.top) - at) < 20
+            and (box.right if picture is long else box.bottom) <= at + code.shape[1] + 20
+            for box in boxes
+        )

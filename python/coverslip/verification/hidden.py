@@ -12,12 +12,19 @@ import numpy.typing as npt
 
 from coverslip.errors import CoverslipError
 from coverslip.slide import OpenedSlide
-from coverslip.verification.streams import decoded, texts_in_bytes, texts_in_stream
+from coverslip.verification.streams import (
+    decoded,
+    parts_of_stream,
+    texts_in_bytes,
+    texts_in_stream,
+)
 
 _TILES_A_LEVEL = 64
 """Scanners write the same comment into each tile, or a number."""
 _STRIPS = 4096
 """Streams beside the levels that are looked at: labels and overviews have some tens of strips."""
+_HEAD_BYTES = 1 << 12
+"""What is read of a tile at first: most headers are no longer."""
 _TILE_BYTES = 1 << 20
 """Longest part of a tile that is looked at: its header is in front."""
 _GAP_BYTES = 32 << 20
@@ -99,8 +106,14 @@ def _chosen(ranges: npt.NDArray[np.uint64], most: int) -> tuple[list[tuple[int, 
 
 def _in_streams(slide: OpenedSlide, ranges: list[tuple[int, int]]) -> Iterator[str]:
     for offset, byte_count in ranges:
-        if _BEGIN.match(_read(slide, offset, min(byte_count, 8))):
-            yield from texts_in_stream(_read(slide, offset, min(byte_count, _TILE_BYTES)))
+        data = _read(slide, offset, min(byte_count, _HEAD_BYTES))
+        if not _BEGIN.match(data):
+            continue
+        parts, is_whole = parts_of_stream(data)
+        if not is_whole and byte_count > _HEAD_BYTES:
+            parts, _ = parts_of_stream(_read(slide, offset, min(byte_count, _TILE_BYTES)))
+        for part in parts:
+            yield from texts_in_bytes(part)
 
 
 def _in_profile(profile: bytes) -> Iterator[str]:

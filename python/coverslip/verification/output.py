@@ -1,15 +1,38 @@
 """Checks what a conversion writes, before it gets its final name."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 from coverslip import _core
+from coverslip.beside import Beside
 from coverslip.errors import VerificationError
 from coverslip.slide import OpenedSlide
 from coverslip.verification import header as headers
 from coverslip.verification.check import Check, scanner_of
 from coverslip.verification.files import entry_of
 from coverslip.verification.source import terms_of_slide
+from coverslip.verification.terms import Terms
+
+
+@contextmanager
+def checking(slide: OpenedSlide, given: Iterable[str] = ()) -> Iterator["OutputCheck"]:
+    """Get the check of what a slide is converted to during the block.
+
+    What looks for the slide's texts is made beside it: a small slide is written meanwhile.
+
+    Parameters
+    ----------
+    slide
+        Whose texts are looked for.
+    given
+        What the operator knows of the slide; where an instance says that it was retained, it may
+        stand there.
+    """
+    terms = terms_of_slide(slide, given=given)
+    with Beside(lambda _: scanner_of(terms)) as scanner:
+        yield OutputCheck(terms, scanner)
 
 
 class OutputCheck:
@@ -20,16 +43,19 @@ class OutputCheck:
 
     Parameters
     ----------
-    slide
-        Whose texts are looked for.
-    given
-        What the operator knows of the slide; where an instance says that it was retained, it may
-        stand there.
+    terms
+        What is looked for.
+    scanner
+        Makes what looks for it.
     """
 
-    def __init__(self, slide: OpenedSlide, given: Iterable[str] = ()) -> None:
-        terms = terms_of_slide(slide, given=given)
-        self._check = Check(terms=terms, scanner=scanner_of(terms), hashes=False)
+    def __init__(self, terms: Terms, scanner: Beside[_core.Scanner]) -> None:
+        self._terms = terms
+        self._scanner = scanner
+
+    @cached_property
+    def _check(self) -> Check:
+        return Check(terms=self._terms, scanner=self._scanner.result(), hashes=False)
 
     def instance(
         self,

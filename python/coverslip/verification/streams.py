@@ -9,7 +9,7 @@ _TEXT = re.compile(rb"[\x20-\x7e\x80-\xff]{4,}|(?:[\x20-\x7e]\x00){4,}|(?:\x00[\
 
 def texts_in_stream(data: bytes) -> Iterator[str]:
     """Yield the texts of all that a decoder does not need; of what is no stream, nothing."""
-    for part in _parts(data):
+    for part in parts_of_stream(data)[0]:
         yield from texts_in_bytes(part)
 
 
@@ -31,35 +31,42 @@ def decoded(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def _parts(data: bytes) -> Iterator[bytes]:
-    """Yield APPn and COM of a JPEG, COM of a codestream, boxes beside the codestream."""
+def parts_of_stream(data: bytes) -> tuple[list[bytes], bool]:
+    """Return what a decoder does not need, and whether all of it is there.
+
+    That is APPn and COM of a JPEG, COM of a codestream, boxes beside the codestream. It ends where
+    entropy-coded data begin, which a first piece of a stream may not reach.
+    """
     if data[4:8] in (b"jP  ", b"jP\x1a\x1a"):
-        yield from _boxes(data)
-        return
+        return _boxes(data)
     is_jpeg, at = data[:2] == b"\xff\xd8", 2
+    found: list[bytes] = []
     if not is_jpeg and data[:2] != b"\xff\x4f":
-        return
+        return found, False
     while data[at : at + 1] == b"\xff" and at + 4 <= len(data):
         marker = data[at + 1]
         if marker == 0xFF:  # fill bytes may stand before any marker (T.81 B.1.1.2)
             at += 1
             continue
         if marker in ((0xDA, 0xD9) if is_jpeg else (0x90, 0x93, 0xD9)):
-            return
+            return found, True
         (length,) = struct.unpack_from(">H", data, at + 2)
         if marker == 0xFE or 0xE0 <= marker <= 0xEF if is_jpeg else marker == 0x64:
-            yield data[at + 4 : at + 2 + length]
+            found.append(data[at + 4 : at + 2 + length])
         at += 2 + length
+    return found, False
 
 
-def _boxes(data: bytes) -> Iterator[bytes]:
+def _boxes(data: bytes) -> tuple[list[bytes], bool]:
+    found: list[bytes] = []
     at = 0
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         if kind == b"jp2c":
-            yield from _parts(data[at + 8 :])
-            return
+            inner, is_whole = parts_of_stream(data[at + 8 :])
+            return found + inner, is_whole
         if length < 8:
-            return
-        yield data[at + 8 : at + length]
+            break
+        found.append(data[at + 8 : at + length])
         at += length
+    return found, False

@@ -125,8 +125,9 @@ def _is_latin(text: str) -> bool:
 
 def _is_long(text: str) -> bool:
     """Tell whether a text is long enough that chance does not write it everywhere."""
-    size = len(text.encode(errors="replace"))
-    return len(text) >= MIN_CHARACTERS or (len(text) > 1 and size >= MIN_BYTES)
+    if len(text) >= MIN_CHARACTERS:
+        return True
+    return len(text) > 1 and len(text.encode(errors="replace")) >= MIN_BYTES
 
 
 def _spellings(text: str, public: PublicWords) -> Iterator[str]:

@@ -28,6 +28,10 @@ _FLAT = 24
 """Grey levels below which nothing is printed; zxing-cpp looks for as much contrast."""
 _HALF_BLOCK = 4
 """Pixels: zxing-cpp takes a threshold from each block of 8, so this is how far they can differ."""
+_LONGEST = 65535
+"""Pixels along which zxing-cpp searches at most."""
+_SHARED = 8192
+"""Pixels that pieces of a longer picture share: more than a code takes."""
 _MOST_THREADS = 8
 """Each takes address space, which is limited, and there are no more than some eighty crops."""
 
@@ -164,8 +168,19 @@ def _read(
     """Return what is located in the picture that a part begins in at x and y."""
     import zxingcpp
 
-    codes = zxingcpp.read_barcodes(np.ascontiguousarray(picture), **options)
-    return [_Located(_around(code.position).moved(x, y), code.valid) for code in codes]
+    return [
+        _Located(_around(code.position).moved(x + right, y + down), code.valid)
+        for piece, right, down in _pieces(picture)
+        for code in zxingcpp.read_barcodes(np.ascontiguousarray(piece), **options)
+    ]
+
+
+def _pieces(picture: Grey) -> Iterator[_Crop]:
+    """Yield what zxing-cpp takes of a picture at a time, with the column and row it begins at."""
+    downs, rights = (range(0, max(side - _SHARED, 1), _LONGEST - _SHARED) for side in picture.shape)
+    for down in downs:
+        for right in rights:
+            yield picture[down : down + _LONGEST, right : right + _LONGEST], right, down
 
 
 def _around(position: object) -> Box:

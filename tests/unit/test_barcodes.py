@@ -10,6 +10,7 @@ from PIL import Image
 
 from coverslip.deid.pixels.barcodes import LEAST_OF_ANY, bar_codes, bar_codes_of_tissue
 from coverslip.deid.pixels.shapes import grey_of
+from coverslip.verification.barcodes import texts_of_codes
 from tests.synth.texture import tissue
 
 KINDS = zxingcpp.BarcodeFormat
@@ -79,6 +80,7 @@ def test_code_is_found_anywhere_along_more_pixels_than_the_reader_takes(find, at
     long[4 : 4 + code.shape[0], at : at + code.shape[1]] = code
     for picture in (long, np.ascontiguousarray(long.T)):
         boxes = find(picture, least=LEAST_OF_ANY)
+        assert "B22-66177" in texts_of_codes(picture)
         assert any(
             abs((box.left if picture is long else box.top) - at) < 20
             and (box.right if picture is long else box.bottom) <= at + code.shape[1] + 20

@@ -8,6 +8,7 @@ from coverslip.errors import CoverslipError
 from coverslip.pictures import rgb_of
 from coverslip.slide import OpenedSlide
 from coverslip.verification import writing
+from coverslip.verification.barcodes import texts_of_codes
 
 
 def texts_of(slide: OpenedSlide) -> tuple[list[str], list[str]]:
@@ -29,9 +30,6 @@ def texts_of(slide: OpenedSlide) -> tuple[list[str], list[str]]:
 
 
 def _read(picture: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Iterator[str]:
-    import zxingcpp
-
-    for code in zxingcpp.read_barcodes(np.ascontiguousarray(picture)):
-        yield code.text
+    yield from texts_of_codes(picture)
     if writing.is_installed():
         yield from writing.words_in(picture)

@@ -12,6 +12,7 @@ from coverslip import _core
 from coverslip.errors import CoverslipError, VerificationError
 from coverslip.limits import LIMITS
 from coverslip.verification import writing
+from coverslip.verification.barcodes import texts_of_codes
 from coverslip.verification.frames import frame_ranges
 from coverslip.verification.header import Header
 from coverslip.verification.terms import Terms
@@ -114,11 +115,7 @@ def _size(instance: Header) -> int:
 
 
 def _bar_codes(picture: Picture, container_identifier: str) -> Iterator[str]:
-    import zxingcpp
-
-    for code in zxingcpp.read_barcodes(np.ascontiguousarray(picture)):
-        if code.text != container_identifier:
-            yield _CODE
+    yield from (_CODE for text in texts_of_codes(picture) if text != container_identifier)
 
 
 def _words(picture: Picture, terms: set[str]) -> Iterator[str]:

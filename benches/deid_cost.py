@@ -1,4 +1,4 @@
-"""Measures what de-identification takes of a conversion, in processor time of one core.
+"""Measures what de-identification takes of a conversion, in processor time and on the clock.
 
     python -m benches.deid_cost --sizes 250MB 1GB 2GB --folder /where/there/is/room
 
@@ -6,6 +6,9 @@ Scrubbing decides what goes out; searching looks for bar codes in the small leve
 check looks for the slide's texts in the finished files. A conversion without verification counts
 against the first two, since the bar is about them. Processor time is that of the process and of the
 decoders that it starts, in the kernel too; wall time is printed beside it, and that of ``cp``.
+
+How much longer a conversion takes is another question, since the search has cores that the writer
+leaves idle: the second table has conversions with and without it in turns, on all cores.
 """
 
 import argparse
@@ -17,12 +20,15 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
-from types import ModuleType
+from unittest.mock import patch
 
 import coverslip
 from coverslip import conversion, search
+from coverslip.deid.policy import Policy
+from coverslip.model import PixelChecks
 from coverslip.sample import write_sample
 
 STEPS = {
@@ -41,11 +47,10 @@ def main() -> None:
     parser.add_argument("--slide", type=Path, help="instead of samples of these sizes")
     parser.add_argument("--folder", type=Path, help="where to work")
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--turns", type=int, default=10, help="of the second table")
     options = parser.parse_args()
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    spent: Counter[str] = Counter()
-    for (module, name), step in STEPS.items():
-        time_calls(module, name, step, spent)
+    cores = os.sched_getaffinity(0)
+    lines = ["| slide | with, ms | without, ms | longer |", "|---|---|---|---|"]
     print(f"| slide | conversion, CPU ms | wall ms | cp, CPU ms | {' | '.join(titles())} | share |")
     print("|---" * (5 + len(titles())) + "|")
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
@@ -54,9 +59,15 @@ def main() -> None:
             slide = options.slide or folder / f"{size}.svs"
             if size is not None:
                 write_sample(slide, byte_count=in_bytes(size))
-            print(row(slide, folder, options.runs, spent), flush=True)
+            for sync in (False, True):
+                lines.append(beside(slide, folder, options.turns, sync=sync))
+            os.sched_setaffinity(0, {min(cores)})
+            print(row(slide, folder, options.runs), flush=True)
+            os.sched_setaffinity(0, cores)
             if size is not None:
                 slide.unlink()
+    print()
+    print(*lines, sep="\n")
 
 
 def in_bytes(size: str) -> int:
@@ -67,8 +78,42 @@ def titles() -> list[str]:
     return [f"{step}, CPU ms" for step in dict.fromkeys(STEPS.values())]
 
 
-def row(slide: Path, folder: Path, runs: int, spent: Counter[str]) -> str:
-    """Convert a slide some times, without and with verification; return the medians."""
+def beside(slide: Path, folder: Path, turns: int, *, sync: bool) -> str:
+    """Convert a slide with and without the search in turns; return the medians."""
+
+    def nothing(
+        _slide: object, _routes: object, policy: Policy, _stop: object
+    ) -> tuple[PixelChecks, list[str]]:
+        return search._expected(policy), []
+
+    taken: tuple[list[float], list[float]] = ([], [])
+    real = search._searched
+    convert(slide, folder)
+    for _ in range(turns):
+        for times, searched in zip(taken, (real, nothing), strict=True):
+            with patch.object(search, "_searched", searched):
+                start = time.perf_counter()
+                coverslip.convert(slide, folder / "out", verify=False, sync=sync)
+                times.append(time.perf_counter() - start)
+            shutil.rmtree(folder / "out")
+    with_it, without = map(median, taken)
+    what = f"{slide.stat().st_size / 1e6:.0f} MB, {'on the disk' if sync else 'in the cache'}"
+    longer = with_it / without - 1
+    return f"| {what} | {1000 * with_it:.0f} | {1000 * without:.0f} | {longer:.1%} |"
+
+
+def row(slide: Path, folder: Path, runs: int) -> str:
+    """Convert a slide some times, without verification; return the medians."""
+    spent: Counter[str] = Counter()
+    with ExitStack() as stack:
+        for (module, name), step in STEPS.items():
+            stack.enter_context(
+                patch.object(module, name, timed(getattr(module, name), step, spent))
+            )
+        return _row(slide, folder, runs, spent)
+
+
+def _row(slide: Path, folder: Path, runs: int, spent: Counter[str]) -> str:
     convert(slide, folder)  # loads what is loaded once
     taken: dict[str, list[float]] = {}
     for _ in range(runs):
@@ -104,21 +149,20 @@ def of_processor(work: Callable[[], object]) -> float:
     return time.process_time() + of_children() - start
 
 
-def time_calls(module: ModuleType, name: str, step: str, spent: Counter[str]) -> None:
-    """Let a function of a module add its time to a sum.
+def timed(real: Callable[..., object], step: str, spent: Counter[str]) -> Callable[..., object]:
+    """Return a function that adds its time to a sum.
 
     It is that of its thread: others write meanwhile, and on one core none helps it.
     """
-    real = getattr(module, name)
 
-    def timed(*arguments: object, **options: object) -> object:
+    def run(*arguments: object, **options: object) -> object:
         start = time.thread_time() + of_children()
         try:
             return real(*arguments, **options)
         finally:
             spent[step] += time.thread_time() + of_children() - start
 
-    setattr(module, name, timed)
+    return run
 
 
 def cp(slide: Path, target: Path) -> None:

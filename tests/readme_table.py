@@ -49,7 +49,7 @@ ROWS = (
     Row("Leica", "fluorescence", ("scn-fluorescence*",)),
     Row("Ventana BIF", "without overlap", ("ventana-bif", "ventana-bif-second-area")),
     Row("Ventana BIF", "overlapping tiles", ("ventana-bif-overlaps", "ventana-bif-gaps")),
-    Row("Ventana BIF", "focal planes"),
+    Row("Ventana BIF", "focal planes", ("ventana-bif-focal-planes",)),
     Row("Ventana TIFF", "JPEG", ("ventana-tiff",)),
     Row("Trestle", "without overlap", ("trestle",)),
     Row("Trestle", "overlaps by other numbers"),

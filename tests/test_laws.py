@@ -18,6 +18,7 @@ from coverslip import conversion
 from coverslip.cli import main
 from coverslip.deid.policy import Policy
 from coverslip.deid.uids import RandomIdentity
+from tests.choices import choices_of, words_of
 from tests.interop import intervals, readers
 from tests.interop.validator import validator_findings
 from tests.privacy.search import encodings_of, places_of, survivors
@@ -36,12 +37,19 @@ SPARSE = (
     "ventana-bif-overlaps",
 )
 """Held to the laws with --sparse too: some of each kind of route, with missing tiles or without."""
-CASES = (*FORMATS, *(f"{name}+sparse" for name in SPARSE))
+DEFLATED = ("generic-deflate", "generic-deflate-grey-16")
+"""Held to the laws with --deflated-frames too."""
+CASES = (
+    *FORMATS,
+    *(f"{name}+sparse" for name in SPARSE),
+    *(f"{name}+deflated" for name in DEFLATED),
+)
 
 
 class Case:
-    def __init__(self, slide, result, captured, *, is_sparse):
-        self.is_sparse = is_sparse
+    def __init__(self, slide, option, result, captured):
+        self.option = option
+        self.is_sparse, self.is_deflated = option == "sparse", option == "deflated"
         self.slide = slide
         self.result = result
         self.captured = captured
@@ -71,20 +79,16 @@ def case(request, tmp_path_factory, needed):
     folder = tmp_path_factory.mktemp("slide")
     slide = FORMATS[name](folder)
     out = folder / "out"
-    words = ["convert", slide.path, "-o", out, "--json"]
-    allowed = ["--allow-pixel"] if slide.is_decoded else []
-    allowed += [] if slide.recode is None else ["--allow-recode", slide.recode]
-    allowed += ["--sparse"] if option == "sparse" else []
-    said = command(*words, *allowed)
-    is_sparse = option == "sparse"
-    return Case(slide, numbered(slide, out, sparse=is_sparse), said, is_sparse=is_sparse)
+    chosen = words_of(choices_of(slide, option))
+    said = command("convert", slide.path, "-o", out, "--json", *chosen)
+    return Case(slide, option, numbered(slide, option, out), said)
 
 
-def numbered(slide, out, **choices):
+def numbered(slide, option, out):
     """Convert a slide under an identity whose random bytes are counted."""
     counter = itertools.count()
     identity = RandomIdentity(lambda count: next(counter).to_bytes(count))
-    opened, policy = coverslip.open(slide.path), Policy(**slide.choices, **choices)
+    opened, policy = coverslip.open(slide.path), Policy(**choices_of(slide, option))
     return conversion.convert_opened(opened, out, policy, identity, verify=False)
 
 
@@ -119,7 +123,10 @@ def frames_of(path):
 
 
 def pixels_of(path, plugin):
-    """Return what pydicom shows at each place of the grid."""
+    """Return what pydicom shows at each place of the grid, or zlib where pydicom cannot."""
+    syntax = pydicom.dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID
+    if syntax == readers.DEFLATED_IMAGE_FRAME:
+        return readers.on_grid(path, readers.by_zlib(path))
     return readers.on_grid(path, readers.by_pydicom(path, plugin))
 
 
@@ -145,6 +152,16 @@ def test_every_frame_holds_the_entropy_coded_bytes_of_its_tile(case):
             assert len(frame) % 2 == 0
             if entropy is not None:
                 assert entropy_of(frame) == entropy
+
+
+def test_every_deflated_frame_is_the_stream_of_its_tile(case):
+    if not case.is_deflated:
+        pytest.skip("its frames are none")
+    for level, path in case.pairs():
+        for frame, tile in zip(readers.frames_of(path), level.pieces, strict=True):
+            if tile:
+                bare = tile[2:-4]  # what zlib writes around a stream
+                assert frame == bare + bytes(len(bare) % 2)
 
 
 @pytest.mark.tools
@@ -294,6 +311,8 @@ def test_blank_frames_are_white_or_black_where_light_is_emitted(case):
 def test_openslide_and_wsidicom_show_the_same_levels(case):
     if case.slide.is_ycc422_jpeg2000:
         pytest.skip("neither reader knows the photometric interpretation")
+    if case.is_deflated:
+        pytest.skip("neither reader knows the transfer syntax")
     dataset = pydicom.dcmread(case.instances[0], stop_before_pixels=True)
     if dataset.PhotometricInterpretation == "MONOCHROME2":
         pytest.skip("OpenSlide reads colour only")
@@ -329,6 +348,8 @@ def test_wsidicom_shows_each_focal_plane_and_channel(case):
 def test_highdicom_shows_the_same_levels(case):
     if case.slide.is_ycc422_jpeg2000:
         pytest.skip("its decoder does not know the photometric interpretation")
+    if case.is_deflated:
+        pytest.skip("it does not know the transfer syntax")
     for level, path in case.pairs():
         if not level.above:
             assert_alike(readers.by_highdicom(path), level.rgb)
@@ -458,6 +479,4 @@ def test_same_slide_policy_and_identity_give_the_same_bytes(case, tmp_path):
             if path.is_file()
         }
 
-    assert contents(case.study) == contents(
-        numbered(case.slide, tmp_path, sparse=case.is_sparse).study_path
-    )
+    assert contents(case.study) == contents(numbered(case.slide, case.option, tmp_path).study_path)

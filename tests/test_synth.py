@@ -21,7 +21,10 @@ REFUSED = {
     "build_ome": {"channels", "pixels", "other_file", "twice", "more_tags", "names"},
     "build_philips": {"scans", "spacings", "data"},
     "build_qptiff": {"types"},
-    "build_ventana": {"joints", "overlap", "focal_planes", "is_joined"},
+    "build_ventana": {
+        *("joints", "overlap", "is_joined", "repeated", "said_planes", "planes_below"),
+        "clipped",  # of JPEG 2000
+    },
     "build_generic": {"mpp", "tag_262"},  # every lie of tag 262 is in test_colour_matrix.py
 }
 """Options that make slides which are refused, or of which nothing but metadata is another: their

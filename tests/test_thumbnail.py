@@ -1,12 +1,15 @@
 """The scanner's small picture of the scan, beside the levels."""
 
 import json
+import shutil
 
 import numpy as np
 import pydicom
 import pytest
 import tifffile
+import wsidicom
 import zxingcpp
+from wsidicom.file import WsiDicomFileSource
 
 import coverslip
 from coverslip import thumbnails
@@ -108,6 +111,30 @@ def test_wsidicom_and_highdicom_still_show_the_levels(slide, converted):
     assert np.array_equal(
         readers.frames_by_highdicom(path)[0], readers.by_pydicom(path, "pylibjpeg")[0]
     )
+
+
+def test_wsidicom_files_it_under_no_pyramid_since_its_first_pixel_has_another_centre(
+    converted, tmp_path
+):
+    folder = converted.instances[0].path.parent
+    path, thumbnail = thumbnail_of(converted)
+    with WsiDicomFileSource.open(folder) as source:
+        (found,) = source.thumbnail_instances
+        assert found.size.to_tuple() == (thumbnail.Columns, thumbnail.Rows)
+    assert thumbnails_by_wsidicom(folder) == 0
+    # It looks for a pyramid whose first pixel has the very same centre: only one of that spacing.
+    for each in folder.glob("*.dcm"):
+        shutil.copy(each, tmp_path)
+    base = pydicom.dcmread(converted.instances[0].path, stop_before_pixels=True)
+    thumbnail.TotalPixelMatrixOriginSequence = base.TotalPixelMatrixOriginSequence
+    thumbnail.save_as(tmp_path / path.name)
+    assert thumbnails_by_wsidicom(tmp_path) == 1
+
+
+def thumbnails_by_wsidicom(folder):
+    with wsidicom.WsiDicom.open(folder) as opened:
+        (pyramid,) = opened.pyramids
+        return len(list(pyramid.thumbnails))
 
 
 def test_independent_check_gives_no_alarm_and_no_identifier_survives(slide, converted):

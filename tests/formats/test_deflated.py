@@ -12,7 +12,7 @@ from coverslip.report.pictures import pixels_of
 from tests.interop import readers
 from tests.synth import build_generic, build_ome
 
-SYNTAX = "1.2.840.10008.1.2.8.1"
+SYNTAX = readers.DEFLATED_IMAGE_FRAME
 KINDS = {
     "colour": (build_generic, {}),
     "32946": (build_generic, {"codec": "deflate_32946", "big_endian": True}),
@@ -24,24 +24,6 @@ KINDS = {
     ),
 }
 MISSING = ((0, 3), (1, 0))
-
-
-def inflated(path):
-    """Return all frames, which pydicom finds and zlib inflates."""
-    dataset = pydicom.dcmread(path)
-    dtype = np.dtype("u1" if dataset.BitsAllocated == 8 else "<u2")
-    samples = () if dataset.SamplesPerPixel == 1 else (dataset.SamplesPerPixel,)
-    frames = []
-    for frame in readers.frames_of(path):
-        inflater = zlib.decompressobj(wbits=-15)
-        pixels = inflater.decompress(frame)
-        assert inflater.eof
-        assert inflater.unused_data == bytes(len(inflater.unused_data))
-        assert len(inflater.unused_data) < 2
-        assert len(frame) % 2 == 0
-        shape = (dataset.Rows, dataset.Columns, *samples)
-        frames.append(np.frombuffer(pixels, dtype).reshape(shape))
-    return np.stack(frames)
 
 
 def tiles_of(level):
@@ -71,7 +53,7 @@ def test_every_frame_is_the_stream_of_its_tile_without_its_wrapping(case):
 def test_zlib_inflates_each_frame_to_the_pixels_of_the_slide(case):
     slide, result = case
     for level, instance in zip(slide.levels, result.instances, strict=True):
-        frames = inflated(instance.path)
+        frames = readers.by_zlib(instance.path)
         each = len(frames) // len(level.planes)
         for number, plane in enumerate(level.planes):
             part = frames[number * each : (number + 1) * each]
@@ -207,4 +189,4 @@ def test_bytes_behind_the_stream_of_a_tile_are_left_behind(tmp_path):
     slide.path.write_bytes(data.replace(tile, padded))
     result = coverslip.convert(slide.path, tmp_path / "out", deflated_frames=True)
     assert b"Erika" not in result.instances[0].path.read_bytes()
-    assert np.array_equal(inflated(result.instances[0].path)[0], np.zeros((128, 128, 3)))
+    assert np.array_equal(readers.by_zlib(result.instances[0].path)[0], np.zeros((128, 128, 3)))

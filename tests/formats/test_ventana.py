@@ -92,9 +92,9 @@ def test_overlap_of_a_joint_that_was_not_used_does_not_matter(tmp_path):
     assert len(coverslip.open(built.path).levels) == len(built.levels)
 
 
-def test_several_pictures_of_one_level_are_refused_by_name(tmp_path):
-    built = build_ventana(tmp_path, focal_planes=True)
-    with pytest.raises(coverslip.UnsupportedSlideError, match="as of focal planes") as raised:
+def test_several_directories_of_one_level_are_refused(tmp_path):
+    built = build_ventana(tmp_path, repeated=True)
+    with pytest.raises(coverslip.UnsupportedSlideError, match="several directories") as raised:
         coverslip.open(built.path)
     assert "focal plane" in raised.value.hint
 

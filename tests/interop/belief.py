@@ -112,7 +112,8 @@ def _shows(page, level: SynthLevel) -> bool:
         shown = np.moveaxis(shown, 0, -1)
     if page.photometric == 0:
         shown = np.invert(shown)
-    return _is_alike(shown, level)
+    # Focal planes may be a volume in one directory.
+    return any(_is_alike(one, level) for one in (shown if page.imagedepth > 1 else [shown]))
 
 
 def by_opentile(kind: str, slide: SynthSlide) -> bool:

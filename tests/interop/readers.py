@@ -6,6 +6,7 @@ columns), RGB where there is colour, so that they can be compared with each othe
 
 import io
 import subprocess
+import zlib
 from pathlib import Path
 
 import imagecodecs
@@ -16,6 +17,7 @@ from pydicom.encaps import generate_frames
 from pydicom.pixels import get_decoder
 
 JPEG_2000 = "1.2.840.10008.1.2.4.91"
+DEFLATED_IMAGE_FRAME = "1.2.840.10008.1.2.8.1"
 
 
 def frames_of(path: Path) -> list[bytes]:
@@ -39,6 +41,23 @@ def by_pydicom(path: Path, plugin: str) -> np.ndarray:
     decoder = get_decoder(dataset.file_meta.TransferSyntaxUID)
     pixels, _ = decoder.as_array(dataset, raw=False, as_rgb=True, decoding_plugin=plugin)
     return pixels if int(dataset.NumberOfFrames) > 1 else pixels[np.newaxis]
+
+
+def by_zlib(path: Path) -> np.ndarray:
+    """Return all frames, which zlib inflates: no program but zlib reads them yet."""
+    dataset = pydicom.dcmread(path)
+    dtype = np.dtype("u1" if dataset.BitsAllocated == 8 else "<u2")
+    samples = () if dataset.SamplesPerPixel == 1 else (dataset.SamplesPerPixel,)
+    shape = (dataset.Rows, dataset.Columns, *samples)
+    frames = []
+    for frame in frames_of(path):
+        inflater = zlib.decompressobj(wbits=-15)
+        pixels = inflater.decompress(frame)
+        assert inflater.eof
+        assert len(frame) % 2 == 0
+        assert inflater.unused_data in (b"", b"\0")
+        frames.append(np.frombuffer(pixels, dtype).reshape(shape))
+    return np.stack(frames)
 
 
 def by_dcmtk(path: Path, program: str, work: Path) -> np.ndarray:

@@ -34,6 +34,8 @@ NOBODY = {
     "generic-zstd-34926-full-last-strip": "its last strip has more rows than are left",
     "generic-j2k-declared-as-jpeg": "its tag 259 lies",
     "ome-subifds": "its tag 262 lies, as that of real OME-TIFFs does (tests/formats/test_ome.py)",
+    "ventana-bif-overlaps-in-focal-planes": "tifffile composes nothing, and OpenSlide shows the "
+    "plane in the middle only (tests/formats/test_ventana.py)",
     "ndpi-interval-in-row": "its tags are a pixel off, as those of real slides are",
 }
 """Cases that no program shows, and why."""

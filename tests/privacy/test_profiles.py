@@ -16,6 +16,7 @@ from coverslip.deid.identity import Key, new_key, read_key
 from coverslip.deid.metadata import read_metadata
 from coverslip.deid.policy import Policy
 from coverslip.errors import PolicyError
+from tests.choices import choices_of
 from tests.interop import readers
 from tests.interop.validator import validator_findings
 from tests.privacy.search import places_of, survivors
@@ -99,8 +100,8 @@ def custody(folder, key=KEY, **changes):
     return Custody(key=key, metadata=table(folder, {"file": "*", **GIVEN, **changes}))
 
 
-def convert(slide, out, profile, given, **options):
-    policy = Policy(profile=profile, **slide.choices, **options)
+def convert(slide, out, profile, given, *, case="", **options):
+    policy = Policy(profile=profile, **choices_of(slide, case), **options)
     return coverslip.convert(slide.path, out, policy=policy, custody=given)
 
 
@@ -118,14 +119,17 @@ def slide(tmp_path):
 CASES = [(name, "research") for name in FORMATS] + [
     (name, "care") for name in ("svs-jpeg-rgb", "ndpi", "scn-two-regions", "generic-j2k-grey")
 ]
+CASES += [("generic-deflate+deflated", profile) for profile in ("research", "care")]
 """Profile and format meet nowhere in the code but in the identity."""
 
 
 @pytest.mark.parametrize(("name", "profile"), CASES)
 def test_law_of_each_profile(name, profile, tmp_path, tool, capfd):
     """What ``tests/test_laws.py`` holds for the profile public."""
+    name, _, option = name.partition("+")
     any_slide = FORMATS[name](tmp_path)
-    result = convert(any_slide, tmp_path / "out", profile, custody(tmp_path, KEY))
+    given = custody(tmp_path, KEY)
+    result = convert(any_slide, tmp_path / "out", profile, given, case=option)
     said = "".join(capfd.readouterr())
 
     identifiers = [text for text in any_slide.identifiers if len(text) >= 5]

@@ -311,6 +311,12 @@ FORMATS: dict[str, Builder] = {
     ),
     "ventana-bif": partial(build_ventana, not_scanned=True),
     "ventana-bif-overlaps": partial(build_ventana, overlaps=(16, 8)),
+    "ventana-bif-focal-planes": partial(
+        build_ventana, focal_planes=5, levels=2, missing=((0, 3), (1, 0)), style={"tables": "own"}
+    ),
+    "ventana-bif-overlaps-in-focal-planes": partial(
+        build_ventana, focal_planes=3, z_spacing="0,75", overlaps=(16, 8), levels=2
+    ),
     "ventana-bif-gaps": partial(build_ventana, overlaps=(-8, 0), codec="jpeg_rgb", levels=2),
     "ventana-tiff": partial(build_ventana, stitched=True, codec="jpeg_rgb", missing=((1, 1),)),
     "qptiff": partial(build_qptiff, codec="jpeg_ycbcr422", missing=((0, 2),)),

@@ -170,7 +170,8 @@ def _level(
     codec, identifiers, picture, shape, gone, style, *, boxed=False, clipped=False, blank=255
 ) -> SynthLevel:
     size, tile_length = shape
-    shared_text = identifiers.word() if _has_shared_tables(codec, style) else None
+    is_said = style.get("comments", True) and _has_shared_tables(codec, style)
+    shared_text = identifiers.word() if is_said else None
     across = -(-picture.shape[1] // size)
     encoded, pixels = [], []
     for index, tile in enumerate(tiles_of(picture, size, tile_length)):

@@ -11,7 +11,7 @@ import numpy as np
 from tests.synth import identifiers as ids
 from tests.synth import tiff
 from tests.synth.parts import level_directory, picture_directory
-from tests.synth.slide import SynthLevel, SynthSlide, build_levels
+from tests.synth.slide import SynthLevel, SynthSlide, build_levels, stacked
 from tests.synth.texture import tissue
 
 Joints = Literal["all", "none", "unreadable"]
@@ -29,7 +29,12 @@ def build_ventana(
     codec: str = "jpeg_ycbcr420",
     overlap: tuple[str, str] = ("0", "0"),
     is_joined: bool = True,
-    focal_planes: bool = False,
+    focal_planes: int = 1,
+    said_planes: int | None = None,
+    z_spacing: str = "1.5",
+    planes_below: bool = True,
+    repeated: bool = False,
+    clipped: bool = False,
     joints: Joints = "all",
     not_scanned: bool = False,
     overlaps: tuple[int, int] | None = None,
@@ -45,33 +50,46 @@ def build_ventana(
     """Write overview, map of tissue, and levels.
 
     ``overlap`` is that of the last joint, which was not used unless it ``is_joined``; ``overlaps``
-    are those of all in each direction, with the picture they overlap in; ``focal_planes`` writes
-    the base twice; ``not_scanned`` takes the last two columns for an area
-    without tiles, ``second_area`` for one that lies so many pixels beside its tiles.
+    are those of all in each direction, with the picture they overlap in; ``repeated`` writes the
+    base twice; ``not_scanned`` takes the last two columns for an area without tiles,
+    ``second_area`` for one that lies so many pixels beside its tiles. Of ``focal_planes`` the one
+    in the middle comes first, then those below and those above, each the further the later;
+    ``said_planes`` is how many the XML says, ``planes_below`` whether lower levels have them too.
     """
     secret = ids.of(seed)
     if not_scanned:
         missing += tuple((0, r * _ACROSS + c) for r in range(_DOWN) for c in (4, 5))
         missing += tuple((1, r * 3 + 2) for r in range(2) if levels > 1)
-    mosaic = None if overlaps is None else _mosaic(overlaps)
-    built = build_levels(
-        codec,
-        secret,
-        size=(_ACROSS * _TILE, _DOWN * _TILE_LENGTH),
-        picture=mosaic,
-        tile=_TILE,
-        tile_length=_TILE_LENGTH,
-        levels=levels,
-        factor=2,
-        seed=31,
-        missing=missing,
-        style=style,
-    )
+    middle = focal_planes // 2
+    has_own_tables = (style or {}).get("tables") == "own"
+    pyramids = [
+        build_levels(
+            codec,
+            secret,
+            size=(_ACROSS * _TILE, _DOWN * _TILE_LENGTH),
+            picture=None if overlaps is None else _mosaic(overlaps, 31 + z),
+            tile=_TILE,
+            tile_length=_TILE_LENGTH,
+            levels=levels,
+            factor=2,
+            seed=31 + z,
+            missing=missing,
+            style=style if z == middle or has_own_tables else {**(style or {}), "comments": False},
+            clipped=clipped,
+        )
+        for z in range(focal_planes)
+    ]
+    built = pyramids[middle]
     columns = [4, 2] if not_scanned or second_area is not None else [_ACROSS]
     pyramid = [
         level_directory(level, codec, _common(secret, f"level={n} mag={40 / 2**n:g} quality=90"))
         for n, level in enumerate(built)
     ]
+    for number, directory in enumerate(pyramid):
+        if focal_planes > 1 and (planes_below or number == 0):
+            order = [middle, *range(middle - 1, -1, -1), *range(middle + 1, focal_planes)]
+            directory.pieces = [piece for z in order for piece in pyramids[z][number].pieces]
+            directory.tags[32997] = tiff.long(focal_planes)
     if not stitched:
         said = overlaps or overlap
         areas = _areas(
@@ -81,12 +99,15 @@ def build_ventana(
             head, _, last = areas[0].rpartition('FlagJoined="1"')
             areas[0] = f'{head}FlagJoined="0"{last}'
         pyramid[0].tags[700] = tiff.byte(_encode_info(secret, areas).encode())
-    if focal_planes:
+    if repeated:
         pyramid.insert(1, level_directory(built[0], codec, _common(secret, "level=0 mag=40")))
+    z_layers = (said_planes or focal_planes, z_spacing)
     names = ["Label Image", "Thumbnail"] if stitched else ["Label_Image", "Probability_Image"]
     names += [secret.word()] if unnamed else []
     pictures = [picture_directory(secret, (250, 750), _common(secret, name)) for name in names]
-    pictures[0].tags[700] = tiff.byte(_iscan(secret, quote, in_metadata=in_metadata).encode())
+    pictures[0].tags[700] = tiff.byte(
+        _iscan(secret, quote, z_layers, in_metadata=in_metadata).encode()
+    )
     for directory, profile in ((pictures[0], "adobergb"), (pyramid[0], "srgb")):
         directory.tags[34675] = tiff.undefined(imagecodecs.cms_profile(profile))
     path = folder / f"{secret.word()}-{secret.number()}.{'tif' if stitched else 'bif'}"
@@ -99,20 +120,23 @@ def build_ventana(
         tail=secret.word().encode(),
     )
     if overlaps is not None:
-        built = [_composed(level, overlaps, 2**n) for n, level in enumerate(built)]
+        pyramids = [
+            [_composed(level, overlaps, 2**n) for n, level in enumerate(built)]
+            for built in pyramids
+        ]
     return SynthSlide(
         path=path,
-        levels=built,
+        levels=stacked(pyramids),
         identifiers=tuple(secret.drawn),
         mpp_um=_MPP,
         recode=None if overlaps is None else 95,
     )
 
 
-def _mosaic(overlaps: tuple[int, int]) -> np.ndarray:
+def _mosaic(overlaps: tuple[int, int], seed: int) -> np.ndarray:
     """Return tiles side by side that share the last columns and rows with their neighbours."""
     right, below = _TILE - overlaps[0], _TILE_LENGTH - overlaps[1]
-    picture = tissue(_ACROSS * right + overlaps[0], _DOWN * below + overlaps[1], 31)
+    picture = tissue(_ACROSS * right + overlaps[0], _DOWN * below + overlaps[1], seed)
     rows = []
     for y in range(0, _DOWN * below, below):
         tiles = [
@@ -152,12 +176,12 @@ def _common(secret, text: str) -> dict[int, tiff.Value]:
     }
 
 
-def _iscan(secret, quote: str, *, in_metadata: bool) -> str:
+def _iscan(secret, quote: str, z_layers: tuple[int, str], *, in_metadata: bool) -> str:
     said = {
         "ScanRes": _MPP,
         "Magnification": 20,
-        "Z-layers": 1,
-        "Z-spacing": 1,
+        "Z-layers": z_layers[0],
+        "Z-spacing": z_layers[1],
         "ScannerModel": f"VENTANA DP 200 {secret.number()}",
         **{key: secret.number() for key in ("UnitNumber", "Barcode1D", "BarCode1", "UniqueID")},
         **{key: secret.word() for key in ("Barcode2D", "BarCode2", "BaseName", "JP2FileName")},

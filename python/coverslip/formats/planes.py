@@ -1,4 +1,7 @@
-"""Focal planes, channels, colours: the same picture several times, each in its own directory."""
+"""Focal planes, channels, colours: the same picture several times.
+
+Each is in its own directory, but for focal planes of volumes.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -8,9 +11,12 @@ import numpy as np
 
 from coverslip.errors import LimitError, UnsupportedSlideError
 from coverslip.formats.jpeg import segments
-from coverslip.formats.pyramid import no_tiles
+from coverslip.formats.likeness import size_of
+from coverslip.formats.pyramid import no_tiles, to_level
 from coverslip.limits import LIMITS
 from coverslip.model import Level, Mosaic, OpticalPath
+from coverslip.tiff import Directory
+from coverslip.tiff.tags import IMAGE_DEPTH, TILE_LENGTH, TILE_WIDTH
 
 _MAX_DISTANCE_UM = 100.0
 """The glass over a specimen is 170 micrometres thick."""
@@ -41,8 +47,7 @@ def stacked(planes: Sequence[Level], distance_um: float | None) -> Level:
     first, *above = planes
     if not above:
         return first
-    if len(planes) > _MAX_PLANES:
-        raise UnsupportedSlideError(f"{len(planes)} focal planes are more than can be told apart")
+    _check_count(len(planes))
     if distance_um is None or not 0.001 <= distance_um <= _MAX_DISTANCE_UM:
         raise UnsupportedSlideError("the slide does not tell the distance of its focal planes")
     wanted = _storage(first)
@@ -52,6 +57,31 @@ def stacked(planes: Sequence[Level], distance_um: float | None) -> Level:
                 f"IFD {plane.ifd} is a focal plane, and stored in another way than IFD {first.ifd}"
             )
     return replace(first, planes_above=tuple(above), plane_distance_um=round(distance_um, 3))
+
+
+def planes_of(directory: Directory) -> list[Level]:
+    """Return the focal planes of a volume in the order of its tiles; of no volume the only one.
+
+    Tag 32997 ImageDepth tells how many there are, all tiles of one before those of the next.
+
+    Raises
+    ------
+    SourceError, LimitError, UnsupportedSlideError
+        As `to_level`, and if there are more than can be told apart.
+    """
+    depth = directory.integer(IMAGE_DEPTH, 1)
+    width, length = size_of(directory)
+    tile_width, tile_length = directory.integer(TILE_WIDTH, 0), directory.integer(TILE_LENGTH, 0)
+    if depth <= 1 or min(width, length, tile_width, tile_length) < 1:
+        return [to_level(directory)]
+    _check_count(depth)
+    tiles = -(-width // tile_width) * -(-length // tile_length)
+    return [to_level(directory.plane(number, tiles)) for number in range(depth)]
+
+
+def _check_count(planes: int) -> None:
+    if planes > _MAX_PLANES:
+        raise UnsupportedSlideError(f"{planes} focal planes are more than can be told apart")
 
 
 def stacked_pyramids(

@@ -29,6 +29,7 @@ from coverslip.model import (
 from coverslip.tiff import Directory, Tiff
 from coverslip.tiff.tags import (
     ICC_PROFILE,
+    IMAGE_DEPTH,
     JPEG_TABLES,
     STRIP_BYTE_COUNTS,
     STRIP_OFFSETS,
@@ -39,7 +40,7 @@ from coverslip.tiff.tags import (
 _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _ORIENTATION, _PLANAR = 259, 262, 266, 274, 284
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _ROWS_PER_STRIP, _PREDICTOR = 278, 317
-_EXTRA_SAMPLES, _SAMPLE_FORMAT, _IMAGE_DEPTH, _TILE_DEPTH = 338, 339, 32997, 32998
+_EXTRA_SAMPLES, _SAMPLE_FORMAT, _TILE_DEPTH = 338, 339, 32998
 _MAX_FRAME_SIDE = 65535
 """Rows and Columns are 16-bit unsigned in DICOM."""
 _JPEG = 7
@@ -292,7 +293,7 @@ def _check_structure(directory: Directory) -> None:
     is_merged = directory.is_tiled and compression == _JPEG
     if directory.integer(_PLANAR, 1) != 1 and not (is_merged or is_decoded(directory)):
         refuse("stores its colours apart (tag 284 PlanarConfiguration is not 1)")
-    if directory.integer(_IMAGE_DEPTH, 1) != 1 or directory.integer(_TILE_DEPTH, 1) != 1:
+    if directory.integer(IMAGE_DEPTH, 1) != 1 or directory.integer(_TILE_DEPTH, 1) != 1:
         refuse("is a volume (tag 32997 ImageDepth is not 1)")
     if directory.integer(_FILL_ORDER, 1) != 1:
         refuse("stores its bits reversed (tag 266 FillOrder is not 1)")

@@ -3,21 +3,23 @@
 import math
 import re
 from collections.abc import Iterator
+from itertools import islice
 from xml.etree.ElementTree import Element
 
 from coverslip.errors import CoverslipError, UnsupportedSlideError
 from coverslip.formats.joints import with_places
 from coverslip.formats.likeness import passed_over, size_of, with_reduced
+from coverslip.formats.planes import planes_of, stacked
 from coverslip.formats.pyramid import (
     associated_image,
     microscope_spacing,
     private_ranges,
     raw_metadata,
-    to_level,
 )
 from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import (
     Vocabulary,
+    integer_in,
     local_name,
     number_in,
     xml_items,
@@ -26,6 +28,7 @@ from coverslip.model import (
     AssociatedImage,
     ItemKind,
     LabelSide,
+    Level,
     Role,
     Slide,
     SourceText,
@@ -35,6 +38,7 @@ from coverslip.tiff import Directory, Tiff
 from coverslip.tiff.tags import IMAGE_DESCRIPTION, XMP
 
 _SIGN, _JOINTS = "iScan", "EncodeInfo"
+_EXPORT_PLANE = "export a single focal plane with Ventana's own viewer"
 _ROLES = {
     "Label Image": Role.OVERVIEW,
     "Label_Image": Role.OVERVIEW,
@@ -111,14 +115,14 @@ class Ventana:
         if not numbered:
             raise UnsupportedSlideError("the Ventana slide has no level in tiles")
         base = max(numbered, key=lambda directory: math.prod(size_of(directory)))
-        _refuse_planes(numbered)
+        _refuse_repeated(numbered)
         roots = dict(_roots(tiff))
         encodings = [e for root in roots.values() for e in root.iter() if local_name(e) == _JOINTS]
-        levels = tuple(to_level(directory) for directory in with_reduced(base, numbered))
-        levels = with_places(levels, encodings)
-        associated, unnamed = _associated(tiff, {level.ifd for level in levels})
         scans = [e for root in roots.values() for e in root.iter() if local_name(e) == _SIGN]
         scan = scans[0] if scans else Element(_SIGN)
+        pyramids = [planes_of(directory) for directory in with_reduced(base, numbered)]
+        levels = _in_focal_planes(pyramids, scan, encodings)
+        associated, unnamed = _associated(tiff, {level.ifd for level in levels})
         items = (
             item
             for number, root in roots.items()
@@ -134,7 +138,7 @@ class Ventana:
             objective_power=number_in(scan.get("Magnification")),
             label_side=LabelSide.RIGHT,
             private_ranges=private_ranges(tiff, levels),
-            notes=passed_over(base, unnamed),
+            notes=(*passed_over(base, unnamed), *_plane_notes(levels)),
         )
 
 
@@ -143,15 +147,57 @@ def _said(directory: Directory) -> str:
     return "" if text is None else text.reveal().strip()
 
 
-def _refuse_planes(numbered: list[Directory]) -> None:
-    """Raise for several pictures of a level: nothing says how high on the slide each was taken."""
+def _refuse_repeated(numbered: list[Directory]) -> None:
+    """Raise for several directories of a level: focal planes are one, and nothing else is known."""
     said = [match[1] for d in numbered if (match := _LEVEL.search(_said(d)))]
     if len(set(said)) < len(said):
         raise UnsupportedSlideError(
-            "the Ventana slide has several pictures of one level, as of focal planes, which are "
-            "not supported yet",
-            hint="export a single focal plane with Ventana's own viewer",
+            "the Ventana slide has several directories of one level, and nothing says what each is",
+            hint=_EXPORT_PLANE,
         )
+
+
+def _in_focal_planes(
+    stored: list[list[Level]], scan: Element, encodings: list[Element]
+) -> tuple[Level, ...]:
+    """Return levels whose focal planes are given in the order of the file, from the lowest.
+
+    The nominal one comes first, then those of near focus, then those of far focus, each the
+    further the later; as many are near as are far (BIF white paper of 2020, volumetric scans).
+
+    Raises
+    ------
+    UnsupportedSlideError
+        If there are others than the XML says, or levels differ in them.
+    """
+    depth = len(stored[0])
+    if {len(planes) for planes in stored} != {depth}:
+        raise UnsupportedSlideError("levels have different focal planes", hint=_EXPORT_PLANE)
+    said = integer_in(scan.get("Z-layers"))
+    if depth > 1 and (said != depth or depth % 2 == 0):
+        raise UnsupportedSlideError(
+            f"the Ventana slide has {depth} focal planes, and does not say that they are one in "
+            "the middle and as many below as above",
+            hint=_EXPORT_PLANE,
+        )
+    placed = iter(with_places(tuple(level for planes in stored for level in planes), encodings))
+    reach = depth // 2
+    upwards = [*range(reach, -1, -1), *range(reach + 1, depth)]
+    distance_um = number_in(scan.get("Z-spacing"))
+    levels = []
+    for _ in stored:
+        planes = list(islice(placed, depth))
+        levels.append(stacked([planes[number] for number in upwards], distance_um))
+    return tuple(levels)
+
+
+def _plane_notes(levels: tuple[Level, ...]) -> tuple[str, ...]:
+    if not levels[0].planes_above:
+        return ()
+    return (
+        "the slide calls focal planes near and far and does not say which are higher on the "
+        "glass: near ones are written as the lower",
+    )
 
 
 def _roots(tiff: Tiff) -> Iterator[tuple[int, Element]]:

@@ -12,6 +12,7 @@ from coverslip.errors import LimitError, SourceError
 from coverslip.limits import LIMITS
 from coverslip.model import ItemKind, SourceItem, SourceText, StoredValue, Uint64Array
 from coverslip.tiff.tags import (
+    IMAGE_DEPTH,
     JPEG_BYTE_COUNT,
     JPEG_OFFSET,
     STRIP_BYTE_COUNTS,
@@ -85,6 +86,14 @@ class Entry:
         if self.count <= most:
             return self
         return replace(self, count=most, byte_count=self.byte_count // self.count * most)
+
+    def part(self, first: int, count: int) -> "Entry":
+        """Return the entry as if it had only some of its values, as far as it has them."""
+        first = min(first, self.count)
+        count = min(count, self.count - first)
+        each = self.byte_count // self.count if self.count else 0
+        offset = self.offset + first * each
+        return replace(self, count=count, offset=offset, byte_count=count * each)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +248,23 @@ class Directory:
                     kind=kind,
                     text=decoded(tag, self._bytes(tag, entry)),
                 )
+
+    def plane(self, number: int, tiles: int) -> "Directory":
+        """Return one focal plane of a volume (tag 32997), as if it had a directory of its own.
+
+        Parameters
+        ----------
+        number
+            Of the plane, from 0, in the order in which the tiles lie in the tags.
+        tiles
+            How many tiles a plane has.
+        """
+        entries = {
+            tag: entry.part(number * tiles, tiles) if tag in TILE_TAGS else entry
+            for tag, entry in self._entries.items()
+            if tag != IMAGE_DEPTH
+        }
+        return replace(self, _entries=entries)
 
     def values(self) -> Iterator[tuple[str, StoredValue]]:
         """Yield each value by the place that an item of it has; a repeated tag is not told."""

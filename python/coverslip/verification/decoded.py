@@ -7,12 +7,10 @@ runs in a process of its own.
 
 import copy
 import multiprocessing
-from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +22,7 @@ from coverslip.errors import VerificationError
 from coverslip.guard import confine
 from coverslip.limits import LIMITS
 from coverslip.model import SourceFile
+from coverslip.verification.directories import Held, Opened, UnreadableError
 
 if TYPE_CHECKING:
     import tifffile
@@ -93,7 +92,7 @@ class Comparer:
         asked = self._pool.submit(_compare, files, instance, planes, LIMITS.decoded_bytes)
         try:
             return asked.result()
-        except (_UnreadableError, BrokenProcessPool) as error:
+        except (UnreadableError, BrokenProcessPool) as error:
             if isinstance(error, BrokenProcessPool):
                 self.close()
             raise VerificationError("the pixels of the slide cannot be decoded") from None
@@ -103,10 +102,6 @@ class Comparer:
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
-
-
-class _UnreadableError(Exception):
-    """Something cannot be decoded; it has no message, for that might quote the slide."""
 
 
 def _begin(memory_bytes: int) -> None:
@@ -122,9 +117,10 @@ def _compare(
     different: list[int] = []
     equal = missing = begun = 0
     try:
-        with _Opened(files) as slide, instance.open("rb") as frames:
+        with Opened(files) as slide, instance.open("rb") as frames:
             for plane in planes:
-                pieces = _Pieces([slide.page_of(plane, at) for at in plane.first_offsets], most)
+                size = plane.image_width, plane.image_length
+                pieces = _Pieces([slide.page_of(size, at) for at in plane.first_offsets], most)
                 for number, (x, y) in enumerate(_corners(plane)):
                     theirs = pieces.area(x, y, plane)
                     if theirs is None:
@@ -142,7 +138,7 @@ def _compare(
                         different.append(begun + number)
                 begun += len(plane.offsets)
     except Exception:  # noqa: BLE001 (codecs raise many kinds)
-        raise _UnreadableError from None
+        raise UnreadableError from None
     return Comparison(equal=equal, missing=missing, different=tuple(different))
 
 
@@ -170,70 +166,27 @@ def _corners(plane: Plane) -> Iterator[tuple[int, int]]:
             yield x, y
 
 
-class _Opened(ExitStack):
-    """The files of a slide, opened by tifffile when they are wanted."""
-
-    def __init__(self, files: Sequence[SourceFile]) -> None:
-        super().__init__()
-        self._files, self._open = files, dict[int, "tifffile.TiffFile"]()
-
-    def page_of(self, plane: Plane, first_offset: int) -> "tifffile.TiffPage":
-        """Return a directory whose pieces are those of a plane, wherever it is.
-
-        One of which all pieces are missing may be any: it shows nothing.
-        """
-        number = bisect_right([file.start for file in self._files], first_offset) - 1
-        if first_offset:
-            return _page_of(self._opened(number), plane, first_offset - self._files[number].start)
-        for number in range(len(self._files)):
-            with suppress(Exception):  # an index, or one that has it not
-                return _page_of(self._opened(number), plane, 0)
-        raise _UnreadableError
-
-    def _opened(self, number: int) -> "tifffile.TiffFile":
-        import tifffile
-
-        if number not in self._open:
-            opened = tifffile.TiffFile(self._files[number].path)
-            self._open[number] = self.enter_context(opened)
-        return self._open[number]
-
-
-def _page_of(tiff: "tifffile.TiffFile", plane: Plane, first_offset: int) -> "tifffile.TiffPage":
-    """Return a directory whose pieces are those of a plane, wherever it is in the file."""
-    waiting = list(tiff.pages)
-    while waiting:
-        page: Any = waiting.pop(0)
-        page = page.aspage() if hasattr(page, "aspage") else page
-        present = next(
-            (o for o, n in zip(page.dataoffsets, page.databytecounts, strict=False) if n), 0
-        )
-        is_it = (page.imagewidth, page.imagelength) == (plane.image_width, plane.image_length)
-        if is_it and present == first_offset:
-            return page  # type: ignore[no-any-return]
-        waiting.extend(page.pages or ())
-    raise _UnreadableError
-
-
 class _Pieces:
     """The tiles or strips of a directory, or one for each colour, decoded when they are wanted."""
 
-    def __init__(self, pages: list["tifffile.TiffPage"], most: int) -> None:
-        page = pages[0]
+    def __init__(self, planes: list[Held], most: int) -> None:
+        page = planes[0].page
         self._page, self._most = page, most
         is_tiled = bool(page.is_tiled)
         self._width = page.tilewidth if is_tiled else page.imagewidth
         self._length = page.tilelength if is_tiled else page.rowsperstrip
         self._across = -(-page.imagewidth // self._width)
         self._count = self._across * -(-page.imagelength // self._length)
-        planes = page.samplesperpixel if page.planarconfig == 2 else 1
+        apart = page.samplesperpixel if page.planarconfig == 2 else 1
         self._sources = [
-            (_Source(one), plane * self._count) for one in pages for plane in range(planes)
+            (_Source(one.page), one.first + colour * self._count)
+            for one in planes
+            for colour in range(apart)
         ]
         self._kept: OrderedDict[int, _Pixels | None] = OrderedDict()
-        samples = page.samplesperpixel * len(pages)
+        samples = page.samplesperpixel * len(planes)
         if self._width * self._length * samples * (page.bitspersample // 8) > most:
-            raise _UnreadableError
+            raise UnreadableError
 
     def area(self, x: int, y: int, plane: Plane) -> _Pixels | None:
         """Return what a frame at a place must show, ``None`` if the slide has nothing there."""

@@ -27,6 +27,7 @@ import numpy as np
 import pydicom
 import tifffile
 from PIL import Image, ImageCms
+from tests.hostile.campaign import TEXTS
 from tests.privacy.search import places_of, survivors
 from tests.synth import FORMATS, SynthSlide
 
@@ -262,7 +263,7 @@ def _profile_of(slide: SynthSlide) -> bytes | None:
 
     A picture of the glass may have that of another camera, so the largest picture counts.
     """
-    with tifffile.TiffFile(slide.path) as tiff:
+    with tifffile.TiffFile(next(p for p in slide.paths if p.suffix not in TEXTS)) as tiff:
         tagged = [page for page in _pages(tiff) if "InterColorProfile" in page.tags]
         largest = max(tagged, key=lambda page: page.imagewidth * page.imagelength, default=None)
         return None if largest is None else bytes(largest.tags["InterColorProfile"].value)

@@ -10,8 +10,10 @@ several ways and given to the command line; what that says is searched as well.
 """
 
 import argparse
+import contextlib
 import io
 import logging
+import struct
 import subprocess
 import sys
 import tempfile
@@ -25,6 +27,7 @@ import numpy as np
 import pydicom
 import tifffile
 from PIL import Image, ImageCms
+from tests.hostile.campaign import TEXTS
 from tests.privacy.search import places_of, survivors
 from tests.synth import FORMATS, SynthSlide
 
@@ -236,6 +239,7 @@ _TOLD = {
     "mikroscan": Told("Mikroscan"),
     "motic": Told("Motic", power=20),
     "ndpi": Told("Hamamatsu", "NanoZoomer S60", 40),
+    "ndpis": Told("Hamamatsu", "NanoZoomer S60", 40),
     "ome": Told("Leica Biosystems", "SCN400", 40),
     "philips": Told("Philips", "Ultra Fast Scanner"),
     "qptiff": Told("Akoya Biosciences", "PhenoImager HT", 20),
@@ -259,10 +263,17 @@ def _profile_of(slide: SynthSlide) -> bytes | None:
 
     A picture of the glass may have that of another camera, so the largest picture counts.
     """
-    with tifffile.TiffFile(slide.path) as tiff:
-        tagged = [page for page in tiff.pages if "InterColorProfile" in page.tags]
+    with tifffile.TiffFile(next(p for p in slide.paths if p.suffix not in TEXTS)) as tiff:
+        tagged = [page for page in _pages(tiff) if "InterColorProfile" in page.tags]
         largest = max(tagged, key=lambda page: page.imagewidth * page.imagelength, default=None)
         return None if largest is None else bytes(largest.tags["InterColorProfile"].value)
+
+
+def _pages(tiff: tifffile.TiffFile) -> Iterator[tifffile.TiffPage]:
+    """Yield the pages that tifffile can read: it asks each NDPI for high words."""
+    for number in range(len(tiff.pages)):
+        with contextlib.suppress(struct.error):
+            yield tiff.pages[number]
 
 
 @cache

@@ -146,6 +146,8 @@ def _otherwise(rule, profile):
         return " or ".join(f"`{value}`" for value in sorted(values))
     if pattern is None:
         return "a generated value"
+    if pattern.pattern.startswith(r"2\.25\."):
+        return "a new UID"
     if pattern.pattern == "":
         return "nothing"
     shown = re.sub(r"\[0-9A-HJKMNP-TV-Z\]\{13\}", "...", pattern.pattern).replace("\\^", "^")

@@ -1,6 +1,7 @@
 """Runs the codecs whose streams cannot be frames. What it is given is hostile: see `decoders`."""
 
 import lzma
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ DECODED = frozenset({_LZMA, LERC} | _WEBP | _JPEG_XL | _JPEG_XR | _UNPACKED)
 REQUEST = struct.Struct("<QIIIIIIIQQI??")
 _FRAME_HEADERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 """Second bytes of SOF markers, that of JPEG-LS with them."""
+_MARKER, _EOI = re.compile(rb"\xff[^\x00\xff\xd0-\xd8]"), b"\xff\xd9"
+"""Where a segment begins or a picture ends: no stuffed byte, and no RSTn."""
 _ROUNDING = 0.5
 """Largest error that LERC states of whole numbers it kept."""
 
@@ -146,8 +149,7 @@ def _jpeg(data: bytes, wanted: Wanted) -> np.ndarray:
     import imagecodecs
 
     tables, stream = data[: wanted.table_bytes], data[wanted.table_bytes :]
-    if not stream.rstrip(b"\0\xff").endswith(b"\xff\xd9"):
-        raise ValueError("the picture is cut off")
+    stream = stream[: _jpeg_end(stream)]
     is_colour = len(wanted.shape) == 3
     decoded: np.ndarray = imagecodecs.jpeg8_decode(
         stream,
@@ -157,6 +159,23 @@ def _jpeg(data: bytes, wanted: Wanted) -> np.ndarray:
         out=_room(_jpeg_size(stream, wanted), wanted),
     )
     return decoded
+
+
+def _jpeg_end(stream: bytes) -> int:
+    """Return where a JPEG ends: whatever somebody wrote behind it is no picture.
+
+    Raises
+    ------
+    ValueError
+        If it is cut off.
+    """
+    at = 2
+    while found := _MARKER.search(stream, at):
+        at = found.end()
+        if found[0] == _EOI:
+            return at
+        at += int.from_bytes(stream[at : at + 2], "big")
+    raise ValueError("the picture is cut off")
 
 
 def _jpeg_size(stream: bytes, wanted: Wanted) -> tuple[int, int]:

@@ -1,11 +1,13 @@
 """JPEG and JPEG 2000 whose tiles cannot be frames: refused with the option that decodes them."""
 
 import io
+import struct
 import subprocess
 
 import numpy as np
 import pydicom
 import pytest
+import tifffile
 from openjpeg import decode as by_pylibjpeg
 from PIL import Image
 
@@ -173,6 +175,22 @@ def test_tile_that_is_cut_off_is_named(tmp_path):
         slide.path.write_bytes(data.replace(piece[-200:], bytes(200)))
         with pytest.raises(coverslip.SourceError, match="tile 1 does not hold"):
             coverslip.convert(slide.path, tmp_path / "out", allow_pixel=True, **SEEN)
+
+
+def test_bytes_behind_the_end_of_a_picture_are_no_reason_to_refuse_it(tmp_path):
+    built = build_generic(tmp_path, codec="jpeg", grey=True, white_is_zero=True, **SMALL)
+    with tifffile.TiffFile(built.path) as tiff:
+        page = tiff.pages[0]
+        offset, count = page.dataoffsets[1], page.databytecounts[1]
+        at = {tag: page.tags[tag].valueoffset for tag in (324, 325)}
+    data = bytearray(built.path.read_bytes())
+    tile = data[offset : offset + count] + b"behind the end of it"
+    struct.pack_into("<I", data, at[324] + 4, len(data))
+    struct.pack_into("<I", data, at[325] + 4, len(tile))
+    built.path.write_bytes(data + tile)
+    path, _ = converted(built, tmp_path)
+    assert b"behind the end" not in path.read_bytes()
+    assert coverslip.verify(tmp_path / "out", built.path).is_clean
 
 
 def test_one_lossy_tile_among_lossless_ones_is_not_taken_for_lossless(tmp_path):

@@ -54,6 +54,8 @@ class Original:
     weight: float
     others: tuple[Path, ...] = ()
     """The other files of a set."""
+    recode: int | None = None
+    """Quality of JPEG without which it cannot be converted."""
 
     def changed(self, path: Path, seed: int) -> Path:
         """Return which of the files beside a copy of the first one a seed changes: a TIFF."""
@@ -79,6 +81,9 @@ def originals(folder: Path, names: list[str] | None = None) -> list[Original]:
             options["size"] = (300, 200)
         if builder.__name__ == "build_scn":
             options["rois"] = _small(own.get("rois", (Roi(),)))
+        if own.get("codec") == "j2k_33003_422":
+            # OpenJPEG encodes chroma of 32 columns so that it cannot decode it.
+            options["tile"] = 128
         options["missing"] = tuple((0, tile) for level, tile in own.get("missing", ()) if not level)
         if not options["missing"] or builder.__name__ == "build_ndpi":
             del options["missing"]
@@ -87,7 +92,7 @@ def originals(folder: Path, names: list[str] | None = None) -> list[Original]:
         slide = partial(builder, place, 1)(**options)
         weight = SLOW.get("decoded" if slide.is_decoded else builder.__name__, 1.0)
         texts = tuple(text for text in slide.identifiers if len(text) >= 5)
-        found.append(Original(name, slide.path, texts, weight, slide.others))
+        found.append(Original(name, slide.path, texts, weight, slide.others, slide.recode))
     for name in REAL:
         if (SLIDES / name).exists() and (names is None or name in names):
             found.append(Original(name, SLIDES / name, (), SLOW["real"]))

@@ -283,10 +283,10 @@ def segment_of(draft: Draft, words: Words) -> bytes:
 def with_segment(draft: Draft, data: bytes, words: Words) -> bytes:
     """Return a JPEG with one more segment in its header, or with bytes behind its end."""
     places, at = [2], 2
-    while data[at] == 0xFF and data[at + 1] != 0xDA:
+    while data[at : at + 1] == b"\xff" and data[at + 1] != 0xDA:
         at += 2 + int.from_bytes(data[at + 2 : at + 4])
         places.append(at)
-    if data[at] != 0xFF:
+    if data[at : at + 1] != b"\xff":  # no JPEG, whatever the tag says
         raise CannotInject
     if draft.chance.random() < 0.1 and not draft.structure.is_ndpi:
         return data + words.text.encode()

@@ -44,10 +44,9 @@ def injection_of(path: Path, name: str, seed: int) -> tuple[Mutation, Words]:
     raise AssertionError("nothing can be put into this slide")
 
 
-def judge(path: Path, out: Path, words: Words, seed: int) -> str:
+def judge(path: Path, out: Path, words: Words, policy: Policy, seed: int) -> str:
     """Convert a slide and return what became of it; a sentence with WRONG is a finding."""
     secrets = [words.key, words.text]
-    policy = Policy(profile="research" if seed % 4 == 0 else "public", allow_pixel=True)
     try:
         coverslip.convert(path, out, policy=policy, verify=seed % 8 == 1)
     except coverslip.CoverslipError as error:
@@ -72,7 +71,12 @@ def attempt(original: Original, path: Path, out: Path, seed: int) -> str:
         if not any(form in changed for form in wide):
             return f"WRONG {injection.kinds[0]} put nothing in"
     with Mutated(changed_file, injection):
-        answer = judge(path, out, words, seed)
+        policy = Policy(
+            profile="research" if seed % 4 == 0 else "public",
+            allow_pixel=True,
+            allow_recode=original.recode,
+        )
+        answer = judge(path, out, words, policy, seed)
     return f"{answer} {injection.kinds[0]}"
 
 

@@ -111,6 +111,11 @@ def test_table_without_a_header_is_refused_without_showing_its_first_row(tmp_pat
         ("patient_id", "a\x1bb"),
         ("accession_number", "x" * 17),
         ("patient_name", "a=b"),
+        ("study_instance_uid", "1.2.03"),
+        ("study_instance_uid", "276"),
+        ("study_instance_uid", "3.1.2"),
+        ("study_instance_uid", "1.2.840.10008.1.2"),
+        ("study_instance_uid", "1.2." + "3" * 61),
     ],
 )
 def test_value_that_cannot_be_is_refused_by_row_and_column(column, value, tmp_path):

@@ -13,7 +13,7 @@ from coverslip.deid.scrub import Scrubbed
 from coverslip.deid.uids import Identity, PseudonymKind, RandomIdentity, stream_of
 from coverslip.deid.vault import SealedAudit, Vault, open_vault, vault_beside
 from coverslip.errors import PolicyError
-from coverslip.model import Slide
+from coverslip.model import OperatorText, Slide
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +64,7 @@ class Custody:
             )
         row = None if self.metadata is None else self.metadata.row_for(path.absolute())
         given = row or Given()
-        is_missing = self.metadata is not None and row is None
-        notes = ("the metadata has no row for this slide",) if is_missing else ()
+        notes = tuple(_notes(row, policy, has_table=self.metadata is not None))
         folder = self.vault
         if folder is None and policy.profile is not Profile.PUBLIC:
             folder = vault_beside(out)
@@ -88,6 +87,7 @@ class Custody:
             scan=fingerprint(slide),
             patient=given.patient_id,
             case=given.accession_number,
+            study=given.study_instance_uid,
             container=given.container_identifier,
             specimen=given.specimen_identifier,
             device=given.device_serial_number,
@@ -97,6 +97,19 @@ class Custody:
         if vault is None:  # `of` opens one for every profile that links
             raise AssertionError("nothing remembers what is drawn")
         return LinkedIdentity(vault.draw(policy), subject, policy.link)
+
+
+def _notes(row: Given | None, policy: Policy, *, has_table: bool) -> Iterator[str]:
+    """Yield what of the table is not as its author may think."""
+    if has_table and row is None:
+        yield "the metadata has no row for this slide"
+    has_study = row is not None and row.study_instance_uid is not None
+    if has_study and policy.profile is not Profile.CARE and not _links_studies(policy):
+        yield "the Study Instance UID of the metadata stands for nothing here: no study is linked"
+
+
+def _links_studies(policy: Policy) -> bool:
+    return policy.link in (Link.PATIENT, Link.CASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +150,19 @@ class Charge:
                         strict=True,
                     )
                 ),
-                pseudonyms=tuple(
-                    (kind.name.lower(), original, self.identity.pseudonym(kind))
-                    for kind, original in originals
-                    if original is not None
+                pseudonyms=(
+                    *(
+                        (kind.name.lower(), original, self.identity.pseudonym(kind))
+                        for kind, original in originals
+                        if original is not None
+                    ),
+                    *self._study(scrubbed.clean.study_instance_uid),
                 ),
             )
         )
+
+    def _study(self, uid: str) -> Iterator[tuple[str, OperatorText, str]]:
+        """Yield what stands for the Study Instance UID that was given, if something does."""
+        given = self.given.study_instance_uid
+        if given is not None and _links_studies(self.policy):
+            yield "study", given, uid

@@ -152,6 +152,8 @@ class Subject:
     """Fingerprint of the file's content, see `fingerprint`."""
     patient: OperatorText | None = None
     case: OperatorText | None = None
+    study: OperatorText | None = None
+    """The Study Instance UID that it has already."""
     container: OperatorText | None = None
     specimen: OperatorText | None = None
     device: OperatorText | None = None
@@ -208,8 +210,9 @@ class LinkedIdentity:
         self._draw = draw
         self._subject = subject
         patient, study = {
-            Link.PATIENT: (("patient", "case"), ("case",)),
-            Link.CASE: (("case",), ("case",)),
+            Link.PATIENT: (("patient", "case", "study"), ("study", "case")),
+            # One study has one patient, so both are named by the same.
+            Link.CASE: (("study", "case"), ("study", "case")),
             Link.SLIDE: (("container",), ("container",)),
         }[link]
         self._patient = subject.unit(*patient)

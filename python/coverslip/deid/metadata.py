@@ -22,6 +22,9 @@ MAX_BYTES = 64_000_000  # a row is about 100 bytes
 _TRIAL = {"trial_sponsor", "trial_protocol_id"}
 """Of Type 1 in the Clinical Trial Subject module (PS3.3 C.7.1.3)."""
 _WILD = re.compile(r"[*?[]")
+_UID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
+"""PS3.5 9.1: components are numbers without zeros in front."""
+_STANDARD = "1.2.840.10008."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,8 @@ class Given:
     patient_comments: OperatorText | None = None
     accession_number: OperatorText | None = None
     accession_number_issuer: OperatorText | None = None
+    study_instance_uid: OperatorText | None = None
+    """Of an order that exists already."""
     study_id: OperatorText | None = None
     study_date: OperatorText | None = None
     study_time: OperatorText | None = None
@@ -274,6 +279,15 @@ def _short(text: str) -> OperatorText:
     return OperatorText(text)
 
 
+def _uid(text: str) -> OperatorText:
+    """Return a UID that somebody gave to something of theirs."""
+    if not _UID.fullmatch(text):
+        raise PolicyError("a UID is numbers with dots between them, none with a zero in front")
+    if text.startswith(_STANDARD):
+        raise PolicyError("it is a UID of the standard's own")
+    return OperatorText(text)
+
+
 def _name(text: str) -> OperatorText:
     if text.count("^") > 4 or "=" in text:
         raise PolicyError("a name is written Family^Given^Middle^Prefix^Suffix")
@@ -356,6 +370,7 @@ _PARSERS: dict[str, Callable[[str], OperatorText]] = {
     **dict.fromkeys(("study_time", "acquisition_time"), _time),
     **dict.fromkeys(("ethnic_group", "accession_number", "study_id", "station_name"), _short),
     **dict.fromkeys(("patient_size_m", "patient_weight_kg"), _measure),
+    "study_instance_uid": _uid,
     "sex": _sex,
     "age": _age,
     "smoking_status": _smoking,

@@ -26,6 +26,7 @@ _CARE = {
     "PatientComments": "patient_comments",
     "AccessionNumber": "accession_number",
     "IssuerOfAccessionNumberSequence.LocalNamespaceEntityID": "accession_number_issuer",
+    "StudyInstanceUID": "study_instance_uid",
     "StudyID": "study_id",
     "StudyDescription": "study_description",
     "SeriesDescription": "series_description",

@@ -169,7 +169,7 @@ def _clean(
             "SpecimenDescriptionSequence.SpecimenIdentifier",
             identity.pseudonym(PseudonymKind.SPECIMEN),
         ),
-        study_instance_uid=identity.uid(UidPurpose.STUDY),
+        study_instance_uid=_text(released, "StudyInstanceUID", identity.uid(UidPurpose.STUDY)),
         frame_of_reference_uid=identity.uid(UidPurpose.FRAME_OF_REFERENCE),
         specimen_uid=identity.uid(UidPurpose.SPECIMEN),
         regions=tuple(_regions(slide, identity)),

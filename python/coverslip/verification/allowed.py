@@ -6,7 +6,7 @@ no word is exempt from the search.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from coverslip.codes import codes
@@ -35,7 +35,7 @@ _IDENTITY: tuple[tuple[int, ...], ...] = (
     *((tag,) for tag in (*_INSTITUTION, _SERIAL, _STATION, 0x00400512, *_DATES)),
     *((tag,) for tag in (0x00080030, 0x00080033, 0x00080090, 0x00081030, 0x0008103E)),
     *((tag,) for tag in (0x00081050, 0x00081070, 0x00100021, 0x00101020, 0x00101030)),
-    *((tag,) for tag in (0x00102160, 0x001021A0, 0x00104000, 0x00181030, 0x00200010)),
+    *((tag,) for tag in (0x00102160, 0x001021A0, 0x00104000, 0x00181030, 0x0020000D, 0x00200010)),
     *((tag, _ISSUER) for tag in (0x00080051, 0x00400513)),
     (0x00400515, 0x00400512),
     *((tag,) for tag in (0x22000002, 0x22000005)),
@@ -108,6 +108,16 @@ def _text(data: bytes, value: Value) -> str:
     return data[value.start : value.end].rstrip(b" \0").decode(errors="replace")
 
 
-def in_certificate(data: bytes) -> Iterator[Range]:
-    """Yield where a certificate tells the operator's own words."""
-    return (found.span() for found in _ATTESTED.finditer(data))
+def in_certificate(data: bytes, studies: Iterable[str]) -> Iterator[Range]:
+    """Yield where a certificate tells the operator's own words, or a study with identity."""
+    yield from (found.span() for found in _ATTESTED.finditer(data))
+    for study in studies:
+        told = re.escape(f'"study_instance_uid": "{study}"'.encode())
+        yield from (found.span() for found in re.finditer(told, data))
+
+
+def in_name(name: str, studies: Iterable[str]) -> Iterator[Range]:
+    """Yield where a path below an output names a study with identity by its folder."""
+    for study in studies:
+        if name == study or name.startswith(f"{study}/"):
+            yield 0, len(study)

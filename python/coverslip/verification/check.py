@@ -145,6 +145,8 @@ class Check:
     """Instances that say that identity was not removed."""
     is_identified: dict[str, bool] = field(default_factory=dict)
     """Whether identity is in a study, by its UID."""
+    names: list[Entry] = field(default_factory=list)
+    """What has a name that was not searched yet: what it may tell, instances say."""
 
     def report(self, *, has_terms: bool) -> VerifyReport:
         """Return what was found so far."""
@@ -186,12 +188,25 @@ class Check:
             others = [entry for entry in entries if not self._instance_or_folder(entry)]
             for entry in others:
                 self._other(entry)
+            self._search_names()
             if self.pixels is not None:
                 for path, what in self.pixels.problems(self.terms):
                     self._found(files.entry_of(path), [("pixels", what)])
                 self.unchecked.extend(self.pixels.unchecked)
         except OSError as error:
             raise OSError(error.errno, error.strerror) from None
+
+    def _search_names(self) -> None:
+        """Search the names of files and folders for terms."""
+        for entry in self.names:
+            hits = self.scanner.scan_bytes(_encoded(entry.relative))
+            permitted = tuple(allowed.in_name(entry.relative, self._with_identity()))
+            self._hits(entry, "name", _outside(hits, permitted))
+        self.names.clear()
+
+    def _with_identity(self) -> list[str]:
+        """Return the UIDs of studies whose instances all say that identity was not removed."""
+        return [study for study, is_identified in self.is_identified.items() if is_identified]
 
     def _report(self, done: int) -> None:
         """Pass on how far the search of the present file is."""
@@ -201,7 +216,7 @@ class Check:
     def _instance_or_folder(self, entry: Entry) -> bool:
         """Check what every entry has, and the contents of instances; tell if that was all."""
         self._found(entry, files.problems_of(entry, self.terms.dates, self.times))
-        self._hits(entry, "name", self.scanner.scan_bytes(_encoded(entry.relative)))
+        self.names.append(entry)
         for name, value in files.attributes_of(entry.path).items():
             data = _encoded(name) + b"\n" + value
             self._hits(entry, "extended attributes", self.scanner.scan_bytes(data))
@@ -275,7 +290,8 @@ class Check:
             self._found(entry, [("(0008,0018)", "another file has the same SOP Instance UID")])
         self.instances[uid] = entry.path
         self.identified += not instance.identity_removed
-        self.is_identified[study] = not instance.identity_removed
+        is_identified = self.is_identified.get(study, True)
+        self.is_identified[study] = is_identified and not instance.identity_removed
         self.numbers |= instance.sizes
 
     def _done(self, entry: Entry) -> None:
@@ -322,7 +338,8 @@ class Check:
             self._bytes(entry)
             self._found(entry, [("certificate", "it is larger than a certificate can be")])
         else:
-            self._bytes(entry, tuple(allowed.in_certificate(entry.path.read_bytes())))
+            data = entry.path.read_bytes()
+            self._bytes(entry, tuple(allowed.in_certificate(data, self._with_identity())))
             try:
                 problems = list(self._certificate(entry.path))
                 self._found(entry, [("certificate", what) for what in problems])

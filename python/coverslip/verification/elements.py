@@ -17,6 +17,7 @@ from pydicom.tag import BaseTag
 from coverslip.verification.attributes import (
     CASE_PSEUDONYM,
     IS_DUMMY_TIME,
+    WITH_IDENTITY,
     WITHOUT_IDENTITY,
     Rules,
 )
@@ -34,6 +35,8 @@ _TEXT_VRS = frozenset(
 _TIME_VRS = frozenset(("DA", "DT", "TM"))
 _UID = re.compile(r"(?:2\.25|1\.2\.840\.10008(?:\.\d+)*)\.(?:0|[1-9]\d{0,38})")
 """Made of a random number, or the standard's own: any other root belongs to somebody."""
+_ANY_UID = re.compile(r"(?=.{3,64}$)[0-2](?:\.(?:0|[1-9]\d*))+", re.ASCII)
+"""Of a study that is somebody's, where identity was not removed."""
 _MOST_KNOWN = 4096
 
 
@@ -78,7 +81,9 @@ class _Judge:
         place, keyword = ".".join((*parents, name_of(tag))), keyword_for_tag(tag)
         raw = dataset.get_item(tag)
         if isinstance(raw, RawDataElement) and raw.VR in _TEXT_VRS:
-            yield from ((place, what) for what in _text(raw.VR, raw.value or b""))
+            is_theirs = keyword == "StudyInstanceUID" and self.rules is WITH_IDENTITY
+            uid = _ANY_UID if is_theirs else _UID
+            yield from ((place, what) for what in _text(raw.VR, raw.value or b"", uid))
         element = dataset[tag]
         if dictionary_VR(tag) != element.VR:
             yield place, "its value representation is not its own"
@@ -159,8 +164,11 @@ def _are_times_removed(dataset: Dataset) -> bool:
     return bool(dataset.get("LongitudinalTemporalInformationModified") == "REMOVED")
 
 
-def _text(vr: str, raw: bytes) -> Iterator[str]:
-    """Check the bytes of a text: what lies behind its end is not shown by any reader."""
+def _text(vr: str, raw: bytes, form: re.Pattern[str]) -> Iterator[str]:
+    """Check the bytes of a text: what lies behind its end is not shown by any reader.
+
+    UIDs have a form.
+    """
     value = raw[:-1] if raw[-1:] in (b" ", b"\0") else raw
     if any(byte < 0x20 or byte == 0x7F for byte in value):
         yield "control characters in a text"
@@ -168,5 +176,5 @@ def _text(vr: str, raw: bytes) -> Iterator[str]:
         yield "more padding than a text needs"
     if vr == "UI":
         for uid in value.decode("latin-1").split("\\"):
-            if uid and not _UID.fullmatch(uid):
+            if uid and not form.fullmatch(uid):
                 yield "a UID that is neither random nor the standard's"

@@ -197,7 +197,11 @@ FORMATS: dict[str, Builder] = {
         build_generic, codec="jpeg_rgb", planar_jpeg=True, missing=((0, 3),)
     ),
     "trestle-overlaps": partial(
-        build_keyed, maker="trestle", overlaps="64 64 32 32 16 16", codec="jpeg_ycbcr420"
+        build_keyed,
+        maker="trestle",
+        overlaps="64 64 32 32 16 16",
+        codec="jpeg_ycbcr420",
+        files_beside=True,
     ),
     "trestle-overlap-across": partial(
         build_keyed,

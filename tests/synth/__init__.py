@@ -39,7 +39,7 @@ FORMATS: dict[str, Builder] = {
     "svs-lzw": partial(build_svs, codec="lzw", size=(300, 260)),
     "svs-uncompressed": partial(build_svs, codec="none", size=(300, 260)),
     "svs-without-icc": partial(build_svs, icc=False, mpp="header"),
-    "svs-33005": partial(build_svs, codec="j2k_33005"),
+    "svs-33005": partial(build_svs, codec="j2k_33005", label="lzw"),
     "svs-33005-missing-tiles": partial(build_svs, codec="j2k_33005", missing=((0, 0), (1, 2))),
     "svs-33003-444": partial(build_svs, codec="j2k_33003_444", missing=((0, 4),)),
     "svs-33003-422": partial(build_svs, codec="j2k_33003_422", missing=((0, 7),)),
@@ -181,6 +181,13 @@ FORMATS: dict[str, Builder] = {
         style={"process": ("-progressive", "-restart", "3B"), "tables": "own"},
         **_TINY,
     ),
+    "generic-tables-overridden": partial(
+        build_generic, codec="jpeg_ycbcr422", style={"tables": "overridden"}, missing=((0, 1),)
+    ),
+    "generic-without-huffman-tables": partial(
+        build_generic, style={"huffman": False}, missing=((0, 1),), levels=2
+    ),
+    "generic-masks": partial(build_generic, masks=True, codec="jpeg_ycbcr444", bigtiff=True),
     "generic-extended-open-end": partial(
         build_generic,
         style={"sof": 0xC1, "start": b"\xff\xd8\xff\xff", "end": b"", "tables": "both"},
@@ -226,6 +233,12 @@ FORMATS: dict[str, Builder] = {
         tag_296=2,
         factor=4,
         levels=2,
+    ),
+    "ome-jpeg-planar": partial(
+        build_ome, codec="jpeg_rgb", planar_jpeg=True, levels=2, missing=((0, 3),)
+    ),
+    "ome-channels-predictor": partial(
+        build_ome, codec="deflate", predictor=2, bits=16, grey_channels=2, levels=2
     ),
     "ome-colours-apart": partial(
         build_ome, codec="jpeg_rgb", colours_apart=True, missing=((0, 3), (1, 0))

@@ -335,7 +335,9 @@ FORMATS: dict[str, Builder] = {
         build_ventana, focal_planes=3, z_spacing="0,75", overlaps=(16, 8), levels=2
     ),
     "ventana-bif-gaps": partial(build_ventana, overlaps=(-8, 0), codec="jpeg_rgb", levels=2),
-    "ventana-tiff": partial(build_ventana, stitched=True, codec="jpeg_rgb", missing=((1, 1),)),
+    "ventana-tiff": partial(
+        build_ventana, stitched=True, model="VENTANA iScan HT", codec="jpeg_rgb", missing=((1, 1),)
+    ),
     "qptiff": partial(build_qptiff, codec="jpeg_ycbcr422", missing=((0, 2),)),
     "qptiff-level-in-strips": partial(build_qptiff, levels=2, level_in_strips=True),
     "ome-j2k": partial(build_ome, codec="j2k_rgb", compression=33003, big_endian=False),

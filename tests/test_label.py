@@ -106,9 +106,11 @@ def test_care_writes_label_and_overview_as_they_are(slide, tmp_path, tool):
         assert validator_findings(instance.path, slide, tool("dciodvfy")) == []
 
 
-def test_label_that_care_keeps_is_the_slide_s_pixel_for_pixel(slide, tmp_path):
+@pytest.mark.parametrize(("label", "compression"), [("jpeg", 7), ("lzw", 5)])
+def test_label_that_care_keeps_is_the_slide_s_pixel_for_pixel(label, compression, tmp_path):
     import tifffile
 
+    slide = build_svs(tmp_path, label=label)
     policy = Policy(profile="care", overview="drop")
     given = custody(tmp_path)
     result = coverslip.convert(slide.path, tmp_path / "out", policy=policy, custody=given)
@@ -116,6 +118,7 @@ def test_label_that_care_keeps_is_the_slide_s_pixel_for_pixel(slide, tmp_path):
     (image,) = (i for i in coverslip.open(slide.path).associated_images if i.role == "LABEL")
     with tifffile.TiffFile(slide.path) as tiff:
         source = tiff.pages[image.ifd].asarray()
+        assert tiff.pages[image.ifd].compression == compression
     assert np.array_equal(readers.by_pydicom(result.instances[-1].path, "pylibjpeg")[0], source)
 
 

@@ -35,6 +35,7 @@ SPARSE = (
     "generic-jpeg-planar",
     "generic-progressive",
     "ventana-bif-overlaps",
+    "ventana-bif-focal-planes",
 )
 """Held to the laws with --sparse too: some of each kind of route, with missing tiles or without."""
 DEFLATED = ("generic-deflate", "generic-deflate-grey-16")

@@ -277,6 +277,7 @@ def test_only_level_that_is_large_is_reduced_and_searched(has_code, tmp_path):
     else:
         result = coverslip.convert(slide.path, tmp_path / "out")
         assert result.certificate["checks"]["bar_codes"] == "passed"
+        assert "by up to 2 times along each side" in result.certificate["residual_risk"]
 
 
 @pytest.mark.parametrize("profile", ["public", "research"])

@@ -45,6 +45,9 @@ _RECODED = (
     " an average; whoever holds the original slide can still link this copy to it."
 )
 _SEARCHED = {"bar_codes": "bar codes", "pixel_text": "text"}
+_REDUCED = (
+    "Where no level is small the smallest was searched reduced, by up to {} times along each side."
+)
 _MASKED = (
     "The overview was masked and searched for bar codes and for the shapes of printed text;"
     " joined-up handwriting on the glass may have been missed."
@@ -166,6 +169,8 @@ def _residual_risk(checks: dict[str, str], pixels: PixelChecks, *, is_recoded: b
         what = [name for check, name in _SEARCHED.items() if checks[check] == result]
         if what:
             sentences.append(sentence.format(" and ".join(what)))
+    if pixels.reduction > 1 and pixels.bar_codes is CheckResult.PASSED:
+        sentences.append(_REDUCED.format(pixels.reduction))
     if pixels.is_overview_masked:
         sentences.append(_MASKED)
     return " ".join((*sentences, _CLAIM))

@@ -91,9 +91,9 @@ class Limits:
         "or two million.",
     )
     searched_pixels: int = _limit(
-        256 << 20,
-        "Of a lowest level that is larger than others, which is decoded and reduced to be "
-        "searched: some 3 seconds.",
+        1 << 34,
+        "Of a lowest level that is larger than others, of an only level mostly, which is decoded "
+        "and reduced to be searched: some 80 seconds, and no more memory than a small one.",
     )
     level_pixels: int = _limit(
         1 << 38,

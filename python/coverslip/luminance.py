@@ -1,6 +1,6 @@
 """Decodes a level in grey, piece by piece, at a size in which it can be searched."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import numpy as np
@@ -39,7 +39,11 @@ _Part = tuple[int, int, Samples, float]
 
 
 def luminance_of(
-    source: _core.Source, level: Level, frame_format: FrameFormat, most: int
+    source: _core.Source,
+    level: Level,
+    frame_format: FrameFormat,
+    most: int,
+    on_part: Callable[[], object] | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Return the luminance of a level, white where it has no tile; shape (rows, columns).
 
@@ -56,6 +60,8 @@ def luminance_of(
         What its frames are, which tells luminance from red.
     most
         Pixels that the result may have.
+    on_part
+        Called for each piece; what it raises ends the decoding.
 
     Raises
     ------
@@ -69,12 +75,19 @@ def luminance_of(
             f"it has {pixels} pixels, more than the limit "
             f"searched_pixels = {LIMITS.searched_pixels}"
         )
-    factor = int(np.ceil(np.sqrt(pixels / most)))
+    factor = reduction_of(level, most)
     is_plain = factor == 1 and level.bits_per_sample == 8 and not _is_planar(level)
     canvas = _Greys(level) if is_plain else _Means(level, factor)
     for row, column, part, share in _grey_parts(source, level, frame_format):
+        if on_part is not None:
+            on_part()
         canvas.add(row, column, part, share)
     return canvas.grey()
+
+
+def reduction_of(level: Level, most: int) -> int:
+    """Return by which whole factor each side of a level is reduced to have so many pixels."""
+    return max(1, int(np.ceil(np.sqrt(level.image_width * level.image_length / most))))
 
 
 class _Greys:

@@ -1,9 +1,10 @@
 """Looks at the pixels that go out: the small levels, and the pictures beside the levels."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Event
 
 import numpy as np
@@ -23,7 +24,7 @@ from coverslip.errors import (
     SourceError,
     UnsupportedSlideError,
 )
-from coverslip.luminance import luminance_of
+from coverslip.luminance import luminance_of, reduction_of
 from coverslip.model import CheckResult, Level, PixelChecks, Role
 from coverslip.pictures import rgb_of
 from coverslip.routes import Route
@@ -31,7 +32,7 @@ from coverslip.slide import OpenedSlide
 from coverslip.thumbnails import OF_THE_SCAN, require_nothing_written, require_the_scan
 
 _SEARCHED_PIXELS = 4 << 20
-"""A larger level is reduced: what is legible in it still is."""
+"""A larger level is reduced, as scanners reduce what they make lower levels of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,7 @@ def examining(slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy) -> 
     notes: list[str] = []
     pictures = tuple(_pictures(slide, routes, policy, notes))
     checks = replace(
-        _expected(policy),
+        _expected(policy, slide.levels),
         is_overview_masked=any(
             picture.role is Role.OVERVIEW and not picture.is_as_scanned for picture in pictures
         ),
@@ -99,14 +100,16 @@ def examining(slide: OpenedSlide, routes: tuple[Route, ...], policy: Policy) -> 
         )
 
 
-def _expected(policy: Policy) -> PixelChecks:
+def _expected(policy: Policy, levels: Sequence[Level]) -> PixelChecks:
     """Return what a search comes to that ends no conversion."""
     if policy.profile is Profile.CARE:
         return PixelChecks()
     if policy.pixels_attested is not None:
         return PixelChecks(bar_codes=CheckResult.ATTESTED, text=CheckResult.ATTESTED)
     text = CheckResult.PASSED if ocr.is_installed() else CheckResult.NOT_RUN
-    return PixelChecks(bar_codes=CheckResult.PASSED, text=text)
+    chosen = searched_levels(levels)
+    reduction = max(reduction_of(levels[number], _SEARCHED_PIXELS) for number in chosen)
+    return PixelChecks(bar_codes=CheckResult.PASSED, text=text, reduction=reduction)
 
 
 def _searched(
@@ -120,13 +123,13 @@ def _searched(
     reads = ocr.is_installed()
     chosen = searched_levels(slide.levels)
     largest = largest_of_each(slide.levels, chosen)
+    go_on = partial(_go_on, stop)
     for number in chosen:
         least = LEAST_OF_ANY if number in largest else LEAST
         for plane in slide.levels[number].focal_planes:
-            if stop.is_set():
-                raise KeyboardInterrupt
+            go_on()
             try:
-                picture = _luminance(slide, plane, routes[number])
+                picture = _luminance(slide, plane, routes[number], go_on)
             except CoverslipError as error:
                 codes.miss(number, error)
                 continue
@@ -139,6 +142,11 @@ def _searched(
     is_read = reads and codes.missed is None
     text = read if is_read or read is CheckResult.ATTESTED else CheckResult.NOT_RUN
     return PixelChecks(bar_codes=found, text=text), notes
+
+
+def _go_on(stop: Event) -> None:
+    if stop.is_set():
+        raise KeyboardInterrupt
 
 
 def searched_levels(levels: Sequence[Level]) -> list[int]:
@@ -172,7 +180,9 @@ def _pixels(level: Level) -> int:
     return level.image_width * level.image_length
 
 
-def _luminance(slide: OpenedSlide, plane: Level, route: Route) -> Grey:
+def _luminance(
+    slide: OpenedSlide, plane: Level, route: Route, on_part: Callable[[], object] | None = None
+) -> Grey:
     """Return a focal plane in grey at a size to be searched.
 
     Its tiles are decoded, not its frames: those hold the same pixels, and may not be there yet.
@@ -182,7 +192,7 @@ def _luminance(slide: OpenedSlide, plane: Level, route: Route) -> Grey:
     # What lies outside the file, or in a picture that does not go out, is not decoded either.
     offsets, byte_counts = np.ascontiguousarray(plane.stored_ranges().T)
     _core.TileIndex(slide.source, offsets, byte_counts, slide.description.private_ranges)
-    return luminance_of(slide.source, plane, route.frame_format, _SEARCHED_PIXELS)
+    return luminance_of(slide.source, plane, route.frame_format, _SEARCHED_PIXELS, on_part)
 
 
 def _count_texts(picture: Grey) -> int:

@@ -54,6 +54,18 @@ def test_openslide_puts_overlapping_trestle_tiles_together_alike(tmp_path):
             assert np.abs(np.asarray(region)[..., :3].astype(int) - level.rgb).mean() < 2.5
 
 
+@pytest.mark.parametrize("files_beside", [False, True])
+def test_files_beside_a_trestle_slide_are_told(files_beside, tmp_path):
+    built = build_keyed(tmp_path, maker="trestle", levels=1, files_beside=files_beside)
+    notes = coverslip.open(built.path).description.notes
+    kinds = ("tiles overlap one by one", "picture of the whole glass")
+    assert [any(kind in note for note in notes) for kind in kinds] == [files_beside] * 2
+    assert all(built.path.stem not in note for note in notes)
+    built = build_keyed(tmp_path, maker="huron", levels=1)
+    built.path.with_suffix(".Full").write_bytes(b"of somebody else")
+    assert coverslip.open(built.path).description.notes == ()
+
+
 @pytest.mark.parametrize(
     ("overlaps", "reason"),
     [

@@ -60,6 +60,17 @@ def test_label_image_is_an_overview_and_the_map_of_tissue_a_label(tmp_path):
     assert slide.description.notes == ("IFD 2 is no level of the pyramid: not written",)
 
 
+@pytest.mark.parametrize(
+    ("model", "orientation"),
+    [("VENTANA DP 200", [1, 0, 0, 0, -1, 0]), ("VENTANA iScan HT", [0, 1, 0, 1, 0, 0])],
+)
+def test_scanners_that_show_slides_upright_have_the_label_above(model, orientation, tmp_path):
+    built = build_ventana(tmp_path, levels=1, model=model)
+    result = coverslip.convert(built.path, tmp_path / "out")
+    dataset = pydicom.dcmread(result.instances[0].path, stop_before_pixels=True)
+    assert list(dataset.ImageOrientationSlide) == orientation
+
+
 def test_colour_profile_is_that_of_the_levels_and_not_of_the_overview(tmp_path):
     metadata = coverslip.open(build_ventana(tmp_path, levels=1).path).description.metadata
     assert metadata.icc_profile is not None

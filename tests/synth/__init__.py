@@ -39,7 +39,7 @@ FORMATS: dict[str, Builder] = {
     "svs-lzw": partial(build_svs, codec="lzw", size=(300, 260)),
     "svs-uncompressed": partial(build_svs, codec="none", size=(300, 260)),
     "svs-without-icc": partial(build_svs, icc=False, mpp="header"),
-    "svs-33005": partial(build_svs, codec="j2k_33005"),
+    "svs-33005": partial(build_svs, codec="j2k_33005", label="lzw"),
     "svs-33005-missing-tiles": partial(build_svs, codec="j2k_33005", missing=((0, 0), (1, 2))),
     "svs-33003-444": partial(build_svs, codec="j2k_33003_444", missing=((0, 4),)),
     "svs-33003-422": partial(build_svs, codec="j2k_33003_422", missing=((0, 7),)),
@@ -181,6 +181,13 @@ FORMATS: dict[str, Builder] = {
         style={"process": ("-progressive", "-restart", "3B"), "tables": "own"},
         **_TINY,
     ),
+    "generic-tables-overridden": partial(
+        build_generic, codec="jpeg_ycbcr422", style={"tables": "overridden"}, missing=((0, 1),)
+    ),
+    "generic-without-huffman-tables": partial(
+        build_generic, style={"huffman": False}, missing=((0, 1),), levels=2
+    ),
+    "generic-masks": partial(build_generic, masks=True, codec="jpeg_ycbcr444", bigtiff=True),
     "generic-extended-open-end": partial(
         build_generic,
         style={"sof": 0xC1, "start": b"\xff\xd8\xff\xff", "end": b"", "tables": "both"},
@@ -197,7 +204,11 @@ FORMATS: dict[str, Builder] = {
         build_generic, codec="jpeg_rgb", planar_jpeg=True, missing=((0, 3),)
     ),
     "trestle-overlaps": partial(
-        build_keyed, maker="trestle", overlaps="64 64 32 32 16 16", codec="jpeg_ycbcr420"
+        build_keyed,
+        maker="trestle",
+        overlaps="64 64 32 32 16 16",
+        codec="jpeg_ycbcr420",
+        files_beside=True,
     ),
     "trestle-overlap-across": partial(
         build_keyed,
@@ -222,6 +233,12 @@ FORMATS: dict[str, Builder] = {
         tag_296=2,
         factor=4,
         levels=2,
+    ),
+    "ome-jpeg-planar": partial(
+        build_ome, codec="jpeg_rgb", planar_jpeg=True, levels=2, missing=((0, 3),)
+    ),
+    "ome-channels-predictor": partial(
+        build_ome, codec="deflate", predictor=2, bits=16, grey_channels=2, levels=2
     ),
     "ome-colours-apart": partial(
         build_ome, codec="jpeg_rgb", colours_apart=True, missing=((0, 3), (1, 0))
@@ -318,7 +335,9 @@ FORMATS: dict[str, Builder] = {
         build_ventana, focal_planes=3, z_spacing="0,75", overlaps=(16, 8), levels=2
     ),
     "ventana-bif-gaps": partial(build_ventana, overlaps=(-8, 0), codec="jpeg_rgb", levels=2),
-    "ventana-tiff": partial(build_ventana, stitched=True, codec="jpeg_rgb", missing=((1, 1),)),
+    "ventana-tiff": partial(
+        build_ventana, stitched=True, model="VENTANA iScan HT", codec="jpeg_rgb", missing=((1, 1),)
+    ),
     "qptiff": partial(build_qptiff, codec="jpeg_ycbcr422", missing=((0, 2),)),
     "qptiff-level-in-strips": partial(build_qptiff, levels=2, level_in_strips=True),
     "ome-j2k": partial(build_ome, codec="j2k_rgb", compression=33003, big_endian=False),

@@ -1,5 +1,6 @@
 """Generic tiled pyramids, as libvips and its like write them."""
 
+import zlib
 from functools import partial
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def build_generic(
     strip_rows: int | None = None,
     clipped: bool = False,
     planar_jpeg: bool = False,
+    masks: bool = False,
     more: dict[int, tiff.Value] | None = None,
     picture: np.ndarray | None = None,
     **storage: object,
@@ -44,7 +46,8 @@ def build_generic(
     """Write a pyramid with factor 2, its levels in the chain or in SubIFDs of the base.
 
     With ``strip_rows`` the levels are JPEG strips of that height. ``more`` are tags that every
-    directory gets, instead of its own. ``storage`` holds what `raster.Storage` takes, for codecs
+    directory gets, instead of its own; with ``masks`` each level has one behind it, as GDAL
+    writes them. ``storage`` holds what `raster.Storage` takes, for codecs
     that cannot be frames.
     """
     secret = ids.of(seed)
@@ -98,6 +101,8 @@ def build_generic(
         tags |= places.in_directory(secret, number) | (more or {})
         is_tiled = strip_rows is None and (stored is None or stored.rows_per_strip is None)
         directories.append(tiff.Directory(tags, pieces=level.pieces, tiled=is_tiled))
+    if masks:
+        directories = [one for each in directories for one in (each, _mask(secret, each))]
     for turn, directory in enumerate(directories[:2]):
         for name, values in places.in_children(secret, turn).items():
             setattr(directory, name, values)
@@ -122,4 +127,21 @@ def build_generic(
         is_ycc422_jpeg2000=codec == "j2k_33003_422",
         is_decoded=stored is not None or (clipped and is_jpeg2000),
         lossy_term=None if stored is None else raster.LOSSY_TERMS.get(codec),
+    )
+
+
+def _mask(secret, level: tiff.Directory) -> tiff.Directory:
+    """Return the mask of a level: where it is valid, one bit a pixel, all of them."""
+    tile = level.tags[322].items[0]
+    level.tags[42113] = tiff.ascii_(secret.word())
+    tags = {
+        **{tag: level.tags[tag] for tag in (256, 257, 322, 323)},
+        254: tiff.long(level.tags[254].items[0] | 4),
+        258: tiff.short(1),
+        259: tiff.short(8),
+        262: tiff.short(4),
+        277: tiff.short(1),
+    }
+    return tiff.Directory(
+        tags, pieces=[zlib.compress(b"\xff" * (tile * tile // 8))] * len(level.pieces)
     )

@@ -11,7 +11,8 @@ from PIL import Image
 
 Samples = Literal["rgb", "ycbcr444", "ycbcr422", "ycbcr420", "grey"]
 Markers = Literal["none", "app14_0", "app14_1", "jfif"]
-Tables = Literal["shared", "own", "both"]
+Tables = Literal["shared", "own", "both", "overridden"]
+"""Of ``overridden`` shared ones, the steps are wrong, and each tile has its own."""
 
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _SUBSAMPLING = {"ycbcr444": "444", "ycbcr422": "422", "ycbcr420": "420"}
@@ -44,6 +45,8 @@ class Style:
     ids: tuple[int, ...] = (0, 1, 2)
     markers: Markers = "none"
     tables: Tables = "shared"
+    huffman: bool = True
+    """Whether there are Huffman tables: without, they are those of T.81 Annex K."""
     before_tables: bytes = b""
     """Segments right behind SOI: comments, Exif."""
     in_shared: bytes = b""
@@ -92,11 +95,13 @@ def encode(rgb: np.ndarray, style: Style) -> Tile:
         command = ["jpegtran", "-copy", "none", *style.process]
         whole = subprocess.run(command, input=whole, capture_output=True, check=True).stdout
     segments, entropy = split(whole)
-    tables = b"".join(data for marker, data in segments if marker in (0xDB, 0xC4))
+    steps = b"".join(data for marker, data in segments if marker == 0xDB)
+    codes = b"".join(data for marker, data in segments if marker == 0xC4 and style.huffman)
+    tables = steps + codes
     frame = next(data for marker, data in segments if marker in _FRAMES)
     scan = next(data for marker, data in segments if marker == 0xDA)
     restart = b"".join(data for marker, data in segments if marker == 0xDD)
-    own = tables if style.tables in ("own", "both") else b""
+    own = {"shared": b"", "overridden": steps}.get(style.tables, tables)
     data = b"".join(
         [
             style.start,
@@ -111,9 +116,21 @@ def encode(rgb: np.ndarray, style: Style) -> Tile:
         ]
     )
     shared = None
-    if style.tables in ("shared", "both"):
-        shared = b"\xff\xd8" + style.in_shared + tables + b"\xff\xd9"
+    if style.tables != "own":
+        held = codes if style.tables == "overridden" else tables
+        wrong = _coarser(steps) if style.tables == "overridden" else b""
+        shared = b"\xff\xd8" + style.in_shared + wrong + held + b"\xff\xd9"
     return Tile(data=data, jpeg_tables=shared, entropy=entropy, rgb=truth, whole=whole)
+
+
+def _coarser(steps: bytes) -> bytes:
+    """Return the same tables of 8 bits with larger steps."""
+    wrong, at = bytearray(steps), 0
+    while at < len(steps):
+        for table in range(at + 4, at + 2 + int.from_bytes(steps[at + 2 : at + 4]), 65):
+            wrong[table + 1 : table + 65] = bytes(64 * [99])
+        at += 2 + int.from_bytes(steps[at + 2 : at + 4])
+    return bytes(wrong)
 
 
 def _whole(rgb: np.ndarray, style: Style) -> tuple[bytes, np.ndarray]:

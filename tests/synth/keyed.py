@@ -21,12 +21,16 @@ def build_keyed(
     maker: Maker = "huron",
     codec: str = "jpeg_ycbcr420",
     overlaps: str = "0 0 0 0 0 0",
+    files_beside: bool = False,
     bigtiff: bool = False,
     big_endian: bool = False,
     levels: int = 3,
     missing: tuple[tuple[int, int], ...] = (),
 ) -> SynthSlide:
-    """Write a slide of one maker whose every place for text holds an invented identifier."""
+    """Write a slide of one maker whose every place for text holds an invented identifier.
+
+    With ``files_beside`` there are those that Trestle's scanner leaves beside its slides.
+    """
     secret = ids.of(seed)
     built = build_levels(
         codec,
@@ -51,6 +55,9 @@ def build_keyed(
     path = folder / f"{secret.word()}-{secret.number()}{_SUFFIXES[maker]}"
     gap, tail = secret.word().encode(), secret.word().encode()
     tiff.write_tiff(path, chain, bigtiff=bigtiff, big_endian=big_endian, gap=gap, tail=tail)
+    if files_beside:
+        for name in (f"{path.name}-1b", f"{path.name}-2b", f"{path.stem}.Full"):
+            (folder / name).write_bytes(b"not read")
     return SynthSlide(path=path, levels=built, identifiers=tuple(secret.drawn), mpp_um=_MPP)
 
 

@@ -56,7 +56,9 @@ def build_ome(
     focal_planes: int = 1,
     grey_channels: int = 1,
     bits: int = 8,
+    predictor: int = 1,
     colours_apart: bool = False,
+    planar_jpeg: bool = False,
     names: tuple[str, ...] = (),
     more_tags: dict[int, tiff.Value] | None = None,
     style: dict[str, object] | None = None,
@@ -69,7 +71,8 @@ def build_ome(
     ``per_mm`` of ``unit`` are a millimetre, ``tag_262`` may lie,
     ``twice`` calls the base a label as well. ``focal_planes`` are 1.5 micrometres apart; each
     of several ``grey_channels`` but the last says its wavelength, and ``names`` are what the
-    first are called. With ``colours_apart`` each colour of the one channel has a directory.
+    first are called. With ``colours_apart`` each colour of the one channel has a directory,
+    with ``planar_jpeg`` tiles of its own.
     With ``files`` planes lie in several files, and ``metadata`` in each, the first, or beside them.
     """
     secret = ids.of(seed)
@@ -81,6 +84,7 @@ def build_ome(
             grey=not colours_apart,
             planar=colours_apart,
             bits=bits,
+            predictor=predictor,
             is_emitted=grey_channels > 1,
         )
     shape = {"size": size, "tile": tile, "levels": levels, "factor": factor, "missing": missing}
@@ -93,7 +97,7 @@ def build_ome(
             seed=13 + plane,
             style=style,
             blank=255 * (grey_channels == 1),
-            planar=colours_apart,
+            planar=colours_apart or planar_jpeg,
             **shape,
         )
         for plane in range(focal_planes * grey_channels)
@@ -103,6 +107,8 @@ def build_ome(
         more[259] = tiff.short(compression)
     if tag_262 is not None:
         more[262] = tiff.short(tag_262)
+    if planar_jpeg:
+        more[284] = tiff.short(2)
     more |= raster.tags(stored) if stored else {}
     by_level = [
         [

@@ -101,6 +101,11 @@ def build_levels(
     ]
 
 
+def pieces(storage: Storage, picture: np.ndarray) -> list[bytes]:
+    """Return the strips of a picture that is no level."""
+    return _level(storage, picture, 0, set()).pieces
+
+
 def tags(storage: Storage) -> dict[int, tiff.Value]:
     """Return the tags that say how samples are stored."""
     samples = 1 if storage.grey or storage.palette else 3

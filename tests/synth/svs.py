@@ -12,6 +12,7 @@ from tests.synth.slide import SynthSlide, build_levels, photometric, samples, st
 
 _COMPRESSION = {"j2k_33005": 33005, "j2k_33003_444": 33003, "j2k_33003_422": 33003}
 Mpp = Literal["dot", "comma", "absent", "header"]
+Label = Literal["jpeg", "lzw"]
 _MPP = 0.4990
 
 
@@ -27,6 +28,7 @@ def build_svs(
     missing: tuple[tuple[int, int], ...] = (),
     mpp: Mpp = "dot",
     icc: bool = True,
+    label: Label = "jpeg",
     focal_planes: tuple[str, ...] = ("",),
     levels: int = 2,
     size: tuple[int, int] = (700, 520),
@@ -38,7 +40,7 @@ def build_svs(
     """Write an SVS whose every place for text holds an invented identifier.
 
     ``focal_planes`` are the texts of ``OffsetZ`` from low to high, empty for none; levels below
-    the base have ``lower_codec``, if that is given.
+    the base have ``lower_codec``, if that is given; a ``label`` of LZW has a predictor.
     """
     secret = ids.of(seed)
     own = levels if lower_codec is None else 1
@@ -84,7 +86,9 @@ def build_svs(
             setattr(directory, name, tags)
     text = f"Aperio v1\n700x520 -> 150x112 - |User = {secret.word()}"
     directories.insert(1, _strips(secret, (150, 112), text, picture=thumbnail))
-    directories += _associated(secret, gt450=gt450, overview=overview)
+    directories += _associated(
+        secret, gt450=gt450, overview=overview, label=label, big_endian=big_endian
+    )
     for turn, directory in enumerate(directories):
         directory.tags |= places.in_directory(secret, turn)
     path = folder / f"{secret.word()}-{secret.number()}.svs"
@@ -184,12 +188,27 @@ def _strips(
     return tiff.Directory(tags, pieces=[strip.data for strip in strips], tiled=False)
 
 
-def _associated(secret, *, gt450: bool, overview: np.ndarray | None) -> list[tiff.Directory]:
+def _associated(
+    secret, *, gt450: bool, overview: np.ndarray | None, label: Label, big_endian: bool
+) -> list[tiff.Directory]:
     if gt450:
         return [
             _strips(secret, (112, 112), ""),
             _strips(secret, (320, 112), "", picture=overview),
         ]
-    label = f"Aperio v1\nlabel 112x112|Barcode = {secret.number()}"
+    said = f"Aperio v1\nlabel 112x112|Barcode = {secret.number()}"
     macro = f"Aperio v1\nmacro 320x112|Barcode = {secret.number()}"
-    return [_strips(secret, (112, 112), label, 1), _strips(secret, (320, 112), macro, 9, overview)]
+    first = (
+        _strips(secret, (112, 112), said, 1)
+        if label == "jpeg"
+        else _lzw_label(secret, said, big_endian=big_endian)
+    )
+    return [first, _strips(secret, (320, 112), macro, 9, overview)]
+
+
+def _lzw_label(secret, text: str, *, big_endian: bool) -> tiff.Directory:
+    """Return a label in strips of LZW with a predictor, as older scanners write it."""
+    stored = raster.Storage(codec="lzw", predictor=2, rows_per_strip=16, big_endian=big_endian)
+    noise = np.random.default_rng(3).integers(0, 255, (112, 112, 3)).astype(np.uint8)
+    tags = _tags(secret, text, 112, 112, "jpeg_rgb") | raster.tags(stored) | {254: tiff.long(1)}
+    return tiff.Directory(tags, pieces=raster.pieces(stored, noise), tiled=False)

@@ -29,6 +29,7 @@ def build_ventana(
     codec: str = "jpeg_ycbcr420",
     overlap: tuple[str, str] = ("0", "0"),
     is_joined: bool = True,
+    model: str = "VENTANA DP 200",
     focal_planes: int = 1,
     said_planes: int | None = None,
     z_spacing: str = "1.5",
@@ -106,7 +107,7 @@ def build_ventana(
     names += [secret.word()] if unnamed else []
     pictures = [picture_directory(secret, (250, 750), _common(secret, name)) for name in names]
     pictures[0].tags[700] = tiff.byte(
-        _iscan(secret, quote, z_layers, in_metadata=in_metadata).encode()
+        _iscan(secret, quote, z_layers, model, in_metadata=in_metadata).encode()
     )
     for directory, profile in ((pictures[0], "adobergb"), (pyramid[0], "srgb")):
         directory.tags[34675] = tiff.undefined(imagecodecs.cms_profile(profile))
@@ -176,13 +177,13 @@ def _common(secret, text: str) -> dict[int, tiff.Value]:
     }
 
 
-def _iscan(secret, quote: str, z_layers: tuple[int, str], *, in_metadata: bool) -> str:
+def _iscan(secret, quote: str, z_layers: tuple[int, str], model: str, *, in_metadata: bool) -> str:
     said = {
         "ScanRes": _MPP,
         "Magnification": 20,
         "Z-layers": z_layers[0],
         "Z-spacing": z_layers[1],
-        "ScannerModel": f"VENTANA DP 200 {secret.number()}",
+        "ScannerModel": f"{model} {secret.number()}",
         **{key: secret.number() for key in ("UnitNumber", "Barcode1D", "BarCode1", "UniqueID")},
         **{key: secret.word() for key in ("Barcode2D", "BarCode2", "BaseName", "JP2FileName")},
         **{key: secret.word() for key in ("UserName", "OperatorID", "CaseID", "SampleID")},

@@ -173,6 +173,22 @@ def test_searches_of_the_pixels_are_told_as_they_came_out(arguments):
     assert "For text in the pixels somebody vouches" in document["residual_risk"]
 
 
+@pytest.mark.parametrize(
+    ("result", "reduction", "is_told"),
+    [
+        (CheckResult.PASSED, 9, True),
+        (CheckResult.PASSED, 1, False),
+        (CheckResult.NOT_RUN, 9, False),
+    ],
+)
+def test_reduction_of_a_level_that_was_searched_is_told(result, reduction, is_told, arguments):
+    pixels = PixelChecks(bar_codes=result, reduction=reduction)
+
+    risk = certificate(**arguments | {"pixels": pixels})["residual_risk"]
+
+    assert ("by up to 9 times along each side" in risk) == is_told
+
+
 def test_name_of_who_attests_is_recorded(arguments):
     policy = Policy(pixels_attested="Dr B. Osterholtzer")
 

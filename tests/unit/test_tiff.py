@@ -50,6 +50,26 @@ def refused(path, kind):
 
 @pytest.mark.parametrize("big_endian", [False, True])
 @pytest.mark.parametrize("bigtiff", [False, True])
+def test_plane_of_a_volume_has_the_tags_and_tiles_of_its_own(big_endian, bigtiff, tmp_path):
+    volume = tags(128, 128, tile=tiff.short(128)) | {
+        32997: tiff.long(3),
+        324: tiff.long(11, 22, 33),
+        325: tiff.short(1, 2, 3),  # inside the entry of a BigTIFF
+    }
+    path = write(tmp_path, [Directory(volume)], big_endian=big_endian, bigtiff=bigtiff)
+    with open_tiff(path) as opened:
+        (directory,) = opened.directories
+        planes = [directory.plane(number, 1) for number in range(4)]
+        found = [(plane.array(324).tolist(), plane.array(325).tolist()) for plane in planes]
+        assert found == [([11], [1]), ([22], [2]), ([33], [3]), ([], [])]
+        assert all(32997 not in plane for plane in planes)
+        assert directory.integers(324) == (11, 22, 33)
+        # Two planes of two tiles, of which the file has three.
+        assert directory.plane(1, 2).array(324).tolist() == [33]
+
+
+@pytest.mark.parametrize("big_endian", [False, True])
+@pytest.mark.parametrize("bigtiff", [False, True])
 def test_values_are_the_same_in_every_layout(big_endian, bigtiff, tmp_path):
     more = {282: tiff.rational(7, 2), 65000: tiff.undefined(b"\1\2\3"), 315: tiff.ascii_(PLANTED)}
     path = write(

@@ -87,6 +87,8 @@ class KeyedTiff:
     """Where else the spacing stands, if not in the usual tags."""
     overlaps_of: Callable[[Mapping[str, str]], Sequence[tuple[int, int]]] | None = None
     """Columns and rows that the tiles of each level share."""
+    notes_of: Callable[[Tiff], Iterator[str]] | None = None
+    """What else the user should know of a slide."""
 
     def matches(self, tiff: Tiff) -> bool:
         """Tell whether the vendor's sign is there."""
@@ -120,7 +122,10 @@ class KeyedTiff:
             objective_power=_positive(keys.get(self.power_key)),
             label_side=self.label_side,
             private_ranges=private_ranges(tiff, levels),
-            notes=passed_over(base, [d for d in rest if _role(base, d) is None]),
+            notes=(
+                *passed_over(base, [d for d in rest if _role(base, d) is None]),
+                *(() if self.notes_of is None else self.notes_of(tiff)),
+            ),
         )
 
     def _spacing(self, base: Directory, keys: Mapping[str, str]) -> Spacing | None:
@@ -236,6 +241,17 @@ def _inverted_resolution(base: Directory) -> Spacing | None:
     return None if not um else microscope_spacing(row_mm=um / 1000, column_mm=um / 1000)
 
 
+def _files_beside(tiff: Tiff) -> Iterator[str]:
+    """Yield a note on each kind of file that Trestle's scanner puts beside a slide."""
+    if any(tiff.has_beside(f"-{number}b") for number in range(len(tiff.directories) + 1)):
+        yield (
+            "files beside the slide say how its tiles overlap one by one, which is not read: tiles "
+            "may lie some pixels beside where they are shown"
+        )
+    if tiff.has_beside(".Full", instead=True):
+        yield "a picture of the whole glass with its label lies beside the slide: not written"
+
+
 _APERIO_NUMBERS = frozenset({"AppMag", "MPP", "OriginalWidth", "OriginalHeight"})
 
 HURON = KeyedTiff(
@@ -279,6 +295,7 @@ TRESTLE = KeyedTiff(
     power_key="Objective Power",
     spacing_of=_inverted_resolution,
     overlaps_of=_trestle_overlaps,
+    notes_of=_files_beside,
 )
 
 

@@ -47,6 +47,9 @@ _ROLES = {
 }
 """What the descriptions say. The label image is in truth the whole glass; the map of tissue is
 nothing that DICOM has a word for, so it stays with the labels."""
+_UPRIGHT = "VENTANA DP"
+"""These scanners store a slide as its label image shows it, which has the label above: areas have
+the same proportions in both. Their predecessors turn what they scan."""
 _LEVEL = re.compile(r"(?:^|\s)level=([0-9]{1,3})(?:\s|$)")
 
 _VOCABULARY = Vocabulary(
@@ -128,15 +131,17 @@ class Ventana:
             for number, root in roots.items()
             for item in xml_items(root, f"{tiff.directories[number].place} XMP", _VOCABULARY)
         )
-        device = (SourceText(scan.get("ScannerModel", "")), SourceText(self.name))
+        model = scan.get("ScannerModel", "")
         return Slide(
             format=f"{self.name} {'BIF' if encodings else 'TIFF'}",
             levels=levels,
             associated_images=associated,
-            metadata=raw_metadata(tiff, tuple(items), device, levels),
+            metadata=raw_metadata(
+                tiff, tuple(items), (SourceText(model), SourceText(self.name)), levels
+            ),
             spacing=_spacing(scan) or levels[0].spacing,
             objective_power=number_in(scan.get("Magnification")),
-            label_side=LabelSide.RIGHT,
+            label_side=LabelSide.TOP if model.startswith(_UPRIGHT) else LabelSide.RIGHT,
             private_ranges=private_ranges(tiff, levels),
             notes=(*passed_over(base, unnamed), *_plane_notes(levels)),
         )

@@ -178,6 +178,8 @@ class PixelChecks:
     bar_codes: CheckResult = CheckResult.NOT_RUN
     text: CheckResult = CheckResult.NOT_RUN
     """``PASSED`` only if text was looked for by reading it."""
+    reduction: int = 1
+    """By which factor each side of a level was reduced at most, to be searched."""
     is_overview_masked: bool = False
     """Whether the overview goes out masked, the only one of the slide."""
     is_thumbnail_written: bool = False

@@ -45,6 +45,14 @@ class Tiff:
         self._path, self._file = path, file
         self._read([(path, file)])
 
+    def has_beside(self, suffix: str, *, instead: bool = False) -> bool:
+        """Tell whether a file lies beside the slide whose name is the slide's and a suffix.
+
+        Or, if ``instead``, the slide's with this suffix in the place of its own.
+        """
+        name = self._path.stem if instead else self._path.name
+        return self.folder.has(name + suffix)
+
     def join(self, names: Sequence[str | None]) -> None:
         """Read a set of files in the place of the one that was opened, which is `None` in it.
 

@@ -92,8 +92,13 @@ class Entry:
         first = min(first, self.count)
         count = min(count, self.count - first)
         each = self.byte_count // self.count if self.count else 0
-        offset = self.offset + first * each
-        return replace(self, count=count, offset=offset, byte_count=count * each)
+        return replace(
+            self,
+            count=count,
+            offset=self.offset + first * each,
+            byte_count=count * each,
+            wide=self.wide if count else None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

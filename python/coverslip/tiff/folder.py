@@ -91,6 +91,13 @@ class Folder:
             )
         return [(path, file) for path, file in found if file is not None]
 
+    def has(self, name: str) -> bool:
+        """Tell whether there is a file of this name in the folder, without opening it."""
+        try:
+            return is_plain(name) and stat.S_ISREG((self._path / name).lstat().st_mode)
+        except OSError:
+            return False
+
     def _opened(self, name: str) -> BinaryIO | None:
         """Return a file, `None` if it is not there; no link is followed, and no pipe waited for."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

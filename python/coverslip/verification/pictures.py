@@ -143,19 +143,30 @@ def _mosaic(path: Path, instance: Header) -> Picture:
     numbers = range(across * down) if places is None else places.numbers.tolist()
     if len(numbers) > instance.frame_count:
         raise ValueError("its frames are not those of its tiles")
-    whole = np.full((down * rows, across * columns), 255, np.uint8)
+    # Reduced frame by frame: all of it may not fit into memory.
+    factor = max(1, int(np.ceil(np.sqrt(width * length / _SEARCHED_PIXELS))))
+    whole = np.full((-(-length // factor), -(-width // factor)), 255, np.uint8)
     source = _core.Source(path)
     ranges = frame_ranges(path, instance.pixel_data_offset, instance.frame_count)
     for frame, number in enumerate(numbers):
         if number >= across * down:
             break  # in another focal plane
         row, column = divmod(number, across)
-        place = slice(row * rows, (row + 1) * rows), slice(column * columns, (column + 1) * columns)
         part = _decoded(source, frame, *ranges, instance)
-        whole[place] = part if part.ndim == 2 else part.mean(axis=2).astype(np.uint8)
-    whole = whole[:length, :width]
-    factor = int(np.ceil(np.sqrt(whole.size / _SEARCHED_PIXELS)))
-    return np.ascontiguousarray(whole[::factor, ::factor])
+        below, left = _seen(row * rows, length, factor), _seen(column * columns, width, factor)
+        part = part[below, left]
+        grey = part if part.ndim == 2 else part.mean(axis=2).astype(np.uint8)
+        top, side = -(-row * rows // factor), -(-column * columns // factor)
+        whole[top : top + grey.shape[0], side : side + grey.shape[1]] = grey
+    return whole
+
+
+def _seen(begin: int, end: int, factor: int) -> slice:
+    """Return which pixels of a frame are kept in a direction, if it begins at a place of a level.
+
+    They are those whose place is a multiple of the factor, as far as the level goes.
+    """
+    return slice(-begin % factor, end - begin, factor)
 
 
 def _frame(path: Path, instance: Header, number: int) -> Picture:

@@ -11,8 +11,9 @@ _YCC_J2K = "YBR_FULL_422"
 def validator_findings(path, slide, program):
     """Return the lines that the validator prints, without those that the slide excuses."""
     excused = [_YCC_J2K] if slide.is_ycc422_jpeg2000 else []
-    if readers.absent_colour(pydicom.dcmread(path, stop_before_pixels=True)) is not None:
-        # It counts the tiles of the whole grid, whatever (0020,9311) says.
+    dataset = pydicom.dcmread(path, stop_before_pixels=True)
+    if readers.absent_colour(dataset) is not None or "ConcatenationUID" in dataset:
+        # It counts the tiles of the whole grid, whatever (0020,9311) and (0020,9161) say.
         excused.append("NumberOfFrames does not match expected value for tiled total pixel matrix")
     if slide.lossy_term is not None:
         excused.append(f"Unrecognized defined term = <{slide.lossy_term}>")

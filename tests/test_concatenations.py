@@ -1,17 +1,23 @@
 """Levels that are divided among several files: what is refused, and what the check finds."""
 
+import errno
 import io
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
 import warnings
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pydicom
 import pytest
 
 import coverslip
+from coverslip import _core, instances
 from coverslip.deid.custody import Custody
 from coverslip.deid.identity import Key
 from coverslip.errors import LimitError, PolicyError
@@ -169,6 +175,60 @@ def test_later_part_with_a_tile_unlike_the_others_is_written_anew(tmp_path):
     assert frames == readers.frames_of(whole.instances[0].path)
     assert set(result.study_path.rglob("*.dcm")) == {instance.path for instance in result.instances}
     assert coverslip.verify(result.study_path, path).exit_status == 0
+
+
+def test_progress_of_a_level_goes_on_from_part_to_part():
+    told = []
+    part = SimpleNamespace(number=0, level_bytes=100, bytes_before=40)
+    report = instances._report_part(told.append, "write", part)
+    for done in (0, 30, 61):
+        report(done)
+    assert [(step.done, step.total) for step in told] == [(40, 100), (70, 100), (100, 100)]
+
+
+def test_part_that_cannot_be_written_leaves_nothing(slide, tmp_path, monkeypatch):
+    parts = []
+
+    def write(*args, **options):
+        parts.append(args[3])
+        if len(parts) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return original(*args, **options)
+
+    original = _core.write_instance
+    monkeypatch.setattr(_core, "write_instance", write)
+    with pytest.raises(OSError, match="No space left"):
+        coverslip.convert(slide.path, tmp_path / "out", max_instance_size=SIZE)
+    assert not list((tmp_path / "out").rglob("*"))
+
+
+KILLED_AT_THE_THIRD = """
+import os, signal, sys
+import coverslip
+from coverslip import _core, instances
+
+def write(*args, **options):
+    if len(list(args[3].parent.iterdir())) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(*args, **options)
+
+original, _core.write_instance = _core.write_instance, write
+coverslip.convert(sys.argv[1], sys.argv[2], max_instance_size=int(sys.argv[3]))
+"""
+
+
+def test_conversion_that_is_killed_between_parts_leaves_none_of_them(slide, tmp_path):
+    words = [slide.path, tmp_path / "out", str(SIZE)]
+    killed = subprocess.run([sys.executable, "-c", KILLED_AT_THE_THIRD, *words], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    left = list((tmp_path / "out").iterdir())
+    assert left
+    assert all(path.name.startswith(".coverslip-") for path in left)
+
+    done = command("convert", slide.path, "-o", tmp_path / "out", "--max-instance-size", SIZE)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "out").iterdir())) == 1
+    assert coverslip.verify(tmp_path / "out", slide.path).exit_status == 0
 
 
 def test_missing_part_is_found(copied, slide):

@@ -35,7 +35,11 @@ OF_PARTS = {
 BESIDE_FRAMES = 700
 """Bytes of a part that are neither frames nor in the header of the whole."""
 PLACE_BYTES = 168
-CASES = (*FORMATS, *(f"{name}+sparse" for name in SPARSE))
+SPARSE_CASES = tuple(f"{name}+sparse" for name in SPARSE)
+CASES = (*FORMATS, *SPARSE_CASES)
+SOME = (*SPARSE, *SPARSE_CASES, "philips", "ndpis", "scn-fluorescence-in-colour", "ventana-bif")
+"""Of each kind of route, and with parts that have blank frames only: for what takes longer."""
+of_some = pytest.mark.parametrize("case", SOME, indirect=True)
 
 
 class Named(RandomIdentity):
@@ -101,9 +105,7 @@ def test_parts_hold_the_frames_of_the_whole_and_none_is_too_large(case):
         frames = [frame for file in files for frame in readers.frames_of(file.path)]
         assert frames == readers.frames_of(whole.path)
         assert all(0 < file.byte_count == file.path.stat().st_size <= case.size for file in files)
-    assert max(len(files) for _, files in case.pairs()) > 1 or all(
-        len(readers.frames_of(whole.path)) < 4 for whole, _ in case.pairs()
-    )
+        assert len(files) > 1 or whole.byte_count <= case.size
 
 
 def test_parts_say_what_the_whole_says_but_for_what_is_their_own(case):
@@ -153,6 +155,7 @@ def test_counts_of_parts_are_those_of_the_whole(case):
         )
 
 
+@of_some
 def test_independent_check_gives_no_alarm(case):
     report = coverslip.verify(case.parts.study_path, case.slide.path)
     assert [str(survivor) for survivor in report.found] == []
@@ -161,6 +164,7 @@ def test_independent_check_gives_no_alarm(case):
     assert report.exit_status == whole.exit_status
 
 
+@of_some
 @pytest.mark.tools
 def test_validator_is_silent(case, tool):
     for _, (file, *_) in case.pairs():
@@ -196,6 +200,7 @@ def test_wsidicom_shows_each_focal_plane_and_channel(case):
                 assert np.array_equal(one, other)
 
 
+@of_some
 def test_no_identifier_is_in_any_byte_name_or_message(case, tmp_path):
     allowed = ["--allow-pixel"] if case.slide.is_decoded else []
     allowed += [] if case.slide.recode is None else ["--allow-recode", case.slide.recode]
@@ -204,10 +209,10 @@ def test_no_identifier_is_in_any_byte_name_or_message(case, tmp_path):
     said = command(*words, *allowed, "--json")
     identifiers = [text for text in case.slide.identifiers if len(text) >= 5]
     (study,) = tmp_path.iterdir()
-    assert len(list(study.rglob("*.dcm"))) == len(case.parts.instances)
     assert survivors(identifiers, places_of(study, said)) == set()
 
 
+@of_some
 def test_same_identity_and_size_give_the_same_bytes(case, tmp_path):
     again = convert(case.slide, tmp_path, sparse=case.is_sparse, max_instance_size=case.size)
     for first, second in zip(case.parts.instances, again.instances, strict=True):

@@ -90,11 +90,15 @@ class Comparison:
         level = self.level_of(whole.header)
         if level is None:
             return False
-        tiles = self.tiles_of(whole.header)
-        if tiles is None:
+        if not are_copied(whole.header, level):
             return not self.made(whole, level).problems
-        report = _core.Scanner([]).check_instance(whole.path, whole.header.core, tiles=tiles)
-        return report.frames_equal > 0 and not report.problems
+        scanner = _core.Scanner([])
+        reports = [
+            scanner.check_instance(path, instance.core, tiles=self.tiles_of(instance))
+            for path, instance in whole.files
+        ]
+        are_equal = any(report.frames_equal for report in reports)
+        return are_equal and not any(report.problems for report in reports)
 
     def is_own(self, instance: Header) -> bool:
         """Tell whether an instance is this slide's, or may be."""
@@ -117,7 +121,7 @@ class Comparison:
         level = self.level_of(whole.header)
         if level is None:
             return Made()
-        if copied(self.slide, whole.header, level) is not None:
+        if are_copied(whole.header, level):
             return Made(problems=list(left_out(whole, level)))
         return self.made(whole, level)
 
@@ -217,10 +221,15 @@ def _ranges(whole: Whole, *, is_filled: bool = False) -> tuple[Uint64Array, Uint
     return grid[0], grid[1]
 
 
-def copied(slide: OpenedSlide, instance: Header, level: LevelTiles) -> _core.TileIndex | None:
-    """Return the tiles whose bytes the frames hold, ``None`` if they were made of something."""
+def are_copied(instance: Header, level: LevelTiles) -> bool:
+    """Tell whether frames hold bytes of tiles, and were not made of something."""
     is_made = instance.losses > 1 or instance.transfer_syntax_uid == _JPEG_2000_LOSSLESS
-    if is_made or level.tiles is None:
+    return not is_made and level.tiles is not None
+
+
+def copied(slide: OpenedSlide, instance: Header, level: LevelTiles) -> _core.TileIndex | None:
+    """Return the tiles whose bytes the frames hold, ``None`` if there are none."""
+    if not are_copied(instance, level):
         return None
     if instance.positions is not None:
         return level.some_tiles(slide, instance.positions.numbers)
@@ -232,10 +241,13 @@ def copied(slide: OpenedSlide, instance: Header, level: LevelTiles) -> _core.Til
 
 
 def left_out(whole: Whole, level: LevelTiles) -> Iterator[str]:
-    """Yield which tile a sparse level has no frame of, though the slide has it."""
+    """Yield which tile a sparse level has no frame of, or only it has one of."""
     numbers = whole.numbers
     if numbers is not None:
-        shown = np.union1d(numbers, level.missing())
+        missing = level.missing()
+        if len(more := np.intersect1d(numbers, missing)):
+            yield f"tile {int(more[0])} has a frame, and the slide does not have it"
+        shown = np.union1d(numbers, missing)
         if len(shown) < whole.grid_count:
             first = int(np.setdiff1d(np.arange(whole.grid_count, dtype=np.uint64), shown)[0])
             yield f"tile {first} of the slide has no frame"

@@ -24,6 +24,7 @@ from coverslip.errors import LimitError, PolicyError
 from coverslip.report import pictures
 from coverslip.report.collect import collect
 from coverslip.report.page import write_report
+from coverslip.verification import wholes
 from tests.archive.runs import studies_in
 from tests.interop import readers
 from tests.program import command
@@ -349,6 +350,18 @@ def test_made_frames_of_all_parts_are_compared_with_the_slide(kind, tmp_path):
     report = coverslip.verify(result.study_path, slide.path)
     what = "other pixels than the slide" if kind == "decoded" else "other coefficients"
     assert any(what in survivor.what for survivor in report.found if survivor.place == "frames")
+
+
+def test_more_parts_than_can_be_opened_are_said_to_be_unchecked(tmp_path, monkeypatch):
+    slide = build_generic(tmp_path, codec="zstd", levels=1)
+    result = coverslip.convert(
+        slide.path, tmp_path / "out", max_instance_size="30KB", **slide.choices
+    )
+    monkeypatch.setattr(wholes, "_MOST_OPEN", len(result.instances) - 1)
+    report = coverslip.verify(result.study_path, slide.path)
+    assert (report.exit_status, report.found, report.frames_equal) == (4, (), 0)
+    assert any("more parts of the level than are read" in what for what in report.unchecked)
+    assert any("lowest levels that are large" in what for what in report.out_of_scope)
 
 
 def test_slide_is_told_from_another_by_its_parts(slide, tmp_path):

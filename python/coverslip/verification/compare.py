@@ -22,6 +22,8 @@ PICTURES = ("LABEL", "OVERVIEW", "THUMBNAIL")
 _JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
 _COMPOSED = "frames against tiles: they were composed and encoded anew, so no tile has their pixels"
 
+_TOO_MANY = "frames against tiles: there are more parts of the level than are read together"
+
 Key = tuple[str, str]
 """Study Instance UID and Container Identifier: what tells slides in a folder apart."""
 
@@ -128,6 +130,8 @@ class Comparison:
     def made(self, whole: Whole, level: LevelTiles) -> Made:
         """Compare frames that hold no bytes of a tile with what they were made of."""
         instance = whole.header
+        if not whole.is_readable:
+            return Made(unchecked=[_TOO_MANY])
         if instance.losses > 1:
             return Made(unchecked=[_COMPOSED])
         if instance.transfer_syntax_uid == _JPEG_2000_LOSSLESS:

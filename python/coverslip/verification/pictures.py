@@ -141,6 +141,8 @@ def _mosaic(level: Whole) -> Picture:
     """
     instance = level.header
     width, length, columns, rows = instance.level_size
+    if not level.is_readable:
+        raise ValueError("the level has too many parts to be looked at")
     if min(instance.level_size) < 1 or width * length > LIMITS.searched_pixels:
         raise ValueError("the level is too large to be looked at")
     across, down = -(-width // columns), -(-length // rows)

@@ -17,6 +17,8 @@ from coverslip.verification.positions import Positions
 
 _SHOWN = 3
 """Numbers of missing parts that are told."""
+_MOST_OPEN = 500
+"""Files that are opened together: half of what systems let a process have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class Whole:
     def paths(self) -> tuple[Path, ...]:
         """All files."""
         return tuple(path for path, _ in self.files)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the files are few enough to be read as one."""
+        return len(self.files) <= _MOST_OPEN
 
     @property
     def frame_count(self) -> int:

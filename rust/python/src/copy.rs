@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use coverslip_core::{
-    ByteRange, Codec, Error, OffsetTable, Portion, Room, WriteOptions, codec, deflate, jp2k, jpeg,
-    plan_alike, plan_frames, portions,
+    ByteRange, Codec, Error, OffsetTable, Portion, Room, WriteOptions, codec, deflate,
+    frame::Summary, jp2k, jpeg, plan_alike, plan_frames, portions,
 };
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
@@ -154,13 +154,16 @@ fn to_range((offset, byte_count): (u64, u64)) -> ByteRange {
 pub(crate) struct FramePlan {
     plan: Arc<coverslip_core::FramePlan>,
     frames: Range<usize>,
+    summary: Summary,
 }
 
 impl FramePlan {
     fn new(plan: coverslip_core::FramePlan) -> Self {
-        let frames = 0..plan.frame_count();
-        let plan = Arc::new(plan);
-        Self { plan, frames }
+        Self {
+            frames: 0..plan.frame_count(),
+            summary: plan.summary(),
+            plan: Arc::new(plan),
+        }
     }
 
     pub(crate) fn core(&self) -> Portion<'_> {
@@ -178,22 +181,22 @@ impl FramePlan {
 
     #[getter]
     fn copied(&self) -> u64 {
-        self.core().summary().copied
+        self.summary.copied
     }
 
     #[getter]
     fn blank(&self) -> u64 {
-        self.core().summary().blank
+        self.summary.blank
     }
 
     #[getter]
     fn truncated(&self) -> u64 {
-        self.core().summary().truncated
+        self.summary.truncated
     }
 
     #[getter]
     fn frame_bytes(&self) -> u64 {
-        self.core().summary().frame_bytes
+        self.summary.frame_bytes
     }
 
     fn portions(
@@ -218,6 +221,7 @@ impl FramePlan {
             .map(|portion| Self {
                 plan: Arc::clone(&self.plan),
                 frames: portion.frames(),
+                summary: portion.summary(),
             })
             .ok_or_else(|| PyValueError::new_err("the plan does not have all of these frames"))
     }

@@ -57,7 +57,7 @@ _CONCEPTS = {
 """Names of content items (PS3.16 TID 8001), which are in some outputs only."""
 _STEPS = frozenset({"Fixation", "Embedding", "Fixation and embedding"})
 """What a step of a preparation may be called."""
-_CHOSEN = re.compile(
+_ATTESTED = re.compile(
     rb'"(?:pixels_attested|project)": ?"(?:[^"\\]|\\.)*"|"max_instance_size": ?[0-9]+'
 )
 """What the operator says by himself in a certificate."""
@@ -112,4 +112,4 @@ def _text(data: bytes, value: Value) -> str:
 
 def in_certificate(data: bytes) -> Iterator[Range]:
     """Yield where a certificate tells the operator's own words."""
-    return (found.span() for found in _CHOSEN.finditer(data))
+    return (found.span() for found in _ATTESTED.finditer(data))

@@ -83,10 +83,20 @@ MAY_IMPORT = {
         *("_core", "associated", "beside", "dicom", "errors", "frames", "model", "routes"),
         *("slide", "verification"),
     },
-    "levels": {"commit", "errors", "frames", "instances", "model", "routes", "slide"},
+    "concatenation": {"errors", "instances", "model"},
+    "levels": {
+        "commit",
+        "concatenation",
+        "errors",
+        "frames",
+        "instances",
+        "model",
+        "routes",
+        "slide",
+    },
     "conversion": {
-        *("_core", "associated", "audit", "codes", "colour", "commit", "cutting", "deid"),
-        *("decoders", "dicom"),
+        *("_core", "associated", "audit", "codes", "colour", "commit", "concatenation", "cutting"),
+        *("decoders", "deid", "dicom"),
         *("instances", "levels", "model", "routes", "search", "slide", "verification"),
     },
     "archive": {

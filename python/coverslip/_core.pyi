@@ -163,6 +163,15 @@ class Jpeg2000Facts:
 class FramePlan:
     """What each frame of an instance is made of, with its exact length."""
 
+    def portions(self, most: int, header: int, beside: int) -> list[int]:
+        """Return how many frames go into each file if none may have more than ``most`` bytes.
+
+        ``header`` bytes stand in front of group 7FE0 of each, and ``beside`` bytes for each frame
+        besides. Raises `LimitError` for a frame that no file has the room for.
+        """
+    def portion(self, first: int, count: int) -> FramePlan:
+        """Return some of the frames, one after the other, to be written like all."""
+
     @property
     def frame_count(self) -> int: ...
     @property
@@ -172,10 +181,6 @@ class FramePlan:
     @property
     def truncated(self) -> int:
         """Copied frames whose tile had no end marker; it was added."""
-
-    @property
-    def dropped_segments(self) -> int:
-        """APPn, COM and JP2 boxes of the tiles that were left out."""
 
     @property
     def frame_bytes(self) -> int: ...
@@ -481,13 +486,13 @@ def rewrite(
     spool: str | os.PathLike[str],
     *,
     on_progress: _Progress = None,
-) -> tuple[tuple[bytes, bytes], int]:
+) -> tuple[tuple[bytes, bytes], bytes]:
     """Write frames with the coefficients of a mosaic's tiles; progress counts frames.
 
     A tile that can be a frame keeps its entropy-coded bytes. The frames become stand-alone JPEG
     streams behind what is in the file ``spool``; it is made if it is not there. Returned are their
     offsets and byte counts in it, row by row, as little-endian ``uint64``, 0 where there is no
-    tile; and how many were coded anew.
+    tile; and for each a byte, 1 if it was coded anew.
     """
 
 def prove_rewritten(

@@ -80,6 +80,9 @@ class InstanceRecord:
     """Digest of the whole file, in hexadecimal; ``None`` if it was not read back."""
     frames_picture: int = 0
     """A label, overview or thumbnail, stored without loss."""
+    in_concatenation_number: int | None = None
+    """Which part of a level it is, from 1; ``None`` if it is all of it."""
+    in_concatenation_total_number: int | None = None
     frames_absent: int = 0
     """Missing tiles that became no frame."""
     frames_recoded: int = 0

@@ -118,6 +118,13 @@ class Staging:
         path.chmod(self.study.stat().st_mode & 0o666)
         self._finished[path] = self._disk.submit(self._sync, path)
 
+    def withdraw(self, path: Path) -> None:
+        """Remove a file that was finished, since it will be written anew."""
+        on_disk = self._finished.pop(path, None)
+        if on_disk is not None:
+            on_disk.result()
+        path.unlink()
+
     def commit(self) -> Path:
         """Give the study its final name and return it, when all of it is on the disk."""
         folders = [self.study]

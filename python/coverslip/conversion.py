@@ -11,12 +11,13 @@ from coverslip import _core, audit
 from coverslip.associated import AssociatedPicture
 from coverslip.colour import Samples
 from coverslip.commit import staging
+from coverslip.concatenation import Written, parts_of, write_parts
 from coverslip.cutting import Frames
 from coverslip.decoders import kept
 from coverslip.deid.custody import Charge, Custody
 from coverslip.deid.metadata import Given
 from coverslip.deid.pixels.substitute import draw_label
-from coverslip.deid.policy import Policy, Profile
+from coverslip.deid.policy import Policy, Profile, size_of
 from coverslip.deid.scrub import Scrubbed, scrub
 from coverslip.deid.uids import Identity
 from coverslip.dicom import modules
@@ -79,6 +80,7 @@ def convert(
     j2k_ycc: Literal["copy", "mct", "pixel"] | None = None,
     deflated_frames: bool = False,
     sparse: bool = False,
+    max_instance_size: int | str | None = None,
     label: Literal["drop", "substitute", "keep"] | None = None,
     overview: Literal["drop", "mask", "keep"] | None = None,
     thumbnail: Literal["drop", "keep"] = "drop",
@@ -131,6 +133,10 @@ def convert(
         Whether tiles that the slide does not have become no frame, in the place of a blank one.
         Such a level is TILED_SPARSE and says of each frame where it lies, which takes some 140
         bytes; without a missing tile a level stays as it is.
+    max_instance_size
+        Bytes that no file may have more of, or text such as ``"2GB"``: a level that would be larger
+        is divided among several, all with the same Concatenation UID, which not every reader puts
+        together. No frame is divided.
     label
         ``substitute`` to write one that shows the Container Identifier; ``keep``, under `care`
         only and its default, to write the slide's own; else ``drop``.
@@ -147,7 +153,7 @@ def convert(
         Who vouches that the pixels show nothing that identifies, whatever the search for bar
         codes and text says; the name goes into the certificate.
     policy
-        All choices in one, in the place of the thirteen above.
+        All choices in one, in the place of the fourteen above.
     custody
         Key, metadata and vault; by default neither key nor metadata.
     overwrite
@@ -189,6 +195,7 @@ def convert(
             j2k_ycc=j2k_ycc,
             deflated_frames=deflated_frames,
             sparse=sparse,
+            max_instance_size=size_of(max_instance_size),
             label=label,
             overview=overview,
             thumbnail=thumbnail,
@@ -261,12 +268,23 @@ def convert_opened(
                 check=check,
                 past_cache=sync,
             )
-            planned, written = [], []
+
+            def withdraw(path: Path) -> None:
+                stage.withdraw(path)
+                if check is not None:
+                    check.forget(path)
+
+            def write_all(item: PlannedInstance) -> list[Written]:
+                parts = parts_of(item, clean, policy.max_instance_size)
+                return write_parts(parts, write, withdraw)
+
+            planned: list[PlannedInstance] = []
+            written: list[Written] = []
             for number in range(len(routes)):
                 examined.stop_if_found()
-                item, result = levels.written(number, stage, instance_of, write)
+                item, files = levels.written(number, stage, instance_of, write_all)
                 planned.append(item)
-                written.append(result)
+                written.extend(files)
             for picture, uid in zip(
                 _pictures(slide, examined, policy, clean),
                 clean.associated_sop_instance_uids,
@@ -275,12 +293,12 @@ def convert_opened(
                 spool = stage.spool(len(planned))
                 item = planned_picture(slide, picture, uid, len(planned), spool)
                 planned.append(item)
-                written.append(write(item))
+                written.extend(write_all(item))
             told = charge.notes if charge is not None else ()
             notes = (*_notes(slide, routes, planned), *examined.notes(), *told)
             key_id = charge.key.key_id if charge is not None and charge.key is not None else None
             certificate = _certificate(
-                scrubbed, policy, planned, written, key_id, examined.checks, verify=verify
+                scrubbed, policy, written, key_id, examined.checks, verify=verify
             )
             audit.write_certificate(stage.study / name, certificate)
             if check is not None:
@@ -294,9 +312,9 @@ def convert_opened(
         study_path=study,
         instances=tuple(
             replace(instance, path=study / instance.path.relative_to(stage.study))
-            for instance in written
+            for _, instance in written
         ),
-        frames=total([instance.frames for instance in written]),
+        frames=total([instance.frames for _, instance in written]),
         certificate=certificate,
         certificate_path=study / name,
         notes=notes,
@@ -354,8 +372,7 @@ def _notes(
 def _certificate(
     scrubbed: Scrubbed,
     policy: Policy,
-    planned: list[PlannedInstance],
-    written: list[InstanceResult],
+    written: list[Written],
     key_id: str | None,
     pixels: PixelChecks,
     *,
@@ -381,8 +398,10 @@ def _certificate(
             is_inverted=item.route is not None and item.route.is_inverted,
             blake3=instance.blake3,
             frames_picture=instance.frames.picture,
+            in_concatenation_number=instance.part if instance.parts > 1 else None,
+            in_concatenation_total_number=instance.parts if instance.parts > 1 else None,
         )
-        for item, instance in zip(planned, written, strict=True)
+        for item, instance in written
     ]
     return audit.certificate(
         package_version=_core.__version__,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from coverslip import _core, blank, pixels, recode
 from coverslip.errors import CoverslipError, LimitError, SourceError
@@ -27,6 +28,7 @@ from coverslip.sampling import core_picture
 from coverslip.slide import OpenedSlide
 
 OnCount = Callable[[int], object]
+Flags = npt.NDArray[np.bool_]
 _NOTHING_PRIVATE = np.zeros((0, 2), np.uint64)
 
 
@@ -38,8 +40,8 @@ class PlannedFrames:
     plan: _core.FramePlan
     spool: Path | None = None
     """A file of frames that were made, to be removed when the instance is there."""
-    rewritten: int | None = None
-    """How many frames were coded anew, if the others are tiles as they are."""
+    is_rewritten: Flags | None = None
+    """Which frames were coded anew, if the others are tiles as they are."""
     source_bytes: int | None = None
     """What the tiles took in the slide, if the frames hold them otherwise."""
     numbers: Uint64Array | None = None
@@ -54,6 +56,21 @@ class PlannedFrames:
         is_new = self.source_bytes is None or self.lossless_bytes is not None
         left = self.plan.frame_bytes if is_new else self.source_bytes
         return (uncompressed / left,) if losses and left else ()
+
+    @property
+    def rewritten(self) -> int | None:
+        """How many frames were coded anew, if the others are tiles as they are."""
+        return None if self.is_rewritten is None else int(self.is_rewritten.sum())
+
+    def portion(self, first: int, count: int) -> "PlannedFrames":
+        """Return some of the frames, one after the other; ratios are told of all."""
+        some = slice(first, first + count)
+        return replace(
+            self,
+            plan=self.plan.portion(first, count),
+            is_rewritten=None if self.is_rewritten is None else self.is_rewritten[some],
+            numbers=None if self.numbers is None else self.numbers[some],
+        )
 
 
 def stored_bytes(level: Level) -> int:
@@ -139,7 +156,7 @@ class _Made:
     """Frames that were made into a file, of one focal plane or of all."""
 
     tiles: TileIndex
-    rewritten: int | None = None
+    is_rewritten: Flags | None = None
     source_bytes: int | None = None
     blank: bytes | None = None
 
@@ -177,11 +194,14 @@ def _planned(
     source = _core.Source(spool)
     tiles, numbers = _of_frames(made.tiles, route)
     plan = _plan(source, level, tiles, _NOTHING_PRIVATE, route, None, made.blank)
+    is_rewritten = made.is_rewritten
+    if is_rewritten is not None and numbers is not None:
+        is_rewritten = is_rewritten[numbers]
     return PlannedFrames(
         source=source,
         plan=plan,
         spool=spool,
-        rewritten=made.rewritten,
+        is_rewritten=is_rewritten,
         source_bytes=made.source_bytes,
         numbers=numbers,
     )
@@ -196,7 +216,7 @@ def _all_planes(level: Level, spool: Path, make: _Maker, on_frames: OnCount | No
         made.append(make(plane, spool, _after(on_frames, done)))
     return _Made(
         tiles=one_after_another([one.tiles for one in made]),
-        rewritten=_sum([one.rewritten for one in made]),
+        is_rewritten=_joined([one.is_rewritten for one in made]),
         source_bytes=_sum([one.source_bytes for one in made]),
         blank=made[0].blank,
     )
@@ -205,6 +225,11 @@ def _all_planes(level: Level, spool: Path, make: _Maker, on_frames: OnCount | No
 def _after(on_frames: OnCount | None, done: int) -> OnCount | None:
     """Return what counts on from the frames of the planes before."""
     return None if on_frames is None else lambda count: on_frames(done + count)
+
+
+def _joined(planes: list[Flags | None]) -> Flags | None:
+    known = [flags for flags in planes if flags is not None]
+    return np.concatenate(known) if known else None
 
 
 def _sum(counts: list[int | None]) -> int | None:
@@ -238,16 +263,14 @@ def _rewriter(slide: OpenedSlide, route: Route, *, prove: bool) -> _Maker:
         require_output(slide, source_bytes)
         mosaic = core_mosaic(level, slide.description.private_ranges)
         recipe = _recipe(level, route, level.tile_width, level.tile_length)
-        ranges, rewritten = _core.rewrite(
-            slide.source, mosaic, recipe, spool, on_progress=on_frames
-        )
+        ranges, flags = _core.rewrite(slide.source, mosaic, recipe, spool, on_progress=on_frames)
         offsets, byte_counts = _unpacked(ranges)
         if prove:
             frames = _core.Source(spool)
             _core.prove_rewritten(slide.source, mosaic, recipe, frames, offsets, byte_counts)
         return _Made(
             tiles=replace(level.tiles, offsets=offsets, byte_counts=byte_counts),
-            rewritten=rewritten,
+            is_rewritten=np.frombuffer(flags, np.bool_),
             source_bytes=source_bytes,
         )
 

@@ -81,6 +81,10 @@ class InstanceResult:
     frames: FrameCounts
     blake3: str | None
     """Of the whole file; ``None`` without verification."""
+    part: int = 1
+    """Which part of the level it is, from 1."""
+    parts: int = 1
+    """How many parts the level has: more than one are a concatenation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +98,10 @@ class PlannedInstance:
     frame_format: FrameFormat
     frames: PlannedFrames
     spec: InstanceSpec
+    level_bytes: int
+    """Of all its frames, and not of a part of them only."""
+    bytes_before: int = 0
+    """Of the frames in parts of the level before this one."""
 
     @property
     def plan(self) -> _core.FramePlan:
@@ -102,8 +110,19 @@ class PlannedInstance:
 
     @property
     def absent(self) -> int:
-        """How many missing tiles became no frame."""
-        return 0 if self.frames.numbers is None else self.spec.grid_count - self.spec.frame_count
+        """How many missing tiles became no frame: of a part those up to the next one's first."""
+        numbers, own = self.spec.frame_numbers, self.spec.frames
+        if numbers is None:
+            return 0
+        start = int(numbers[own.start]) if own.start else 0
+        is_last = own.stop == self.spec.frame_count
+        end = self.spec.grid_count if is_last else int(numbers[own.stop])
+        return end - start - len(own)
+
+    @property
+    def position_bytes(self) -> int:
+        """How many bytes the place of a frame takes in the header, at most."""
+        return wsm.position_bytes(self.spec)
 
 
 def plan_level(
@@ -195,6 +214,7 @@ def planned_level(
         frame_format=frame_format,
         frames=frames,
         spec=spec,
+        level_bytes=plan.frame_bytes,
     )
 
 
@@ -203,13 +223,25 @@ def planned_picture(
 ) -> PlannedInstance:
     """Fix what the instance of a label or overview will be, and encode its frame."""
     spec = picture_spec(picture, uid, slide.description.label_side, number + 1)
+    frames = store_picture(picture, spool)
     return PlannedInstance(
         number=number,
         route=None,
         frame_format=spec.frame_format,
-        frames=store_picture(picture, spool),
+        frames=frames,
         spec=spec,
+        level_bytes=frames.plan.frame_bytes,
     )
+
+
+def header_of(item: PlannedInstance, clean: CleanMetadata, *, with_positions: bool = True) -> bytes:
+    """Return what stands before the frames of an instance.
+
+    Without positions it has the place of the first frame of a sparse level only.
+    """
+    dataset, syntax = wsm.build(clean, item.spec), item.frame_format.transfer_syntax_uid
+    positions = wsm.positions(clean, item.spec) if with_positions else None
+    return part10.encode(dataset, syntax, wsm.permit(clean), positions)
 
 
 def write_instance(
@@ -232,17 +264,15 @@ def write_instance(
     UnlikeTilesError
         If the plan is from some tiles, and another one is not like them. Nothing is left then.
     """
-    path = folders[item.spec.region] / f"{item.spec.sop_instance_uid}.dcm"
-    dataset = wsm.build(clean, item.spec)
-    syntax, positions = item.frame_format.transfer_syntax_uid, wsm.positions(clean, item.spec)
-    header = part10.encode(dataset, syntax, wsm.permit(clean), positions)
+    path = folders[item.spec.region] / f"{item.spec.file_uid}.dcm"
+    header = header_of(item, clean)
     write = partial(
         _core.write_instance,
         item.frames.source,
         item.plan,
         header,
         path,
-        on_progress=_report(on_progress, "write", item.number, item.plan.frame_bytes),
+        on_progress=_report_part(on_progress, "write", item),
     )
     try:
         if check is None:
@@ -254,10 +284,11 @@ def write_instance(
                 report = write(digest=True, written=follower.written)
                 on_written(path)
                 with at_level(item.number):
-                    follower.wait(_report(on_progress, "verify", item.number, report.byte_count))
+                    follower.wait(_report_part(on_progress, "verify", item))
     except UnlikeTilesError:
         path.unlink()
         raise
+    part = item.spec.part
     kind, made = None if item.route is None else item.route.kind, item.plan.copied
     rewritten = made if item.frames.rewritten is None else item.frames.rewritten
     counts = FrameCounts(
@@ -273,12 +304,22 @@ def write_instance(
     )
     return InstanceResult(
         path=path,
-        sop_instance_uid=item.spec.sop_instance_uid,
+        sop_instance_uid=item.spec.file_uid,
         level=None if item.route is None else item.number,
         byte_count=report.byte_count,
         frames=counts,
         blake3=report.blake3,
+        part=1 if part is None else part.number,
+        parts=1 if part is None else part.count,
     )
+
+
+def _report_part(
+    on_progress: OnProgress | None, stage: str, item: PlannedInstance
+) -> Callable[[int], object] | None:
+    """Return what tells the progress of a level by that of a part of it."""
+    report = _report(on_progress, stage, item.number, item.level_bytes)
+    return None if report is None else lambda done: report(item.bytes_before + done)
 
 
 def _report(

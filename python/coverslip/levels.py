@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from coverslip.commit import Staging
+from coverslip.concatenation import Written
 from coverslip.errors import UnlikeTilesError, at_level
 from coverslip.frames import PlannedFrames, most_output_bytes, require_output, stored_bytes
 from coverslip.instances import (
-    InstanceResult,
     OnProgress,
     PlannedInstance,
     make_frames,
@@ -63,24 +63,24 @@ class Levels:
         number: int,
         stage: Staging,
         instance_of: Callable[[int, Route, PlannedFrames], PlannedInstance],
-        write: Callable[[PlannedInstance], InstanceResult],
-    ) -> tuple[PlannedInstance, InstanceResult]:
-        """Write one level, its frames made before if it is not copied."""
+        write: Callable[[PlannedInstance], list[Written]],
+    ) -> tuple[PlannedInstance, list[Written]]:
+        """Write one level, its frames made before if it is not copied; return it and its files."""
         route, frames = self._routes[number], self._plans.get(number)
         if frames is None:
             frames = self._made(number, stage)
             self._count(frames.plan.frame_bytes)
         item = instance_of(number, route, frames)
         try:
-            result = write(item)
+            written = write(item)
         except UnlikeTilesError:
             frames = plan_level(self._slide, number, route, self._on_progress, is_sampled=False)
             self._count(frames.plan.frame_bytes - item.plan.frame_bytes)
             item = instance_of(number, route, frames)
-            result = write(item)
+            written = write(item)
         if frames.spool is not None:
             frames.spool.unlink()
-        return item, result
+        return item, written
 
     def _made(self, number: int, stage: Staging) -> PlannedFrames:
         with at_level(number):

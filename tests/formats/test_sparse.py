@@ -208,6 +208,19 @@ def test_a_tile_without_a_frame_is_found(name, tmp_path):
     assert any(what in found.what for found in report.found if found.place == "frames")
 
 
+def test_a_frame_of_a_tile_that_is_missing_is_found(tmp_path):
+    folders = [tmp_path / name for name in ("one", "other")]
+    for folder in folders:
+        folder.mkdir()
+    slide = build_svs(folders[0], levels=1, missing=((0, 5),))
+    other = build_svs(folders[1], levels=1, missing=((0, 5), (0, 6)))
+    result = coverslip.convert(slide.path, tmp_path / "out", sparse=True)
+    report = coverslip.verify(result.study_path, other.path)
+    assert [found.what for found in report.found] == [
+        "tile 6 has a frame, and the slide does not have it"
+    ]
+
+
 def drop_last_frame(path):
     """Take the last frame out of an instance, and its item, as if the slide did not have it."""
     dataset = pydicom.dcmread(path)

@@ -18,8 +18,9 @@ def validator_findings(path, slide, program):
     with _as_known(path) as known:
         lines = readers.dciodvfy(known, program)
     excused = [_YCC_J2K] if slide.is_ycc422_jpeg2000 else []
-    if readers.absent_colour(pydicom.dcmread(path, stop_before_pixels=True)) is not None:
-        # It counts the tiles of the whole grid, whatever (0020,9311) says.
+    dataset = pydicom.dcmread(path, stop_before_pixels=True)
+    if readers.absent_colour(dataset) is not None or "ConcatenationUID" in dataset:
+        # It counts the tiles of the whole grid, whatever (0020,9311) and (0020,9161) say.
         excused.append("NumberOfFrames does not match expected value for tiled total pixel matrix")
     if slide.lossy_term is not None:
         excused.append(f"Unrecognized defined term = <{slide.lossy_term}>")

@@ -11,6 +11,7 @@ import coverslip
 from coverslip.deid.custody import Custody
 from coverslip.deid.identity import Key
 from coverslip.deid.metadata import Given, MetadataTable
+from coverslip.deid.originals import open_documents, read_vault
 from coverslip.deid.sealing import (
     check_recipient,
     decrypted,
@@ -18,7 +19,7 @@ from coverslip.deid.sealing import (
     read_identities,
     read_passphrase,
 )
-from coverslip.deid.vault import open_documents, open_vault, read_vault
+from coverslip.deid.vault import open_vault
 from coverslip.errors import PolicyError
 from coverslip.model import OperatorText
 from tests.privacy.search import places_of, survivors

@@ -85,7 +85,7 @@ def test_no_rule_nor_place_of_the_audit_goes_out(sealed):
 
 
 def test_vault_of_before_gets_the_new_columns(tmp_path):
-    from coverslip.deid import vault
+    from coverslip.deid import originals, vault
 
     old = vault._TABLES
     at = old.index("    format TEXT, ifd")
@@ -97,5 +97,5 @@ def test_vault_of_before_gets_the_new_columns(tmp_path):
     slide = FORMATS["generic-jpeg"](tmp_path)
     custody = Custody(vault=tmp_path / "vault")
     coverslip.convert(slide.path, tmp_path / "out", profile="research", custody=custody)
-    (kept,) = vault.read_vault(tmp_path / "vault")
+    (kept,) = originals.read_vault(tmp_path / "vault")
     assert len(kept.findings) > 2

@@ -47,6 +47,7 @@ OPTIONS = {
     "j2k_ycc": ("public", "pixel"),
     "deflated_frames": ("public", True),
     "sparse": ("public", True),
+    "max_instance_size": ("public", 2_000_000_000),
 }
 
 

@@ -19,7 +19,8 @@ import coverslip.audit
 from coverslip.cli import report as command
 from coverslip.deid.custody import Custody
 from coverslip.deid.metadata import Given, MetadataTable
-from coverslip.deid.vault import FILE_NAME, read_vault
+from coverslip.deid.originals import read_vault
+from coverslip.deid.vault import FILE_NAME
 from coverslip.errors import LimitError, PolicyError, SourceError
 from coverslip.limits import LIMITS
 from coverslip.model import OperatorText

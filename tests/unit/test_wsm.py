@@ -14,7 +14,7 @@ from coverslip.deid.icc import srgb_profile
 from coverslip.dicom import modules, part10, wsm
 from coverslip.dicom.allowlist import rules
 from coverslip.errors import PolicyError
-from coverslip.model import LabelSide, OperatorText, OpticalPath, Profile, RawMetadata, Role
+from coverslip.model import LabelSide, OperatorText, OpticalPath, Part, Profile, RawMetadata, Role
 from tests.interop import readers
 from tests.unit.builders import (
     COLOUR,
@@ -132,7 +132,7 @@ def test_each_attribute_of_the_table_is_written_for_some_image():
             written.add(element.keyword)
     stack = stack_spec(plain)
     sparse = dataclasses.replace(stack, frame_count=2, frame_numbers=np.array([1, 4], np.uint64))
-    for spec in (stack, sparse):
+    for spec in (stack, sparse, part_of(plain)):
         written |= {element.keyword for element in wsm.build(plain, spec).iterall()}
     clean = clean_metadata()
     overview = overview_spec(clean)
@@ -140,6 +140,40 @@ def test_each_attribute_of_the_table_is_written_for_some_image():
         written |= {element.keyword for element in wsm.build(clean, spec).iterall()}
 
     assert {path.rpartition(".")[2] for path in rules()} == written
+
+
+def part_of(clean, **changes):
+    part = Part(
+        sop_instance_uid="2.25.11",
+        concatenation_uid="2.25.12",
+        number=2,
+        count=3,
+        first_frame=1,
+        frame_count=2,
+    )
+    return dataclasses.replace(instance_spec(clean), part=dataclasses.replace(part, **changes))
+
+
+def test_part_tells_of_the_whole_but_for_what_is_its_own():
+    clean = clean_metadata()
+    whole, part = wsm.build(clean, instance_spec(clean)), wsm.build(clean, part_of(clean))
+
+    assert (part.SOPInstanceUID, part.NumberOfFrames) == ("2.25.11", 2)
+    assert part.ConcatenationUID == "2.25.12"
+    assert part.SOPInstanceUIDOfConcatenationSource == whole.SOPInstanceUID
+    assert (part.InConcatenationNumber, part.InConcatenationTotalNumber) == (2, 3)
+    assert part.ConcatenationFrameOffsetNumber == 1
+    own = {"SOPInstanceUID", "NumberOfFrames"}
+    alike = [[e for e in ds if e.tag in whole and e.keyword not in own] for ds in (part, whole)]
+    assert alike[0] == alike[1]
+
+
+@pytest.mark.parametrize("wrong", [{"first_frame": 3}, {"frame_count": 0}, {"first_frame": -1}])
+def test_part_that_its_level_does_not_have_is_a_defect(wrong):
+    clean = clean_metadata()
+
+    with pytest.raises(ValueError, match="some of the frames"):
+        wsm.build(clean, part_of(clean, **wrong))
 
 
 def stack_spec(clean):

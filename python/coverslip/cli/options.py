@@ -101,6 +101,14 @@ SparseOption = Annotated[
         "tells of each frame where it lies.",
     ),
 ]
+MaxInstanceSizeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Divide a level whose file would be larger, for example than 2GB, among several: a "
+        "concatenation. Not every reader puts these together.",
+    ),
+]
 FramesOption = Annotated[
     str | None,
     typer.Option(

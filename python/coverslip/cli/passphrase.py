@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from coverslip.deid.custody import Custody
+from coverslip.deid.originals import identities_of
 from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.sealing import check_passphrase, read_identities, read_passphrase
-from coverslip.deid.vault import identities_of, open_vault, vault_beside
+from coverslip.deid.vault import open_vault, vault_beside
 from coverslip.errors import PolicyError, given
 
 VARIABLE = "COVERSLIP_VAULT_PASSPHRASE"

@@ -10,8 +10,9 @@ from coverslip.archive.records import SlideRecord, State
 from coverslip.archive.summary import is_there
 from coverslip.cli.passphrase import identities_from
 from coverslip.cli.status import earlier_state
+from coverslip.deid.originals import read_vault
 from coverslip.deid.vault import FILE_NAME as VAULT
-from coverslip.deid.vault import read_vault, vault_beside
+from coverslip.deid.vault import vault_beside
 from coverslip.errors import CoverslipError, PolicyError, UsageError
 from coverslip.limits import LIMITS
 from coverslip.model import Role

@@ -1,16 +1,14 @@
 """``coverslip sample``."""
 
-import re
 import sys
 from pathlib import Path
 from typing import Literal
 
 import typer
 
+from coverslip.deid.policy import byte_count_of
 from coverslip.errors import CoverslipError
 from coverslip.sample import write_sample
-
-_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
 def run(
@@ -29,7 +27,7 @@ def run(
 
 
 def _byte_count(size: str) -> int:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]B)?", size.strip().upper())
-    if match is None:
+    byte_count = byte_count_of(size)
+    if byte_count is None:
         raise typer.BadParameter("sizes look like 200MB", param_hint="--size")
-    return int(float(match[1]) * _UNITS[match[2] or ""])
+    return byte_count

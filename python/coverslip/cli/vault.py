@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from coverslip.cli.passphrase import identities_from
-from coverslip.deid.vault import open_documents
+from coverslip.deid.originals import open_documents
 from coverslip.errors import CoverslipError
 
 

@@ -11,7 +11,7 @@ from coverslip.archive.ledger import read_ledger, read_unlinked
 from coverslip.cli import say_error
 from coverslip.cli.passphrase import identities_from
 from coverslip.deid.metadata import MetadataTable, read_metadata
-from coverslip.deid.vault import read_vault
+from coverslip.deid.originals import read_vault
 from coverslip.errors import CoverslipError, PolicyError, UsageError, given
 from coverslip.verification.check import OnProgress, verify
 from coverslip.verification.many import Converted, verify_many

@@ -218,9 +218,10 @@ class LinkedIdentity:
         self._patient = subject.unit(*patient)
         self._study = subject.unit(*study)
 
-    def uid(self, purpose: UidPurpose, number: int = 0) -> str:
+    def uid(self, purpose: UidPurpose, number: int = 0, *more: int) -> str:
         """Return the UID of what the purpose names; that of a picture belongs to the scan."""
-        return uid_of(self._draw(f"uid {purpose} {number}", self._unit(purpose)))
+        numbers = " ".join(map(str, (number, *more)))
+        return uid_of(self._draw(f"uid {purpose} {numbers}", self._unit(purpose)))
 
     def pseudonym(self, kind: PseudonymKind) -> str:
         """Return the pseudonym of what the kind stands for."""

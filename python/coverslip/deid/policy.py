@@ -15,11 +15,12 @@ from coverslip.model import Profile
 
 Word = TypeVar("Word", bound=StrEnum)
 
-__all__ = ["Dates", "Keep", "Link", "Policy", "Profile", "read_policy"]
+__all__ = ["Dates", "Keep", "Link", "Policy", "Profile", "byte_count_of", "read_policy", "size_of"]
 
 _BEST_QUALITY = 100
 _MOST_FRAME = 8192
 _WHO_LENGTH = 64
+_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
 class Dates(StrEnum):
@@ -112,6 +113,9 @@ class Policy:
         Compression, which few readers know.
     sparse
         Whether tiles that the slide does not have become no frame: such a level is TILED_SPARSE.
+    max_instance_size
+        Bytes that no file may have more of, or text such as ``2GB``: a level that would be larger
+        is divided among several, a concatenation. ``None`` for one file a level.
     label
         What becomes of the label: ``drop``; ``substitute`` to write a drawn one that shows the
         Container Identifier; ``keep``, the default under `care` and only there.
@@ -148,6 +152,7 @@ class Policy:
     j2k_ycc: Literal["copy", "mct", "pixel"] | None = None
     deflated_frames: bool = False
     sparse: bool = False
+    max_instance_size: int | None = None
     label: Literal["drop", "substitute", "keep"] | None = None
     overview: Literal["drop", "mask", "keep"] | None = None
     thumbnail: Literal["drop", "keep"] = "drop"
@@ -171,6 +176,7 @@ class Policy:
         self._check_number()
         self._check_frames()
         self._check_quality()
+        self._set("max_instance_size", size_of(self.max_instance_size))
         self._check_attestation()
 
     def _set(self, name: str, value: object) -> None:
@@ -263,6 +269,28 @@ class Policy:
         document = self.options() | {"profile": self.profile}
         text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def byte_count_of(size: str) -> int | None:
+    """Return the bytes of a size such as 200MB, ``None`` if it is not like one."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]B)?", size.strip().upper())
+    return None if match is None else int(float(match[1]) * _UNITS[match[2] or ""])
+
+
+def size_of(size: object) -> int | None:
+    """Return a size in bytes.
+
+    Raises
+    ------
+    PolicyError
+        If it is none.
+    """
+    if size is None:
+        return None
+    byte_count = byte_count_of(size) if isinstance(size, str) else size
+    if isinstance(byte_count, bool) or not isinstance(byte_count, int) or byte_count < 1:
+        raise PolicyError("a size is a number of bytes, or looks like 200MB or 2GB")
+    return byte_count
 
 
 def _word(kind: type[Word], name: str, value: object) -> Word | None:

@@ -6,8 +6,9 @@ are written here; what is written is the name from here.
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypedDict
 
 from coverslip.deid.devices import UNKNOWN, device_of
 from coverslip.deid.icc import rebuild_profile, srgb_profile
@@ -179,6 +180,7 @@ def _clean(
         associated_sop_instance_uids=tuple(
             identity.uid(UidPurpose.INSTANCE, len(slide.levels) + number) for number in range(3)
         ),
+        **_concatenations(slide, policy, identity),
         study_date=_text(released, "StudyDate", DUMMY_DATE),
         study_time=_text(released, "StudyTime", DUMMY_TIME),
         content_date=_text(released, "ContentDate", DUMMY_DATE),
@@ -220,6 +222,28 @@ def _clean(
         anatomy=_code(given.anatomy) if policy.anatomy == "keep" else None,
         specimen_type=_code(given.specimen_type) if policy.anatomy == "keep" else None,
     )
+
+
+class _Concatenations(TypedDict, total=False):
+    concatenation_uids: tuple[str, ...]
+    uid_of_part: Callable[[int, int], str]
+
+
+def _concatenations(slide: Slide, policy: Policy, identity: Identity) -> _Concatenations:
+    """Return what levels and parts are called that are divided, if they may be.
+
+    The size is part of the names: parts of another size are no parts of the same concatenation.
+    """
+    size = policy.max_instance_size
+    if size is None:
+        return {}
+    return {
+        "concatenation_uids": tuple(
+            identity.uid(UidPurpose.CONCATENATION, level, size)
+            for level in range(len(slide.levels))
+        ),
+        "uid_of_part": lambda level, number: identity.uid(UidPurpose.PART, level, number, size),
+    }
 
 
 def _regions(slide: Slide, identity: Identity) -> Iterator[CleanRegion]:

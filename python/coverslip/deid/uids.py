@@ -34,13 +34,15 @@ class UidPurpose(StrEnum):
     PYRAMID = "pyramid"
     DIMENSION_ORGANIZATION = "dimension organization"
     SPECIMEN = "specimen"
+    CONCATENATION = "concatenation"
+    PART = "concatenation part"
 
 
 class Identity(Protocol):
     """Gives what stands in the place of one slide's identifiers; the same whenever asked."""
 
-    def uid(self, purpose: UidPurpose, number: int = 0) -> str:
-        """Return the UID of a purpose; ``number`` tells those of one purpose apart."""
+    def uid(self, purpose: UidPurpose, number: int = 0, *more: int) -> str:
+        """Return the UID of a purpose; numbers tell those of one purpose apart."""
 
     def pseudonym(self, kind: PseudonymKind) -> str:
         """Return a code of at most 16 characters."""
@@ -60,16 +62,17 @@ class RandomIdentity:
 
     def __init__(self, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> None:
         self._random_bytes = random_bytes
-        self._uids: dict[tuple[UidPurpose, int], str] = {}
+        self._uids: dict[tuple[UidPurpose, tuple[int, ...]], str] = {}
         self._pseudonyms: dict[PseudonymKind, str] = {}
         self._weeks: int | None = None
 
-    def uid(self, purpose: UidPurpose, number: int = 0) -> str:
+    def uid(self, purpose: UidPurpose, number: int = 0, *more: int) -> str:
         """Return a UID made of a random UUID (PS3.5 B.2)."""
-        if (purpose, number) not in self._uids:
+        name = (purpose, (number, *more))
+        if name not in self._uids:
             drawn = uuid.UUID(bytes=self._random_bytes(16), version=4)
-            self._uids[purpose, number] = f"2.25.{drawn.int}"
-        return self._uids[purpose, number]
+            self._uids[name] = f"2.25.{drawn.int}"
+        return self._uids[name]
 
     def pseudonym(self, kind: PseudonymKind) -> str:
         """Return kind, hyphen, 60 random bits in 12 characters, check character."""

@@ -1,4 +1,7 @@
-"""The vault: originals, and what stands for them. It never lies in the output."""
+"""The vault: originals, and what stands for them. It never lies in the output.
+
+Here it is written; `coverslip.deid.originals` reads it.
+"""
 
 import json
 import os
@@ -9,14 +12,12 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from coverslip.deid.identity import Draw
 from coverslip.deid.origins import Origin
 from coverslip.deid.policy import Policy
 from coverslip.deid.sealing import (
     check_recipient,
-    decrypted,
     encrypted,
     locked,
     new_identity,
@@ -73,26 +74,6 @@ class SealedAudit:
     """Kind, what the operator gave, what stands for it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptFinding:
-    """One row of the vault; printing it shows no original."""
-
-    place: str
-    kind: str
-    text: str | None = field(repr=False)
-    """``None`` where what was found is no text."""
-    fate: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptSlide:
-    """What a vault holds of one slide; printing it shows no original."""
-
-    slide_pseudonym: str
-    source_path: str = field(repr=False)
-    findings: tuple[KeptFinding, ...] = field(repr=False)
-
-
 class Vault:
     """An open vault; made by `open_vault`.
 
@@ -115,19 +96,19 @@ class Vault:
         PolicyError
             If another passphrase was set, or the vault is encrypted to a recipient of its own.
         """
-        known = _lock_of(self._connection)
+        known = lock_of(self._connection)
         if known is None:
             if self._recipient is not None:
                 raise PolicyError("the vault is encrypted to a recipient, not with a passphrase")
             identity, recipient = new_identity()
             _recipient_of(self._connection, recipient)
-            with _told(), self._connection:
+            with told(), self._connection:
                 # Whoever comes second finds the lock of the first one.
                 self._connection.execute(
                     "INSERT OR IGNORE INTO lock VALUES (1, ?, ?)",
                     (recipient, locked(identity, passphrase)),
                 )
-            known = _lock_of(self._connection)
+            known = lock_of(self._connection)
             if known is None:  # what was inserted is there
                 raise AssertionError("the vault has no lock")
             if known[0] == recipient:
@@ -152,7 +133,7 @@ class Vault:
 
         def remember(kind: str, unit: str) -> bytes:
             row = (str(policy.profile), policy.project, kind, unit)
-            with _told(), self._connection:
+            with told(), self._connection:
                 # Whoever comes second takes what the first one drew.
                 self._connection.execute(
                     "INSERT OR IGNORE INTO draw VALUES (?, ?, ?, ?, ?)",
@@ -174,7 +155,7 @@ class Vault:
             self._encrypt(audit, now, source, self._recipient)
             return
         ours = (audit.study_instance_uid, audit.slide_pseudonym, audit.policy.digest())
-        with _told(), self._connection:
+        with told(), self._connection:
             slide = self._connection.execute(
                 "INSERT INTO slide VALUES (NULL, ?, ?, ?, ?, ?)", (now, source, *ours)
             ).lastrowid
@@ -208,7 +189,7 @@ class Vault:
             ],
         }
         sealed = encrypted(json.dumps(document).encode(), recipient)
-        with _told(), self._connection:
+        with told(), self._connection:
             self._connection.execute(
                 "INSERT INTO sealed VALUES (NULL, ?, ?, ?, ?, ?)",
                 (now, audit.study_instance_uid, audit.slide_pseudonym, recipient, sealed),
@@ -243,83 +224,6 @@ def _widen(connection: sqlite3.Connection) -> None:
     for column in _COLUMNS:
         if column not in there:
             connection.execute(f"ALTER TABLE finding ADD COLUMN {column}")
-
-
-def read_vault(folder: Path, identities: tuple[str, ...] = ()) -> tuple[KeptSlide, ...]:
-    """Return what a vault holds of each slide; of one that was sealed twice, the later.
-
-    Parameters
-    ----------
-    folder
-        Where the vault is.
-    identities
-        What opens an encrypted one.
-
-    Raises
-    ------
-    PolicyError
-        If there is no vault in the folder, or it cannot be read or opened.
-    """
-    with _reading(folder) as db:
-        slides = db.execute("SELECT slide_pseudonym, source_path, id FROM slide ORDER BY id")
-        kept = {
-            pseudonym: KeptSlide(
-                slide_pseudonym=pseudonym,
-                source_path=source,
-                findings=tuple(_kept(db, number)),
-            )
-            for pseudonym, source, number in slides
-        }
-    documents = open_documents(folder, identities)
-    return tuple((kept | {d["slide_pseudonym"]: _kept_of(d) for d in documents}).values())
-
-
-def open_documents(folder: Path, identities: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
-    """Return the documents of an encrypted vault in the order of writing; of others, none.
-
-    Raises
-    ------
-    PolicyError
-        If there is no vault in the folder, or it cannot be read or opened.
-    """
-    with _reading(folder) as db:
-        has_sealed = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sealed'").fetchone()
-        rows = db.execute("SELECT document FROM sealed ORDER BY id") if has_sealed else ()
-        sealed = [bytes(document) for (document,) in rows]
-    if sealed and not identities:
-        raise PolicyError(
-            "the vault is encrypted",
-            hint="open it with the identity's file, --identity FILE, or with --passphrase FILE",
-        )
-    return tuple(json.loads(decrypted(document, identities)) for document in sealed)
-
-
-@contextmanager
-def _reading(folder: Path) -> Iterator[sqlite3.Connection]:
-    path = folder / FILE_NAME
-    if not path.is_file():
-        raise PolicyError("there is no vault in this folder", hint="see --vault of convert")
-    with _told(), closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
-        yield db
-
-
-def _kept_of(document: dict[str, Any]) -> KeptSlide:
-    return KeptSlide(
-        slide_pseudonym=document["slide_pseudonym"],
-        source_path=document["source_path"],
-        findings=tuple(
-            KeptFinding(place=f["place"], kind=f["kind"], text=f["value"], fate=f["fate"])
-            for f in document["findings"]
-        ),
-    )
-
-
-def _kept(connection: sqlite3.Connection, slide: int) -> Iterator[KeptFinding]:
-    rows = connection.execute(
-        "SELECT place, kind, value, fate FROM finding WHERE slide = ? ORDER BY rowid", (slide,)
-    )
-    for place, kind, value, fate in rows:
-        yield KeptFinding(place=place, kind=kind, text=value, fate=fate)
 
 
 def vault_beside(out: Path) -> Path:
@@ -372,18 +276,18 @@ def open_vault(folder: Path, out: Path, recipient: str | None = None) -> Iterato
     path = folder / FILE_NAME
     # SQLite gives its journals the rights of the file, so the file comes first.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
-    with _told():
+    with told():
         connection = sqlite3.connect(path, timeout=60)
     with closing(connection):
-        with _told():
+        with told():
             connection.executescript(_TABLES)
             _widen(connection)
         yield Vault(connection, _recipient_of(connection, recipient))
 
 
-def _lock_of(connection: sqlite3.Connection) -> tuple[str, bytes] | None:
+def lock_of(connection: sqlite3.Connection) -> tuple[str, bytes] | None:
     """Return the recipient of a vault with a passphrase, and its identity as it is locked."""
-    with _told():
+    with told():
         has_lock = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'lock'").fetchone()
         row = (
             connection.execute("SELECT recipient, identity FROM lock").fetchone()
@@ -391,23 +295,6 @@ def _lock_of(connection: sqlite3.Connection) -> tuple[str, bytes] | None:
             else None
         )
     return None if row is None else (str(row[0]), bytes(row[1]))
-
-
-def identities_of(folder: Path, passphrase: str) -> tuple[str, ...]:
-    """Return what opens a vault, by the passphrase that it was locked with.
-
-    Raises
-    ------
-    PolicyError
-        If there is no such vault in the folder, or the passphrase does not open it.
-    """
-    with _reading(folder) as db:
-        lock = _lock_of(db)
-    if lock is None:
-        raise PolicyError(
-            "no passphrase opens this vault", hint="see --vault-passphrase of convert"
-        )
-    return (unlocked(lock[1], passphrase),)
 
 
 def _recipient_of(connection: sqlite3.Connection, recipient: str | None) -> str | None:
@@ -418,7 +305,7 @@ def _recipient_of(connection: sqlite3.Connection, recipient: str | None) -> str 
     PolicyError
         If that is another one, or the vault holds originals in clear.
     """
-    with _told():
+    with told():
         known = connection.execute(
             "SELECT recipient FROM lock UNION ALL SELECT recipient FROM sealed LIMIT 1"
         ).fetchone()
@@ -438,7 +325,7 @@ def _recipient_of(connection: sqlite3.Connection, recipient: str | None) -> str 
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """Turn an error of the data base, whose message is not ours, into one of ours."""
     try:
         yield

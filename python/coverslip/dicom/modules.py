@@ -134,7 +134,7 @@ def sop_common(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
     if not all(text.reveal().isascii() for text in clean.given.values()):
         ds.SpecificCharacterSet = "ISO_IR 192"
     ds.SOPClassUID = SOP_CLASS_UID
-    ds.SOPInstanceUID = spec.sop_instance_uid
+    ds.SOPInstanceUID = spec.file_uid
     equipment = Dataset()
     equipment.PurposeOfReferenceCodeSequence = code("109104", "DCM", "De-identifying Equipment")
     equipment.Manufacturer = PACKAGE
@@ -280,11 +280,14 @@ def multi_frame_functional_groups(ds: Dataset, clean: CleanMetadata, spec: Insta
     TILED_FULL says by order what per-frame groups would repeat for each of a million frames. The
     one frame of an overview has them, and so have those of a sparse level: of these only the
     first is added, all are in `frame_positions`.
+
+    Instance Number is the same in all parts of a level, Number of Frames is that of the part.
     """
     ds.InstanceNumber = spec.instance_number
     ds.ContentDate = clean.content_date
     ds.ContentTime = clean.content_time
-    ds.NumberOfFrames = spec.frame_count
+    ds.NumberOfFrames = len(spec.frames)
+    concatenation(ds, spec)
     measures = Dataset()
     measures.PixelSpacing = [
         decimal_string(spec.spacing.row_mm),
@@ -304,6 +307,21 @@ def multi_frame_functional_groups(ds: Dataset, clean: CleanMetadata, spec: Insta
         groups.OpticalPathIdentificationSequence = Sequence([path])
         ds.PerFrameFunctionalGroupsSequence = Sequence([_first_position(clean, spec).groups()])
     ds.SharedFunctionalGroupsSequence = Sequence([groups])
+
+
+def concatenation(ds: Dataset, spec: InstanceSpec) -> None:
+    """Add what tells the parts of a level that is divided, and the whole (PS3.3 C.7.6.16.2.2.4).
+
+    Their source is the instance that the level would be; it need not exist anywhere.
+    """
+    part = spec.part
+    if part is None:
+        return
+    ds.SOPInstanceUIDOfConcatenationSource = spec.sop_instance_uid
+    ds.ConcatenationUID = part.concatenation_uid
+    ds.InConcatenationNumber = part.number
+    ds.InConcatenationTotalNumber = part.count
+    ds.ConcatenationFrameOffsetNumber = part.first_frame
 
 
 def frame_positions(clean: CleanMetadata, spec: InstanceSpec) -> Iterator[Position]:

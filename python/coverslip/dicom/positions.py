@@ -20,6 +20,8 @@ from coverslip.model import InstanceSpec
 _MOST_BYTES = 0xFFFFFFFE
 """Of a sequence of a defined length (PS3.5 7.5)."""
 _Offsets = npt.NDArray[np.float64]
+MOST_ITEM_BYTES = 168
+"""Of one item: three dimensions, and offsets of less than ten metres."""
 _NM_DIGITS = 6
 """Of an offset in millimetres: more would be no measure, and might be some number of the source."""
 
@@ -68,7 +70,9 @@ class Position:
 
 
 def positions(spec: InstanceSpec, origin_mm: tuple[float, float]) -> Iterator[Position]:
-    """Yield where the frames of a sparse level lie, in their order.
+    """Yield where the frames of a sparse level lie, in their order; of a part its own.
+
+    Indices count what occurs in the whole level, also in a part.
 
     Raises
     ------
@@ -87,7 +91,8 @@ def positions(spec: InstanceSpec, origin_mm: tuple[float, float]) -> Iterator[Po
     ]
     dimensions = (planes, rows, columns) if spec.focal_planes > 1 else (rows, columns)
     indices = np.stack([_ordinals(dimension) for dimension in dimensions], axis=1)
-    lists = [array.tolist() for array in (indices, columns, rows, x_mm, y_mm, planes)]
+    own = slice(spec.frames.start, spec.frames.stop)
+    lists = [array[own].tolist() for array in (indices, columns, rows, x_mm, y_mm, planes)]
     for index, column, row, x, y, plane in zip(*lists, strict=True):
         yield Position(
             indices=tuple(index),

@@ -4,7 +4,7 @@ from pydicom.dataset import Dataset
 
 from coverslip.dicom import modules
 from coverslip.dicom.allowlist import Permit
-from coverslip.dicom.positions import encoded
+from coverslip.dicom.positions import MOST_ITEM_BYTES, encoded
 from coverslip.dicom.specimen import specimen
 from coverslip.model import CleanMetadata, InstanceSpec, Profile
 
@@ -56,6 +56,11 @@ def positions(clean: CleanMetadata, spec: InstanceSpec) -> bytes | None:
     return encoded(modules.frame_positions(clean, spec))
 
 
+def position_bytes(spec: InstanceSpec) -> int:
+    """Return how many bytes the place of a frame takes in the header, at most."""
+    return 0 if spec.frame_numbers is None else MOST_ITEM_BYTES
+
+
 def permit(clean: CleanMetadata) -> Permit:
     """Return what the allow-list has to know of the metadata that it judges."""
     return Permit(profile=clean.profile, given=clean.given)
@@ -75,5 +80,8 @@ def _check(clean: CleanMetadata, spec: InstanceSpec) -> None:
         is_in_order = bool((numbers[1:] > numbers[:-1]).all())
         if not (0 < spec.frame_count == len(numbers) < most and is_in_order and numbers[-1] < most):
             raise ValueError("TILED_SPARSE needs some tiles of the grid, each once and in order")
+    part = spec.part
+    if part is not None and not 0 <= spec.frames.start < spec.frames.stop <= spec.frame_count:
+        raise ValueError("a part has some of the frames of its level")
     if (spec.focal_planes > 1) != (spec.plane_distance_um is not None):
         raise ValueError("several focal planes and their distance belong together")

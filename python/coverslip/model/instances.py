@@ -1,6 +1,6 @@
 """What goes out: instances, what may be said in them, and what became of all else."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -29,6 +29,21 @@ class FrameFormat:
     bits_allocated: int
     lossy_methods: tuple[str, ...]
     """Terms of (0028,2114), one for each time that something was lost, the oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One of the instances that a level is divided among: a concatenation (PS3.3 C.7.6.16)."""
+
+    sop_instance_uid: str
+    concatenation_uid: str
+    number: int
+    """From 1."""
+    count: int
+    """How many parts there are."""
+    first_frame: int
+    """Among all frames of the level, from 0."""
+    frame_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +80,21 @@ class InstanceSpec:
     role: Role = Role.VOLUME
     is_as_scanned: bool = False
     """Whether a label or overview shows what the camera saw, the slide's own label with it."""
+    part: Part | None = None
+    """Which part of a level the instance is, if not all. What stands here else is told of all."""
+
+    @property
+    def file_uid(self) -> str:
+        """SOP Instance UID of the file: its own, if it is a part."""
+        return self.sop_instance_uid if self.part is None else self.part.sop_instance_uid
+
+    @property
+    def frames(self) -> range:
+        """Which frames of the level are in the file."""
+        part = self.part
+        if part is None:
+            return range(self.frame_count)
+        return range(part.first_frame, part.first_frame + part.frame_count)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -119,6 +149,11 @@ class CleanMetadata:
     """One for each level, in the order of the slide's."""
     associated_sop_instance_uids: tuple[str, ...]
     """For a label, an overview and a thumbnail, if they go out."""
+    concatenation_uids: tuple[str, ...] = ()
+    """One for each level, if levels may be divided."""
+    uid_of_part: Callable[[int, int], str] | None = field(default=None, repr=False, compare=False)
+    """Returns the SOP Instance UID of a part of a level, by their numbers; how many there will be
+    is known when the frames are."""
     study_date: str
     study_time: str
     content_date: str

@@ -61,6 +61,13 @@ class Instance:
     """``None`` if there is no such file."""
 
     @property
+    def part(self) -> tuple[int, int] | None:
+        """Which part of a level it is, from 1, and of how many; ``None`` if it is all of it."""
+        names = ("in_concatenation_number", "in_concatenation_total_number")
+        number, total = (self.record.get(name) for name in names)
+        return None if number is None or total is None else (number, total)
+
+    @property
     def columns(self) -> int:
         """Columns of the whole picture."""
         return int(self.record["total_pixel_matrix_columns"])
@@ -82,6 +89,12 @@ class ReportedSlide:
     def pseudonym(self) -> str:
         """What stands for the slide."""
         return str(self.certificate["slide_pseudonym"])
+
+    @property
+    def levels(self) -> tuple[Instance, ...]:
+        """One instance of each level, the first if it is divided among several."""
+        levels = (instance for instance in self.instances if instance.role == "VOLUME")
+        return tuple(level for level in levels if level.part is None or level.part[0] == 1)
 
     @property
     def missing(self) -> int:

@@ -143,7 +143,7 @@ def _chosen(slide: ReportedSlide) -> list[Instance]:
 
     A thumbnail shows what the lowest level does.
     """
-    levels = [i for i in slide.instances if i.role == "VOLUME" and i.series == 1]
+    levels = [level for level in slide.levels if level.series == 1]
     lowest = sorted(levels, key=lambda level: level.columns * level.rows)[:1]
     others = {i.role: i for i in slide.instances if i.role in _SHARES and i.role != "VOLUME"}
     return [*lowest, *others.values()]

@@ -147,13 +147,16 @@ def pixels_of(instance: bytes, most_pixels: int) -> "Pixels":
     Raises
     ------
     ValueError
-        If it is not one of ours, or larger than is decoded. Readers and decoders raise more.
+        If it is not one of ours, a part of a level only, or larger than is decoded. Readers and
+        decoders raise more.
     """
     import numpy as np
     import pydicom
     from pydicom.encaps import generate_frames
 
     dataset = pydicom.dcmread(BytesIO(instance))
+    if int(dataset.get("InConcatenationTotalNumber") or 1) > 1:
+        raise ValueError("a part of a level")
     rows, columns, width, length = (
         int(dataset[keyword].value)
         for keyword in ("Rows", "Columns", "TotalPixelMatrixColumns", "TotalPixelMatrixRows")

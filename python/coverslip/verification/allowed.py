@@ -57,8 +57,10 @@ _CONCEPTS = {
 """Names of content items (PS3.16 TID 8001), which are in some outputs only."""
 _STEPS = frozenset({"Fixation", "Embedding", "Fixation and embedding"})
 """What a step of a preparation may be called."""
-_ATTESTED = re.compile(rb'"(?:pixels_attested|project)": ?"(?:[^"\\]|\\.)*"')
-"""Texts of the operator's in a certificate."""
+_ATTESTED = re.compile(
+    rb'"(?:pixels_attested|project)": ?"(?:[^"\\]|\\.)*"|"max_instance_size": ?[0-9]+'
+)
+"""What the operator says by himself in a certificate."""
 
 Range = tuple[int, int]
 

@@ -5,7 +5,6 @@ and attributes of files are looked at; each instance is walked element by elemen
 frame. Nothing is imported of the writer, of its tables or of the policy.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, nullcontext
@@ -17,17 +16,17 @@ from coverslip import _core
 from coverslip.errors import VerificationError
 from coverslip.limits import LIMITS
 from coverslip.slide import open
-from coverslip.verification import allowed, files, header, labels, pictures, schema
-from coverslip.verification.compare import PICTURES, Comparison, copied, left_out
+from coverslip.verification import allowed, certificates, files, header, labels, pictures
+from coverslip.verification.compare import PICTURES, Comparison
 from coverslip.verification.files import Entry
 from coverslip.verification.report import Survivor, VerifyReport
 from coverslip.verification.source import listed_terms, terms_of_slide
 from coverslip.verification.terms import Terms
+from coverslip.verification.wholes import Whole, wholes_of
 
 OnProgress = Callable[[int, int], object]
 """Called with the bytes that are done and those that there are."""
 
-_CERTIFICATE = ".certificate.json"
 _OUT_OF_SCOPE = (
     "terms of fewer than four characters (beyond Latin: six bytes), numbers of fewer than five",
     "terms of fewer than six characters, or seven digits, as parts of longer words",
@@ -137,6 +136,8 @@ class Check:
     """Paths by SOP Instance UID."""
     read: set[Path] = field(default_factory=set)
     """Instances whose bytes were looked at."""
+    parts: dict[Path, tuple[Entry, header.Header]] = field(default_factory=dict)
+    """Instances that are parts of a level."""
     frames: int = 0
     frames_equal: int = 0
     numbers: set[str] = field(default_factory=set)
@@ -186,6 +187,7 @@ class Check:
                 self.unchecked.extend(self.comparison.unchecked)
             self.bytes_in_all = sum(entry.path.lstat().st_size for entry in entries)
             others = [entry for entry in entries if not self._instance_or_folder(entry)]
+            self._wholes()
             for entry in others:
                 self._other(entry)
             self._search_names()
@@ -207,6 +209,12 @@ class Check:
     def _with_identity(self) -> list[str]:
         """Return the UIDs of studies whose instances all say that identity was not removed."""
         return [study for study, is_identified in self.is_identified.items() if is_identified]
+
+    def forget(self, path: Path) -> None:
+        """Forget an instance that was removed."""
+        self.instances = {uid: known for uid, known in self.instances.items() if known != path}
+        self.read.discard(path)
+        self.parts.pop(path, None)
 
     def _report(self, done: int) -> None:
         """Pass on how far the search of the present file is."""
@@ -272,8 +280,8 @@ class Check:
             self._found(entry, [("(0028,0008)", what)])
         if instance.flavor in PICTURES and instance.identity_removed:
             self._picture(entry, instance)
-        elif self.pixels is not None and instance.identity_removed:
-            self.pixels.add(entry.path, instance)
+        elif instance.part is None and instance.flavor not in PICTURES:
+            self._level(entry, Whole(((entry.path, instance),)))
         self.frames += report.frame_count
         self.frames_equal += report.frames_equal
         self._hits(entry, None, _outside(report.hits, instance.retained), instance)
@@ -289,6 +297,8 @@ class Check:
         if uid in self.instances:
             self._found(entry, [("(0008,0018)", "another file has the same SOP Instance UID")])
         self.instances[uid] = entry.path
+        if instance.part is not None:
+            self.parts[entry.path] = entry, instance
         self.identified += not instance.identity_removed
         is_identified = self.is_identified.get(study, True)
         self.is_identified[study] = is_identified and not instance.identity_removed
@@ -311,27 +321,37 @@ class Check:
     def _tiles(
         self, entry: Entry, instance: header.Header
     ) -> tuple[_core.Source, _core.TileIndex] | None:
-        """Return the tiles that an instance's frames must be, if the slide has such a level."""
-        comparison = self.comparison
-        if comparison is None or instance.flavor in PICTURES or not comparison.is_own(instance):
+        """Return the tiles that an instance's frames must be, if they are tiles."""
+        if self.comparison is None or not self.comparison.is_own(instance):
             return None
-        level = comparison.level_of(instance)
-        if level is None:
+        if instance.flavor not in PICTURES and self.comparison.level_of(instance) is None:
             self.unchecked.append(f"{entry.shown}: no level of the slide has its size and tiles")
-            return None
-        tiles = copied(comparison.slide, instance, level)
-        if tiles is not None:
-            self._found(entry, [("frames", what) for what in left_out(instance, level)])
-            return comparison.slide.source, tiles
-        made = comparison.made(entry.path, instance, level)
+        return self.comparison.tiles_of(instance)
+
+    def _level(self, entry: Entry, whole: Whole) -> None:
+        """Check what takes all frames of a level to be told."""
+        if self.pixels is not None and whole.header.identity_removed:
+            self.pixels.add(whole)
+        if self.comparison is None or not self.comparison.is_own(whole.header):
+            return
+        made = self.comparison.of_level(whole)
         self._found(entry, [("frames", what) for what in made.problems])
         self.unchecked.extend(f"{entry.shown}: {what}" for what in made.unchecked)
         self.frames_equal += made.equal
-        return None
+
+    def _wholes(self) -> None:
+        """Check levels that are divided among several files, now that all are known."""
+        for whole in wholes_of((path, instance) for path, (_, instance) in self.parts.items()):
+            entry, _ = self.parts[whole.path]
+            problems = list(whole.problems())
+            self._found(entry, problems)
+            is_sound = not problems and not any(instance.problems for _, instance in whole.files)
+            if is_sound and not self.only_headers:
+                self._level(entry, whole)
 
     def _other(self, entry: Entry) -> None:
         """Check a file that is no instance: a certificate, or something that must not be here."""
-        if not entry.path.name.endswith(_CERTIFICATE):
+        if not entry.path.name.endswith(certificates.ENDING):
             self._bytes(entry)
             self._found(entry, [("folder", "a file that belongs to no study")])
         elif entry.path.stat().st_size > LIMITS.checked_certificate_bytes:
@@ -341,42 +361,22 @@ class Check:
             data = entry.path.read_bytes()
             self._bytes(entry, tuple(allowed.in_certificate(data, self._with_identity())))
             try:
-                problems = list(self._certificate(entry.path))
-                self._found(entry, [("certificate", what) for what in problems])
+                self._certificate(entry)
             except NotImplementedError as error:
                 self.unchecked.append(f"{entry.shown}: {error}")
 
-    def _certificate(self, path: Path) -> Iterator[str]:
-        """Check a certificate against its schema, its place and the instances that it lists."""
-        try:
-            certificate = json.loads(path.read_text("utf-8"))
-        except (ValueError, RecursionError):
-            yield "it is not JSON"
-            return
-        broken = list(schema.problems_of(certificate, schema.certificate_schema()))
-        yield from broken
-        if broken:
-            return
-        if path.name != f"{certificate['slide_pseudonym']}{_CERTIFICATE}":
-            yield "its name is not the container identifier"
-        if path.parent.name != certificate["study_instance_uid"]:
-            yield "it lies in the folder of another study"
-        is_care = certificate["policy"]["profile"] == "care"
-        if self.is_identified.get(certificate["study_instance_uid"], is_care) != is_care:
-            yield "its profile is not what the instances say of their identity"
-        options = certificate["policy"]["options"]
-        if self.pixels is not None and options["pixels_attested"] is not None:
-            self.pixels.attested |= {r["sop_instance_uid"] for r in certificate["instances"]}
-        for record in certificate["instances"]:
-            instance = self.instances.get(record["sop_instance_uid"])
-            if instance is None:
-                yield "it lists an instance that is not there"
-            elif (
-                self.hashes
-                and record["blake3"] is not None
-                and _core.blake3_of_file(instance) != record["blake3"]
-            ):
-                yield "an instance is not the one that it lists"
+    def _certificate(self, entry: Entry) -> None:
+        parts = {path: instance.part for path, (_, instance) in self.parts.items()}
+        known = certificates.Known(
+            instances=self.instances,
+            parts={path: part for path, part in parts.items() if part is not None},
+            is_identified=self.is_identified,
+            hashes=self.hashes,
+        )
+        certificate = certificates.read(entry.path, known)
+        self._found(entry, [("certificate", what) for what in certificate.problems])
+        if self.pixels is not None:
+            self.pixels.attested |= certificate.attested
 
     def _bytes(self, entry: Entry, permitted: tuple[allowed.Range, ...] = ()) -> None:
         hits = self.scanner.scan_file(entry.path, on_progress=self._report)

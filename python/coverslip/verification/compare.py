@@ -12,15 +12,17 @@ from coverslip.errors import VerificationError
 from coverslip.model import Uint64Array
 from coverslip.slide import OpenedSlide
 from coverslip.verification import decoded, header
-from coverslip.verification.frames import frame_ranges
 from coverslip.verification.header import Header
 from coverslip.verification.source import LevelTiles, first_offsets, level_tiles
+from coverslip.verification.wholes import Whole, wholes_of
 
 PICTURES = ("LABEL", "OVERVIEW", "THUMBNAIL")
 """No tiles of the slide: these were drawn, or changed, or are no level."""
 
 _JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
 _COMPOSED = "frames against tiles: they were composed and encoded anew, so no tile has their pixels"
+
+_TOO_MANY = "frames against tiles: there are more parts of the level than are read together"
 
 Key = tuple[str, str]
 """Study Instance UID and Container Identifier: what tells slides in a folder apart."""
@@ -59,14 +61,16 @@ class Comparison:
 
     def choose(self, paths: Iterable[Path]) -> None:
         """Find the instances that are this slide's, by the frames of their smallest level."""
-        groups = defaultdict(list)
+        groups: dict[Key, list[_Member]] = defaultdict(list)
         for path in paths:
             try:
                 instance = header.read(path)
             except header.UnreadableError:
                 continue  # told when its bytes are looked at
             if instance.flavor not in PICTURES:
-                groups[key_of(instance)].append((path, instance.frame_count, instance.level_size))
+                uid = None if instance.part is None else instance.part.uid
+                member = _Member(path, uid, instance.frame_count, instance.level_size)
+                groups[key_of(instance)].append(member)
         if len(groups) < 2:
             return
         own = {key for key, members in groups.items() if self._is_own(members)}
@@ -77,23 +81,26 @@ class Comparison:
                 f"frames against tiles: none of the {len(groups)} slides has this one's"
             )
 
-    def _is_own(self, members: list[tuple[Path, int, tuple[int, ...]]]) -> bool:
+    def _is_own(self, members: "list[_Member]") -> bool:
         """Tell whether instances have the sizes of the levels, and the smallest its frames."""
         sizes = {(level.total_columns, level.total_rows) for level in self.levels}
-        if not self.levels or {size[:2] for _, _, size in members} != sizes:
+        if not self.levels or {member.level_size[:2] for member in members} != sizes:
             return False
-        path = min(members, key=lambda member: member[1])[0]
-        instance = header.read(path)
-        level = self.level_of(instance)
+        least = min(members, key=lambda member: member.frame_count)
+        own = [m for m in members if m is least or (m.whole and m.whole == least.whole)]
+        (whole,) = wholes_of((member.path, header.read(member.path)) for member in own)
+        level = self.level_of(whole.header)
         if level is None:
             return False
-        tiles = copied(self.slide, instance, level)
-        if tiles is None:
-            return not self.made(path, instance, level).problems
-        report = _core.Scanner([]).check_instance(
-            path, instance.core, tiles=(self.slide.source, tiles)
-        )
-        return report.frames_equal > 0 and not report.problems
+        if not are_copied(whole.header, level):
+            return not self.made(whole, level).problems
+        scanner = _core.Scanner([])
+        reports = [
+            scanner.check_instance(path, instance.core, tiles=self.tiles_of(instance))
+            for path, instance in whole.files
+        ]
+        are_equal = any(report.frames_equal for report in reports)
+        return are_equal and not any(report.problems for report in reports)
 
     def is_own(self, instance: Header) -> bool:
         """Tell whether an instance is this slide's, or may be."""
@@ -101,22 +108,42 @@ class Comparison:
 
     def level_of(self, instance: Header) -> LevelTiles | None:
         """Return the level that an instance has the size, frames and light of."""
+        if instance.flavor in PICTURES:
+            return None
         return next((level for level in self.levels if _is_of(instance, level)), None)
 
-    def made(self, path: Path, instance: Header, level: LevelTiles) -> Made:
+    def tiles_of(self, instance: Header) -> tuple[_core.Source, _core.TileIndex] | None:
+        """Return the tiles that the frames of an instance must be, if they are tiles."""
+        level = self.level_of(instance)
+        tiles = None if level is None else copied(self.slide, instance, level)
+        return None if tiles is None else (self.slide.source, tiles)
+
+    def of_level(self, whole: Whole) -> "Made":
+        """Return what is wrong with the frames of a level that `tiles_of` does not tell."""
+        level = self.level_of(whole.header)
+        if level is None:
+            return Made()
+        if are_copied(whole.header, level):
+            return Made(problems=list(left_out(whole, level)))
+        return self.made(whole, level)
+
+    def made(self, whole: Whole, level: LevelTiles) -> Made:
         """Compare frames that hold no bytes of a tile with what they were made of."""
+        instance = whole.header
+        if not whole.is_readable:
+            return Made(unchecked=[_TOO_MANY])
         if instance.losses > 1:
             return Made(unchecked=[_COMPOSED])
         if instance.transfer_syntax_uid == _JPEG_2000_LOSSLESS:
-            return self._pixels(path, instance, level)
+            return self._pixels(whole, level)
         if level.coded:
-            return _coefficients(path, instance, level)
+            return _coefficients(whole, level)
         return Made(unchecked=[_COMPOSED])
 
-    def _pixels(self, path: Path, instance: Header, level: LevelTiles) -> Made:
+    def _pixels(self, whole: Whole, level: LevelTiles) -> Made:
         """Compare the pixels of frames with those that the slide has."""
         try:
-            offsets, counts = _ranges(path, instance)
+            offsets, counts = _ranges(whole)
             each = len(offsets) // len(level.planes)
             planes = [
                 decoded.Plane(
@@ -130,7 +157,7 @@ class Comparison:
                 )
                 for number, plane in enumerate(level.planes)
             ]
-            result = self._comparer.compare(self.slide.files, path, planes)
+            result = self._comparer.compare(self.slide.files, whole.paths, planes)
         except VerificationError as error:
             return Made(unchecked=[str(error)])
         differing = [f"frame {n} has other pixels than the slide" for n in result.different]
@@ -141,17 +168,28 @@ class Comparison:
         self._comparer.close()
 
 
-def _coefficients(path: Path, instance: Header, level: LevelTiles) -> Made:
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """An instance of some slide."""
+
+    path: Path
+    whole: str | None
+    """Concatenation UID, if it is a part."""
+    frame_count: int
+    level_size: tuple[int, ...]
+
+
+def _coefficients(whole: Whole, level: LevelTiles) -> Made:
     """Compare the coefficients of frames with those of the pictures or tiles they came from."""
     # What the samples are makes no difference to their coefficients.
-    *_, columns, rows = instance.level_size
+    *_, columns, rows = whole.header.level_size
     frames = _core.JpegFrames(
         columns=columns, rows=rows, colour="YBR", jpeg_tables=level.jpeg_tables
     )
     made = Made()
     try:
-        offsets, counts = _ranges(path, instance, is_filled=True)
-        written, each = _core.Source(path), len(offsets) // len(level.coded)
+        offsets, counts = _ranges(whole, is_filled=True)
+        written, each = whole.source(), len(offsets) // len(level.coded)
         for plane, coded in enumerate(level.coded):
             part = slice(plane * each, (plane + 1) * each)
             ranges = (written, offsets[part], counts[part])
@@ -163,47 +201,59 @@ def _coefficients(path: Path, instance: Header, level: LevelTiles) -> Made:
     except VerificationError as error:
         made.problems.append(str(error))
     else:
-        if instance.positions is not None and made.equal != instance.frame_count:
+        if whole.places is not None and made.equal != whole.frame_count:
             made.problems.append(
-                f"the slide has tiles for {made.equal} of its {instance.frame_count} frames"
+                f"the slide has tiles for {made.equal} of its {whole.frame_count} frames"
             )
     return made
 
 
-def _ranges(
-    path: Path, instance: Header, *, is_filled: bool = False
-) -> tuple[Uint64Array, Uint64Array]:
+def _ranges(whole: Whole, *, is_filled: bool = False) -> tuple[Uint64Array, Uint64Array]:
     """Return offset and byte count of the frame at each place of the grid.
 
     Where a sparse instance has none both are 0, or, if they are to be ``is_filled``, those of its
     first frame: where the slide has none either it will not be looked at.
     """
-    offsets, counts = frame_ranges(path, instance.pixel_data_offset, instance.frame_count)
-    places = instance.positions
-    if places is None:
+    offsets, counts = whole.ranges()
+    numbers = whole.numbers
+    if numbers is None:
         return offsets, counts
-    whole = np.zeros((2, places.grid_count), np.uint64)
+    grid = np.zeros((2, whole.grid_count), np.uint64)
     if is_filled:
-        whole[:] = offsets[:1], counts[:1]
-    whole[:, places.numbers] = offsets, counts
-    return whole[0], whole[1]
+        grid[:] = offsets[:1], counts[:1]
+    grid[:, numbers] = offsets, counts
+    return grid[0], grid[1]
+
+
+def are_copied(instance: Header, level: LevelTiles) -> bool:
+    """Tell whether frames hold bytes of tiles, and were not made of something."""
+    is_made = instance.losses > 1 or instance.transfer_syntax_uid == _JPEG_2000_LOSSLESS
+    return not is_made and level.tiles is not None
 
 
 def copied(slide: OpenedSlide, instance: Header, level: LevelTiles) -> _core.TileIndex | None:
-    """Return the tiles whose bytes the frames hold, ``None`` if they were made of something."""
-    is_made = instance.losses > 1 or instance.transfer_syntax_uid == _JPEG_2000_LOSSLESS
-    if is_made or level.tiles is None or instance.positions is None:
-        return None if is_made else level.tiles
-    return level.some_tiles(slide, instance.positions.numbers)
+    """Return the tiles whose bytes the frames hold, ``None`` if there are none."""
+    if not are_copied(instance, level):
+        return None
+    if instance.positions is not None:
+        return level.some_tiles(slide, instance.positions.numbers)
+    if instance.part is None:
+        return level.tiles
+    first = instance.part.first_frame
+    numbers = np.arange(first, first + instance.frame_count, dtype=np.uint64)
+    return level.some_tiles(slide, numbers)
 
 
-def left_out(instance: Header, level: LevelTiles) -> Iterator[str]:
-    """Yield which tile a sparse instance has no frame of, though the slide has it."""
-    places = instance.positions
-    if places is not None:
-        shown = np.union1d(places.numbers, level.missing())
-        if len(shown) < places.grid_count:
-            first = int(np.setdiff1d(np.arange(places.grid_count, dtype=np.uint64), shown)[0])
+def left_out(whole: Whole, level: LevelTiles) -> Iterator[str]:
+    """Yield which tile a sparse level has no frame of, or only it has one of."""
+    numbers = whole.numbers
+    if numbers is not None:
+        missing = level.missing()
+        if len(more := np.intersect1d(numbers, missing)):
+            yield f"tile {int(more[0])} has a frame, and the slide does not have it"
+        shown = np.union1d(numbers, missing)
+        if len(shown) < whole.grid_count:
+            first = int(np.setdiff1d(np.arange(whole.grid_count, dtype=np.uint64), shown)[0])
             yield f"tile {first} of the slide has no frame"
 
 
@@ -216,10 +266,16 @@ def _is_of(instance: Header, level: LevelTiles) -> bool:
         return False
     if level.is_cut:
         grid = -(-level.total_columns // columns) * -(-level.total_rows // rows)
-        return instance.frame_count == grid * len(level.coded)
-    places = instance.positions
-    grid_count = instance.frame_count if places is None else places.grid_count
-    if places is not None and len(places.numbers) != instance.frame_count:
-        return False
-    has_frames = grid_count == level.frame_count
-    return has_frames and (columns, rows) == (level.columns, level.rows)
+        return _has_frames(instance, grid * len(level.coded))
+    is_of = _has_frames(instance, level.frame_count)
+    return is_of and (columns, rows) == (level.columns, level.rows)
+
+
+def _has_frames(instance: Header, count: int) -> bool:
+    """Tell whether an instance has so many frames, or some of them if that is what it says."""
+    places, part = instance.positions, instance.part
+    if places is not None:
+        return places.grid_count == count and len(places.numbers) == instance.frame_count
+    if part is not None:
+        return 0 <= part.first_frame <= part.first_frame + instance.frame_count <= count
+    return instance.frame_count == count

@@ -23,6 +23,7 @@ from coverslip.guard import confine
 from coverslip.limits import LIMITS
 from coverslip.model import SourceFile
 from coverslip.verification.directories import Held, Opened, UnreadableError
+from coverslip.verification.frames import Joined
 
 if TYPE_CHECKING:
     import tifffile
@@ -77,9 +78,11 @@ class Comparer:
         self._pool: ProcessPoolExecutor | None = None
 
     def compare(
-        self, files: Sequence[SourceFile], instance: Path, planes: list[Plane]
+        self, files: Sequence[SourceFile], instances: Sequence[Path], planes: list[Plane]
     ) -> Comparison:
-        """Decode what the files of a slide have and what an instance has, and compare each frame.
+        """Decode what the files of a slide have and what instances have, and compare each frame.
+
+        Frames lie in the instances as if these were one file.
 
         Raises
         ------
@@ -89,7 +92,7 @@ class Comparer:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(1, context, _begin, (LIMITS.decoder_memory_bytes,))
-        asked = self._pool.submit(_compare, files, instance, planes, LIMITS.decoded_bytes)
+        asked = self._pool.submit(_compare, files, instances, planes, LIMITS.decoded_bytes)
         try:
             return asked.result()
         except (UnreadableError, BrokenProcessPool) as error:
@@ -109,7 +112,7 @@ def _begin(memory_bytes: int) -> None:
 
 
 def _compare(
-    files: Sequence[SourceFile], instance: Path, planes: list[Plane], most: int
+    files: Sequence[SourceFile], instances: Sequence[Path], planes: list[Plane], most: int
 ) -> Comparison:
     import logging
 
@@ -117,7 +120,7 @@ def _compare(
     different: list[int] = []
     equal = missing = begun = 0
     try:
-        with Opened(files) as slide, instance.open("rb") as frames:
+        with Opened(files) as slide, Joined(instances) as frames:
             for plane in planes:
                 size = plane.image_width, plane.image_length
                 pieces = _Pieces([slide.page_of(size, at) for at in plane.first_offsets], most)
@@ -126,11 +129,11 @@ def _compare(
                     if theirs is None:
                         missing += 1
                         continue
-                    frames.seek(int(plane.offsets[number]))
                     if plane.byte_counts[number] == 0:
                         different.append(begun + number)
                         continue
-                    ours = _frame(frames.read(int(plane.byte_counts[number])))
+                    place = int(plane.offsets[number]), int(plane.byte_counts[number])
+                    ours = _frame(frames.read(*place))
                     ours = ours[: len(theirs), : theirs.shape[1]]
                     if _are_alike(ours, theirs, may_be_ycbcr=pieces.may_be_ycbcr):
                         equal += 1

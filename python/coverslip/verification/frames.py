@@ -1,5 +1,8 @@
 """Where the frames of an instance are, as pydicom finds them."""
 
+from bisect import bisect_right
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -34,3 +37,19 @@ def frame_ranges(
         offsets = np.array(items, np.uint64) + np.uint64(8)
         ends = np.append(offsets[1:] - np.uint64(8), np.uint64(file.seek(0, 2) - 8))
     return offsets, ends - offsets
+
+
+class Joined(ExitStack):
+    """Files that are read as if they were one, one behind the other."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        super().__init__()
+        self._files = [self.enter_context(path.open("rb")) for path in paths]
+        sizes = [path.stat().st_size for path in paths]
+        self._starts = [sum(sizes[:number]) for number in range(len(sizes))]
+
+    def read(self, offset: int, byte_count: int) -> bytes:
+        """Return bytes of one of the files."""
+        number = bisect_right(self._starts, offset) - 1
+        self._files[number].seek(offset - self._starts[number])
+        return self._files[number].read(byte_count)

@@ -18,7 +18,7 @@ from pydicom.filereader import read_partial
 from pydicom.multival import MultiValue
 
 from coverslip import _core
-from coverslip.verification import allowed, colours, order, positions
+from coverslip.verification import allowed, colours, order, parts, positions
 from coverslip.verification.attributes import (
     FILE_META,
     RETAINED,
@@ -28,6 +28,7 @@ from coverslip.verification.attributes import (
     Rules,
 )
 from coverslip.verification.elements import Problem, check_elements, name_of, tags_of
+from coverslip.verification.parts import Part
 from coverslip.verification.positions import Positions
 from coverslip.verification.tables import EXTENDED_OFFSET_TABLE, offset_tables
 
@@ -50,6 +51,10 @@ class Header:
     container_identifier: str = field(repr=False)
     frame_count: int
     """What (0028,0008) says."""
+    part: Part | None
+    """Which part of a level it is, if not all."""
+    grid_count: int
+    """How many frames the level has where none is missing."""
     positions: Positions | None = field(repr=False)
     """Of its frames, if not all tiles of the grid have one."""
     level_size: tuple[int, ...]
@@ -160,6 +165,7 @@ def _read(file: BinaryIO) -> Header:
     # The places of frames are the last element, and all that stands in it has been looked at.
     behind = positions.byte_count(data, items)
     walked = order.walk(data[: len(data) - behind])
+    part = parts.read(dataset, data[: len(data) - behind], walked)
     wrong, filled = check_elements(dataset, rules, _retained(claims))
     problems = (
         *walked.problems,
@@ -167,9 +173,10 @@ def _read(file: BinaryIO) -> Header:
         *_meta(dataset, data),
         *wrong,
         *_whole(dataset, rules, filled),
-        *_grid(dataset),
+        *_grid(dataset, part),
         *_thumbnail(dataset, claims),
-        *(() if places is None else places.problems),
+        *(() if part is None else part.problems),
+        *(() if places is None else _places(places, part)),
     )
     profile = colours.profile_of(dataset)
     return Header(
@@ -178,6 +185,8 @@ def _read(file: BinaryIO) -> Header:
         optical_path=_optical_path(dataset),
         container_identifier=str(dataset.get("ContainerIdentifier")),
         frame_count=int(dataset.get("NumberOfFrames") or 0),
+        part=part,
+        grid_count=_grid_count(dataset),
         positions=places,
         level_size=tuple(int(dataset.get(keyword) or 0) for keyword in _LEVEL_SIZE),
         sample_bytes=_sample_bytes(dataset),
@@ -300,16 +309,36 @@ def _thumbnail(dataset: Dataset, claims: allowed.Claims) -> Iterator[Problem]:
         yield "(0008,0008)", "a thumbnail of the slide's own, for anybody"
 
 
-def _grid(dataset: Dataset) -> Iterator[Problem]:
-    """Check that TILED_FULL has a frame for each tile of each plane and path (PS3.3 C.7.6.17.3)."""
-    if dataset.get("DimensionOrganizationType") != "TILED_FULL":
-        return
+def _places(places: Positions, part: Part | None) -> Iterator[Problem]:
+    """Yield what is wrong with where frames lie; of parts only what one can tell by itself."""
+    yield from places.problems
+    if part is None and not places.problems:
+        yield from positions.problems_of([places])
+
+
+def _grid_count(dataset: Dataset) -> int:
+    """Return how many tiles there are in all focal planes and optical paths."""
     width, length, columns, rows = (int(dataset.get(keyword) or 0) for keyword in _LEVEL_SIZE)
     planes = int(dataset.get("TotalPixelMatrixFocalPlanes") or 0)
     paths = int(dataset.get("NumberOfOpticalPaths") or 0)
     tiles = -(-width // columns) * -(-length // rows) if min(columns, rows) > 0 else 0
-    if tiles * planes * paths != int(dataset.get("NumberOfFrames") or 0):
+    return tiles * planes * paths
+
+
+def _grid(dataset: Dataset, part: Part | None) -> Iterator[Problem]:
+    """Check that TILED_FULL has a frame for each tile of each plane and path (PS3.3 C.7.6.17.3).
+
+    A part has some of them.
+    """
+    if dataset.get("DimensionOrganizationType") != "TILED_FULL":
+        return
+    planes = int(dataset.get("TotalPixelMatrixFocalPlanes") or 0)
+    paths = int(dataset.get("NumberOfOpticalPaths") or 0)
+    frames, most = int(dataset.get("NumberOfFrames") or 0), _grid_count(dataset)
+    if part is None and frames != most:
         yield "(0028,0008)", "its frames are not those of all tiles, focal planes and optical paths"
+    if part is not None and part.first_frame + frames > most:
+        yield "(0028,0008)", "its frames are more than tiles, focal planes and optical paths"
     if paths != len(dataset.get("OpticalPathSequence", ())):
         yield "(0048,0302)", "it is not the number of optical paths"
     for groups in dataset.get("SharedFunctionalGroupsSequence", ()):

@@ -105,6 +105,10 @@ class OutputCheck:
         )
         check.judge(entry_of(path), read, report)
 
+    def forget(self, path: Path) -> None:
+        """Forget an instance that was removed, to be written anew."""
+        self._check.forget(path)
+
     def rest(self, study: Path) -> None:
         """Check all of a finished study that is no instance, and raise if anything was found.
 

@@ -16,6 +16,7 @@ from coverslip.verification.barcodes import texts_of_codes
 from coverslip.verification.frames import frame_ranges
 from coverslip.verification.header import Header
 from coverslip.verification.terms import Terms
+from coverslip.verification.wholes import Whole
 
 _CODE = "a bar code that is not the container identifier's"
 _WORD = "text that is like a term"
@@ -32,17 +33,18 @@ class Pixels:
     unchecked: list[str] = field(default_factory=list)
     attested: set[str] = field(default_factory=set)
     """SOP Instance UIDs of instances for whose pixels somebody vouches."""
-    _lowest: dict[tuple[str, ...], tuple[Path, Header]] = field(default_factory=dict, repr=False)
+    _lowest: dict[tuple[str, ...], Whole] = field(default_factory=dict, repr=False)
     _pictures: list[tuple[Path, Header]] = field(default_factory=list, repr=False)
     _left: int = 0
     _vouched: int = 0
 
-    def add(self, path: Path, instance: Header) -> None:
+    def add(self, level: Whole) -> None:
         """Take note of a level, which may be the lowest."""
+        instance = level.header
         key = (*instance.uids[:2], instance.optical_path)
         known = self._lowest.get(key)
-        if known is None or _size(instance) < _size(known[1]):
-            self._lowest[key] = path, instance
+        if known is None or _size(instance) < _size(known.header):
+            self._lowest[key] = level
 
     def add_picture(self, path: Path, instance: Header) -> None:
         """Take note of a label or overview; its bar codes are looked for by `problems_of`."""
@@ -51,9 +53,10 @@ class Pixels:
     def problems(self, terms: Terms) -> Iterator[tuple[Path, str]]:
         """Yield what the lowest levels show, and the text of pictures."""
         spellings = {term.spelling for term in terms.terms}
-        for path, instance in self._lowest.values():
+        for level in self._lowest.values():
+            path, instance = level.path, level.header
             try:
-                picture = _mosaic(path, instance)
+                picture = _mosaic(level)
             except (CoverslipError, ValueError):
                 self._left += 1
                 continue
@@ -125,7 +128,7 @@ def _words(picture: Picture, terms: set[str]) -> Iterator[str]:
         yield _WORD
 
 
-def _mosaic(path: Path, instance: Header) -> Picture:
+def _mosaic(level: Whole) -> Picture:
     """Return a level in grey, of its first focal plane, at a size to be searched.
 
     Raises
@@ -133,21 +136,23 @@ def _mosaic(path: Path, instance: Header) -> Picture:
     ValueError, CoverslipError
         If it is too large, or cannot be decoded.
     """
+    instance = level.header
     width, length, columns, rows = instance.level_size
+    if not level.is_readable:
+        raise ValueError("the level has too many parts to be looked at")
     if min(instance.level_size) < 1 or width * length > LIMITS.searched_pixels:
         raise ValueError("the level is too large to be looked at")
     across, down = -(-width // columns), -(-length // rows)
-    places = instance.positions
-    if places is None and instance.frame_count % (across * down):
+    sparse = level.numbers
+    if sparse is None and level.frame_count % (across * down):
         raise ValueError("its frames are not those of its tiles")
-    numbers = range(across * down) if places is None else places.numbers.tolist()
-    if len(numbers) > instance.frame_count:
+    numbers = range(across * down) if sparse is None else sparse.tolist()
+    if len(numbers) > level.frame_count:
         raise ValueError("its frames are not those of its tiles")
     # Reduced frame by frame: all of it may not fit into memory.
     factor = max(1, int(np.ceil(np.sqrt(width * length / _SEARCHED_PIXELS))))
     whole = np.full((-(-length // factor), -(-width // factor)), 255, np.uint8)
-    source = _core.Source(path)
-    ranges = frame_ranges(path, instance.pixel_data_offset, instance.frame_count)
+    source, ranges = level.source(), level.ranges()
     for frame, number in enumerate(numbers):
         if number >= across * down:
             break  # in another focal plane

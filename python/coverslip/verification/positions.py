@@ -6,7 +6,7 @@ byte: whatever else stands there is a problem, and no reader of data sets has to
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -49,9 +49,39 @@ class Positions:
 
     numbers: Uint64Array = field(repr=False)
     """In the order in which TILED_FULL has all of them."""
-    grid_count: int
-    """How many these are."""
+    indices: npt.NDArray[np.int64] = field(repr=False)
+    """Of the dimensions, one row for each."""
+    planes: int
+    down: int
+    across: int
+
+    @property
+    def grid_count(self) -> int:
+        """How many tiles there are."""
+        return self.planes * self.down * self.across
+
     problems: tuple[Problem, ...] = ()
+
+
+def problems_of(parts: Sequence[Positions]) -> Iterator[Problem]:
+    """Yield what is wrong with all frames of a level, whose parts have nothing wrong."""
+    numbers = np.concatenate([part.numbers for part in parts]).astype(np.int64)
+    indices = np.concatenate([part.indices for part in parts], axis=1)
+    plane, place = np.divmod(numbers, parts[0].down * parts[0].across)
+    down, across = np.divmod(place, parts[0].across)
+    dimensions = [plane, down, across][-len(indices) :]
+    checks = (
+        (np.diff(numbers, prepend=-1) > 0, "is there twice, or out of order"),
+        *(
+            (np.unique(dimension, return_inverse=True)[1] + 1 == index, "has another index")
+            for dimension, index in zip(dimensions, indices, strict=True)
+        ),
+    )
+    for right, what in checks:
+        if not right.all():
+            yield _PLACE, f"frame {int(np.argmin(right))} {what}"
+    if not len(numbers) < parts[0].grid_count:
+        yield "(0020,9311)", "a sparse level in which no frame is missing"
 
 
 def take(dataset: Dataset) -> bytes | None:
@@ -75,19 +105,33 @@ def byte_count(header: bytes, items: bytes | None) -> int:
 
 
 def read(dataset: Dataset, items: bytes) -> Positions:
-    """Return where frames lie, and what is wrong with that."""
+    """Return where frames lie, and what is wrong with that.
+
+    What takes all frames of a level to be told, is told by `problems_of`.
+    """
     grid = _Grid.of(dataset)
+
+    def found(
+        numbers: Uint64Array, table: npt.NDArray[np.float64], problems: list[Problem]
+    ) -> Positions:
+        return Positions(
+            numbers=numbers,
+            indices=table[: len(numbers), :-5].T.astype(np.int64),
+            planes=grid.planes,
+            down=grid.down,
+            across=grid.across,
+            problems=tuple(problems),
+        )
+
     rows = list(_rows(items, 3 if grid.planes > 1 else 2))
     if not rows or rows[-1] is None:
         what = f"item {max(len(rows) - 1, 0)} has another form than that of a frame's place"
-        return Positions(
-            numbers=np.zeros(0, np.uint64), grid_count=grid.count, problems=((_PLACE, what),)
-        )
+        return found(np.zeros(0, np.uint64), np.zeros((0, 7)), [(_PLACE, what)])
     table = np.array(rows, np.float64)
     numbers, problems = grid.numbers(table)
     if len(numbers) != int(dataset.get("NumberOfFrames") or 0) and not problems:
         problems.append((_PLACE, "it does not have an item for each frame"))
-    return Positions(numbers=numbers, grid_count=grid.count, problems=tuple(problems))
+    return found(numbers, table, problems)
 
 
 def _rows(items: bytes, dimensions: int) -> Iterator[tuple[float, ...] | None]:
@@ -166,18 +210,13 @@ class _Grid:
     def down(self) -> int:
         return -(-self.length // max(self.rows, 1))
 
-    @property
-    def count(self) -> int:
-        return self.across * self.down * self.planes
-
     def numbers(self, table: npt.NDArray[np.float64]) -> tuple[Uint64Array, list[Problem]]:
         """Return which tiles of the grid frames are, and what does not fit together."""
-        *ordinals, x, y, z, column, row = table.T
+        x, y, z, column, row = table.T[-5:]
         across, beside = np.divmod(column - 1, self.columns)
         down, below = np.divmod(row - 1, self.rows)
         plane = np.round(z / self.plane_distance_um) if self.planes > 1 else np.zeros(len(z))
         numbers = (plane * self.down + down) * self.across + across
-        dimensions = [plane, down, across] if self.planes > 1 else [down, across]
         checks = (
             (
                 (beside == 0)
@@ -194,24 +233,17 @@ class _Grid:
                 & (np.abs(plane * self.plane_distance_um - z) <= _NEAR_UM),
                 "is in no focal plane",
             ),
-            (np.diff(numbers, prepend=-1) > 0, "is there twice, or out of order"),
             (self._is_near(0, x, column, row), "has another X than its column and row"),
             (self._is_near(1, y, column, row), "has another Y than its column and row"),
-            *(
-                (np.unique(place, return_inverse=True)[1] + 1 == ordinal, "has another index")
-                for place, ordinal in zip(dimensions, ordinals, strict=True)
-            ),
         )
         problems = [
             (_PLACE, f"frame {int(np.argmin(right))} {what}")
             for right, what in checks
             if not right.all()
         ]
-        wanted = (0x0040074A, 0x0048021F, 0x0048021E)[-len(dimensions) :]
+        wanted = (0x0040074A, 0x0048021F, 0x0048021E)[-3 if self.planes > 1 else -2 :]
         if self.dimensions != wanted:
             problems.append(("(0020,9222)", "its dimensions are not those of its frames"))
-        if not len(table) < self.count:
-            problems.append(("(0020,9311)", "a sparse level in which no frame is missing"))
         return (numbers if not problems else numbers[:0]).astype(np.uint64), problems
 
     def _is_near(

@@ -59,9 +59,11 @@ class LevelTiles:
         counts = one_after_another([plane.tiles for plane in self.planes]).byte_counts
         return np.flatnonzero(counts == 0).astype(np.uint64)
 
-    def some_tiles(self, slide: OpenedSlide, numbers: Uint64Array) -> _core.TileIndex:
-        """Return those tiles that have certain numbers."""
+    def some_tiles(self, slide: OpenedSlide, numbers: Uint64Array) -> _core.TileIndex | None:
+        """Return those tiles that have certain numbers, ``None`` if the slide has none of them."""
         stored = one_after_another([plane.tiles for plane in self.planes])
+        if not stored.byte_counts[numbers].any():
+            return None
         return _core.TileIndex(
             slide.source,
             stored.offsets[numbers],

@@ -18,8 +18,9 @@ use gather::{BATCH_BYTES, Gather};
 use crate::digest::Digest;
 use crate::encapsulate::{self, OffsetTable, SEQUENCE_DELIMITER};
 use crate::error::Error;
-use crate::frame::{FramePlan, len64};
+use crate::frame::len64;
 use crate::plan::PIECE_BYTES;
+use crate::portion::Portion;
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::tiles::ByteRange;
@@ -58,7 +59,7 @@ pub struct WriteReport {
     pub blake3: Option<String>,
 }
 
-/// Writes one instance: `header`, offset table, fragments, delimiter.
+/// Writes one instance: `header`, offset table, fragments of all frames or some, delimiter.
 ///
 /// `header` is a Part 10 file up to the first element of group 7FE0. The file must not exist
 /// and is created for its owner only; on an error what was written of it stays for the caller
@@ -68,9 +69,9 @@ pub struct WriteReport {
 ///
 /// [`Error::Io`], [`Error::SourceChanged`] and [`Error::Cancelled`]; [`Error::Unlike`] if the plan
 /// is one of [`crate::plan_alike`] and must be made anew from all tiles.
-pub fn write_instance(
+pub fn write_instance<'a>(
     source: &Source,
-    plan: &FramePlan,
+    frames: impl Into<Portion<'a>>,
     header: &[u8],
     path: &Path,
     options: WriteOptions<'_>,
@@ -78,10 +79,12 @@ pub fn write_instance(
 ) -> Result<WriteReport, Error> {
     // From here on whoever waits is let go, whatever happens.
     let writing = options.written.map(Written::writing);
-    plan.check_source(source)?;
+    let frames = frames.into();
+    frames.plan().check_source(source)?;
+    let fragment_bytes = frames.fragment_bytes();
     let offset_table = options
         .offset_table
-        .unwrap_or_else(|| OffsetTable::for_byte_count(plan.fragment_bytes()));
+        .unwrap_or_else(|| OffsetTable::for_byte_count(fragment_bytes));
     let mut out = Output {
         sink: Sink::create(path, options.past_cache && options.written.is_none())?,
         digest: options.digest.then(Digest::new),
@@ -90,12 +93,12 @@ pub fn write_instance(
     };
     let mut buffered = BufWriter::with_capacity(BATCH_BYTES, &mut out);
     buffered.write_all(header)?;
-    encapsulate::write_pixel_data_start(&mut buffered, || plan.lengths(), offset_table)?;
+    encapsulate::write_pixel_data_start(&mut buffered, || frames.lengths(), offset_table)?;
     buffered.flush()?;
     drop(buffered);
-    out.has_start(plan.fragment_bytes())?;
+    out.has_start(fragment_bytes)?;
 
-    copy_frames(source, plan, &mut out, watch)?;
+    copy_frames(source, frames, &mut out, watch)?;
     let byte_count = out.sink.finish()?;
     source.check_unchanged()?;
     let pixel_data_offset = u64::try_from(header.len()).unwrap_or(u64::MAX);
@@ -160,7 +163,7 @@ impl Write for Output<'_> {
 /// Reads in one thread and writes in another: the kernel copies on two cores then.
 fn copy_frames(
     source: &Source,
-    plan: &FramePlan,
+    frames: Portion<'_>,
     out: &mut Output<'_>,
     watch: &mut dyn Watch,
 ) -> Result<(), Error> {
@@ -169,11 +172,11 @@ fn copy_frames(
     thread::scope(|scope| {
         scope.spawn(move || {
             let result = Filler {
-                gather: Gather::new(source, plan),
+                gather: Gather::new(source, frames.plan()),
                 full: &full,
                 emptied: &emptied,
             }
-            .fill_all(source, plan);
+            .fill_all(source, frames);
             if let Err(error) = result {
                 // If nobody listens any more, the writer has an error of its own to tell.
                 let _ = full.send(Err(error));
@@ -202,8 +205,13 @@ struct Filler<'a> {
 }
 
 impl Filler<'_> {
-    fn fill_all(&mut self, source: &Source, plan: &FramePlan) -> Result<(), Error> {
-        for (index, &tile) in plan.tiles().ranges().iter().enumerate() {
+    fn fill_all(&mut self, source: &Source, frames: Portion<'_>) -> Result<(), Error> {
+        let plan = frames.plan();
+        let tiles = plan.tiles().ranges();
+        for (index, &tile) in frames
+            .frames()
+            .zip(tiles.get(frames.frames()).unwrap_or_default())
+        {
             let frame = plan.pieces(index, source)?;
             self.gather
                 .push_bytes(&encapsulate::item_header(frame.len())?);

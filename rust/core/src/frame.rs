@@ -5,6 +5,7 @@
 //! without writing anything.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::codec::{Codec, Facts, TileReader};
 use crate::encapsulate::ITEM_HEADER_LEN;
@@ -30,6 +31,8 @@ pub(crate) struct Shape {
     /// Bytes of the tile behind the entropy-coded ones: its end marker, and what follows it.
     pub(crate) behind: u32,
     pub(crate) header: HeaderSource,
+    /// Whether the tile has no end marker.
+    pub(crate) truncated: bool,
 }
 
 impl Shape {
@@ -165,6 +168,21 @@ impl FramePlan {
     #[must_use]
     pub fn summary(&self) -> Summary {
         self.summary
+    }
+
+    /// What some frames are; their bytes and the segments that were left out are not counted.
+    pub(crate) fn counts(&self, frames: Range<usize>) -> Summary {
+        let mut counts = Summary::default();
+        for &frame in self.frames.get(frames).unwrap_or_default() {
+            match self.shape(frame) {
+                None => counts.blank = counts.blank.saturating_add(1),
+                Some(shape) => {
+                    counts.copied = counts.copied.saturating_add(1);
+                    counts.truncated = counts.truncated.saturating_add(shape.truncated.into());
+                }
+            }
+        }
+        counts
     }
 
     /// The frame that stands for missing tiles; empty if none is missing.

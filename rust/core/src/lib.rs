@@ -12,6 +12,9 @@
 //! 3. [`verify_instance`] reads the file again and compares it with the source, behind the writer
 //!    if it likes.
 //!
+//! A level that would be too large a file becomes several: [`portions`] divides the frames of its
+//! plan, and a [`Portion`] of them is written and read again like all of them.
+//!
 //! A level that is no tiles becomes them first: [`stitch_strips`] joins JPEG strips to one picture,
 //! [`retile`] cuts a picture into frames, and [`prove_retiled`] compares the two. Tiles that cannot
 //! be frames as they are get there through [`rewrite`], with the same coefficients.
@@ -34,6 +37,7 @@ pub mod jp2k;
 pub mod jpeg;
 pub mod limits;
 pub mod plan;
+pub mod portion;
 pub mod retile;
 pub mod rewrite;
 pub mod scan;
@@ -54,6 +58,7 @@ pub use error::{Error, Kind, StreamError};
 pub use frame::FramePlan;
 pub use limits::Limits;
 pub use plan::{plan_alike, plan_frames};
+pub use portion::{Portion, Room, portions};
 pub use retile::{Picture, inspect_picture, prove_retiled, retile};
 pub use rewrite::{Mosaic, Rewritten, inspect_coded, prove_rewritten, rewrite, rewrite_stream};
 pub use scan::{Scanner, check_instance};

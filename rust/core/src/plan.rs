@@ -305,6 +305,7 @@ impl Planner<'_> {
             body_start: short(split.body_start)?,
             behind: short(behind.saturating_sub(split.body_len))?,
             header,
+            truncated: split.truncated,
         };
         Ok(match worker.last {
             Some((last, index)) if last == shape => index,

@@ -12,7 +12,7 @@ mod mosaic;
 mod prove;
 
 use std::fs::File;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
 use crate::codec::{self, Codec, Fault, TileReader};
@@ -34,8 +34,16 @@ pub use prove::prove_rewritten;
 pub struct Rewritten {
     /// Where each lies, row by row; byte count 0 where the level has no tile.
     pub ranges: Vec<ByteRange>,
-    /// How many were coded anew; the others hold the bytes of their tiles.
-    pub rewritten: u64,
+    /// Which were coded anew; the others hold the bytes of their tiles.
+    pub is_rewritten: Vec<bool>,
+}
+
+impl Rewritten {
+    /// How many were coded anew.
+    #[must_use]
+    pub fn rewritten(&self) -> usize {
+        self.is_rewritten.iter().filter(|&&is| is).count()
+    }
 }
 
 /// Reads what the header of a tile says, whatever its process, if its coefficients can be read.
@@ -110,31 +118,31 @@ pub fn rewrite(
 ) -> Result<Rewritten, Error> {
     let weaver = Weaver::new(source, mosaic, recipe, limits)?;
     let spool = Mutex::new(Spool::new(spool)?);
-    let rewritten = AtomicU64::new(0);
-    let ranges = for_each_group(weaver.frames_down(), watch, |row, done| {
-        let mut ranges = Vec::new();
+    let frames = for_each_group(weaver.frames_down(), watch, |row, done| {
+        let mut frames = Vec::new();
         for column in 0..weaver.frames_across() {
-            let bytes = match copied(&weaver, (column, row))? {
-                Some(bytes) => bytes,
+            let (bytes, is_rewritten) = match copied(&weaver, (column, row))? {
+                Some(bytes) => (bytes, false),
                 None => match weaver.frame((column, row), recipe.colour)? {
                     Some(woven) => {
-                        rewritten.fetch_add(1, Ordering::Relaxed);
                         let written = optimal::write_frame(recipe, &woven.facts, &woven.blocks);
-                        written.map_err(|error| weaver.in_frame(column, row, error))?
+                        let bytes = written.map_err(|error| weaver.in_frame(column, row, error))?;
+                        (bytes, true)
                     }
-                    None => Vec::new(),
+                    None => (Vec::new(), false),
                 },
             };
             let mut spool = spool.lock().unwrap_or_else(PoisonError::into_inner);
-            ranges.push(spool.append(&bytes)?);
+            frames.push((spool.append(&bytes)?, is_rewritten));
             done.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(ranges)
+        Ok(frames)
     })?;
     source.check_unchanged()?;
+    let (ranges, is_rewritten) = frames.into_iter().flatten().unzip();
     Ok(Rewritten {
-        ranges: ranges.into_iter().flatten().collect(),
-        rewritten: rewritten.into_inner(),
+        ranges,
+        is_rewritten,
     })
 }
 

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use crate::error::Error;
 use crate::frame::FramePlan;
+use crate::portion::Portion;
 use crate::scan::{Header, InstanceReport, Original, Scanner, Tiles, Verdict, Walk};
 use crate::source::Source;
 use crate::watch::Watch;
@@ -28,15 +29,17 @@ use crate::written::{Readable, Written};
 ///
 /// [`Error::Verify`] for any difference, [`Error::Frame`] for a frame that holds more than it
 /// may, [`Error::Io`] and [`Error::Cancelled`], this also if the writer gave up.
-pub fn verify_instance(
+pub fn verify_instance<'a>(
     source: &Source,
-    plan: &FramePlan,
+    frames: impl Into<Portion<'a>>,
     path: &Path,
     header: &Header,
     scanner: Option<&Scanner>,
     written: Option<&Written>,
     watch: &mut dyn Watch,
 ) -> Result<InstanceReport, Error> {
+    let frames = frames.into();
+    let plan = frames.plan();
     plan.check_source(source)?;
     let file = Readable::open(path, written)?;
     let is_read_already = file.is_behind();
@@ -48,6 +51,7 @@ pub fn verify_instance(
         original: Some(&Planned {
             source,
             plan,
+            first: frames.frames().start,
             is_read_already,
         }),
     }
@@ -55,7 +59,7 @@ pub fn verify_instance(
     if let Some(problem) = report.problems.first() {
         return Err(differs(problem.clone()));
     }
-    let frames = plan.frame_count();
+    let frames = frames.frame_count();
     if usize::try_from(report.frame_count).ok() != Some(frames) {
         let there = report.frame_count;
         return Err(differs(format!("{there} frames in the place of {frames}")));
@@ -71,6 +75,8 @@ fn differs(what: String) -> Error {
 struct Planned<'a> {
     source: &'a Source,
     plan: &'a FramePlan,
+    /// Which frame of the plan is the first of the file.
+    first: usize,
     /// Whether the writer has just read the tiles.
     is_read_already: bool,
 }
@@ -83,7 +89,9 @@ impl Original for Planned<'_> {
     fn expect(&self, frames: Range<usize>) {
         if !self.is_read_already {
             let (source, index) = (self.source, self.plan.tiles());
-            Tiles { source, index }.expect(frames);
+            let start = frames.start.saturating_add(self.first);
+            let end = frames.end.saturating_add(self.first);
+            Tiles { source, index }.expect(start..end);
         }
     }
 
@@ -94,6 +102,7 @@ impl Original for Planned<'_> {
         _coded: &[Range<usize>],
         tile: &mut Vec<u8>,
     ) -> Result<Verdict, Error> {
+        let index = index.saturating_add(self.first);
         let Some(&range) = self.plan.tiles().ranges().get(index) else {
             return Ok(Verdict::Unlike("it was not planned"));
         };

@@ -122,7 +122,7 @@ fn progressive_tiles_become_frames_that_decode_alike() {
         let tile = encode((TILE, TILE), sampling, true, 3);
         let case = run(std::slice::from_ref(&tile), |_| {});
         case.proven.as_ref().unwrap();
-        assert_eq!(case.result.as_ref().unwrap().rewritten, 1);
+        assert_eq!(case.result.as_ref().unwrap().rewritten(), 1);
         assert_eq!(decode(frame(&case, 0)), decode(&tile));
     }
 }
@@ -133,7 +133,7 @@ fn tiles_that_can_be_frames_keep_their_entropy_coded_bytes() {
     let cut = encode((40, 24), SamplingFactor::R_4_4_4, false, 4);
     let case = run(&[plain.clone(), cut], |mosaic| mosaic.size = (104, 24));
     case.proven.as_ref().unwrap();
-    assert_eq!(case.result.as_ref().unwrap().rewritten, 1);
+    assert_eq!(case.result.as_ref().unwrap().rewritten(), 1);
     let tail = &plain[plain.len() - 500..];
     assert!(frame(&case, 0).ends_with(tail));
 }
@@ -151,7 +151,7 @@ fn missing_tiles_are_left_to_the_plan() {
     let case = run(&[tile.clone(), Vec::new(), tile], |_| {});
     case.proven.as_ref().unwrap();
     let written = case.result.as_ref().unwrap();
-    assert_eq!((written.ranges[1].byte_count, written.rewritten), (0, 2));
+    assert_eq!((written.ranges[1].byte_count, written.rewritten()), (0, 2));
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn write_anew(mut data: &[u8]) -> Option<()> {
     match prove_rewritten(&source, &mosaic, &recipe, frames, &limits, &mut Unwatched) {
         Ok(_) => {}
         // A tile that was copied is looked at here for the first time, and may be damaged.
-        Err(error) if written.rewritten == written.ranges.len() as u64 => {
+        Err(error) if written.rewritten() == written.ranges.len() => {
             panic!("a frame is not what its tile is: {error}")
         }
         Err(Error::Verify { .. }) => panic!("a frame is another"),

@@ -1,10 +1,12 @@
 //! Plans, writes and reads back one instance.
 
+use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use coverslip_core::{
-    ByteRange, Codec, Error, OffsetTable, WriteOptions, codec, deflate, jp2k, jpeg, plan_alike,
-    plan_frames,
+    ByteRange, Codec, Error, OffsetTable, Portion, Room, WriteOptions, codec, deflate,
+    frame::Summary, jp2k, jpeg, plan_alike, plan_frames, portions,
 };
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
@@ -147,13 +149,26 @@ fn to_range((offset, byte_count): (u64, u64)) -> ByteRange {
     ByteRange { offset, byte_count }
 }
 
-/// What a level's tiles become.
+/// What a level's tiles become, or some of them.
 #[pyclass(frozen, module = "coverslip._core")]
-pub(crate) struct FramePlan(coverslip_core::FramePlan);
+pub(crate) struct FramePlan {
+    plan: Arc<coverslip_core::FramePlan>,
+    frames: Range<usize>,
+    summary: Summary,
+}
 
 impl FramePlan {
-    pub(crate) fn core(&self) -> &coverslip_core::FramePlan {
-        &self.0
+    fn new(plan: coverslip_core::FramePlan) -> Self {
+        Self {
+            frames: 0..plan.frame_count(),
+            summary: plan.summary(),
+            plan: Arc::new(plan),
+        }
+    }
+
+    pub(crate) fn core(&self) -> Portion<'_> {
+        // A range that the plan does not have cannot be made.
+        Portion::of(&self.plan, self.frames.clone()).unwrap_or_else(|| (&*self.plan).into())
     }
 }
 
@@ -161,37 +176,59 @@ impl FramePlan {
 impl FramePlan {
     #[getter]
     fn frame_count(&self) -> usize {
-        self.0.frame_count()
+        self.frames.len()
     }
 
     #[getter]
     fn copied(&self) -> u64 {
-        self.0.summary().copied
+        self.summary.copied
     }
 
     #[getter]
     fn blank(&self) -> u64 {
-        self.0.summary().blank
+        self.summary.blank
     }
 
     #[getter]
     fn truncated(&self) -> u64 {
-        self.0.summary().truncated
-    }
-
-    #[getter]
-    fn dropped_segments(&self) -> u64 {
-        self.0.summary().dropped_segments
+        self.summary.truncated
     }
 
     #[getter]
     fn frame_bytes(&self) -> u64 {
-        self.0.summary().frame_bytes
+        self.summary.frame_bytes
+    }
+
+    fn portions(
+        &self,
+        py: Python<'_>,
+        most: u64,
+        header: u64,
+        beside: u64,
+    ) -> PyResult<Vec<usize>> {
+        let room = Room {
+            most,
+            header,
+            beside,
+        };
+        py.detach(|| portions(&self.plan, room))
+            .map_err(into_py_err)
+    }
+
+    fn portion(&self, first: usize, count: usize) -> PyResult<Self> {
+        let end = first.saturating_add(count);
+        Portion::of(&self.plan, first..end)
+            .map(|portion| Self {
+                plan: Arc::clone(&self.plan),
+                frames: portion.frames(),
+                summary: portion.summary(),
+            })
+            .ok_or_else(|| PyValueError::new_err("the plan does not have all of these frames"))
     }
 
     #[getter]
     fn facts(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        match self.0.facts() {
+        match self.plan.facts() {
             codec::Facts::Jpeg(facts) => Ok(Py::new(py, JpegFacts::from(facts))?.into_any()),
             codec::Facts::Jpeg2000(facts) => {
                 Ok(Py::new(py, Jpeg2000Facts::from(facts))?.into_any())
@@ -222,7 +259,7 @@ fn plan(
             None => plan_frames(&source.0, tiles, codec, &limits, &mut watch),
         }
     });
-    finish(result, watch).map(FramePlan)
+    finish(result, watch).map(FramePlan::new)
 }
 
 /// The result of a watched call; what a handler raised comes first.
@@ -394,7 +431,7 @@ pub(crate) fn write_instance(
     };
     let mut watch = PyWatch::new(on_progress);
     let result = py.detach(|| {
-        coverslip_core::write_instance(&source.0, &plan.0, &header, &path, options, &mut watch)
+        coverslip_core::write_instance(&source.0, plan.core(), &header, &path, options, &mut watch)
     });
     let report = finish(result, watch)?;
     Ok(WriteReport {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use coverslip_core::ByteRange;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::copy::{Source, finish, pairs, ranges};
 use crate::errors::into_py_err;
@@ -74,7 +75,7 @@ pub(crate) fn rewrite<'py>(
     frames: &JpegFrames,
     spool: PathBuf,
     on_progress: Option<Py<PyAny>>,
-) -> PyResult<(Ranges<'py>, u64)> {
+) -> PyResult<(Ranges<'py>, Bound<'py, PyBytes>)> {
     let mut watch = PyWatch::new(on_progress);
     let result = py.detach(|| {
         let file = OpenOptions::new()
@@ -93,7 +94,8 @@ pub(crate) fn rewrite<'py>(
         )
     });
     let written = finish(result, watch)?;
-    Ok((bytes_of(py, &written.ranges), written.rewritten))
+    let flags: Vec<u8> = written.is_rewritten.iter().map(|&is| is.into()).collect();
+    Ok((bytes_of(py, &written.ranges), PyBytes::new(py, &flags)))
 }
 
 #[pyfunction]

@@ -170,6 +170,7 @@ fn likeness(split: &Split, byte_count: u64) -> Option<Alike> {
         body_start: u32::try_from(split.body_start).ok()?,
         behind: u32::try_from(behind).ok()?,
         header: HeaderSource::Kept(0),
+        truncated: false,
     };
     let dropped = split.made.dropped;
     (!split.truncated).then_some(Alike { shape, dropped })

@@ -9,8 +9,8 @@ use coverslip_core::jpeg::{self, Colour};
 use coverslip_core::scan::{Header, InstanceReport};
 use coverslip_core::watch::Unwatched;
 use coverslip_core::{
-    ByteRange, Codec, Error, FramePlan, Limits, OffsetTable, Source, TileIndex, WriteOptions,
-    WriteReport, jp2k, plan_frames, verify_instance, write_instance,
+    ByteRange, Codec, Error, FramePlan, Limits, OffsetTable, Portion, Source, TileIndex,
+    WriteOptions, WriteReport, jp2k, plan_frames, verify_instance, write_instance,
 };
 use tempfile::TempDir;
 
@@ -417,9 +417,9 @@ pub(crate) fn frame_of(tile: &Jpeg, colour: Colour, shared: &[u8]) -> Result<Vec
     Ok(frames.remove(0))
 }
 
-pub(crate) fn write(
+pub(crate) fn write<'a>(
     source: &Source,
-    plan: &FramePlan,
+    plan: impl Into<Portion<'a>>,
     path: &Path,
     offset_table: Option<OffsetTable>,
 ) -> Result<WriteReport, Error> {
@@ -431,9 +431,9 @@ pub(crate) fn write(
 }
 
 /// Verifies a file with the positions and offset tables that the test's own parser finds.
-pub(crate) fn verify(
+pub(crate) fn verify<'a>(
     source: &Source,
-    plan: &FramePlan,
+    plan: impl Into<Portion<'a>>,
     path: &Path,
     table: OffsetTable,
 ) -> Result<InstanceReport, Error> {

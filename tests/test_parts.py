@@ -1,0 +1,225 @@
+"""What holds for every format where levels are divided among several files."""
+
+import hashlib
+import itertools
+import json
+
+import numpy as np
+import pydicom
+import pytest
+
+import coverslip
+from coverslip import conversion
+from coverslip.deid.policy import Policy
+from coverslip.deid.uids import RandomIdentity, UidPurpose, uid_of
+from coverslip.verification import header
+from tests.interop import readers
+from tests.interop.validator import validator_findings
+from tests.privacy.search import places_of, survivors
+from tests.synth import FORMATS
+from tests.test_laws import SPARSE, command
+
+OWN = {
+    "SOPInstanceUID",
+    "NumberOfFrames",
+    "InConcatenationNumber",
+    "ConcatenationFrameOffsetNumber",
+    "PerFrameFunctionalGroupsSequence",
+}
+"""What tells parts of a level apart; all else is the same (PS3.3 C.7.6.16.2.2.4)."""
+OF_PARTS = {
+    "SOPInstanceUIDOfConcatenationSource",
+    "ConcatenationUID",
+    "InConcatenationTotalNumber",
+}
+BESIDE_FRAMES = 700
+"""Bytes of a part that are neither frames nor in the header of the whole."""
+PLACE_BYTES = 168
+SPARSE_CASES = tuple(f"{name}+sparse" for name in SPARSE)
+CASES = (*FORMATS, *SPARSE_CASES)
+SOME = (*SPARSE, *SPARSE_CASES, "philips", "ndpis", "scn-fluorescence-in-colour", "ventana-bif")
+"""Of each kind of route, and with parts that have blank frames only: for what takes longer."""
+of_some = pytest.mark.parametrize("case", SOME, indirect=True)
+
+
+class Named(RandomIdentity):
+    """An identity that gives the same whenever it is asked, whatever it was asked before."""
+
+    def __init__(self):
+        counter = itertools.count()
+        super().__init__(lambda count: next(counter).to_bytes(count))
+
+    def uid(self, purpose, number=0, *more):
+        return uid_of(hashlib.sha256(repr((purpose, number, *more)).encode()).digest())
+
+
+def convert(slide, out, **choices):
+    policy = Policy(**slide.choices, **choices)
+    opened = coverslip.open(slide.path)
+    return conversion.convert_opened(opened, out, policy, Named(), verify=False)
+
+
+def levels_of(result):
+    """Return the files of each level, in the order of their parts."""
+    levels = {}
+    for instance in result.instances:
+        levels.setdefault(instance.level, []).append(instance)
+    for files in levels.values():
+        assert [file.part for file in files] == list(range(1, len(files) + 1))
+        assert {file.parts for file in files} == {len(files)}
+    return list(levels.values())
+
+
+def smallest_size(result, *, is_sparse):
+    """Return a size that has room for each frame by itself, and not for many more."""
+    sizes = []
+    for instance in result.instances:
+        read = header.read(instance.path)
+        longest = max(map(len, readers.frames_of(instance.path)))
+        sizes.append(read.pixel_data_offset + longest)
+    return max(sizes) + BESIDE_FRAMES + is_sparse * PLACE_BYTES
+
+
+class Case:
+    def __init__(self, slide, folder, *, is_sparse):
+        self.slide, self.is_sparse = slide, is_sparse
+        self.whole = convert(slide, folder / "whole", sparse=is_sparse)
+        self.size = smallest_size(self.whole, is_sparse=is_sparse)
+        self.parts = convert(slide, folder / "parts", sparse=is_sparse, max_instance_size=self.size)
+
+    def pairs(self):
+        """Yield what each level is in one file, and in parts."""
+        return zip(self.whole.instances, levels_of(self.parts), strict=True)
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request, tmp_path_factory, needed):
+    name, _, option = request.param.partition("+")
+    needed(name)
+    folder = tmp_path_factory.mktemp("slide")
+    return Case(FORMATS[name](folder), folder, is_sparse=option == "sparse")
+
+
+def test_parts_hold_the_frames_of_the_whole_and_none_is_too_large(case):
+    for whole, files in case.pairs():
+        frames = [frame for file in files for frame in readers.frames_of(file.path)]
+        assert frames == readers.frames_of(whole.path)
+        assert all(0 < file.byte_count == file.path.stat().st_size <= case.size for file in files)
+        assert len(files) > 1 or whole.byte_count <= case.size
+
+
+def test_parts_say_what_the_whole_says_but_for_what_is_their_own(case):
+    for whole, files in case.pairs():
+        expected = pydicom.dcmread(whole.path, stop_before_pixels=True)
+        datasets = [pydicom.dcmread(file.path, stop_before_pixels=True) for file in files]
+        if len(files) == 1:
+            assert files[0].path.name == whole.path.name
+            assert not OF_PARTS & {element.keyword for element in datasets[0]}
+            continue
+        at = 0
+        for number, dataset in enumerate(datasets, start=1):
+            uids = [expected.SOPInstanceUID, dataset.SOPInstanceUID, dataset.ConcatenationUID]
+            assert len(set(uids)) == 3
+            assert dataset.SOPInstanceUIDOfConcatenationSource == expected.SOPInstanceUID
+            assert dataset.file_meta.MediaStorageSOPInstanceUID == dataset.SOPInstanceUID
+            assert dataset.InConcatenationNumber == number
+            assert dataset.InConcatenationTotalNumber == len(files)
+            assert dataset.ConcatenationFrameOffsetNumber == at
+            at += dataset.NumberOfFrames
+            # The second value of the method is the digest of the policy, which differs.
+            dataset.DeidentificationMethod = expected.DeidentificationMethod
+            same = [element for element in expected if element.keyword not in OWN]
+            assert [e for e in dataset if e.keyword not in OWN | OF_PARTS] == same
+        assert at == expected.NumberOfFrames
+        assert len({dataset.SOPInstanceUID for dataset in datasets}) == len(files)
+        assert len({dataset.ConcatenationUID for dataset in datasets}) == 1
+        items = [d.get("PerFrameFunctionalGroupsSequence", ()) for d in datasets]
+        whole_items = expected.get("PerFrameFunctionalGroupsSequence", ())
+        assert list(itertools.chain(*items)) == list(whole_items)
+
+
+def test_counts_of_parts_are_those_of_the_whole(case):
+    assert case.parts.frames == case.whole.frames
+    assert case.parts.notes == case.whole.notes
+    certified = json.loads(case.parts.certificate_path.read_text())["instances"]
+    for instance, record in zip(case.parts.instances, certified, strict=True):
+        counts = {name[7:]: count for name, count in record.items() if name.startswith("frames_")}
+        assert counts.pop("truncated") <= counts["copied"]
+        absent = counts.pop("absent")
+        assert sum(counts.values()) == len(readers.frames_of(instance.path))
+        assert absent == 0 or case.is_sparse
+        said = (instance.part, instance.parts) if instance.parts > 1 else (None, None)
+        assert said == (
+            record["in_concatenation_number"],
+            record["in_concatenation_total_number"],
+        )
+
+
+@of_some
+def test_independent_check_gives_no_alarm(case):
+    report = coverslip.verify(case.parts.study_path, case.slide.path)
+    assert [str(survivor) for survivor in report.found] == []
+    whole = coverslip.verify(case.whole.study_path, case.slide.path)
+    assert (report.frames, report.frames_equal) == (whole.frames, whole.frames_equal)
+    assert report.exit_status == whole.exit_status
+
+
+@of_some
+@pytest.mark.tools
+def test_validator_is_silent(case, tool):
+    for _, (file, *_) in case.pairs():
+        assert validator_findings(file.path, case.slide, tool("dciodvfy")) == []
+
+
+def test_openslide_and_wsidicom_show_the_same_levels(case):
+    dataset = pydicom.dcmread(case.whole.instances[0].path, stop_before_pixels=True)
+    if case.slide.is_ycc422_jpeg2000 or dataset.PhotometricInterpretation == "MONOCHROME2":
+        pytest.skip("not every reader knows the photometric interpretation")
+    if any(level.above or level.optical_path for level in case.slide.levels):
+        pytest.skip("wsidicom is asked below")
+    folders = sorted({instance.path.parent.name for instance in case.whole.instances})
+    for name in folders:
+        for read in (readers.by_openslide, readers.by_wsidicom):
+            whole, parts = (read(result.study_path / name) for result in (case.whole, case.parts))
+            assert len(whole) == len(parts)
+            for one, other in zip(whole, parts, strict=True):
+                assert np.array_equal(one, other)
+
+
+def test_wsidicom_shows_each_focal_plane_and_channel(case):
+    if not any(level.above or level.optical_path for level in case.slide.levels):
+        pytest.skip("one picture at each level")
+    folders = [result.instances[0].path.parent for result in (case.whole, case.parts)]
+    for channel in sorted({level.optical_path for level in case.slide.levels}):
+        for plane in range(len(case.slide.levels[0].planes)):
+            whole, parts = (
+                readers.by_wsidicom(folder, plane=plane, path=str(channel + 1))
+                for folder in folders
+            )
+            for one, other in zip(whole, parts, strict=True):
+                assert np.array_equal(one, other)
+
+
+@of_some
+def test_no_identifier_is_in_any_byte_name_or_message(case, tmp_path):
+    allowed = ["--allow-pixel"] if case.slide.is_decoded else []
+    allowed += [] if case.slide.recode is None else ["--allow-recode", case.slide.recode]
+    allowed += ["--sparse"] if case.is_sparse else []
+    words = ["convert", case.slide.path, "-o", tmp_path, "--max-instance-size", case.size]
+    said = command(*words, *allowed, "--json")
+    identifiers = [text for text in case.slide.identifiers if len(text) >= 5]
+    (study,) = tmp_path.iterdir()
+    assert survivors(identifiers, places_of(study, said)) == set()
+
+
+@of_some
+def test_same_identity_and_size_give_the_same_bytes(case, tmp_path):
+    again = convert(case.slide, tmp_path, sparse=case.is_sparse, max_instance_size=case.size)
+    for first, second in zip(case.parts.instances, again.instances, strict=True):
+        assert first.path.name == second.path.name
+        assert first.path.read_bytes() == second.path.read_bytes()
+
+
+def test_purposes_of_uids_are_apart():
+    uids = [Named().uid(UidPurpose.PART, level, part, 9) for level in (0, 1) for part in (1, 2)]
+    assert len({*uids, Named().uid(UidPurpose.CONCATENATION, 0, 9)}) == 5

@@ -10,6 +10,7 @@ import coverslip
 from coverslip import conversion, luminance
 from coverslip.luminance import luminance_of
 from coverslip.verification import header, pictures
+from coverslip.verification.wholes import Whole
 from tests.synth import build_svs, jpeg, tiff
 from tests.synth.texture import tissue
 
@@ -74,7 +75,7 @@ def test_search_of_a_large_level_ends_when_the_conversion_does(tmp_path, monkeyp
         raise coverslip.SourceError("as soon as it began")
 
     decoded = []
-    monkeypatch.setattr(luminance._Canvas, "add", lambda *_: decoded.append(time.sleep(0.01)))
+    monkeypatch.setattr(luminance._Means, "add", lambda *_: decoded.append(time.sleep(0.01)))
     monkeypatch.setattr(conversion, "write_instance", fails)
     with pytest.raises(coverslip.SourceError, match="as soon as it began"):
         coverslip.convert(shared(tmp_path / "x.tif", 18, 17), tmp_path / "out")
@@ -85,8 +86,9 @@ def test_search_of_a_large_level_ends_when_the_conversion_does(tmp_path, monkeyp
 def test_later_check_reduces_a_level_as_if_it_had_all_of_it(most, tmp_path, monkeypatch):
     result = coverslip.convert(build_svs(tmp_path, levels=1).path, tmp_path / "out")
     path = result.instances[0].path
-    whole = pictures._mosaic(path, header.read(path))
+    level = Whole(((path, header.read(path)),))
+    whole = pictures._mosaic(level)
     assert whole.shape == (520, 700)
     monkeypatch.setattr(pictures, "_SEARCHED_PIXELS", most)
     factor = int(np.ceil(np.sqrt(whole.size / most)))
-    assert np.array_equal(pictures._mosaic(path, header.read(path)), whole[::factor, ::factor])
+    assert np.array_equal(pictures._mosaic(level), whole[::factor, ::factor])

@@ -23,10 +23,12 @@ from types import ModuleType
 
 import coverslip
 from coverslip import conversion, search
+from coverslip import slide as slides
 from coverslip.sample import write_sample
 
 STEPS = {
     (conversion, "scrub"): "scrubbing",
+    (slides, "leftovers_of"): "scrubbing",
     (conversion, "_certificate"): "scrubbing",
     (search, "_searched"): "searching",
     (search, "bar_codes_of_tissue"): "of it zxing-cpp",

@@ -235,6 +235,7 @@ def convert_opened(
             package_version=_core.__version__,
             given=None if charge is None else charge.given,
             pixels=examined.checks,
+            leftovers=slide.leftovers(),
         )
         clean = scrubbed.clean
         check = None
@@ -381,6 +382,7 @@ def _certificate(
             is_inverted=item.route is not None and item.route.is_inverted,
             blake3=instance.blake3,
             frames_picture=instance.frames.picture,
+            segments_dropped=item.segments_dropped,
         )
         for item, instance in zip(planned, written, strict=True)
     ]

@@ -101,6 +101,12 @@ class PlannedInstance:
         return self.frames.plan
 
     @property
+    def segments_dropped(self) -> int | None:
+        """How many segments and boxes of its tiles were left out, if frames are these."""
+        is_copied = self.route is not None and self.route.kind is RouteKind.COPY
+        return self.plan.dropped_segments if is_copied else None
+
+    @property
     def absent(self) -> int:
         """How many missing tiles became no frame."""
         return 0 if self.frames.numbers is None else self.spec.grid_count - self.spec.frame_count

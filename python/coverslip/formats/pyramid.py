@@ -386,4 +386,10 @@ def raw_metadata(
         for place, value in directory.values()
         if place in places
     }
-    return RawMetadata(items=items, device=tuple(device), icc_profile=chosen, values=values)
+    return RawMetadata(
+        items=items,
+        device=tuple(device),
+        icc_profile=chosen,
+        values=values,
+        structure=tuple(directory.link for directory in tiff.directories),
+    )

@@ -41,6 +41,7 @@ from coverslip.model.slides import (
 )
 from coverslip.model.text import (
     ItemKind,
+    Leftover,
     OperatorText,
     Profile,
     RawMetadata,
@@ -62,6 +63,7 @@ __all__ = [
     "InstanceSpec",
     "ItemKind",
     "LabelSide",
+    "Leftover",
     "Level",
     "Montage",
     "Mosaic",

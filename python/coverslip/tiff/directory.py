@@ -105,6 +105,8 @@ class Directory:
     """Tags that are there once more: never used, but what they hold is known."""
     table: tuple[int, int] = (0, 0)
     """Offset and byte count of the directory itself, which has short values in it."""
+    link: tuple[int, int] = (0, 0)
+    """Of what stands behind it: where the next one lies, and in NDPI the high halves of values."""
 
     @property
     def is_tiled(self) -> bool:

@@ -43,8 +43,11 @@ def runs_of(ranges: npt.NDArray[np.uint64], size: int) -> npt.NDArray[np.int64]:
 
 def joined(runs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Join runs (start, end) that touch or overlap, and return them in order."""
-    runs = runs[np.argsort(runs[:, 0], kind="stable")]
-    reached = np.maximum.accumulate(runs[:, 1])
+    if (runs[1:, 0] >= runs[:-1, 1]).all():  # in order and apart, as tiles nearly always are
+        reached = runs[:, 1]
+    else:
+        runs = runs[np.argsort(runs[:, 0], kind="stable")]
+        reached = np.maximum.accumulate(runs[:, 1])
     first = np.flatnonzero(np.append(True, runs[1:, 0] > reached[:-1])[: len(runs)])
     last = np.append(first[1:], len(runs))[: len(first)] - 1
     return np.stack([runs[first, 0], reached[last]], axis=1)

@@ -22,6 +22,7 @@ from coverslip.tiff.tags import (
     TILE_OFFSETS,
     TILE_WIDTH,
     decoded,
+    split_at_end,
 )
 
 DTYPES = {
@@ -205,9 +206,12 @@ class Directory:
         return self._file.read(entry)
 
     def text(self, tag: int) -> SourceText | None:
-        """Return the text of a tag up to its end, whatever encoding it has."""
+        """Return the text of a tag up to the zero that ends it, whatever encoding it has.
+
+        What stands behind that is told by `text_items` only: other readers do not see it either.
+        """
         value = self.raw(tag)
-        return None if value is None else decoded(tag, value)
+        return None if value is None else split_at_end(decoded(tag, value))[0]
 
     def end_of(self, tag: int, byte_count: int) -> bytes:
         """Return the last bytes of a tag, however long it is; empty if absent."""

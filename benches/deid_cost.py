@@ -27,12 +27,14 @@ from unittest.mock import patch
 
 import coverslip
 from coverslip import conversion, search
+from coverslip import slide as slides
 from coverslip.deid.policy import Policy
 from coverslip.model import PixelChecks
 from coverslip.sample import write_sample
 
 STEPS = {
     (conversion, "scrub"): "scrubbing",
+    (slides, "leftovers_of"): "scrubbing",
     (conversion, "_certificate"): "scrubbing",
     (search, "_searched"): "searching",
     (search, "bar_codes_of_tissue"): "of it zxing-cpp",

@@ -54,6 +54,7 @@ _CHOICES = {
     "link": list(Link),
     "accession": ["empty", "pseudonym"],
     "year": ["drop", "keep"],
+    "time": ["drop", "keep"],
     "anatomy": ["drop", "keep"],
     "label": ["drop", "substitute", "keep"],
     "overview": ["drop", "mask", "keep"],

@@ -42,7 +42,8 @@ MAY_IMPORT = {
     # To look for a slide's texts it is opened; what wrote the files, and by which rules, is not
     # known here.
     "verification": {
-        *("_core", "beside", "codes", "errors", "guard", "limits", "model", "mosaics", "pictures"),
+        *("_core", "beside", "codes", "errors", "gaps", "guard", "limits", "model", "mosaics"),
+        "pictures",
         *("sampling", "slide", "verification"),
     },
     # Of verification, only the checker of the certificates' schema.
@@ -51,9 +52,11 @@ MAY_IMPORT = {
     "commit": {"errors"},
     "sample": {"errors", "sample"},
     "sets": {"errors", "formats"},
+    "gaps": set(),
+    "leftovers": {"errors", "gaps", "leftovers", "model"},
     "slide": {
-        *("_core", "colour", "cutting", "deid", "errors", "formats", "model", "routes", "sampling"),
-        "tiff",
+        *("_core", "colour", "cutting", "deid", "errors", "formats", "leftovers", "model"),
+        *("routes", "sampling", "tiff"),
     },
     "frames": {
         "_core",

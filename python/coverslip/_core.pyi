@@ -183,6 +183,10 @@ class FramePlan:
         """Copied frames whose tile had no end marker; it was added."""
 
     @property
+    def dropped_segments(self) -> int | None:
+        """Segments and boxes of tiles that were left out; ``None`` of some of the frames."""
+
+    @property
     def frame_bytes(self) -> int: ...
     @property
     def facts(self) -> JpegFacts | Jpeg2000Facts | None:

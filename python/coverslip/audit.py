@@ -8,7 +8,7 @@ import functools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
@@ -21,7 +21,7 @@ from coverslip.model import CleanMetadata, Fate, Finding, ItemKind, PixelChecks
 SCHEMA_VERSION = 1
 
 _IN_DIRECTORY = re.compile(
-    r"(?P<directory>[A-Za-z]+) \d{1,9} (?:tag (?P<tag>\d{1,5})|(?P<name>.+))"
+    r"(?P<directory>[A-Za-z]+) (?P<number>\d{1,9}) (?:tag (?P<tag>\d{1,5})|(?P<name>.+))"
 )
 _PRIVATE_TAGS = 32768
 """TIFF 6.0 section 8: from here on tags belong to whoever asked for them."""
@@ -87,6 +87,9 @@ class InstanceRecord:
     """Missing tiles that became no frame."""
     frames_recoded: int = 0
     """Composed of tiles and encoded anew: neither bytes nor pixels are the source's."""
+    segments_dropped: int | None = None
+    """``APPn``, COM and boxes of copied tiles, of which each was looked at; ``None`` of others,
+    and of parts of a level."""
 
 
 def certificate(
@@ -148,6 +151,7 @@ def certificate(
             "by_kind_and_fate": _counts("kind", (str(f.kind) for f in findings), findings),
             "by_place_and_fate": _counts("place", map(place_class, findings), findings),
             **_keys(findings),
+            "left_behind": list(_left_behind(findings)),
         },
         "instances": [
             {**asdict(record), "image_type": list(record.image_type)} for record in instances
@@ -216,12 +220,34 @@ def _places() -> frozenset[str]:
 
 def _keys(findings: Iterable[Finding]) -> dict[str, object]:
     """Return the known keys whose values did not go out, and how many had an unknown name."""
-    gone = [finding for finding in findings if finding.fate is not Fate.KEPT]
+    gone = [f for f in findings if f.fate is not Fate.KEPT and not f.is_leftover]
     unknown = [item for item in gone if item.key is None and item.kind is ItemKind.UNKNOWN]
     return {
         "keys_removed": sorted({finding.key for finding in gone if finding.key is not None}),
         "unknown_keys_removed": len(unknown),
     }
+
+
+def _left_behind(findings: Iterable[Finding]) -> Iterator[dict[str, object]]:
+    """Yield a row for each kind of thing beside tags and pixels, at each place."""
+    rows: dict[tuple[str, int | None, str | None, str], list[Finding]] = {}
+    for finding in findings:
+        if finding.is_leftover:
+            match = _IN_DIRECTORY.fullmatch(finding.place)
+            ifd = None if match is None else int(match["number"])
+            key = (place_class(finding), ifd, finding.key, str(finding.kind))
+            rows.setdefault(key, []).append(finding)
+    for (place, ifd, what, kind), found in rows.items():
+        yield {
+            "place": place,
+            "ifd": ifd,
+            "what": what,
+            "kind": kind,
+            "pieces": sum(finding.pieces for finding in found),
+            "bytes": sum(finding.byte_count or 0 for finding in found),
+            "streams_looked_at": found[0].looked_at,
+            "streams": found[0].among,
+        }
 
 
 @functools.cache

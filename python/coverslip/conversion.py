@@ -247,6 +247,7 @@ def convert_opened(
             package_version=_core.__version__,
             given=None if charge is None else charge.given,
             pixels=examined.checks,
+            leftovers=slide.leftovers(),
         )
         clean = scrubbed.clean
         levels = Levels(slide, routes, on_progress, prove=verify)
@@ -400,6 +401,7 @@ def _certificate(
             frames_picture=instance.frames.picture,
             in_concatenation_number=instance.part if instance.parts > 1 else None,
             in_concatenation_total_number=instance.parts if instance.parts > 1 else None,
+            segments_dropped=item.segments_dropped,
         )
         for item, instance in written
     ]

@@ -109,6 +109,12 @@ class PlannedInstance:
         return self.frames.plan
 
     @property
+    def segments_dropped(self) -> int | None:
+        """How many segments and boxes of its tiles were left out, if frames are all of these."""
+        is_copied = self.route is not None and self.route.kind is RouteKind.COPY
+        return self.plan.dropped_segments if is_copied else None
+
+    @property
     def absent(self) -> int:
         """How many missing tiles became no frame: of a part those up to the next one's first."""
         numbers, own = self.spec.frame_numbers, self.spec.frames

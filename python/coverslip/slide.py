@@ -17,9 +17,11 @@ from coverslip.errors import (
     UnsupportedSlideError,
     at_level,
 )
+from coverslip.leftovers import leftovers_of
 from coverslip.model import (
     AssociatedImage,
     Finding,
+    Leftover,
     Level,
     Picture,
     Slide,
@@ -74,7 +76,17 @@ class OpenedSlide:
 
     def scrub(self, policy: Policy) -> Scrubbed:
         """Return what may be written of the slide's metadata under a policy."""
-        return scrub(self.description, policy, RandomIdentity(), package_version=_core.__version__)
+        return scrub(
+            self.description,
+            policy,
+            RandomIdentity(),
+            package_version=_core.__version__,
+            leftovers=self.leftovers(),
+        )
+
+    def leftovers(self) -> tuple[Leftover, ...]:
+        """Return what lies in the slide beside its tags and pixels; reads a sample of its tiles."""
+        return leftovers_of(self.description, self.source.byte_count, self.source.read)
 
     def cut_into(self, frames: Frames) -> "OpenedSlide":
         """Return the slide with frames of a size for levels that are one JPEG, as NDPI's are."""

@@ -142,6 +142,18 @@ def test_areas_that_lie_elsewhere_than_their_tiles_are_refused(tmp_path):
             coverslip.convert(built.path, tmp_path / "out")
 
 
+def test_node_among_the_origins_of_areas_that_nobody_knows_does_not_matter(tmp_path):
+    built = build_ventana(tmp_path, second_area=(512, 0), levels=1)
+    data = built.path.read_bytes()
+    start = data.index(b"<AoiOrigin>") + len(b"<AoiOrigin>")
+    end = data.index(b" --></EncodeInfo>")
+    changed = data[:start] + b"<Note/>" + data[start : end - len(b"<Note/>")] + data[end:]
+    assert len(changed) == len(data)
+    want = coverslip.open(built.path).levels[0].picture.places
+    built.path.write_bytes(changed)
+    assert np.array_equal(coverslip.open(built.path).levels[0].picture.places, want)
+
+
 def test_joints_in_xml_that_cannot_be_parsed_are_told(tmp_path):
     built = build_ventana(tmp_path, levels=1)
     data = built.path.read_bytes()

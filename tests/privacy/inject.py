@@ -194,6 +194,14 @@ def add_key(draft: Draft, words: Words) -> None:
     put_text(draft, table, entry, text)
 
 
+def add_behind_the_end(draft: Draft, words: Words) -> None:
+    """Put a text behind the zero that ends a description, where no other reader looks."""
+    table, entry, text = texts_of(draft, (DESCRIPTION, NDPI_MAP))
+    if entry.field_type != ASCII:
+        raise CannotInject
+    put_text(draft, table, entry, f"{text}\0{words.key} {words.text}")
+
+
 def add_node(draft: Draft, words: Words) -> None:
     """Put an element, an attribute, a comment or an instruction into XML."""
     table, entry, text = texts_of(draft, (DESCRIPTION, XMP))
@@ -332,6 +340,7 @@ KINDS: tuple[Callable[[Draft, Words], None], ...] = (
     add_tag,
     add_exif,
     add_key,
+    add_behind_the_end,
     add_node,
     add_to_stream,
     add_to_tables,

@@ -456,6 +456,21 @@ def test_dates_move_by_whole_weeks_and_keep_their_distance(slide, tmp_path):
     assert other != study
 
 
+@pytest.mark.parametrize("dates", ["shift", "full"])
+def test_research_keeps_the_time_of_the_acquisition_if_asked(dates, slide, tmp_path, tool):
+    given = custody(tmp_path)
+    result = convert(slide, tmp_path / "out", "research", given, dates=dates, time="keep")
+    dataset = header(result)
+    assert dataset.AcquisitionDateTime == dataset.ContentDate + "154208"
+    assert (dataset.ContentDate == "20230519") == (dates == "full")
+    assert (dataset.StudyTime, dataset.ContentTime) == ("000000", "000000")
+    assert readers.dciodvfy(result.instances[0].path, tool("dciodvfy")) == []
+    report = coverslip.verify(tmp_path / "out", slide.path, given=["154208", "143107"])
+    assert [str(one) for one in report.found] == []
+    plain = convert(slide, tmp_path / "plain", "research", custody(tmp_path), dates=dates)
+    assert header(plain).AcquisitionDateTime[8:] == "000000"
+
+
 def test_public_keeps_the_year_if_asked_and_nothing_else_of_a_date(slide, tmp_path):
     given = custody(tmp_path, key=None)
     dataset = header(convert(slide, tmp_path / "out", "public", given, year="keep"))

@@ -34,6 +34,7 @@ OPTIONS = {
     "accession": ("research", "pseudonym"),
     "project": ("research", "TRIAL-7"),
     "year": ("public", "keep"),
+    "time": ("research", "keep"),
     "anatomy": ("public", "keep"),
     "label": ("public", "substitute"),
     "overview": ("public", "mask"),
@@ -104,6 +105,10 @@ def test_default_that_is_said_makes_no_other_policy():
         {"profile": "care", "dates": "shift"},
         {"profile": "care", "keep": ["device"]},
         {"profile": "care", "year": "keep"},
+        {"profile": "care", "time": "keep"},
+        {"profile": "public", "time": "keep"},
+        {"profile": "research", "time": "keep", "dates": "drop"},
+        {"profile": "research", "time": "full"},
         {"profile": "research", "year": "keep"},
         {"thumbnail": "keep"},
         {"profile": "care", "thumbnail": "mask"},
@@ -126,7 +131,18 @@ def test_policy_that_cannot_be_carried_out_is_refused(options):
 
 words = st.sampled_from([*Profile, *Dates, *Keep, *Link, "keep", "pseudonym", "RGB", "", "x"])
 scalars = st.one_of(words, st.integers(), st.floats(), st.booleans(), st.none(), st.lists(words))
-names = ["profile", "dates", "keep", "link", "accession", "year", "project", "mpp_um", "colour"]
+names = [
+    "profile",
+    "dates",
+    "keep",
+    "link",
+    "accession",
+    "year",
+    "time",
+    "project",
+    "mpp_um",
+    "colour",
+]
 
 
 @given(st.dictionaries(st.sampled_from(names), scalars))

@@ -357,7 +357,8 @@ def test_digest_is_that_of_the_policy_alone():
         b'{"accession":"empty","allow_pixel":false,"allow_recode":null,"anatomy":"drop",'
         b'"colour":null,"dates":"drop","deflated_frames":false,"j2k_ycc":null,"keep":[],"label":"drop","link":"none","max_instance_size":null,'
         b'"mpp_um":null,"ndpi_frames":"auto",'
-        b'"overview":"drop","pixels_attested":null,"profile":"public","project":"","sparse":false,"thumbnail":"drop","year":"drop"}'
+        b'"overview":"drop","pixels_attested":null,"profile":"public","project":"","sparse":false,"thumbnail":"drop","time":"drop",'
+        b'"year":"drop"}'
     )
     assert Policy().digest() == hashlib.sha256(canonical).hexdigest()
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from pydicom.datadict import dictionary_has_tag, tag_for_keyword
 
 import coverslip
-from coverslip import _core
-from coverslip.verification import attributes, header, hidden, schema
+from coverslip import _core, gaps
+from coverslip.verification import attributes, header, schema
 from coverslip.verification.dates import dates_in, spellings_of
 from coverslip.verification.source import terms_of_slide
 from coverslip.verification.terms import MAX_CHARACTERS, Text, terms_of
@@ -324,4 +324,4 @@ def test_planes_and_paths_that_contradict_the_frames_are_found(change, place, tm
 def test_ranges_that_claim_to_lie_behind_the_end_cover_nothing_there():
     top = 2**64 - 1
     ranges = np.array([[top, 10], [90, top], [10, 20], [100, 5]], np.uint64)
-    assert hidden._runs(ranges, 100).tolist() == [[10, 30], [90, 100]]
+    assert gaps.runs_of(ranges, 100).tolist() == [[10, 30], [90, 100]]

@@ -15,6 +15,7 @@ from coverslip.model import (
     AssociatedImage,
     CleanMetadata,
     CleanOpticalPath,
+    Finding,
     ItemKind,
     Level,
     Montage,
@@ -138,6 +139,7 @@ def describe(
                 "key": item.finding.key,
                 "kind": str(item.finding.kind),
                 "fate": str(item.finding.fate),
+                **_amount(item.finding),
                 **({"value": _value(item)} if show_values else {}),
             }
             for item in scrubbed.sealed
@@ -148,6 +150,18 @@ def describe(
             for profile, (whom, what) in PURPOSES.items()
         ],
         "notes": list(slide.description.notes),
+    }
+
+
+def _amount(finding: Finding) -> dict[str, int | None]:
+    """Return how much of something was found that lies beside tags and pixels."""
+    if not finding.is_leftover:
+        return {}
+    return {
+        "pieces": finding.pieces,
+        "bytes": finding.byte_count,
+        "streams_looked_at": finding.looked_at,
+        "streams": finding.among,
     }
 
 

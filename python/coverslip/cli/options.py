@@ -205,6 +205,10 @@ AccessionOption = Annotated[
 YearOption = Annotated[
     str | None, typer.Option(help="Of the acquisition, under public: drop or keep.")
 ]
+TimeOption = Annotated[
+    str | None,
+    typer.Option(help="Of day, of the acquisition in your metadata, under research: drop or keep."),
+]
 AnatomyOption = Annotated[
     str | None,
     typer.Option(help="The organ of your metadata: keep, or drop, which is public's default."),

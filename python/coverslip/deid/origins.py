@@ -41,6 +41,10 @@ def origins_of(
     """
     place, data, at = "", b"", 0
     for sealed in findings:
+        if sealed.stored is not None:
+            stored = sealed.stored
+            yield Origin(ifd=stored.ifd, offset=stored.offset, byte_count=stored.byte_count)
+            continue
         value = values.get(sealed.finding.place)
         if value is None:
             yield Origin()

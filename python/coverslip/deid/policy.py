@@ -82,6 +82,9 @@ class Policy:
         Under `research`: ``pseudonym`` writes that of the case, ``empty`` nothing.
     year
         Under `public`: ``keep`` writes the year of the acquisition date that the operator gives.
+    time
+        Under `research`: ``keep`` writes the time of day of the acquisition that the operator gives
+        beside its date, moved or not; ``drop`` has midnight in its place.
     anatomy
         What becomes of the anatomic structure that the operator gives: ``keep``, the default of
         `research` and `care`, or ``drop``, that of `public`, since a rare site tells patients
@@ -142,6 +145,7 @@ class Policy:
     link: Link | None = None
     accession: Literal["empty", "pseudonym"] = "empty"
     year: Literal["drop", "keep"] = "drop"
+    time: Literal["drop", "keep"] = "drop"
     anatomy: Literal["drop", "keep"] | None = None
     project: str = ""
     mpp_um: float | None = None
@@ -186,6 +190,7 @@ class Policy:
         for name, words in (
             ("accession", ("empty", "pseudonym")),
             ("year", ("drop", "keep")),
+            ("time", ("drop", "keep")),
             ("anatomy", ("drop", "keep")),
             ("colour", ("RGB", "YBR", None)),
             ("j2k_ycc", ("copy", "mct", "pixel", None)),
@@ -217,6 +222,11 @@ class Policy:
             )
         if self.profile is not Profile.PUBLIC and self.year != "drop":
             raise PolicyError(f"the profile {self.profile} has no choice of the year")
+        if self.time != "drop" and not (is_research and self.dates is not Dates.DROP):
+            raise PolicyError(
+                "a time of day is kept beside a date only, and under research",
+                hint="care writes those of the table, public none",
+            )
         if self.profile is Profile.PUBLIC and self.link is not Link.NONE:
             raise PolicyError("the profile public links nothing", hint="choose research")
 

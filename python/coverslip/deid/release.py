@@ -157,7 +157,12 @@ def _shifted(text: OperatorText, weeks: int) -> str:
 def _research_dates(given: Given, policy: Policy, identity: Identity) -> dict[str, OperatorText]:
     if policy.dates is Dates.DROP:
         return {}
-    return dict(_dates(given, 0 if policy.dates is Dates.FULL else identity.shift_weeks()))
+    dates = dict(_dates(given, 0 if policy.dates is Dates.FULL else identity.shift_weeks()))
+    time = given.acquisition_time
+    if policy.time == "keep" and time is not None and "ContentDate" in dates:
+        both = dates["ContentDate"].reveal() + time.reveal()
+        dates["AcquisitionDateTime"] = OperatorText(both)
+    return dates
 
 
 def _public_year(given: Given, policy: Policy) -> dict[str, OperatorText]:

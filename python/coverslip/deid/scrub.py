@@ -6,7 +6,7 @@ are written here; what is written is the name from here.
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
@@ -26,6 +26,7 @@ from coverslip.model import (
     Fate,
     Finding,
     ItemKind,
+    Leftover,
     OperatorText,
     PixelChecks,
     Region,
@@ -85,6 +86,7 @@ def scrub(
     package_version: str,
     given: Given | None = None,
     pixels: PixelChecks | None = None,
+    leftovers: Sequence[Leftover] = (),
 ) -> Scrubbed:
     """Return what may be written about a slide, and a fate for all that may identify it.
 
@@ -102,6 +104,8 @@ def scrub(
         What the operator knows of the slide.
     pixels
         What searching the pixels came to; ``None`` if they were not searched.
+    leftovers
+        What lies in the slide beside tags and pixels.
 
     Raises
     ------
@@ -126,9 +130,10 @@ def scrub(
         clean = replace(clean, deidentification_codes=codes)
     sealed = (
         *_findings(slide, clean, pixels),
+        *map(_left_behind, leftovers),
         *_icc_findings(source_profile, rebuilt),
     )
-    _require_fates(slide, sealed)
+    _require_fates(slide, len(leftovers), sealed)
     return Scrubbed(clean=clean, sealed=sealed)
 
 
@@ -296,10 +301,11 @@ def _accession_number(
     return _text(released, "AccessionNumber", "")
 
 
-def _require_fates(slide: Slide, sealed: tuple[SealedFinding, ...]) -> None:
+def _require_fates(slide: Slide, leftovers: int, sealed: tuple[SealedFinding, ...]) -> None:
     """Raise unless everything that was found has one fate."""
     name_and_times, profile = 2, slide.metadata.icc_profile is not None
     found = len(slide.metadata.items) + len(slide.associated_images) + name_and_times + profile
+    found += leftovers
     if len(sealed) != found:
         raise VerificationError(f"{found} findings have {len(sealed)} fates")
 
@@ -346,6 +352,22 @@ def _findings(slide: Slide, clean: CleanMetadata, pixels: PixelChecks) -> Iterat
         )
         rule = f"option {image.role.lower()} and what looking at it came to"
         yield SealedFinding(finding=finding, text=None, rule=rule)
+
+
+def _left_behind(leftover: Leftover) -> SealedFinding:
+    """Return the finding of something beside tags and pixels: frames are built without it."""
+    finding = Finding(
+        place=leftover.place,
+        key=leftover.key,
+        kind=leftover.kind,
+        fate=Fate.DROPPED,
+        pieces=leftover.pieces,
+        byte_count=leftover.byte_count,
+        looked_at=leftover.looked_at,
+        among=leftover.among,
+    )
+    rule = "frames hold what their decoder needs, and bytes that nothing points at are in none"
+    return SealedFinding(finding=finding, text=leftover.text, rule=rule, stored=leftover.stored)
 
 
 def _icc_findings(source: bytes | None, rebuilt: bytes | None) -> Iterator[SealedFinding]:

@@ -47,7 +47,7 @@ CREATE TABLE IF NOT EXISTS finding (
     slide INTEGER NOT NULL REFERENCES slide (id), place TEXT NOT NULL, key TEXT,
     kind TEXT NOT NULL, value TEXT, fate TEXT NOT NULL, attribute TEXT,
     format TEXT, ifd INTEGER, tag INTEGER, byte_offset INTEGER, byte_count INTEGER,
-    encoding TEXT, rule TEXT
+    encoding TEXT, rule TEXT, pieces INTEGER, looked_at INTEGER, among INTEGER
 );
 CREATE TABLE IF NOT EXISTS sealed (
     id INTEGER PRIMARY KEY, written TEXT NOT NULL, study_instance_uid TEXT NOT NULL,
@@ -199,6 +199,7 @@ class Vault:
 _COLUMNS = (
     *("place", "key", "kind", "value", "fate", "attribute"),
     *("format", "ifd", "tag", "byte_offset", "byte_count", "encoding", "rule"),
+    *("pieces", "looked_at", "among"),
 )
 """Of `_rows`, as the documents of an encrypted vault name them."""
 
@@ -215,6 +216,7 @@ def _rows(audit: SealedAudit) -> Iterator[tuple[str | int | None, ...]]:
             *(finding.place, finding.key, finding.kind, text, finding.fate, finding.attribute),
             *(audit.format, origin.ifd, origin.tag, origin.offset, origin.byte_count),
             *(origin.encoding, sealed.rule),
+            *(finding.pieces, finding.looked_at, finding.among),
         )
 
 

@@ -29,7 +29,7 @@ MAX_DS_LEN = 16  # PS3.5 6.2
 Action = Literal["C", "D", "G", "K", "S", "U", "X", "Y", "Z"]
 _GIVEN_FORMS = {
     "G": re.compile(r".*", re.DOTALL),
-    "S": re.compile(r"[12][0-9]{7}(000000)?"),
+    "S": re.compile(r"[12][0-9]{7}([0-2][0-9]([0-5][0-9]){2})?"),
     "Y": re.compile(r"[12][0-9]{3}0101000000"),
 }
 """How a text of the operator must look that an action lets pass."""

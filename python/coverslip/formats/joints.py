@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from coverslip.errors import LimitError, SourceError, UnsupportedSlideError
 from coverslip.formats.pyramid import CUT_FRAME, no_tiles
-from coverslip.formats.xml_items import children, integer_in, number_in
+from coverslip.formats.xml_items import children, integer_in, local_name, number_in
 from coverslip.limits import LIMITS
 from coverslip.model import Level, Montage
 
@@ -141,7 +141,8 @@ def _displacement(encoding: Element, area: Element) -> tuple[float, float]:
 def _origin(encoding: Element, area: Element) -> Element:
     """Return what says where in the file the tiles of an area begin."""
     everything = children(encoding, "SlideStitchInfo", "ImageInfo")
-    origins = [origin for parent in children(encoding, "AoiOrigin") for origin in parent]
+    named = (origin for parent in children(encoding, "AoiOrigin") for origin in parent)
+    origins = [origin for origin in named if local_name(origin).startswith("AOI")]
     index = everything.index(area)
     return origins[index] if index < len(origins) else Element("AOI")
 

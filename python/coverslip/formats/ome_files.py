@@ -57,7 +57,13 @@ class Document:
 def is_described(directory: Directory) -> bool:
     """Tell whether the description of a directory ends as an OME-XML does, in whatever encoding."""
     end = directory.end_of(IMAGE_DESCRIPTION, _END_BYTES).replace(b"\0", b"")
-    return end.rstrip(b" \t\r\n").endswith(b"OME>")
+    if end.rstrip(b" \t\r\n").endswith(b"OME>"):
+        return True
+    try:  # something may stand behind the zero that ends it
+        text = directory.text(IMAGE_DESCRIPTION)
+    except LimitError:
+        return False
+    return text is not None and text.reveal().rstrip().endswith("OME>")
 
 
 def names_of(text: SourceText, name: str, opened: OpenText) -> list[str | None]:

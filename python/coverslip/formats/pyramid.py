@@ -35,6 +35,7 @@ from coverslip.tiff.tags import (
     STRIP_OFFSETS,
     TILE_LENGTH,
     TILE_WIDTH,
+    split_at_end,
 )
 
 _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _ORIENTATION, _PLANAR = 259, 262, 266, 274, 284
@@ -356,7 +357,8 @@ def raw_metadata(
 ) -> RawMetadata:
     """Return the sealed metadata: ``items`` of the format, and every text tag besides.
 
-    A tag that the format took apart into items of that place is not told once more. The colour
+    A tag that the format took apart into items of that place is not told once more, but for what
+    stands behind its end. The colour
     profile is that of a level, if ``levels`` are given: an overview comes from another camera.
     """
     taken = {item.place for item in items}
@@ -364,6 +366,9 @@ def raw_metadata(
     for item in (item for directory in tiff.directories for item in directory.text_items()):
         if item.place in taken:
             taken.remove(item.place)  # a tag that is there once more was not taken apart
+            _, behind = split_at_end(item.text)
+            if behind.reveal():
+                others.append(replace(item, key=None, kind=ItemKind.UNKNOWN, text=behind))
         elif item.text.reveal():
             others.append(item)
     profiles = {d.number: profile for d in tiff.directories if (profile := d.raw(ICC_PROFILE))}
@@ -387,4 +392,10 @@ def raw_metadata(
         for place, value in directory.values()
         if place in places
     }
-    return RawMetadata(items=items, device=tuple(device), icc_profile=chosen, values=values)
+    return RawMetadata(
+        items=items,
+        device=tuple(device),
+        icc_profile=chosen,
+        values=values,
+        structure=tuple(directory.link for directory in tiff.directories),
+    )

@@ -42,6 +42,7 @@ from coverslip.model.slides import (
 )
 from coverslip.model.text import (
     ItemKind,
+    Leftover,
     OperatorText,
     Profile,
     RawMetadata,
@@ -63,6 +64,7 @@ __all__ = [
     "InstanceSpec",
     "ItemKind",
     "LabelSide",
+    "Leftover",
     "Level",
     "Montage",
     "Mosaic",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from coverslip.model.slides import LabelSide, Role, Spacing, Uint64Array
-from coverslip.model.text import ItemKind, OperatorText, Profile, SourceText
+from coverslip.model.text import ItemKind, OperatorText, Profile, SourceText, StoredValue
 
 
 class RouteKind(StrEnum):
@@ -233,6 +233,19 @@ class Finding:
     fate: Fate
     attribute: str | None = None
     """Keyword of the attribute that now holds what replaced it, if any."""
+    pieces: int = 1
+    """Of how many pieces it was told as one."""
+    byte_count: int | None = None
+    """Of all pieces, if it is something beside tags and pixels."""
+    looked_at: int | None = None
+    """In how many streams it was looked for, if it was found in some."""
+    among: int | None = None
+    """How many streams there are at that place."""
+
+    @property
+    def is_leftover(self) -> bool:
+        """Whether it lies beside tags and pixels: inside streams, or where nothing points."""
+        return self.byte_count is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,3 +257,5 @@ class SealedFinding:
     """``None`` where what was found is no text: a picture, a time of the file system."""
     rule: str
     """Which rule decided its fate, in our words."""
+    stored: StoredValue | None = field(default=None, repr=False)
+    """Where it lies in the file, if that is not told by its place."""

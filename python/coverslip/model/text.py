@@ -135,12 +135,37 @@ class SourceItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredValue:
-    """Where a value of a directory lies in the file."""
+    """Where a value of a directory, or something else, lies in the file."""
 
-    ifd: int
-    tag: int
+    ifd: int | None
+    tag: int | None
     offset: int
     byte_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """Something that lies in a slide beside its tags and pixels, and goes nowhere.
+
+    Pieces that say the same at one place are one.
+    """
+
+    place: str
+    """In our words: ``IFD 0 tiles``, ``gap``."""
+    key: str | None
+    """What a stream calls it, ``COM`` or ``APP1``."""
+    kind: ItemKind
+    pieces: int
+    """How many there are in what was looked at."""
+    byte_count: int
+    """Of all pieces."""
+    looked_at: int | None = None
+    """How many streams of that place were looked at, ``None`` if it lies in none."""
+    among: int | None = None
+    """How many streams that place has."""
+    text: SourceText | None = None
+    stored: StoredValue | None = field(default=None, repr=False)
+    """Where the first piece lies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,3 +178,5 @@ class RawMetadata:
     icc_profile: bytes | None = field(default=None, repr=False)
     values: Mapping[str, StoredValue] = field(default_factory=dict, repr=False)
     """By the place of an item: the value that it was taken out of."""
+    structure: tuple[tuple[int, int], ...] = ()
+    """Offset and byte count of what belongs to directories beside their entries."""

@@ -23,6 +23,7 @@ from coverslip.tiff.tags import (
     TILE_OFFSETS,
     TILE_WIDTH,
     decoded,
+    split_at_end,
 )
 
 DTYPES = {
@@ -119,6 +120,8 @@ class Directory:
     """Tags that are there once more: never used, but what they hold is known."""
     table: tuple[int, int] = (0, 0)
     """Offset and byte count of the directory itself, which has short values in it."""
+    link: tuple[int, int] = (0, 0)
+    """Of what stands behind it: where the next one lies, and in NDPI the high halves of values."""
 
     @property
     def is_tiled(self) -> bool:
@@ -217,9 +220,12 @@ class Directory:
         return self._file.read(entry)
 
     def text(self, tag: int) -> SourceText | None:
-        """Return the text of a tag up to its end, whatever encoding it has."""
+        """Return the text of a tag up to the zero that ends it, whatever encoding it has.
+
+        What stands behind that is told by `text_items` only: other readers do not see it either.
+        """
         value = self.raw(tag)
-        return None if value is None else decoded(tag, value)
+        return None if value is None else split_at_end(decoded(tag, value))[0]
 
     def end_of(self, tag: int, byte_count: int) -> bytes:
         """Return the last bytes of a tag, however long it is; empty if absent."""

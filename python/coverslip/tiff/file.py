@@ -201,7 +201,7 @@ class TiffFile(_OpenFile):
                 continue
             number = totals.next_number()
             seen.add(offset)
-            entries, repeats, following, table = self._read_directory(offset, number)
+            entries, repeats, following, table, link = self._read_directory(offset, number)
             directory = Directory(
                 number=number,
                 parent=parent,
@@ -211,6 +211,7 @@ class TiffFile(_OpenFile):
                 _entries=entries,
                 _repeats=repeats,
                 table=table,
+                link=link,
             )
             totals.add(directory)
             yield directory
@@ -245,7 +246,9 @@ class TiffFile(_OpenFile):
 
     def _read_directory(
         self, offset: int, number: int
-    ) -> tuple[dict[int, Entry], tuple[tuple[int, Entry], ...], int, tuple[int, int]]:
+    ) -> tuple[
+        dict[int, Entry], tuple[tuple[int, Entry], ...], int, tuple[int, int], tuple[int, int]
+    ]:
         layout = self.layout
         if offset >= self.byte_count:
             raise SourceError(f"IFD {number} lies at offset {offset}, beyond the end of the file")
@@ -270,7 +273,8 @@ class TiffFile(_OpenFile):
             if entry is not None and entries.setdefault(code, entry) is not entry:
                 repeats.append((code, entry))
         where = self.start + offset, first + len(table) - offset
-        return entries, tuple(repeats), following, where
+        behind = sum(where), size + 4 * count * layout.has_high_words
+        return entries, tuple(repeats), following, where, behind
 
     def _high_words(self, count: int) -> tuple[int, ...]:
         """Return the upper halves of the values of a directory's entries."""

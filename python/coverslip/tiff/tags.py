@@ -67,3 +67,9 @@ def decoded(tag: int, value: bytes) -> SourceText:
         return SourceText(value.decode("utf-8-sig"))
     except UnicodeDecodeError:
         return SourceText(value.decode("latin-1"))
+
+
+def split_at_end(text: SourceText) -> tuple[SourceText, SourceText]:
+    """Return a text up to the zero that ends it, and what stands behind that."""
+    before, _, behind = text.reveal().lstrip("\0").partition("\0")
+    return SourceText(before), SourceText(behind.strip("\0"))

@@ -1,5 +1,6 @@
 """Texts of a slide that no tag holds: in tiles, pictures and profiles, and where nothing points."""
 
+import itertools
 import re
 import struct
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coverslip.errors import CoverslipError
+from coverslip.gaps import gaps_between, joined
 from coverslip.slide import OpenedSlide
 from coverslip.verification.streams import (
     decoded,
@@ -29,8 +31,6 @@ _TILE_BYTES = 1 << 20
 """Longest part of a tile that is looked at: its header is in front."""
 _GAP_BYTES = 32 << 20
 """Most of the bytes between values and tiles; in a slide that nobody edited there are few."""
-_AT_A_TIME = 1 << 16
-"""Ranges that are sorted at a time: there may be millions, in the order of the file nearly all."""
 _STREAM = re.compile(rb"\xff\xd8\xff|\xff\x4f\xff\x51")
 _BEGIN = re.compile(rb"\xff\xd8\xff|\xff\x4f\xff|....jP", re.DOTALL)
 _SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -135,9 +135,9 @@ def _in_profile(profile: bytes) -> Iterator[str]:
             texts.append((offset + _ICC_TYPE, offset + size))
     # Tags may share their bytes: what is a number too goes out as one, and is looked at once.
     kept = bytearray(profile)
-    for start, end in _joined(np.array(numbers, np.int64)).tolist():
+    for start, end in joined(np.array(numbers, np.int64)).tolist():
         kept[start:end] = bytes(len(kept[start:end]))
-    for start, end in _joined(np.array(texts, np.int64)).tolist():
+    for start, end in joined(np.array(texts, np.int64)).tolist():
         yield from texts_in_bytes(bytes(kept[start:end]))
 
 
@@ -191,38 +191,12 @@ def _end_of_tile_part(data: bytes, at: int) -> int:
 
 def _gaps(slide: OpenedSlide, hidden: Hidden) -> Iterator[tuple[int, int]]:
     """Yield offset and byte count of what belongs to no level, picture or value."""
-    size = slide.source.byte_count
-    runs = [_runs(slide.description.private_ranges, size)]
-    for level in slide.levels:
-        stored = level.stored_ranges()
-        pieces = (stored[at : at + _AT_A_TIME] for at in range(0, len(stored), _AT_A_TIME))
-        runs += [_runs(piece, size) for piece in pieces]
-    covered = _joined(np.concatenate(runs))
-    ends = np.append(0, covered[:, 1])
-    starts = np.append(covered[:, 0], size)
+    stored = (level.stored_ranges() for level in slide.levels)
+    ranges = itertools.chain([slide.description.private_ranges], stored)
     left = _GAP_BYTES
-    for index in np.flatnonzero(starts > ends).tolist():
-        taken = min(int(starts[index] - ends[index]), left)
+    for offset, byte_count in gaps_between(ranges, slide.source.byte_count).tolist():
+        taken = min(byte_count, left)
         if taken > 0:
-            yield int(ends[index]), taken
-        hidden.bytes_left += int(starts[index] - ends[index]) - taken
+            yield offset, taken
+        hidden.bytes_left += byte_count - taken
         left -= taken
-
-
-def _runs(ranges: npt.NDArray[np.uint64], size: int) -> npt.NDArray[np.int64]:
-    """Return starts and ends of what ranges (offset, byte count) cover, shape (n, 2), in order.
-
-    What lies behind ``size`` is claimed and not there.
-    """
-    starts = np.minimum(ranges[:, 0], np.uint64(size))
-    counts = np.minimum(ranges[:, 1], np.uint64(size) - starts)
-    return _joined(np.stack([starts, starts + counts], axis=1).astype(np.int64))
-
-
-def _joined(runs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Join runs (start, end) that touch or overlap, and return them in order."""
-    runs = runs[np.argsort(runs[:, 0], kind="stable")]
-    reached = np.maximum.accumulate(runs[:, 1])
-    first = np.flatnonzero(np.append(True, runs[1:, 0] > reached[:-1])[: len(runs)])
-    last = np.append(first[1:], len(runs))[: len(first)] - 1
-    return np.stack([runs[first, 0], reached[last]], axis=1)

@@ -195,6 +195,11 @@ impl FramePlan {
     }
 
     #[getter]
+    fn dropped_segments(&self) -> Option<u64> {
+        (self.frames.len() == self.plan.frame_count()).then_some(self.summary.dropped_segments)
+    }
+
+    #[getter]
     fn frame_bytes(&self) -> u64 {
         self.summary.frame_bytes
     }

@@ -3,15 +3,17 @@
 //! Nothing of the writer is used. The walk of [`crate::scan`] goes from item to item and compares
 //! the offset tables with what is really there; here, headers of frames are walked for what must
 //! not be in them and compared with the plan's, and the entropy-coded bytes of each frame with what
-//! lies behind the scan header, or the main header, of its tile.
+//! lies behind the scan header, or the main header, of its tile, or between the restart markers of
+//! its picture.
 
 mod frame;
+mod joined;
 
 use std::ops::Range;
 use std::path::Path;
 
 use crate::error::Error;
-use crate::frame::FramePlan;
+use crate::frame::{FramePlan, MadeOf, Tiled};
 use crate::scan::{Header, InstanceReport, Original, Scanner, Tiles, Verdict, Walk};
 use crate::source::Source;
 use crate::watch::Watch;
@@ -38,6 +40,9 @@ pub fn verify_instance(
     watch: &mut dyn Watch,
 ) -> Result<InstanceReport, Error> {
     plan.check_source(source)?;
+    if let MadeOf::Stitched(stitched) = &plan.made_of {
+        joined::check_shared(source, stitched, &plan.limits)?;
+    }
     let file = Readable::open(path, written)?;
     let is_read_already = file.is_behind();
     let report = Walk {
@@ -75,30 +80,19 @@ struct Planned<'a> {
     is_read_already: bool,
 }
 
-impl Original for Planned<'_> {
-    fn has_offset_table(&self) -> bool {
-        true
-    }
-
-    fn expect(&self, frames: Range<usize>) {
-        if !self.is_read_already {
-            let (source, index) = (self.source, self.plan.tiles());
-            Tiles { source, index }.expect(frames);
-        }
-    }
-
-    fn compare(
+impl Planned<'_> {
+    fn compare_tile(
         &self,
+        tiled: &Tiled,
         index: usize,
         frame: &[u8],
-        _coded: &[Range<usize>],
         tile: &mut Vec<u8>,
     ) -> Result<Verdict, Error> {
-        let Some(&range) = self.plan.tiles().ranges().get(index) else {
+        let Some(&range) = tiled.tiles.ranges().get(index) else {
             return Ok(Verdict::Unlike("it was not planned"));
         };
         if range.byte_count == 0 {
-            return Ok(if frame == self.plan.blank() {
+            return Ok(if frame == tiled.blank {
                 Verdict::Blank
             } else {
                 Verdict::Unlike("it is not the blank frame")
@@ -118,5 +112,43 @@ impl Original for Planned<'_> {
         } else {
             Verdict::Unlike("its header is not the planned one")
         })
+    }
+}
+
+impl Original for Planned<'_> {
+    fn has_offset_table(&self) -> bool {
+        true
+    }
+
+    fn expect(&self, frames: Range<usize>) {
+        if self.is_read_already {
+            return;
+        }
+        match &self.plan.made_of {
+            MadeOf::Tiled(tiled) => {
+                let (source, index) = (self.source, &tiled.tiles);
+                Tiles { source, index }.expect(frames);
+            }
+            MadeOf::Stitched(_) => {
+                for frame in frames {
+                    self.plan.expect(frame, self.source);
+                }
+            }
+        }
+    }
+
+    fn compare(
+        &self,
+        index: usize,
+        frame: &[u8],
+        _coded: &[Range<usize>],
+        room: &mut Vec<u8>,
+    ) -> Result<Verdict, Error> {
+        match &self.plan.made_of {
+            MadeOf::Tiled(tiled) => self.compare_tile(tiled, index, frame, room),
+            MadeOf::Stitched(stitched) => {
+                joined::compare(self.source, stitched, index, frame, room)
+            }
+        }
     }
 }

@@ -44,6 +44,7 @@ __all__ = [
     "plan_deflated",
     "plan_jpeg",
     "plan_jpeg2000",
+    "plan_stitched",
     "prove_retiled",
     "prove_rewritten",
     "retile",
@@ -430,6 +431,21 @@ class JpegFrames:
 
 def inspect_picture(source: Source, picture: Picture) -> JpegFacts:
     """Return what the header of a picture says, if it can be cut into frames."""
+
+def plan_stitched(
+    source: Source,
+    pictures: list[Picture],
+    frames: JpegFrames,
+    *,
+    is_sampled: bool = False,
+    on_progress: _Progress = None,
+) -> FramePlan:
+    """Plan frames that are joined of the restart intervals of pictures, one for each focal plane.
+
+    Pictures are searched for their restart markers; progress counts frames. With ``is_sampled``
+    the ``starts`` of all pictures are taken for true after a few were looked at; `write_instance`
+    looks at all, and raises `UnlikeTilesError` where one is wrong.
+    """
 
 def retile(
     source: Source,

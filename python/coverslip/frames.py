@@ -131,6 +131,32 @@ def plan_tiles(
     return PlannedFrames(source=slide.source, plan=plan, numbers=numbers)
 
 
+def plan_intervals(
+    slide: OpenedSlide,
+    level: Level,
+    route: Route,
+    on_frames: OnCount | None,
+    *,
+    is_sampled: bool = False,
+) -> PlannedFrames:
+    """Plan frames that are joined of a level's restart intervals.
+
+    If the plan ``is_sampled``, what the slide tells of the intervals may turn out to be wrong when
+    it is carried out, with an `UnlikeTilesError`.
+    """
+    private = slide.description.private_ranges
+    pictures = [
+        core_picture(plane, plane.picture, private)
+        for plane in level.focal_planes
+        if isinstance(plane.picture, Picture)
+    ]
+    recipe = _recipe(level, route, level.tile_width, level.tile_length)
+    plan = _core.plan_stitched(
+        slide.source, pictures, recipe, is_sampled=is_sampled, on_progress=on_frames
+    )
+    return PlannedFrames(source=slide.source, plan=plan)
+
+
 @contextmanager
 def _counted(numbers: Uint64Array | None) -> Iterator[None]:
     """Say of every error of ours in the block that only tiles that are there are counted."""

@@ -14,6 +14,7 @@ from coverslip.errors import UnlikeTilesError, at_level
 from coverslip.frames import (
     PlannedFrames,
     cut_picture,
+    plan_intervals,
     plan_tiles,
     recode_picture,
     store_pixels,
@@ -34,7 +35,7 @@ class Progress:
     """Where a conversion is; numbers only."""
 
     stage: str
-    """``plan`` (tiles), ``cut``, ``decode`` or ``compose`` (frames), ``write`` and ``verify``
+    """``plan`` (frames), ``cut``, ``decode`` or ``compose`` (frames), ``write`` and ``verify``
     (bytes), and at last ``commit``."""
     level: int
     done: int
@@ -139,11 +140,12 @@ def plan_level(
     *,
     is_sampled: bool,
 ) -> PlannedFrames:
-    """Plan the frames of a level that are its tiles as they are, from all of these or some."""
+    """Plan the frames of a level that hold its bytes as they are, from all of them or some."""
     level = slide.levels[number]
+    plan = plan_intervals if route.kind is RouteKind.STITCH else plan_tiles
     with at_level(number):
-        on_tiles = _report(on_progress, "plan", number, level.frame_count)
-        return plan_tiles(slide, level, route, on_tiles, is_sampled=is_sampled)
+        on_frames = _report(on_progress, "plan", number, level.frame_count)
+        return plan(slide, level, route, on_frames, is_sampled=is_sampled)
 
 
 def make_frames(
@@ -156,7 +158,7 @@ def make_frames(
     most: int,
     prove: bool,
 ) -> PlannedFrames:
-    """Make the frames of a level that are not its tiles as they are, at most so many bytes."""
+    """Make the frames of a level that do not hold its bytes as they are, at most so many bytes."""
     level = slide.levels[number]
     total = level.frame_count
     with at_level(number):

@@ -20,8 +20,8 @@ from coverslip.slide import OpenedSlide
 class Levels:
     """What all levels together may take, and how each becomes an instance.
 
-    Levels that are copied are planned when this is made: one that cannot be copied is found before
-    a byte is written, but for one of whose tiles only few cannot.
+    Levels that are copied or stitched are planned when this is made: one that cannot be is found
+    before a byte is written, but for one of whose tiles or intervals only few cannot.
 
     Parameters
     ----------
@@ -51,12 +51,12 @@ class Levels:
         self._plans = {
             number: plan_level(slide, number, route, on_progress, is_sampled=True)
             for number, route in enumerate(routes)
-            if route.kind is RouteKind.COPY
+            if route.kind in (RouteKind.COPY, RouteKind.STITCH)
         }
         self.frame_bytes = sum(frames.plan.frame_bytes for frames in self._plans.values())
         """Of all frames that are planned."""
-        made = sum(stored_bytes(level) for level in slide.levels)
-        require_output(slide, self.frame_bytes + made)
+        made = [level for number, level in enumerate(slide.levels) if number not in self._plans]
+        require_output(slide, self.frame_bytes + sum(stored_bytes(level) for level in made))
 
     def written(
         self,
@@ -65,7 +65,7 @@ class Levels:
         instance_of: Callable[[int, Route, PlannedFrames], PlannedInstance],
         write: Callable[[PlannedInstance], list[Written]],
     ) -> tuple[PlannedInstance, list[Written]]:
-        """Write one level, its frames made before if it is not copied; return it and its files."""
+        """Write one level and return it and its files; frames not in the slide are made before."""
         route, frames = self._routes[number], self._plans.get(number)
         if frames is None:
             frames = self._made(number, stage)

@@ -156,6 +156,38 @@ def test_levels_whose_intervals_fit_the_frames_are_stitched(blocks, kinds, tmp_p
     assert [str(route.kind) for route in coverslip.open(slide.path).routes()] == kinds
 
 
+def _with_one_start_wrong(path, number):
+    """Change where one interval is told to begin; its marker is one of those not looked at."""
+    starts = coverslip.open(path).levels[0].picture.starts.astype("<u4")
+    told = starts.tobytes()
+    starts[number] += 2
+    data = path.read_bytes()
+    assert data.count(told) == 1
+    path.write_bytes(data.replace(told, starts.tobytes()))
+
+
+def test_intervals_that_are_told_wrong_are_searched_and_nothing_is_written_twice(tmp_path):
+    frames, stages = [], []
+    for told in ("right", "absent", "wrong", "one wrong"):
+        folder = tmp_path / told
+        folder.mkdir()
+        starts = "right" if told == "one wrong" else told
+        slide = build_ndpi(folder, 8, restart_blocks=4, levels=1, starts=starts)
+        if told == "one wrong":
+            _with_one_start_wrong(slide.path, 5001)
+        seen = set()
+        result = coverslip.convert(
+            slide.path, folder / "out", on_progress=lambda at, seen=seen: seen.add(at.stage)
+        )
+        assert result.frames.stitched == 6
+        frames.append(readers.frames_of(result.instances[0].path))
+        stages.append(seen)
+        assert coverslip.verify(folder / "out", source=slide.path).is_clean
+    assert all(each == frames[0] for each in frames)
+    # No frame is made before it is written.
+    assert all("cut" not in seen for seen in stages)
+
+
 def test_jpeg_xr_is_stored_as_the_grey_of_16_bits_that_tifffile_shows(tmp_path):
     slide = build_deep_ndpi(tmp_path)
     with tifffile.TiffFile(slide.path) as other:

@@ -52,7 +52,7 @@ def build_wide(folder):
         283: tiff.rational(43478, 1),
         296: tiff.short(3),
     }
-    writer = ndpi._NdpiWriter(quirk, gap=b"gap")
+    writer = ndpi.NdpiWriter(quirk, gap=b"gap")
     stream = bytes(head) + scans + b"\xff\xd9"
     writer.chain([tiff.Directory(tags, pieces=[stream], tiled=False)])
     path = folder / "wide.ndpi"

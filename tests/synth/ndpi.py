@@ -99,7 +99,7 @@ def build_ndpi(
     directories.append(_picture(secret, quirk, -1.0, glass.shape[1::-1], macro))
     directories.append(_picture(secret, quirk, -2.0, (60, 20), bytes(60 * 20), compression=1))
     path = folder / f"{secret.word()}-{secret.number()}{suffix}"
-    writer = _NdpiWriter(quirk, gap=secret.word().encode())
+    writer = NdpiWriter(quirk, gap=secret.word().encode())
     writer.chain(directories)
     writer.save(path, tail=secret.word().encode())
     return SynthSlide(
@@ -254,7 +254,7 @@ def build_deep_ndpi(
     macro = _jpeg(tissue(300, 100, 5), Quirks(restart=None), secret, is_small=False)
     directories.append(_picture(secret, Quirks(), -1.0, (300, 100), macro))
     path = folder / f"{secret.word()}-{secret.number()}.ndpi"
-    writer = _NdpiWriter(Quirks(), gap=secret.word().encode())
+    writer = NdpiWriter(Quirks(), gap=secret.word().encode())
     writer.chain(directories)
     writer.save(path, tail=secret.word().encode())
     return SynthSlide(
@@ -305,7 +305,7 @@ def build_ndpis(
     )
 
 
-class _NdpiWriter(tiff.Writer):
+class NdpiWriter(tiff.Writer):
     """Writes offsets of 64 bits into classic TIFF, their upper halves behind each directory."""
 
     def __init__(self, quirk: Quirks, gap: bytes) -> None:

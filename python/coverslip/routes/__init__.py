@@ -162,6 +162,19 @@ def _decoded_instead(
     return route, decoded
 
 
+def _is_stitched(
+    source: _core.Source, level: Level, private_ranges: npt.NDArray[np.uint64]
+) -> bool:
+    """Tell whether the frames are whole restart intervals in every focal plane."""
+    return all(
+        isinstance(plane.picture, Picture)
+        and _core.inspect_picture(
+            source, core_picture(plane, plane.picture, private_ranges)
+        ).stitches(plane.image_width, level.tile_width)
+        for plane in level.focal_planes
+    )
+
+
 def _route_to_frames(
     source: _core.Source,
     level: Level,
@@ -182,8 +195,7 @@ def _route_to_frames(
         whole = PictureSample(source, level, level.picture)
         facts_of_whole = _core.inspect_picture(source, picture)
         route = retile_route(facts_of_whole, whole, choices.judge)
-        is_stitched = facts_of_whole.stitches(level.image_width, level.tile_width)
-        return stitched(route) if is_stitched else route
+        return stitched(route) if _is_stitched(source, level, private_ranges) else route
     if isinstance(level.picture, Strips):
         strips = StripSample(source, level, level.picture)
         return retile_route(strips.facts(), strips, choices.judge)

@@ -43,6 +43,14 @@ pub enum Codec {
 /// frame (PS3.5 A.4).
 const END_AND_PADDING: [u8; 3] = [0xFF, 0xD9, 0x00];
 
+/// What a JPEG or JPEG 2000 frame of a length ends with.
+pub(crate) fn end_of_jpeg(len: u64) -> &'static [u8] {
+    let is_odd = len % 2 == 1;
+    END_AND_PADDING
+        .get(..if is_odd { 3 } else { 2 })
+        .unwrap_or_default()
+}
+
 /// Facts by which the tiles of a level are compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Facts {
@@ -156,14 +164,12 @@ impl Codec {
 
     /// What a frame ends with behind bytes of its tile: an end marker, and what makes it even.
     pub(crate) fn tail(&self, header_len: u64, body_len: u64) -> &'static [u8] {
-        let is_odd = header_len.wrapping_add(body_len) % 2 == 1;
-        let (from, to) = match self {
-            Self::Deflated { .. } => (2, 2),
-            _ => (0, 2),
-        };
-        END_AND_PADDING
-            .get(from..if is_odd { 3 } else { to })
-            .unwrap_or_default()
+        let len = header_len.saturating_add(body_len);
+        match self {
+            // It has no end marker, but may be padded.
+            Self::Deflated { .. } => end_of_jpeg(len).get(2..).unwrap_or_default(),
+            _ => end_of_jpeg(len),
+        }
     }
 
     /// Checks what every frame would repeat.

@@ -18,7 +18,7 @@ use gather::{BATCH_BYTES, Gather};
 use crate::digest::Digest;
 use crate::encapsulate::{self, OffsetTable, SEQUENCE_DELIMITER};
 use crate::error::Error;
-use crate::frame::len64;
+use crate::frame::{Part, Piece, len64};
 use crate::plan::PIECE_BYTES;
 use crate::portion::Portion;
 use crate::sink::Sink;
@@ -207,16 +207,23 @@ struct Filler<'a> {
 impl Filler<'_> {
     fn fill_all(&mut self, source: &Source, frames: Portion<'_>) -> Result<(), Error> {
         let plan = frames.plan();
-        let tiles = plan.tiles().ranges();
-        for (index, &tile) in frames
-            .frames()
-            .zip(tiles.get(frames.frames()).unwrap_or_default())
-        {
+        for index in frames.frames() {
+            plan.expect(index, source);
             let frame = plan.pieces(index, source)?;
             self.gather
                 .push_bytes(&encapsulate::item_header(frame.len())?);
             self.gather.push_bytes(&frame.header);
-            self.push_body(index, tile, frame.body)?;
+            for piece in frame.body() {
+                match piece {
+                    Piece::Own(bytes) => self.gather.push_bytes(bytes),
+                    Piece::Source(part) => {
+                        if self.gather.is_full() {
+                            self.hand_over()?;
+                        }
+                        self.push_part(part)?;
+                    }
+                }
+            }
             self.gather.push_bytes(frame.tail);
             if self.gather.is_full() {
                 self.hand_over()?;
@@ -226,20 +233,26 @@ impl Filler<'_> {
         self.hand_over()
     }
 
-    /// Adds bytes of a tile, in pieces that keep the buffer small whatever the tile's length.
-    fn push_body(&mut self, index: usize, tile: ByteRange, body: ByteRange) -> Result<(), Error> {
-        let mut rest = body;
+    /// Adds bytes of the source, in pieces that keep the buffer small whatever their length.
+    fn push_part(&mut self, part: Part) -> Result<(), Error> {
+        let Part {
+            number,
+            range: mut rest,
+        } = part;
         while rest.byte_count > PIECE_BYTES {
-            let piece = ByteRange {
+            let range = ByteRange {
                 offset: rest.offset,
                 byte_count: PIECE_BYTES,
             };
-            self.gather.push_body(index, tile, piece);
+            self.gather.push_part(Part { number, range });
             self.hand_over()?;
             rest.offset = rest.offset.saturating_add(PIECE_BYTES);
             rest.byte_count = rest.byte_count.saturating_sub(PIECE_BYTES);
         }
-        self.gather.push_body(index, tile, rest);
+        self.gather.push_part(Part {
+            number,
+            range: rest,
+        });
         Ok(())
     }
 

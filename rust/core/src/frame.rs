@@ -1,89 +1,47 @@
 //! What each frame of an instance is made of, and how long it is.
 //!
-//! A frame is a rebuilt header, the entropy-coded bytes of a tile as they are, an end marker
-//! and at most one byte of padding. A plan is a value: it can be compared, counted and tested
-//! without writing anything.
+//! A frame is a header, a body and an end marker, which may be followed by a byte of padding. The
+//! header is made anew; the body is entropy-coded bytes as they are: those of a tile in one piece,
+//! or restart intervals of a picture with markers of ours between them. A plan is a value: it can
+//! be compared, counted and tested without writing anything.
+
+mod stitched;
+mod tiled;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::codec::{Codec, Facts, TileReader};
+pub(crate) use stitched::{Grid, Intervals, Places, Stitched, restart_behind};
+pub(crate) use tiled::{Alike, HeaderSource, Shape, ShapeIndex, Tiled};
+
+use crate::codec::Facts;
 use crate::encapsulate::ITEM_HEADER_LEN;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::source::{Source, Stamp};
-use crate::tiles::{ByteRange, TileIndex};
+use crate::tiles::ByteRange;
 
-/// Where the header of a frame comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum HeaderSource {
-    /// One of the headers that the plan keeps.
-    Kept(u32),
-    /// Built again when the frame is written; this long.
-    Rebuilt(u32),
+/// What the frames of a level are made of.
+#[derive(Debug)]
+pub(crate) enum MadeOf {
+    Tiled(Tiled),
+    Stitched(Stitched),
 }
 
-/// How a frame lies in its tile: the same for most tiles of a level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Shape {
-    /// Where the entropy-coded bytes begin, from the start of the tile.
-    pub(crate) body_start: u32,
-    /// Bytes of the tile behind the entropy-coded ones: its end marker, and what follows it.
-    pub(crate) behind: u32,
-    pub(crate) header: HeaderSource,
-    /// Whether the tile has no end marker.
-    pub(crate) truncated: bool,
-}
-
-impl Shape {
-    /// The entropy-coded bytes of a tile.
-    fn body(&self, tile: ByteRange) -> ByteRange {
-        let around = u64::from(self.body_start).saturating_add(self.behind.into());
-        ByteRange {
-            offset: tile.offset.saturating_add(self.body_start.into()),
-            byte_count: tile.byte_count.saturating_sub(around),
-        }
-    }
-}
-
-/// The shape of one frame, by its place in the list. 4 bytes, since a slide may have millions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ShapeIndex(pub(crate) u32);
-
-impl ShapeIndex {
-    /// Of a blank frame, which has none.
-    pub(crate) const BLANK: Self = Self(u32::MAX);
-}
-
-/// What all tiles of a level are like, if they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Alike {
-    pub(crate) shape: Shape,
-    /// Segments of each that are left out.
-    pub(crate) dropped: u32,
-}
-
-/// What a level's tiles become.
+/// What a level becomes.
 #[derive(Debug)]
 pub struct FramePlan {
-    pub(crate) codec: Codec,
     pub(crate) facts: Facts,
     pub(crate) limits: Limits,
     pub(crate) stamps: Vec<Stamp>,
-    pub(crate) tiles: TileIndex,
-    pub(crate) frames: Vec<ShapeIndex>,
-    pub(crate) shapes: Vec<Shape>,
-    pub(crate) headers: Vec<Vec<u8>>,
-    pub(crate) blank: Vec<u8>,
     pub(crate) summary: Summary,
-    /// What the tiles must be found to be like when they are copied, if not all were looked at.
-    pub(crate) alike: Option<Alike>,
+    pub(crate) made_of: MadeOf,
 }
 
 /// Counts over all frames of a plan.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Frames that are a tile.
+    /// Frames that hold bytes of the source.
     pub copied: u64,
     /// Frames for tiles that the source does not have.
     pub blank: u64,
@@ -105,23 +63,66 @@ impl Summary {
     }
 }
 
+/// Bytes of the source in a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Number of the tile, or of the restart interval, that has them.
+    pub number: u64,
+    /// Where they are.
+    pub range: ByteRange,
+}
+
+/// A piece of a frame's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Bytes of our own.
+    Own(&'a [u8]),
+    /// Bytes of the source.
+    Source(Part),
+}
+
+/// What is between header and end marker of a frame.
+#[derive(Debug, Clone, Copy)]
+enum Body<'a> {
+    /// Nothing: a blank frame is all header.
+    None,
+    /// Bytes of a tile.
+    Whole(Part),
+    /// Restart intervals.
+    Joined(stitched::Joined<'a>),
+}
+
 /// The pieces of one frame, ready to be written.
 #[derive(Debug)]
 pub struct Pieces<'a> {
     /// Everything before the entropy-coded bytes, or the whole of a blank frame.
     pub header: Cow<'a, [u8]>,
-    /// The entropy-coded bytes in the source; empty for a blank frame.
-    pub body: ByteRange,
+    body: Body<'a>,
     /// End marker and padding.
     pub tail: &'static [u8],
 }
 
-impl Pieces<'_> {
+impl<'a> Pieces<'a> {
+    /// The entropy-coded bytes, in their order.
+    pub fn body(&self) -> impl Iterator<Item = Piece<'a>> + use<'a> {
+        let (whole, joined) = match self.body {
+            Body::None => (None, None),
+            Body::Whole(part) => (Some(Piece::Source(part)), None),
+            Body::Joined(joined) => (None, Some(joined.pieces())),
+        };
+        whole.into_iter().chain(joined.into_iter().flatten())
+    }
+
     /// Length of the frame as it is stored; always even.
     #[must_use]
     pub fn len(&self) -> u64 {
+        let body = match self.body {
+            Body::None => 0,
+            Body::Whole(part) => part.range.byte_count,
+            Body::Joined(joined) => joined.len(),
+        };
         len64(&self.header)
-            .saturating_add(self.body.byte_count)
+            .saturating_add(body)
             .saturating_add(len64(self.tail))
     }
 
@@ -149,19 +150,16 @@ impl FramePlan {
     /// Number of frames.
     #[must_use]
     pub fn frame_count(&self) -> usize {
-        self.frames.len()
+        match &self.made_of {
+            MadeOf::Tiled(tiled) => tiled.frames.len(),
+            MadeOf::Stitched(stitched) => usize::try_from(stitched.frames()).unwrap_or(usize::MAX),
+        }
     }
 
-    /// What the first tile says about itself, and all others too.
+    /// What the first frame says about itself, and all others too.
     #[must_use]
     pub fn facts(&self) -> &Facts {
         &self.facts
-    }
-
-    /// Where the tiles lie.
-    #[must_use]
-    pub fn tiles(&self) -> &TileIndex {
-        &self.tiles
     }
 
     /// Counts over all frames.
@@ -172,29 +170,28 @@ impl FramePlan {
 
     /// What some frames are; their bytes and the segments that were left out are not counted.
     pub(crate) fn counts(&self, frames: Range<usize>) -> Summary {
-        let mut counts = Summary::default();
-        for &frame in self.frames.get(frames).unwrap_or_default() {
-            match self.shape(frame) {
-                None => counts.blank = counts.blank.saturating_add(1),
-                Some(shape) => {
-                    counts.copied = counts.copied.saturating_add(1);
-                    counts.truncated = counts.truncated.saturating_add(shape.truncated.into());
-                }
-            }
+        match &self.made_of {
+            MadeOf::Tiled(tiled) => tiled.counts(frames),
+            MadeOf::Stitched(_) => Summary {
+                copied: u64::try_from(frames.len()).unwrap_or(u64::MAX),
+                ..Summary::default()
+            },
         }
-        counts
     }
 
     /// The frame that stands for missing tiles; empty if none is missing.
     #[must_use]
     pub fn blank(&self) -> &[u8] {
-        &self.blank
+        match &self.made_of {
+            MadeOf::Tiled(tiled) => &tiled.blank,
+            MadeOf::Stitched(_) => &[],
+        }
     }
 
     /// Length of all fragments, item headers included.
     #[must_use]
     pub fn fragment_bytes(&self) -> u64 {
-        let headers = u64::try_from(self.frames.len()).unwrap_or(u64::MAX);
+        let headers = u64::try_from(self.frame_count()).unwrap_or(u64::MAX);
         self.summary
             .frame_bytes
             .saturating_add(headers.saturating_mul(ITEM_HEADER_LEN))
@@ -202,39 +199,12 @@ impl FramePlan {
 
     /// Length of each frame as it is stored, in order.
     pub fn lengths(&self) -> impl Iterator<Item = u64> + '_ {
-        let tiles = self.tiles.ranges().iter();
-        self.frames
-            .iter()
-            .zip(tiles)
-            .map(|(&frame, &tile)| self.frame_len(frame, tile))
-    }
-
-    fn frame_len(&self, frame: ShapeIndex, tile: ByteRange) -> u64 {
-        let Some(shape) = self.shape(frame) else {
-            return len64(&self.blank);
+        let (tiled, stitched) = match &self.made_of {
+            MadeOf::Tiled(tiled) => (Some(tiled.lengths()), None),
+            MadeOf::Stitched(stitched) => (None, Some(stitched.lengths())),
         };
-        let header = match shape.header {
-            HeaderSource::Kept(index) => len64(self.kept(index)),
-            HeaderSource::Rebuilt(len) => u64::from(len),
-        };
-        let body = shape.body(tile).byte_count;
-        header
-            .saturating_add(body)
-            .saturating_add(len64(self.codec.tail(header, body)))
-    }
-
-    /// How a frame lies in its tile; a blank one does not.
-    fn shape(&self, frame: ShapeIndex) -> Option<&Shape> {
-        usize::try_from(frame.0)
-            .ok()
-            .and_then(|index| self.shapes.get(index))
-    }
-
-    fn kept(&self, index: u32) -> &[u8] {
-        usize::try_from(index)
-            .ok()
-            .and_then(|index| self.headers.get(index))
-            .map_or(&[], Vec::as_slice)
+        let tiled = tiled.into_iter().flatten();
+        tiled.chain(stitched.into_iter().flatten())
     }
 
     /// The pieces of one frame; reads the tile's header again where the plan did not keep it.
@@ -243,42 +213,28 @@ impl FramePlan {
     ///
     /// [`Error::SourceChanged`] if the tile's header is not what it was, and [`Error::Io`].
     pub fn pieces(&self, index: usize, source: &Source) -> Result<Pieces<'_>, Error> {
-        let (Some(&frame), Some(&tile)) = (self.frames.get(index), self.tiles.ranges().get(index))
-        else {
-            return Err(Error::Verify {
-                what: format!("frame {index} is not in the plan"),
-            });
+        let pieces = match &self.made_of {
+            MadeOf::Tiled(tiled) => tiled.pieces(index, source, &self.limits)?,
+            MadeOf::Stitched(stitched) => stitched.pieces(u64::try_from(index).unwrap_or(u64::MAX)),
         };
-        let Some(shape) = self.shape(frame) else {
-            return Ok(Pieces {
-                header: Cow::Borrowed(&self.blank),
-                body: ByteRange {
-                    byte_count: 0,
-                    ..tile
-                },
-                tail: &[],
-            });
-        };
-        let header = match shape.header {
-            HeaderSource::Kept(kept) => Cow::Borrowed(self.kept(kept)),
-            HeaderSource::Rebuilt(len) => Cow::Owned(self.rebuilt(tile, len, source)?),
-        };
-        let body = shape.body(tile);
-        let tail = self.codec.tail(len64(&header), body.byte_count);
-        Ok(Pieces { header, body, tail })
+        pieces.ok_or_else(|| Error::Verify {
+            what: format!("frame {index} is not in the plan"),
+        })
     }
 
-    /// The header of a tile's frame, made again; it must be as long as it was.
-    fn rebuilt(&self, tile: ByteRange, len: u32, source: &Source) -> Result<Vec<u8>, Error> {
-        let mut reader = TileReader::new(source, &self.limits);
-        reader.open(tile);
-        let split = self
-            .codec
-            .split(&mut reader)
-            .map_err(|_| Error::SourceChanged)?;
-        if len64(&split.made.header) != u64::from(len) {
-            return Err(Error::SourceChanged);
+    /// Whether a frame has many parts.
+    pub(crate) fn is_joined(&self) -> bool {
+        matches!(self.made_of, MadeOf::Stitched(_))
+    }
+
+    /// Asks the system to read what frames behind one are made of, where it cannot guess that:
+    /// a frame takes its restart intervals from rows that lie apart.
+    pub(crate) fn expect(&self, index: usize, source: &Source) {
+        if let MadeOf::Stitched(stitched) = &self.made_of {
+            let frame = u64::try_from(index).unwrap_or(u64::MAX);
+            for range in stitched.expected_at(frame) {
+                source.expect_all(range);
+            }
         }
-        Ok(split.made.header.clone())
     }
 }

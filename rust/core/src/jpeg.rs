@@ -21,6 +21,7 @@ mod tables;
 
 pub use entropy::{End, find_eoi_at_end, scan_entropy};
 pub use header::{Header, SharedTables, parse_header, parse_shared_tables};
+pub(crate) use huffman::has_codes_of;
 pub use recipe::Recipe;
 pub(crate) use tables::{Tables, slot};
 

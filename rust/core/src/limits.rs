@@ -59,6 +59,10 @@ limits! {
     ///
     /// Scanners divide large levels; 256 MiB hold some 30000x30000 pixels of tissue without.
     picture_bytes: u64 = 256 << 20;
+    /// Restart intervals of the pictures of a level whose frames are joined of them, 8 bytes each.
+    ///
+    /// A picture of 200000x200000 pixels has 5 million, if each is 1024 pixels wide.
+    intervals: u64 = 8 << 20;
     /// Coefficients of one tile or frame that is coded again, 2 bytes each and held by each core.
     ///
     /// 128 MiB are 4096x4096 pixels with three components.

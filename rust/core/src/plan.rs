@@ -1,9 +1,13 @@
 //! Plans the frames of a level, on all cores.
 
 mod alike;
+mod check;
+mod stitch;
 
+pub(crate) use alike::PIECE_BYTES;
 pub use alike::plan_alike;
-pub(crate) use alike::{Checker, PIECE_BYTES};
+pub(crate) use check::{Check, checker};
+pub use stitch::{plan_stitched, plan_told};
 
 use std::collections::HashMap;
 use std::num::NonZero;
@@ -14,7 +18,7 @@ use std::time::Duration;
 
 use crate::codec::{Codec, Facts, TileReader};
 use crate::error::Error;
-use crate::frame::{FramePlan, HeaderSource, Shape, ShapeIndex, Summary, len64};
+use crate::frame::{FramePlan, HeaderSource, MadeOf, Shape, ShapeIndex, Summary, Tiled, len64};
 use crate::limits::Limits;
 use crate::source::Source;
 use crate::tiles::{ByteRange, TileIndex};
@@ -116,19 +120,20 @@ pub fn plan_frames(
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)
         .shapes;
-    let (limits, stamps) = (limits.clone(), source.stamps());
     Ok(FramePlan {
-        codec,
         facts,
-        limits,
-        stamps,
-        tiles,
-        frames,
-        shapes,
-        headers,
-        blank,
+        limits: limits.clone(),
+        stamps: source.stamps(),
         summary,
-        alike: None,
+        made_of: MadeOf::Tiled(Tiled {
+            codec,
+            tiles,
+            frames,
+            shapes,
+            headers,
+            blank,
+            alike: None,
+        }),
     })
 }
 

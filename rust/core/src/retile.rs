@@ -3,7 +3,8 @@
 //! A picture of a whole level is walked code by code. Between two places where it is cut, all
 //! bits are moved as they are; only the DC differences at the cuts are coded again (T.81 F.1.2.1).
 //! Nothing is decoded to pixels, and the quantisation stays. Where frames are whole restart
-//! intervals, not even codes are looked at (route `stitch`).
+//! intervals, not even codes are looked at; a level that is so in all its focal planes, and lies in
+//! the slide, does not come here at all (`plan::stitch`).
 //!
 //! The frames go into a spool file as stand-alone streams, and from there, as any tiles, into an
 //! instance: their lengths are known only when they are there.
@@ -29,7 +30,9 @@ use crate::tiles::{self, ByteRange};
 use crate::watch::Watch;
 pub(crate) use prove::Frame;
 pub use prove::prove_retiled;
-use rows::{Rows, Visit, Walk};
+pub(crate) use rows::Rows;
+use rows::{Visit, Walk};
+pub(crate) use stitch::header_and_blank;
 
 /// One JPEG stream that holds a whole picture.
 #[derive(Debug, Clone)]
@@ -49,7 +52,7 @@ pub struct Picture {
 /// Number of the picture in messages: it is the only one of its level.
 const PICTURE: u64 = 0;
 
-fn in_picture(error: StreamError) -> Error {
+pub(crate) fn in_picture(error: StreamError) -> Error {
     Error::Tile {
         tile: PICTURE,
         error,
@@ -62,7 +65,11 @@ fn in_picture(error: StreamError) -> Error {
 ///
 /// [`Error::TileOutsideFile`], [`Error::TileOverlapsPrivate`], [`Error::Tile`], [`Error::Limit`]
 /// and [`Error::Io`].
-fn read_header(source: &Source, picture: &Picture, limits: &Limits) -> Result<Vec<u8>, Error> {
+pub(crate) fn read_header(
+    source: &Source,
+    picture: &Picture,
+    limits: &Limits,
+) -> Result<Vec<u8>, Error> {
     tiles::check_range(PICTURE, picture.range, &source.extents())?;
     tiles::check_disjoint(&[picture.range], picture.private.clone())?;
     let mut reader = TileReader::new(source, limits);
@@ -113,19 +120,21 @@ pub fn retile(
     let is_stitched = header
         .facts
         .stitches(picture.columns, recipe.columns.into());
+    let (frame_header, blank) = if is_stitched {
+        let shared = stitch::header_and_blank(&rows.grid(), &header, recipe);
+        shared.map(|(header, blank)| (header, Some(blank)))
+    } else {
+        let header = recipe.header_with_interval(&header.facts, &out_tables, 0);
+        header.map(|header| (header, None))
+    }
+    .map_err(in_picture)?;
     let cutter = Cutter {
         scan: Scan::new(&header.facts, &tables),
         pen: Pen::new(&header.facts, &out_tables).map_err(in_picture)?,
-        header: if is_stitched {
-            recipe.header_with(&header, &tables)
-        } else {
-            recipe.header_with_interval(&header.facts, &out_tables, 0)
-        }
-        .map_err(in_picture)?,
+        header: frame_header,
         spool: Mutex::new(Spool::new(spool)?),
     };
     let starts = rows.starts(source, picture)?;
-    let blank = is_stitched.then(|| stitch::blank_interval(&rows, &cutter.pen));
     let ranges = for_each_group(rows.groups(), watch, |group, done| {
         let bytes = starts.read(source, group, limits)?;
         let mut walk = rows.walk(group, &bytes);

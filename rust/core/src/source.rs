@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::num::NonZero;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
@@ -152,16 +153,25 @@ impl Source {
             if !asked.contains(&range.offset) {
                 asked = range.offset..range.offset;
             }
-            let end = range.offset.saturating_add(range.byte_count);
-            let Some(part) = self.part_at(range.offset) else {
-                return;
-            };
-            while asked.end < end {
-                let at = asked.end.saturating_sub(part.start);
-                // It is only advice: what a file system makes of it changes nothing but the time.
-                let _ = fadvise(&part.file, at, Some(READ_AHEAD), Advice::WillNeed);
-                asked.end = asked.end.saturating_add(READ_AHEAD.get());
-            }
+            self.ask_up_to(range.offset.saturating_add(range.byte_count), &mut asked);
+        }
+    }
+
+    /// Asks the system to read all of a range, whose bytes are wanted in another order.
+    pub(crate) fn expect_all(&self, range: ByteRange) {
+        let mut asked = range.offset..range.offset;
+        self.ask_up_to(range.offset.saturating_add(range.byte_count), &mut asked);
+    }
+
+    fn ask_up_to(&self, end: u64, asked: &mut Range<u64>) {
+        let Some(part) = self.part_at(asked.start) else {
+            return;
+        };
+        while asked.end < end {
+            let at = asked.end.saturating_sub(part.start);
+            // It is only advice: what a file system makes of it changes nothing but the time.
+            let _ = fadvise(&part.file, at, Some(READ_AHEAD), Advice::WillNeed);
+            asked.end = asked.end.saturating_add(READ_AHEAD.get());
         }
     }
 

@@ -3,15 +3,17 @@
 //! Nothing of the writer is used. The walk of [`crate::scan`] goes from item to item and compares
 //! the offset tables with what is really there; here, headers of frames are walked for what must
 //! not be in them and compared with the plan's, and the entropy-coded bytes of each frame with what
-//! lies behind the scan header, or the main header, of its tile.
+//! lies behind the scan header, or the main header, of its tile, or between the restart markers of
+//! its picture.
 
 mod frame;
+mod joined;
 
 use std::ops::Range;
 use std::path::Path;
 
 use crate::error::Error;
-use crate::frame::FramePlan;
+use crate::frame::{FramePlan, MadeOf, Tiled};
 use crate::portion::Portion;
 use crate::scan::{Header, InstanceReport, Original, Scanner, Tiles, Verdict, Walk};
 use crate::source::Source;
@@ -41,6 +43,9 @@ pub fn verify_instance<'a>(
     let frames = frames.into();
     let plan = frames.plan();
     plan.check_source(source)?;
+    if let MadeOf::Stitched(stitched) = &plan.made_of {
+        joined::check_shared(source, stitched, &plan.limits)?;
+    }
     let file = Readable::open(path, written)?;
     let is_read_already = file.is_behind();
     let report = Walk {
@@ -81,33 +86,24 @@ struct Planned<'a> {
     is_read_already: bool,
 }
 
-impl Original for Planned<'_> {
-    fn has_offset_table(&self) -> bool {
-        true
+impl Planned<'_> {
+    /// The number in the plan of a frame of the file.
+    fn of_plan(&self, index: usize) -> usize {
+        index.saturating_add(self.first)
     }
 
-    fn expect(&self, frames: Range<usize>) {
-        if !self.is_read_already {
-            let (source, index) = (self.source, self.plan.tiles());
-            let start = frames.start.saturating_add(self.first);
-            let end = frames.end.saturating_add(self.first);
-            Tiles { source, index }.expect(start..end);
-        }
-    }
-
-    fn compare(
+    fn compare_tile(
         &self,
+        tiled: &Tiled,
         index: usize,
         frame: &[u8],
-        _coded: &[Range<usize>],
         tile: &mut Vec<u8>,
     ) -> Result<Verdict, Error> {
-        let index = index.saturating_add(self.first);
-        let Some(&range) = self.plan.tiles().ranges().get(index) else {
+        let Some(&range) = tiled.tiles.ranges().get(index) else {
             return Ok(Verdict::Unlike("it was not planned"));
         };
         if range.byte_count == 0 {
-            return Ok(if frame == self.plan.blank() {
+            return Ok(if frame == tiled.blank {
                 Verdict::Blank
             } else {
                 Verdict::Unlike("it is not the blank frame")
@@ -127,5 +123,45 @@ impl Original for Planned<'_> {
         } else {
             Verdict::Unlike("its header is not the planned one")
         })
+    }
+}
+
+impl Original for Planned<'_> {
+    fn has_offset_table(&self) -> bool {
+        true
+    }
+
+    fn expect(&self, frames: Range<usize>) {
+        if self.is_read_already {
+            return;
+        }
+        let frames = self.of_plan(frames.start)..self.of_plan(frames.end);
+        match &self.plan.made_of {
+            MadeOf::Tiled(tiled) => {
+                let (source, index) = (self.source, &tiled.tiles);
+                Tiles { source, index }.expect(frames);
+            }
+            MadeOf::Stitched(_) => {
+                for frame in frames {
+                    self.plan.expect(frame, self.source);
+                }
+            }
+        }
+    }
+
+    fn compare(
+        &self,
+        index: usize,
+        frame: &[u8],
+        _coded: &[Range<usize>],
+        room: &mut Vec<u8>,
+    ) -> Result<Verdict, Error> {
+        let index = self.of_plan(index);
+        match &self.plan.made_of {
+            MadeOf::Tiled(tiled) => self.compare_tile(tiled, index, frame, room),
+            MadeOf::Stitched(stitched) => {
+                joined::compare(self.source, stitched, index, frame, room)
+            }
+        }
     }
 }

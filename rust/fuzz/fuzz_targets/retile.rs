@@ -1,4 +1,5 @@
-//! Any JPEG is cut into frames with its very coefficients, or refused.
+//! Any JPEG is cut into frames with its very coefficients, or refused; joined of its restart
+//! intervals, wherever they are told to be, the frames are the same.
 //!
 //! Input: two bytes of width and two of height, what else there is (bits: 0-3 how many starts of
 //! restart intervals are told, 4 a private range), two bytes for each start, two of the range's
@@ -7,10 +8,15 @@
 #![no_main]
 
 use std::fs::{self, File};
+use std::path::Path;
 
 use coverslip_core::jpeg::{Colour, Recipe, SharedTables};
+use coverslip_core::scan::Header;
 use coverslip_core::watch::Unwatched;
-use coverslip_core::{ByteRange, Error, Limits, Picture, Source, prove_retiled, retile};
+use coverslip_core::{
+    ByteRange, Error, FramePlan, Limits, OffsetTable, Picture, Source, WriteOptions, plan_stitched,
+    plan_told, prove_retiled, retile, verify_instance, write_instance,
+};
 use libfuzzer_sys::fuzz_target;
 
 /// As large as pictures may be here, so that no input is slow for its size.
@@ -59,6 +65,7 @@ fn cut(data: &[u8]) -> Option<()> {
     let path = dir.path().join("picture");
     fs::write(&path, stream).expect("a file in memory");
     let source = Source::open(&path).expect("the file is there");
+    let stitched = stitch(&source, &picture, &recipe, dir.path());
     let spool_path = dir.path().join("spool");
     let spool = File::create(&spool_path).expect("a file in memory");
     let ranges = retile(&source, &picture, &recipe, &spool, &limits, &mut Unwatched).ok()?;
@@ -69,6 +76,18 @@ fn cut(data: &[u8]) -> Option<()> {
             "a private range went out"
         );
     }
+    // Told starts may lead over what does not belong there, and a lone FF is left out.
+    let is_plain = told == 0 && !stream.ends_with(&[0xFF]);
+    if let Some(stitched) = stitched.filter(|_| is_plain) {
+        let spool = fs::read(&spool_path).expect("the file is there");
+        let cut = ranges
+            .iter()
+            .map(|range| &spool[range.offset as usize..][..range.byte_count as usize]);
+        assert!(
+            stitched.iter().map(Vec::as_slice).eq(cut),
+            "a stitched frame is another one"
+        );
+    }
     let spool = Source::open(&spool_path).expect("the file is there");
     let frames = (&spool, &ranges[..]);
     match prove_retiled(&source, &picture, &recipe, frames, &limits, &mut Unwatched) {
@@ -76,4 +95,54 @@ fn cut(data: &[u8]) -> Option<()> {
         Ok(()) | Err(Error::Tile { .. }) => Some(()),
         Err(error) => panic!("a frame is not what it was cut from: {error}"),
     }
+}
+
+/// The frames that are joined of the picture's restart intervals, without what pads them.
+fn stitch(source: &Source, picture: &Picture, recipe: &Recipe, dir: &Path) -> Option<Vec<Vec<u8>>> {
+    let (limits, pictures) = (Limits::default(), std::slice::from_ref(picture));
+    let told = plan_told(source, pictures, recipe, &limits);
+    let told = told
+        .ok()
+        .flatten()
+        .map(|plan| written(source, &plan, &dir.join("told")));
+    let plan = match plan_stitched(source, pictures, recipe, &limits, &mut Unwatched) {
+        Ok(plan) => plan,
+        Err(_) => {
+            let is_found = |result| matches!(result, Err(Error::Unlike { .. }));
+            assert!(told.is_none_or(is_found), "told intervals that are none");
+            return None;
+        }
+    };
+    let path = dir.join("searched");
+    let bytes = written(source, &plan, &path).expect("what was planned can be written");
+    match told {
+        Some(Ok(told)) => assert!(told == bytes, "told intervals are other ones"),
+        Some(Err(error)) => assert!(matches!(error, Error::Unlike { .. }), "{error}"),
+        None => {}
+    }
+    let header = Header::default();
+    match verify_instance(source, &plan, &path, &header, None, None, &mut Unwatched) {
+        Ok(_) => {}
+        Err(error) => panic!("what was written is not what was planned: {error}"),
+    }
+    // Pixel Data of undefined length, the offset table, then an item for each frame.
+    let mut at = 12 + 8 + 4 * plan.frame_count();
+    let mut frames = Vec::new();
+    for len in plan.lengths() {
+        at += 8;
+        let frame = &bytes[at..][..len as usize];
+        at += len as usize;
+        let end = frame.len() - usize::from(frame.ends_with(&[0xFF, 0xD9, 0]));
+        frames.push(frame[..end].to_vec());
+    }
+    Some(frames)
+}
+
+fn written(source: &Source, plan: &FramePlan, path: &Path) -> Result<Vec<u8>, Error> {
+    let options = WriteOptions {
+        offset_table: Some(OffsetTable::Basic),
+        ..WriteOptions::default()
+    };
+    write_instance(source, plan, b"", path, options, &mut Unwatched)?;
+    Ok(fs::read(path).expect("the file is there"))
 }

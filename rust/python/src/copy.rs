@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use coverslip_core::{
     ByteRange, Codec, Error, OffsetTable, Portion, Room, WriteOptions, codec, deflate,
-    frame::Summary, jp2k, jpeg, plan_alike, plan_frames, portions,
+    frame::Summary, jp2k, jpeg, plan_alike, plan_frames, plan_told, portions,
 };
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use crate::errors::into_py_err;
 use crate::inspect::{Jpeg2000Facts, JpegFacts};
 use crate::limits;
+use crate::retile::{JpegFrames, Picture};
 use crate::watch::PyWatch;
 
 /// The files of a slide, opened for reading.
@@ -363,6 +364,38 @@ pub(crate) fn plan_deflated(
     };
     let codec = Codec::Deflated { recipe, blank };
     plan(py, source, tiles, codec, false, on_progress)
+}
+
+/// Plans frames that are joined of the restart intervals of pictures.
+#[pyfunction]
+#[pyo3(signature = (source, pictures, frames, *, is_sampled = false, on_progress = None))]
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the conversion from Python gives a value"
+)]
+pub(crate) fn plan_stitched(
+    py: Python<'_>,
+    source: &Source,
+    pictures: Vec<PyRef<'_, Picture>>,
+    frames: &JpegFrames,
+    is_sampled: bool,
+    on_progress: Option<Py<PyAny>>,
+) -> PyResult<FramePlan> {
+    let mut watch = PyWatch::new(on_progress);
+    let pictures: Vec<_> = pictures.iter().map(|one| one.core().clone()).collect();
+    let (source, frames, limits) = (source.core(), frames.core(), limits::current());
+    let result = py.detach(|| {
+        let told = if is_sampled {
+            plan_told(source, &pictures, frames, &limits)?
+        } else {
+            None
+        };
+        match told {
+            Some(plan) => Ok(plan),
+            None => coverslip_core::plan_stitched(source, &pictures, frames, &limits, &mut watch),
+        }
+    });
+    finish(result, watch).map(FramePlan::new)
 }
 
 /// What was written.

@@ -36,6 +36,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(copy::plan_jpeg, module)?)?;
     module.add_function(wrap_pyfunction!(copy::plan_jpeg2000, module)?)?;
     module.add_function(wrap_pyfunction!(copy::plan_deflated, module)?)?;
+    module.add_function(wrap_pyfunction!(copy::plan_stitched, module)?)?;
     module.add_class::<retile::Picture>()?;
     module.add_class::<retile::JpegFrames>()?;
     module.add_function(wrap_pyfunction!(retile::inspect_picture, module)?)?;

@@ -18,6 +18,12 @@ use crate::watch::PyWatch;
 #[pyclass(frozen, module = "coverslip._core")]
 pub(crate) struct Picture(coverslip_core::Picture);
 
+impl Picture {
+    pub(crate) fn core(&self) -> &coverslip_core::Picture {
+        &self.0
+    }
+}
+
 #[pymethods]
 impl Picture {
     #[new]

@@ -37,6 +37,12 @@ pub(crate) fn codes(table: &[u8]) -> Vec<Code> {
     codes
 }
 
+/// Whether a table has all codes of another.
+pub(crate) fn has_codes_of(table: &[u8], other: &[u8]) -> bool {
+    let own = codes(table);
+    table == other || codes(other).iter().all(|code| own.contains(code))
+}
+
 /// Adds codes for the symbols that a table lacks, behind those that it has: these stay as they are.
 ///
 /// An optimised table has no code for what its picture did not need. T.81 C.2 keeps the code of

@@ -9,10 +9,12 @@
 
 use std::rc::Rc;
 
-use super::blank_frame;
+use super::{Check, blank_frame};
 use crate::codec::{Codec, Input, Made, Split, TileReader};
 use crate::error::Error;
-use crate::frame::{Alike, FramePlan, HeaderSource, Shape, ShapeIndex, Summary};
+use crate::frame::{
+    Alike, FramePlan, HeaderSource, MadeOf, Part, Shape, ShapeIndex, Summary, Tiled,
+};
 use crate::limits::Limits;
 use crate::source::Source;
 use crate::tiles::{ByteRange, TileIndex};
@@ -139,15 +141,18 @@ fn plan(
         .count();
     let copied = u64::try_from(frames.len().saturating_sub(blanks)).unwrap_or(u64::MAX);
     let mut plan = FramePlan {
-        codec: codec.clone(),
         facts: made.facts.clone(),
         limits: limits.clone(),
         stamps: source.stamps(),
-        tiles,
-        frames,
-        shapes: vec![alike.shape],
-        headers: vec![made.header.clone()],
-        blank,
+        made_of: MadeOf::Tiled(Tiled {
+            codec: codec.clone(),
+            tiles,
+            frames,
+            shapes: vec![alike.shape],
+            headers: vec![made.header.clone()],
+            blank,
+            alike: Some(alike),
+        }),
         summary: Summary {
             copied,
             blank: u64::try_from(blanks).unwrap_or(u64::MAX),
@@ -155,7 +160,6 @@ fn plan(
             dropped_segments: copied.saturating_mul(alike.dropped.into()),
             frame_bytes: 0,
         },
-        alike: Some(alike),
     };
     plan.summary.frame_bytes = plan.lengths().fold(0, u64::saturating_add);
     plan
@@ -177,35 +181,50 @@ fn likeness(split: &Split, byte_count: u64) -> Option<Alike> {
 }
 
 /// Compares tiles with what they were supposed to be like.
-pub(crate) struct Checker<'a> {
+pub(super) struct AlikeCheck<'a> {
     plan: &'a FramePlan,
+    tiled: &'a Tiled,
     alike: Alike,
     /// The last header that was found to be the right one.
     last: Option<Rc<Made>>,
 }
 
-impl<'a> Checker<'a> {
+impl<'a> AlikeCheck<'a> {
     /// `None` if the plan has looked at every tile.
-    pub(crate) fn new(plan: &'a FramePlan) -> Option<Self> {
-        let alike = plan.alike?;
+    pub(super) fn new(plan: &'a FramePlan, tiled: &'a Tiled) -> Option<Self> {
+        let alike = tiled.alike?;
         Some(Self {
             plan,
+            tiled,
             alike,
             last: None,
         })
     }
 
-    /// Checks tiles that lie in a piece of the file which was read from `offset`.
-    pub(crate) fn check(&mut self, tiles: &[u64], offset: u64, bytes: &[u8]) -> Result<(), Error> {
+    fn tile(&self, number: u64) -> Option<ByteRange> {
+        let index = usize::try_from(number).ok()?;
+        self.tiled.tiles.ranges().get(index).copied()
+    }
+
+    fn has_right_header(&self, made: &Made) -> bool {
+        self.tiled.headers.first() == Some(&made.header)
+            && self.plan.facts.difference(&made.facts).is_none()
+    }
+}
+
+impl Check for AlikeCheck<'_> {
+    /// All of the tile.
+    fn scope(&self, part: Part) -> ByteRange {
+        self.tile(part.number).unwrap_or(part.range)
+    }
+
+    fn check(&mut self, tiles: &[u64], offset: u64, bytes: &[u8]) -> Result<(), Error> {
         let input = Input::Memory(offset, bytes);
         let mut reader = TileReader::new(input, &self.plan.limits).knowing(self.last.take());
         for &tile in tiles {
-            let range = usize::try_from(tile)
-                .ok()
-                .and_then(|index| self.plan.tiles.ranges().get(index));
-            let &range = range.ok_or(Error::Unlike { tile })?;
+            let range = self.tile(tile).ok_or(Error::Unlike { tile })?;
             reader.open(range);
-            let Ok(split) = self.plan.codec.split(&mut reader) else {
+            let Ok(split) = self.tiled.codec.split(&mut reader) else {
                 return Err(Error::Unlike { tile });
             };
             let is_known = self
@@ -220,10 +239,5 @@ impl<'a> Checker<'a> {
             self.last = Some(split.made);
         }
         Ok(())
-    }
-
-    fn has_right_header(&self, made: &Made) -> bool {
-        self.plan.headers.first() == Some(&made.header)
-            && self.plan.facts.difference(&made.facts).is_none()
     }
 }

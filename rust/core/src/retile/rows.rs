@@ -2,6 +2,7 @@
 
 use super::Picture;
 use crate::error::{Error, StreamError};
+use crate::frame::Grid;
 use crate::jpeg::bits::{Bits, is_restart, split_interval};
 use crate::jpeg::mcu::Position;
 use crate::jpeg::{Header, Recipe, malformed, marker};
@@ -13,7 +14,7 @@ const SEARCH_BYTES: usize = 1 << 20;
 
 /// The grids of a picture and of its frames, in MCUs.
 #[derive(Debug)]
-pub(super) struct Rows {
+pub(crate) struct Rows {
     across: u32,
     down: u32,
     frame_across: u32,
@@ -27,7 +28,7 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn new(
+    pub(crate) fn new(
         picture: &Picture,
         header: &Header<'_>,
         recipe: &Recipe,
@@ -93,9 +94,19 @@ impl Rows {
         (self.intervals_in_frame_row(), self.frame_down)
     }
 
-    /// MCUs of a restart interval.
-    pub(super) fn mcus_in_interval(&self) -> u32 {
-        self.interval
+    /// The grids in restart intervals, where they are whole.
+    pub(crate) fn grid(&self) -> Grid {
+        Grid {
+            across: self.intervals_in_row().into(),
+            down: self.down.into(),
+            frame_across: self.intervals_in_frame_row().into(),
+            frame_down: self.frame_down.into(),
+        }
+    }
+
+    /// Length of the header in front of the entropy-coded data.
+    pub(crate) fn data_start(&self) -> u64 {
+        self.data_start
     }
 
     /// Restart intervals of a column of frames that the picture has in a row of MCUs.

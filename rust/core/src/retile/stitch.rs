@@ -1,15 +1,35 @@
-//! Joins restart intervals into frames by copying their bytes (route `stitch`).
+//! Joins restart intervals into frames by copying their bytes, where they must go into a spool.
 
 use super::rows::{Rows, Walk};
 use crate::error::StreamError;
-use crate::jpeg::marker;
-use crate::jpeg::mcu::{FrameData, Pen};
+use crate::frame::Grid;
+use crate::jpeg::mcu::{FrameData, Pen, PenTables};
+use crate::jpeg::{Header, Recipe, marker};
 
-/// An interval without a picture, for what a frame has and the picture has not.
-pub(super) fn blank_interval(rows: &Rows, pen: &Pen) -> Vec<u8> {
-    let mut data = FrameData::default();
-    data.push_blank(pen, rows.mcus_in_interval());
-    data.finish()
+/// The header of a frame, and an interval without a picture if there is need for it.
+pub(crate) fn header_and_blank(
+    grid: &Grid,
+    header: &Header<'_>,
+    recipe: &Recipe,
+) -> Result<(Vec<u8>, Vec<u8>), StreamError> {
+    let (facts, tables) = (&header.facts, recipe.tables_for(header)?);
+    let own = recipe.header_with(header, &tables)?;
+    if grid.is_full() {
+        return Ok((own, Vec::new()));
+    }
+    let blank = |pen: &Pen| {
+        let mut data = FrameData::default();
+        data.push_blank(pen, facts.restart_interval.into());
+        data.finish()
+    };
+    if let Ok(pen) = Pen::new(facts, &tables) {
+        return Ok((own, blank(&pen)));
+    }
+    // Codes that the tables lack are added behind those that they have.
+    let more = PenTables::new(&facts.components, &tables)?;
+    let tables = more.tables(&tables);
+    let pen = Pen::new(facts, &tables)?;
+    Ok((recipe.header_with(header, &tables)?, blank(&pen)))
 }
 
 /// Stitches the next row of frames; returns their entropy-coded data.

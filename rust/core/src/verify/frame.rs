@@ -78,13 +78,19 @@ fn holds_body(tile: &[u8], body: &[u8], lead: Lead) -> bool {
     }
 }
 
-/// Walks a JPEG frame: only the permitted segments, one scan, EOI, at most one byte of padding.
-fn jpeg_body(bytes: &[u8]) -> Result<(&[u8], Lead), StreamError> {
+/// Reads the header of a JPEG frame: it has only the permitted segments.
+pub(super) fn permitted_header(bytes: &[u8]) -> Result<jpeg::Header<'_>, StreamError> {
     let header = jpeg::parse_header(bytes)?;
     let adobe = u32::from(header.facts.adobe_transform.is_some());
     if header.dropped != adobe || header.facts.jfif {
         return Err(malformed("an application or comment segment in a frame", 0));
     }
+    Ok(header)
+}
+
+/// Walks a JPEG frame: only the permitted segments, one scan, EOI, at most one byte of padding.
+fn jpeg_body(bytes: &[u8]) -> Result<(&[u8], Lead), StreamError> {
+    let header = permitted_header(bytes)?;
     let body = bytes.get(header.len..).unwrap_or_default();
     let end = jpeg::scan_entropy(body)?;
     let (body, rest) = body.split_at_checked(end.len).unwrap_or_default();
@@ -126,10 +132,16 @@ fn jpeg2000_body(bytes: &[u8]) -> Result<&[u8], StreamError> {
     Ok(bytes.get(start..end).unwrap_or_default())
 }
 
+/// Whether this is an end marker and at most one byte of padding.
+pub(super) fn is_end(rest: &[u8]) -> bool {
+    matches!(rest, [0xFF, 0xD9] | [0xFF, 0xD9, 0x00])
+}
+
 fn check_end(rest: &[u8]) -> Result<(), StreamError> {
-    match rest {
-        [0xFF, 0xD9] | [0xFF, 0xD9, 0x00] => Ok(()),
-        _ => Err(malformed("bytes behind the end marker", 0)),
+    if is_end(rest) {
+        Ok(())
+    } else {
+        Err(malformed("bytes behind the end marker", 0))
     }
 }
 

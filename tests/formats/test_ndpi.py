@@ -237,3 +237,26 @@ def test_verify_compares_the_frames_with_the_source(blocks, tmp_path):
     path.write_bytes(data)
     changed = coverslip.verify(tmp_path / "out", source=slide.path)
     assert any("frame" in str(found) for found in changed.found)
+
+
+@pytest.mark.parametrize(
+    "quirks", [{}, {"high_starts": True}, {"shift": 5 << 30}, {"starts": "wrong"}], ids=str
+)
+def test_starts_of_restart_intervals_are_no_text(quirks, tmp_path):
+    slide = coverslip.open(build_ndpi(tmp_path, 1, **quirks).path)
+    places = [item.place for item in slide.description.metadata.items]
+    assert not any("65426" in place or "65432" in place for place in places)
+    assert any("65427" in place for place in places)
+
+
+def test_text_in_the_place_of_starts_is_text(tmp_path):
+    slide = build_ndpi(tmp_path, 1, levels=1)
+    data = slide.path.read_bytes()
+    with tifffile.TiffFile(slide.path) as opened:
+        tag = opened.pages[0].tags[65426]
+        at, size = tag.valueoffset, 4 * tag.count
+    assert size >= 20
+    text = b"Ottoline Quillfeather".ljust(size, b"\0")[:size]
+    slide.path.write_bytes(data[:at] + text + data[at + size :])
+    items = coverslip.open(slide.path).description.metadata.items
+    assert any("Ottoline" in item.text.reveal() for item in items)

@@ -575,6 +575,7 @@ def test_vault_holds_every_original_and_only_its_owner_may_enter(slide, tmp_path
     opened = coverslip.open(slide.path)
     kept = connection.execute("SELECT value FROM finding WHERE value IS NOT NULL").fetchall()
     texts = [item.text.reveal() for item in opened.description.metadata.items]
+    texts += [left.text.reveal() for left in opened.leftovers() if left.text is not None]
     assert sorted(row[0] for row in kept) == sorted([*texts, str(slide.path)])
     (count,) = connection.execute("SELECT count(*) FROM finding").fetchone()
     assert count == result.certificate["findings"]["count"]

@@ -30,11 +30,11 @@ from coverslip.model import (
     Uint64Array,
 )
 from coverslip.tiff import Directory, Tiff
-from coverslip.tiff.tags import NDPI_MARK
+from coverslip.tiff.tags import NDPI_MARK, NDPI_STARTS
 
 _MAKE, _MODEL = 271, 272
 _SOURCE_LENS, _FOCAL_PLANE = 65421, 65424
-_STARTS, _STARTS_HIGH = 65426, 65432
+_STARTS, _STARTS_HIGH = NDPI_STARTS
 _CAPTURE_MODE, _PROPERTIES = 65441, 65449
 _CHANNEL_NAME, _WAVE_LENGTH = 65434, 65451
 _DEEP, _BLACK_IS_ZERO = 6, 1

@@ -15,6 +15,8 @@ from coverslip.tiff.tags import (
     IMAGE_DEPTH,
     JPEG_BYTE_COUNT,
     JPEG_OFFSET,
+    NDPI_MARK,
+    NDPI_STARTS,
     STRIP_BYTE_COUNTS,
     STRIP_OFFSETS,
     STRUCTURE_TAGS,
@@ -43,6 +45,8 @@ _PICTURES = ((TILE_OFFSETS, TILE_BYTE_COUNTS), (STRIP_OFFSETS, STRIP_BYTE_COUNTS
 """Tags that say where a picture lies; the last are the thumbnail of a camera."""
 _OFFSETS = {offsets for offsets, _ in _PICTURES}
 TILE_TAGS = {tag for pair in _PICTURES for tag in pair}
+_HEADER = 1 << 20
+"""Bytes in which the header of a JPEG ends."""
 _FEW = 64
 """More values than any tag has that is asked for as a few integers."""
 
@@ -245,6 +249,8 @@ class Directory:
         """Yield every tag of this directory that may hold text."""
         unknown = ItemKind.PLACE if self.kind == "GPS" else ItemKind.UNKNOWN
         for tag, entry in self._all():
+            if self._holds_starts(tag, entry):
+                continue
             name, kind = TEXT_TAGS.get(tag, (f"tag {tag}", unknown))
             is_known = tag in TEXT_TAGS
             may_hold_text = entry.dtype == ASCII or (
@@ -259,6 +265,22 @@ class Directory:
                     kind=kind,
                     text=decoded(tag, self._bytes(tag, entry)),
                 )
+
+    def _holds_starts(self, tag: int, entry: Entry) -> bool:
+        """Tell whether a tag holds where the restart intervals of NDPI begin, and nothing else.
+
+        Numbers that grow, no larger than the JPEG: the first lies behind its header, and of their
+        lower halves one is smaller than the one before for every 4 GB. Text is nothing of this.
+        """
+        if tag not in NDPI_STARTS or NDPI_MARK not in self._entries or entry.dtype != LONG:
+            return False
+        if entry.byte_count > LIMITS.value_bytes:
+            return False
+        starts, most = self._unsigned(tag, entry), self.number_of(STRIP_BYTE_COUNTS) or 0
+        falls = np.count_nonzero(starts[1:] < starts[:-1])
+        return bool(
+            (starts[:1] < _HEADER).all() and (starts < most).all() and falls <= most / 2**32
+        )
 
     def plane(self, number: int, tiles: int) -> "Directory":
         """Return one focal plane of a volume (tag 32997), as if it had a directory of its own.

@@ -9,6 +9,8 @@ TILE_OFFSETS, TILE_BYTE_COUNTS = 324, 325
 JPEG_OFFSET, JPEG_BYTE_COUNT = 513, 514
 JPEG_TABLES, ICC_PROFILE, IMAGE_DESCRIPTION, SOFTWARE, XMP = 347, 34675, 270, 305, 700
 IMAGE_DEPTH, NDPI_MARK = 32997, 65420
+NDPI_STARTS = (65426, 65432)
+"""Where restart intervals begin: the lower and the upper halves."""
 
 _UTF_16_TAGS = range(40091, 40096)
 """Titles and names that Windows writes; the same range is named below."""

@@ -58,18 +58,9 @@ MAY_IMPORT = {
         *("_core", "colour", "cutting", "deid", "errors", "formats", "leftovers", "model"),
         *("routes", "sampling", "tiff"),
     },
-    "frames": {
-        "_core",
-        "blank",
-        "errors",
-        "limits",
-        "model",
-        "mosaics",
-        "pixels",
-        "recode",
-        "routes",
-        "sampling",
-        "slide",
+    "frames": {"_core", "blank", "errors", "limits", "model", "routes", "sampling", "slide"},
+    "made_frames": {
+        *("_core", "frames", "model", "mosaics", "pixels", "recode", "routes", "sampling", "slide"),
     },
     "pictures": {"_core", "codecs", "colour", "decoders", "errors", "limits", "model", "samples"},
     "associated": {"_core", "frames", "model", "pictures"},
@@ -83,8 +74,8 @@ MAY_IMPORT = {
     },
     "thumbnails": {"deid", "errors", "pictures"},
     "instances": {
-        *("_core", "associated", "beside", "dicom", "errors", "frames", "model", "routes"),
-        *("slide", "verification"),
+        *("_core", "associated", "beside", "dicom", "errors", "frames", "made_frames", "model"),
+        *("routes", "slide", "verification"),
     },
     "concatenation": {"errors", "instances", "model"},
     "levels": {

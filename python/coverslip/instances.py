@@ -11,15 +11,8 @@ from coverslip.beside import Follower
 from coverslip.dicom import part10, wsm
 from coverslip.dicom.geometry import level_spacing, region_spacing
 from coverslip.errors import UnlikeTilesError, at_level
-from coverslip.frames import (
-    PlannedFrames,
-    cut_picture,
-    plan_intervals,
-    plan_tiles,
-    recode_picture,
-    store_pixels,
-    stored_bytes,
-)
+from coverslip.frames import PlannedFrames, plan_intervals, plan_tiles, stored_bytes
+from coverslip.made_frames import cut_picture, recode_picture, store_pixels
 from coverslip.model import CleanMetadata, FrameFormat, InstanceSpec, RouteKind, Spacing
 from coverslip.routes import Route
 from coverslip.slide import OpenedSlide

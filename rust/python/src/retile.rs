@@ -8,10 +8,11 @@ use coverslip_core::{ByteRange, Error, jpeg};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::copy::{Source, finish, jpeg_colour, pairs, ranges, unsigned};
+use crate::copy::{Source, finish, pairs, ranges, unsigned};
 use crate::errors::into_py_err;
 use crate::inspect::JpegFacts;
 use crate::limits;
+use crate::plan::jpeg_colour;
 use crate::watch::PyWatch;
 
 /// One JPEG stream that holds a whole level.

@@ -6,9 +6,10 @@ use coverslip_core::scan::{self, Encoding, Header, Term, Tiles};
 use coverslip_core::{ByteRange, Scanner as CoreScanner};
 use pyo3::prelude::*;
 
-use crate::copy::{FramePlan, Source, TileIndex, Written, finish};
+use crate::copy::{Source, TileIndex, Written, finish};
 use crate::errors::into_py_err;
 use crate::limits;
+use crate::plan::FramePlan;
 use crate::watch::PyWatch;
 
 /// A term that is there.

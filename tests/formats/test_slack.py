@@ -10,7 +10,7 @@ from coverslip.model import ItemKind
 from tests.privacy.search import places_of, survivors
 from tests.synth import FORMATS
 
-HIDDEN = "QUILLFEATHER Ottoline"
+PLANTED = "QUILLFEATHER Ottoline"
 NAMES = ("scn", "indica-colour", "philips", "qptiff", "ome-j2k", "svs-jpeg-rgb", "trestle")
 
 
@@ -20,7 +20,7 @@ def with_slack(path):
         tag, order, is_big = tiff.pages[0].tags[270], tiff.byteorder, tiff.is_bigtiff
         at, value, size = tag.offset, tag.valueoffset, tag.count
     data = bytearray(path.read_bytes())
-    longer = data[value : value + size].rstrip(b"\0") + b"\0" + HIDDEN.encode() + b"\0"
+    longer = data[value : value + size].rstrip(b"\0") + b"\0" + PLANTED.encode() + b"\0"
     struct.pack_into(order + ("QQ" if is_big else "II"), data, at + 4, len(longer), len(data))
     path.write_bytes(data + longer)
 
@@ -33,7 +33,7 @@ def test_text_behind_a_description_is_found_and_changes_nothing_else(name, tmp_p
     after = coverslip.open(built.path)
     assert (after.format, after.spacing) == (before.format, before.spacing)
     assert [level.ifd for level in after.levels] == [level.ifd for level in before.levels]
-    new = [item for item in after.description.metadata.items if HIDDEN in item.text.reveal()]
+    new = [item for item in after.description.metadata.items if PLANTED in item.text.reveal()]
     assert [(item.place, item.key) for item in new] == [("IFD 0 ImageDescription", None)]
     assert new[0].kind in (ItemKind.UNKNOWN, ItemKind.TEXT)
     others = {(item.place, item.key, item.text) for item in before.description.metadata.items}
@@ -44,4 +44,4 @@ def test_text_behind_a_description_goes_nowhere(tmp_path):
     built = FORMATS["scn"](tmp_path)
     with_slack(built.path)
     coverslip.convert(built.path, tmp_path / "out")
-    assert survivors([HIDDEN, "QUILLFEATHER"], places_of(tmp_path / "out")) == set()
+    assert survivors([PLANTED, "QUILLFEATHER"], places_of(tmp_path / "out")) == set()

@@ -1,4 +1,4 @@
-"""What holds for every format where levels are divided among several files."""
+"""What holds for every kind of route where levels are divided among several files."""
 
 import hashlib
 import itertools
@@ -36,10 +36,9 @@ BESIDE_FRAMES = 700
 """Bytes of a part that are neither frames nor in the header of the whole."""
 PLACE_BYTES = 168
 SPARSE_CASES = tuple(f"{name}+sparse" for name in SPARSE)
-CASES = (*FORMATS, *SPARSE_CASES)
-SOME = (*SPARSE, *SPARSE_CASES, "philips", "ndpis", "scn-fluorescence-in-colour", "ventana-bif")
-"""Of each kind of route, and with parts that have blank frames only: for what takes longer."""
-of_some = pytest.mark.parametrize("case", SOME, indirect=True)
+CASES = (*SPARSE, *SPARSE_CASES, "philips", "ndpis", "scn-fluorescence-in-colour", "ventana-bif")
+"""Of each kind of route, with focal planes, channels and sets of files, and with parts that have
+blank frames only: frames are divided when they are planned, by what knows of no format."""
 
 
 class Named(RandomIdentity):
@@ -155,7 +154,6 @@ def test_counts_of_parts_are_those_of_the_whole(case):
         )
 
 
-@of_some
 def test_independent_check_gives_no_alarm(case):
     report = coverslip.verify(case.parts.study_path, case.slide.path)
     assert [str(survivor) for survivor in report.found] == []
@@ -164,7 +162,6 @@ def test_independent_check_gives_no_alarm(case):
     assert report.exit_status == whole.exit_status
 
 
-@of_some
 @pytest.mark.tools
 def test_validator_is_silent(case, tool):
     for _, (file, *_) in case.pairs():
@@ -200,7 +197,6 @@ def test_wsidicom_shows_each_focal_plane_and_channel(case):
                 assert np.array_equal(one, other)
 
 
-@of_some
 def test_no_identifier_is_in_any_byte_name_or_message(case, tmp_path):
     allowed = ["--allow-pixel"] if case.slide.is_decoded else []
     allowed += [] if case.slide.recode is None else ["--allow-recode", case.slide.recode]
@@ -212,7 +208,6 @@ def test_no_identifier_is_in_any_byte_name_or_message(case, tmp_path):
     assert survivors(identifiers, places_of(study, said)) == set()
 
 
-@of_some
 def test_same_identity_and_size_give_the_same_bytes(case, tmp_path):
     again = convert(case.slide, tmp_path, sparse=case.is_sparse, max_instance_size=case.size)
     for first, second in zip(case.parts.instances, again.instances, strict=True):

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -137,32 +137,54 @@ def _check_fidelity(path: Path, result: coverslip.Result) -> None:
             for number, plane in enumerate(planes):
                 structure, table = tables[plane.ifd]
                 of_plane = frames[number * each : (number + 1) * each]
+                depth = structure.first(table, 32997, 1) if 32997 in table else 1
+                stored = Stored(structure, table, across, _in_volume(number, depth))
                 if counts.copied:
-                    _compare_tiles(structure, table, of_plane, across, counts.retiled)
+                    _compare_tiles(stored, of_plane, counts.retiled)
                 elif counts.pixel and structure.first(table, 259, 1) in (1, *DEFLATE):
-                    _compare_samples(structure, table, of_plane, across)
+                    _compare_samples(stored, of_plane)
 
 
-def _tiles(structure: Structure, table: Table, frames: int, across: int) -> list[bytes]:
+class Stored(NamedTuple):
+    """Where the tiles of a focal plane are."""
+
+    structure: Structure
+    table: Table
+    across: int
+    """Frames in a row."""
+    place: int
+    """Of the plane in its directory, which may hold several (tag 32997)."""
+
+
+def _in_volume(number: int, depth: int) -> int:
+    """Return which plane of a volume is written at a place: the nominal one is stored first, then
+    those of near focus, which are written as the lower, then those of far focus."""
+    middle = depth // 2
+    if depth == 1:
+        return 0
+    return number if number > middle else middle - number
+
+
+def _tiles(stored: Stored, frames: int) -> list[bytes]:
     """Return the bytes of the tile of each frame, none where it is missing."""
+    structure, table, across, place = stored
     offsets, counts = (
         structure.integers(table[tag]) if tag in table else structure.integers(table[other])
         for tag, other in ((324, 273), (325, 279))
     )
-    stored = -(-structure.first(table, 256) // structure.first(table, 322))
+    width = -(-structure.first(table, 256) // structure.first(table, 322))
+    first = place * width * -(-structure.first(table, 257) // structure.first(table, 323))
     tiles = []
     for frame in range(frames):
-        tile = frame // across * stored + frame % across
+        tile = first + frame // across * width + frame % across
         is_there = tile < min(len(offsets), len(counts)) and offsets[tile] and counts[tile]
         tiles.append(structure.read(offsets[tile], counts[tile]) if is_there else b"")
     return tiles
 
 
-def _compare_tiles(
-    structure: Structure, table: Table, frames: list[bytes], across: int, retiled: int
-) -> None:
+def _compare_tiles(stored: Stored, frames: list[bytes], retiled: int) -> None:
     """Compare bytes; as many frames may differ as were coded anew, which the converter proves."""
-    for number, tile in enumerate(_tiles(structure, table, len(frames), across)):
+    for number, tile in enumerate(_tiles(stored, len(frames))):
         if tile and entropy_of(tile) != entropy_of(frames[number]):
             retiled -= 1
             if retiled < 0:
@@ -201,10 +223,11 @@ def _jpeg_entropy(stream: bytes) -> bytes:
     return stream[begin:].rstrip(b"\xff")
 
 
-def _compare_samples(structure: Structure, table: Table, frames: list[bytes], across: int) -> None:
+def _compare_samples(stored: Stored, frames: list[bytes]) -> None:
     """Compare decoded frames with tiles that need no codec of others, or zlib's."""
     import imagecodecs
 
+    structure, table, _, _ = stored
     samples, bits = structure.first(table, 277, 1), structure.first(table, 258, 1)
     if 322 not in table or (structure.first(table, 284, 1) != 1 and samples > 1):
         return
@@ -213,7 +236,7 @@ def _compare_samples(structure: Structure, table: Table, frames: list[bytes], ac
     rows, columns = structure.first(table, 323), structure.first(table, 322)
     meaning = structure.first(table, 262)
     dtype = np.dtype("u1" if bits == 8 else structure.order + "u2")
-    for number, tile in enumerate(_tiles(structure, table, len(frames), across)):
+    for number, tile in enumerate(_tiles(stored, len(frames))):
         if not tile:
             continue
         if structure.first(table, 259, 1) in DEFLATE:

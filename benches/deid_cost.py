@@ -31,6 +31,7 @@ from coverslip import slide as slides
 from coverslip.deid.policy import Policy
 from coverslip.model import PixelChecks
 from coverslip.sample import write_sample
+from coverslip.slide import OpenedSlide
 
 STEPS = {
     (conversion, "scrub"): "scrubbing",
@@ -84,9 +85,9 @@ def beside(slide: Path, folder: Path, turns: int, *, sync: bool) -> str:
     """Convert a slide with and without the search in turns; return the medians."""
 
     def nothing(
-        _slide: object, _routes: object, policy: Policy, _stop: object
+        slide: OpenedSlide, _routes: object, policy: Policy, _stop: object
     ) -> tuple[PixelChecks, list[str]]:
-        return search._expected(policy), []
+        return search._expected(policy, slide.levels), []
 
     taken: tuple[list[float], list[float]] = ([], [])
     real = search._searched

@@ -36,7 +36,7 @@ from coverslip.slide import OpenedSlide
 STEPS = {
     (conversion, "scrub"): "scrubbing",
     (slides, "leftovers_of"): "scrubbing",
-    (conversion, "_certificate"): "scrubbing",
+    (conversion, "certificate_of"): "scrubbing",
     (search, "_searched"): "searching",
     (search, "bar_codes_of_tissue"): "of it zxing-cpp",
     (search, "luminance_of"): "of it decoding",

@@ -37,7 +37,7 @@ PARTS = {
     (output._core, "write_instance"): "frames written",
     (output._core, "verify_instance"): "frames compared and searched",
     (check.Check, "folders"): "certificate and folders checked",
-    (conversion, "_certificate"): "certificate made",
+    (conversion, "certificate_of"): "certificate made",
 }
 
 

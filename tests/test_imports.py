@@ -88,8 +88,13 @@ MAY_IMPORT = {
         "routes",
         "slide",
     },
+    "accounts": {
+        *("_core", "audit", "concatenation", "deid", "dicom", "instances", "model", "routes"),
+        "slide",
+    },
     "conversion": {
-        *("_core", "associated", "audit", "codes", "colour", "commit", "concatenation", "cutting"),
+        *("_core", "accounts", "associated", "audit", "codes", "colour", "commit"),
+        *("concatenation", "cutting"),
         *("decoders", "deid", "dicom"),
         *("instances", "levels", "model", "routes", "search", "slide", "verification"),
     },

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from coverslip import _core, audit
+from coverslip.accounts import certificate_of, notes_of
 from coverslip.associated import AssociatedPicture
 from coverslip.colour import Samples
 from coverslip.commit import staging
@@ -18,9 +19,8 @@ from coverslip.deid.custody import Charge, Custody
 from coverslip.deid.metadata import Given
 from coverslip.deid.pixels.substitute import draw_label
 from coverslip.deid.policy import Policy, Profile, size_of
-from coverslip.deid.scrub import Scrubbed, scrub
+from coverslip.deid.scrub import scrub
 from coverslip.deid.uids import Identity
-from coverslip.dicom import modules
 from coverslip.dicom.geometry import level_spacing
 from coverslip.instances import (
     FrameCounts,
@@ -36,11 +36,9 @@ from coverslip.instances import (
 from coverslip.levels import Levels
 from coverslip.model import (
     CleanMetadata,
-    PixelChecks,
     Role,
     Spacing,
 )
-from coverslip.routes import Route
 from coverslip.search import Examined, examining
 from coverslip.slide import OpenedSlide, open, require_copy, require_spacing
 from coverslip.verification.output import checking
@@ -296,9 +294,9 @@ def convert_opened(
                 planned.append(item)
                 written.extend(write_all(item))
             told = charge.notes if charge is not None else ()
-            notes = (*_notes(slide, routes, planned), *examined.notes(), *told)
+            notes = (*notes_of(slide, routes, planned), *examined.notes(), *told)
             key_id = charge.key.key_id if charge is not None and charge.key is not None else None
-            certificate = _certificate(
+            certificate = certificate_of(
                 scrubbed, policy, written, key_id, examined.checks, verify=verify
             )
             audit.write_certificate(stage.study / name, certificate)
@@ -349,70 +347,3 @@ def _spacing_of_scan(slide: OpenedSlide, policy: Policy, picture: AssociatedPict
     base = slide.levels[0]
     small = replace(base, image_width=columns, image_length=rows, spacing=None)
     return level_spacing(require_spacing(slide.description, policy), base, small)
-
-
-def _notes(
-    slide: OpenedSlide, routes: tuple[Route, ...], planned: list[PlannedInstance]
-) -> tuple[str, ...]:
-    """Return what the user should know, each thing with the level it is about."""
-    notes = list(slide.description.notes)
-    for number, route in enumerate(routes):
-        notes.extend(f"level {number}: {note}" for note in route.notes)
-    for item in planned:
-        if item.plan.blank:
-            notes.append(f"level {item.number}: {item.plan.blank} missing tiles became blank")
-        if item.absent:
-            notes.append(f"level {item.number}: {item.absent} missing tiles became no frame")
-        if item.plan.truncated:
-            notes.append(
-                f"level {item.number}: {item.plan.truncated} tiles had no end marker; it was added"
-            )
-    return tuple(notes)
-
-
-def _certificate(
-    scrubbed: Scrubbed,
-    policy: Policy,
-    written: list[Written],
-    key_id: str | None,
-    pixels: PixelChecks,
-    *,
-    verify: bool,
-) -> dict[str, object]:
-    records = [
-        audit.InstanceRecord(
-            sop_instance_uid=instance.sop_instance_uid,
-            series_number=item.spec.region + 1,
-            image_type=tuple(modules.image_type(item.spec)),
-            total_pixel_matrix_columns=item.spec.total_pixel_matrix_columns,
-            total_pixel_matrix_rows=item.spec.total_pixel_matrix_rows,
-            frames_copied=instance.frames.copied,
-            frames_stitched=instance.frames.stitched,
-            frames_retiled=instance.frames.retiled,
-            frames_pixel=instance.frames.pixel,
-            frames_recoded=instance.frames.recoded,
-            frames_blank=instance.frames.blank,
-            frames_absent=instance.frames.absent,
-            frames_truncated=instance.frames.truncated,
-            transfer_syntax_uid=item.frame_format.transfer_syntax_uid,
-            photometric_interpretation=item.frame_format.photometric_interpretation,
-            is_inverted=item.route is not None and item.route.is_inverted,
-            blake3=instance.blake3,
-            frames_picture=instance.frames.picture,
-            in_concatenation_number=instance.part if instance.parts > 1 else None,
-            in_concatenation_total_number=instance.parts if instance.parts > 1 else None,
-            segments_dropped=item.segments_dropped,
-        )
-        for item, instance in written
-    ]
-    return audit.certificate(
-        package_version=_core.__version__,
-        policy=policy,
-        clean=scrubbed.clean,
-        findings=scrubbed.findings,
-        instances=records,
-        key_id=key_id,
-        read_back=audit.CheckResult.PASSED if verify else audit.CheckResult.NOT_RUN,
-        verified=audit.CheckResult.PASSED if verify else audit.CheckResult.NOT_RUN,
-        pixels=pixels,
-    )

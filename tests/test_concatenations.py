@@ -117,7 +117,9 @@ def test_label_is_never_divided(slide, tmp_path):
     assert "ConcatenationUID" not in pydicom.dcmread(labels[0].path, stop_before_pixels=True)
 
 
-@pytest.mark.parametrize("size", [0, -1, True, 2.5, "2 apples", "", "GB", "0KB"])
+@pytest.mark.parametrize(
+    "size", [0, -1, True, 2.5, "2 apples", "", "GB", "0KB", "9" * 400, 1 << 63]
+)
 def test_impossible_size_is_refused(size):
     with pytest.raises(PolicyError, match="a size is a number of bytes"):
         coverslip.Policy(max_instance_size=size)

@@ -17,7 +17,7 @@ from pydicom.datadict import dictionary_has_tag, tag_for_keyword
 
 import coverslip
 from coverslip import _core, gaps
-from coverslip.verification import attributes, header, schema
+from coverslip.verification import attributes, header, schema, streams
 from coverslip.verification.dates import dates_in, spellings_of
 from coverslip.verification.source import terms_of_slide
 from coverslip.verification.terms import MAX_CHARACTERS, Text, terms_of
@@ -325,3 +325,11 @@ def test_ranges_that_claim_to_lie_behind_the_end_cover_nothing_there():
     top = 2**64 - 1
     ranges = np.array([[top, 10], [90, top], [10, 20], [100, 5]], np.uint64)
     assert gaps.runs_of(ranges, 100).tolist() == [[10, 30], [90, 100]]
+
+
+def test_boxes_inside_each_other_end_the_walk():
+    nested = (b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0\0\0\0jp2c") * 50_000
+    assert list(streams.texts_in_stream(nested)) == []
+    comment = b"\xff\x4f\xff\x64\0\x14\0\1Ottoline Quill\0\0\xff\x90\0\x0a"
+    boxed = b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0\0\0\0jp2c" + comment
+    assert any("Ottoline" in text for text in streams.texts_in_stream(boxed))

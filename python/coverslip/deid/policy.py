@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -284,7 +285,7 @@ class Policy:
 def byte_count_of(size: str) -> int | None:
     """Return the bytes of a size such as 200MB, ``None`` if it is not like one."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]B)?", size.strip().upper())
-    return None if match is None else int(float(match[1]) * _UNITS[match[2] or ""])
+    return None if match is None else int(Decimal(match[1]) * _UNITS[match[2] or ""])
 
 
 def size_of(size: object) -> int | None:
@@ -298,7 +299,11 @@ def size_of(size: object) -> int | None:
     if size is None:
         return None
     byte_count = byte_count_of(size) if isinstance(size, str) else size
-    if isinstance(byte_count, bool) or not isinstance(byte_count, int) or byte_count < 1:
+    if (
+        isinstance(byte_count, bool)
+        or not isinstance(byte_count, int)
+        or not 0 < byte_count < 1 << 63
+    ):
         raise PolicyError("a size is a number of bytes, or looks like 200MB or 2GB")
     return byte_count
 

@@ -63,7 +63,10 @@ def _boxes(data: bytes) -> tuple[list[bytes], bool]:
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         if kind == b"jp2c":
-            inner, is_whole = parts_of_stream(data[at + 8 :])
+            codestream = data[at + 8 :]
+            if codestream[:2] != b"\xff\x4f":  # nor boxes again, as deep as somebody likes
+                break
+            inner, is_whole = parts_of_stream(codestream)
             return found + inner, is_whole
         if length < 8:
             break

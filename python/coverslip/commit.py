@@ -5,12 +5,13 @@ import os
 import secrets
 import shutil
 from collections.abc import Collection, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISREG
 
 from coverslip.errors import CoverslipError, NoRoomError
+from coverslip.guard import Threads
 
 PRIVATE = ".coverslip-"
 """How the names of private folders in the output begin."""
@@ -43,7 +44,7 @@ class Staging:
         self._out = out
         self._private = out / f"{PRIVATE}{secrets.token_hex(8)}"
         self._lock: int | None = None
-        self._disk = ThreadPoolExecutor(1)
+        self._disk = Threads(1)
         self._finished: dict[Path, Future[None]] = {}
         self._final = out / study_instance_uid
         self._entries = entries

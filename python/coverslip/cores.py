@@ -4,7 +4,7 @@ import time
 from array import array
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +13,7 @@ import numpy as np
 
 from coverslip.decoders import Decoders
 from coverslip.errors import LimitError
-from coverslip.guard import core_count
+from coverslip.guard import Threads, core_count
 from coverslip.limits import LIMITS
 from coverslip.model import Level, Uint64Array
 
@@ -85,7 +85,7 @@ class Cores:
     """Threads on all cores: codecs release the GIL."""
 
     def __enter__(self) -> "Cores":
-        self._pool = ThreadPoolExecutor(core_count())
+        self._pool = Threads(core_count())
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -9,9 +9,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
+from typing import ParamSpec, TypeVar
 
 from coverslip.errors import LimitError
 
@@ -19,6 +21,9 @@ try:
     import resource
 except ImportError:  # Windows has none; there a worker runs without
     resource = None  # type: ignore[assignment]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 GRACE_S = 60.0
 """Time of all cores that a slide has left to end by itself once its limit is reached: the core
@@ -69,6 +74,25 @@ def start(thread: threading.Thread) -> None:
         thread.start()
     except RuntimeError:
         raise MemoryError from None
+
+
+class Threads(ThreadPoolExecutor):
+    """Threads that tell what `start` does when there is no room for them."""
+
+    def submit(
+        self, function: Callable[_P, _T], /, *arguments: _P.args, **named: _P.kwargs
+    ) -> Future[_T]:
+        """Have a function called in a thread.
+
+        Raises
+        ------
+        MemoryError
+            If none could be started. Give the pool up then.
+        """
+        try:
+            return super().submit(function, *arguments, **named)
+        except RuntimeError:
+            raise MemoryError from None
 
 
 @contextmanager

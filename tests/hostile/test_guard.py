@@ -19,18 +19,22 @@ from coverslip.decoders import Decoders
 from tests.synth import build_generic
 
 WORKER = """
-import sys, resource
+import sys, resource, threading
 import coverslip
 from coverslip import conversion, guard
 
+# The C library maps up to 128 MiB for the memory of each thread.
 used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()
-guard.confine(memory_bytes=used + (200 << 20), file_bytes=1 << 20)
+guard.confine(memory_bytes=used + (2 << 30), file_bytes=1 << 20)
 assert resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
 for path in sys.argv[2:]:
     try:
         with guard.limited(cpu_seconds=60):
             if path.startswith("fill"):
-                bytearray(1 << 30)
+                bytearray(3 << 30)
+            if path.startswith("stack"):
+                threading.stack_size(3 << 30)
+                continue
             print(coverslip.convert(path, sys.argv[1]).frames.copied)
     except (coverslip.CoverslipError, OSError) as error:
         print(type(error).__name__, error)
@@ -50,6 +54,22 @@ def test_slide_that_exceeds_a_limit_fails_alone(tmp_path):
     assert second == "LimitError the slide needs more memory than the limit memory_bytes leaves"
     assert int(third) == 4
     assert len(list((tmp_path / "out").iterdir())) == 1
+
+
+@pytest.mark.parametrize("whose", ["Python", "Rust"])
+def test_slide_that_gets_no_thread_fails_alone(whose, tmp_path):
+    slide = build_generic(tmp_path, 1, size=(200, 150), levels=1)
+    command = [sys.executable, "-c", WORKER, tmp_path / "out", "fill", slide.path]
+    environment = dict(os.environ)
+    if whose == "Rust":
+        environment["RUST_MIN_STACK"] = str(3 << 30)
+    else:
+        command.insert(4, "stack")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    more = "LimitError the slide needs more memory than the limit memory_bytes leaves"
+    assert done.stdout.splitlines() == [more, more]
+    assert not (tmp_path / "out").exists()
 
 
 LOOP = """

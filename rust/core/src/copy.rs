@@ -23,6 +23,7 @@ use crate::plan::PIECE_BYTES;
 use crate::portion::Portion;
 use crate::sink::Sink;
 use crate::source::Source;
+use crate::threads::start;
 use crate::tiles::ByteRange;
 use crate::watch::Watch;
 use crate::written::{Writing, Written};
@@ -170,7 +171,7 @@ fn copy_frames(
     let (full, filled) = mpsc::sync_channel(BATCHES_IN_FLIGHT);
     let (empty, emptied) = mpsc::channel();
     thread::scope(|scope| {
-        scope.spawn(move || {
+        start(scope, move || {
             let result = Filler {
                 gather: Gather::new(source, frames.plan()),
                 full: &full,
@@ -181,7 +182,7 @@ fn copy_frames(
                 // If nobody listens any more, the writer has an error of its own to tell.
                 let _ = full.send(Err(error));
             }
-        });
+        })?;
         let mut written = 0_u64;
         for batch in filled {
             let batch = batch?;

@@ -13,6 +13,8 @@ pub enum Kind {
     Limit,
     /// Disk, network, permissions.
     Io,
+    /// The process may have no more memory, or threads.
+    Memory,
     /// What was written is not what was planned.
     Verify,
     /// The caller asked to stop.
@@ -165,6 +167,9 @@ pub enum Error {
     /// The operating system.
     #[error("{0}")]
     Io(#[from] io::Error),
+    /// The operating system starts no thread.
+    #[error("no thread could be started")]
+    NoThread,
     /// The caller asked to stop.
     #[error("stopped on request")]
     Cancelled,
@@ -190,6 +195,7 @@ impl Error {
             Self::Mixed { .. } | Self::NoBlankFrame { .. } => Kind::Unsupported,
             Self::Limit { .. } => Kind::Limit,
             Self::Io(_) => Kind::Io,
+            Self::NoThread => Kind::Memory,
             Self::Verify { .. } => Kind::Verify,
             Self::Cancelled => Kind::Cancelled,
             Self::Unlike { .. } => Kind::Unlike,

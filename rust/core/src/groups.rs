@@ -1,12 +1,12 @@
 //! Works at groups of frames, or of a picture, on all cores.
 
-use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::threads::start_on_all_cores;
 use crate::watch::Watch;
 
 /// Calls `work` for each group and returns the results in their order.
@@ -19,26 +19,23 @@ pub(crate) fn for_each_group<T: Send>(
     work: impl Fn(u32, &AtomicU64) -> Result<T, Error> + Sync,
 ) -> Result<Vec<T>, Error> {
     let count = usize::try_from(groups).unwrap_or(usize::MAX);
-    let threads = thread::available_parallelism()
-        .map_or(1, NonZero::get)
-        .min(count);
     let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
     let (sender, results) = mpsc::channel();
     let mut finished: Vec<Option<T>> = (0..count).map(|_| None).collect();
     let mut worst: Option<(usize, Error)> = None;
     let stop = || next.store(u64::from(groups), Ordering::Relaxed);
-    thread::scope(|scope| {
-        for _ in 0..threads {
+    thread::scope(|scope| -> Result<(), Error> {
+        start_on_all_cores(scope, count, || {
             let (sender, next, done, work) = (sender.clone(), &next, &done, &work);
-            scope.spawn(move || {
+            move || {
                 let take = || u32::try_from(next.fetch_add(1, Ordering::Relaxed)).ok();
                 while let Some(group) = take().filter(|&group| group < groups) {
                     if sender.send((group, work(group, done))).is_err() {
                         return;
                     }
                 }
-            });
-        }
+            }
+        })?;
         drop(sender);
         loop {
             match results.recv_timeout(Duration::from_millis(50)) {
@@ -66,7 +63,8 @@ pub(crate) fn for_each_group<T: Send>(
                 worst = Some((0, Error::Cancelled));
             }
         }
-    });
+        Ok(())
+    })?;
     match worst {
         Some((_, error)) => Err(error),
         None => Ok(finished.into_iter().flatten().collect()),

@@ -46,6 +46,7 @@ mod sink;
 pub mod source;
 pub mod strips;
 pub mod tables;
+mod threads;
 pub mod tiles;
 pub mod verify;
 pub mod watch;

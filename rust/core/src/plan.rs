@@ -10,7 +10,6 @@ pub(crate) use check::{Check, checker};
 pub use stitch::{plan_stitched, plan_told};
 
 use std::collections::HashMap;
-use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
@@ -21,6 +20,7 @@ use crate::error::Error;
 use crate::frame::{FramePlan, HeaderSource, MadeOf, Shape, ShapeIndex, Summary, Tiled, len64};
 use crate::limits::Limits;
 use crate::source::Source;
+use crate::threads::{core_count, start_on_all_cores};
 use crate::tiles::{ByteRange, TileIndex};
 use crate::watch::Watch;
 
@@ -179,9 +179,7 @@ impl Planner<'_> {
     ) -> Result<(Vec<ShapeIndex>, Summary), Error> {
         let mut frames = vec![ShapeIndex::BLANK; ranges.len()];
         let chunks = ranges.chunks(CHUNK).zip(frames.chunks_mut(CHUNK));
-        let threads = thread::available_parallelism()
-            .map_or(1, NonZero::get)
-            .min(chunks.len());
+        let threads = core_count().min(chunks.len());
         let mut ahead = ranges.chunks(CHUNK);
         ahead
             .by_ref()
@@ -191,10 +189,10 @@ impl Planner<'_> {
         let (sender, results) = mpsc::channel();
         let mut summary = Summary::default();
         let mut worst: Option<(u64, Error)> = None;
-        thread::scope(|scope| {
-            for _ in 0..threads {
+        thread::scope(|scope| -> Result<(), Error> {
+            start_on_all_cores(scope, threads, || {
                 let (sender, work) = (sender.clone(), &work);
-                scope.spawn(move || {
+                move || {
                     let mut worker = Worker {
                         reader: TileReader::new(self.source, self.limits),
                         last: None,
@@ -211,8 +209,8 @@ impl Planner<'_> {
                             return;
                         }
                     }
-                });
-            }
+                }
+            })?;
             drop(sender);
             loop {
                 match results.recv_timeout(Duration::from_millis(50)) {
@@ -231,7 +229,8 @@ impl Planner<'_> {
                     worst = Some((0, Error::Cancelled));
                 }
             }
-        });
+            Ok(())
+        })?;
         worst.map_or(Ok((frames, summary)), |(_, error)| Err(error))
     }
 

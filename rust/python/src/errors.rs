@@ -1,7 +1,7 @@
 //! Core errors to the exceptions of `coverslip.errors`.
 
 use coverslip_core::{Error, Kind};
-use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyOSError};
 use pyo3::prelude::*;
 
 mod exceptions {
@@ -34,6 +34,7 @@ pub(crate) fn into_py_err(error: Error) -> PyErr {
             None => PyOSError::new_err(message),
         },
         (Kind::Io, _) => PyOSError::new_err(message),
+        (Kind::Memory, _) => PyMemoryError::new_err(message),
         (Kind::Unlike, _) => UnlikeTilesError::new_err(message),
     }
 }

@@ -2,14 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from coverslip.deid.pixels.shapes import Box, Grey
-from coverslip.guard import core_count
+from coverslip.guard import Threads, core_count
 
 _PARTS = (2, 3, 4)
 """Crops are a half, a third and a quarter of the picture; they overlap by half."""
@@ -136,7 +135,7 @@ def _on_all_cores(jobs: list[_Job]) -> list[_Located]:
             found[number] = job()
 
     helpers = min(core_count(), _MOST_THREADS, len(jobs)) - 1
-    with ThreadPoolExecutor(max(helpers, 1)) as pool:
+    with Threads(max(helpers, 1)) as pool:
         helping = [pool.submit(work) for _ in range(helpers)]
         work()
         for one in helping:

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import struct
+import zlib
 
 import jsonschema
 import numpy as np
@@ -83,6 +84,24 @@ def test_bytes_behind_the_end_of_a_tile_are_found(tmp_path):
     with_tile(built, 0, lambda tile: tile + SECRET)
     found = one(built, "IFD 0 tiles", "behind the end")
     assert (found.pieces, found.text.reveal()) == (1, SECRET.decode())
+
+
+def test_bytes_behind_the_end_of_a_deflate_stream_are_found(tmp_path):
+    built = build_generic(tmp_path, codec="deflate", size=(200, 150), tile=64, levels=1)
+    assert "behind the end" not in [item.key for item in leftovers(built)]
+    with_tile(built, 0, lambda tile: tile + SECRET)
+    found = one(built, "IFD 0 tiles", "behind the end")
+    assert (found.pieces, found.text.reveal()) == (1, SECRET.decode())
+    assert (found.looked_at, found.among) == (7, 12)
+    data = built.path.read_bytes()
+    assert data[found.stored.offset :][: found.stored.byte_count] == SECRET
+
+
+def test_deflate_stream_that_becomes_much_is_not_inflated_to_its_end():
+    bomb = zlib.compress(bytes(1 << 24)) + SECRET
+    assert behind_the_end(bomb, 2) is None
+    assert behind_the_end(zlib.compress(b"x") + SECRET, 2).data == SECRET
+    assert behind_the_end(zlib.compress(b"x")[:-1] + b"?" + SECRET, 2) is None
 
 
 @pytest.mark.parametrize("padding", [b"\0" * 40, b"\xff" * 7])

@@ -1,7 +1,11 @@
-"""What of a JPEG, a codestream or a JP2 file no decoder needs, and what lies behind its end."""
+"""What of a JPEG, a codestream or a JP2 file no decoder needs.
+
+And what lies behind the end of one, or of a Deflate stream.
+"""
 
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -24,6 +28,11 @@ _NEEDED_BOXES = {b"jP  ", b"jP\x1a\x1a", b"ftyp", b"jp2h", b"jp2c"}
 _COLOURS_OF_A_PROFILE = b"colr\x02"
 """A box of colours that holds an ICC profile (T.800 I.5.3.3)."""
 BEHIND = "behind the end"
+_ZLIB_HEADER = 2
+_MOST_INFLATED = 1 << 20
+"""Bytes that are inflated to find an end: more than a tile of 512x512 pixels, and 4 ms."""
+_INFLATED = 1 << 16
+"""Bytes that are inflated at a time."""
 
 
 class CutOffError(Exception):
@@ -58,7 +67,19 @@ class Walked:
 
 def is_stream(data: bytes) -> bool:
     """Tell whether a stream of a kind that is known here begins."""
-    return data.startswith((_JPEG, _CODESTREAM)) or data[4:8] in _JP2
+    return data.startswith((_JPEG, _CODESTREAM)) or data[4:8] in _JP2 or _is_zlib(data)
+
+
+def _is_zlib(data: bytes) -> bool:
+    """Tell whether data may be a Deflate stream as TIFF has them (RFC 1950 2.2).
+
+    One of 500 is by chance; where that would matter, its checksum tells (RFC 1950 2.3).
+    """
+    return (
+        len(data) >= _ZLIB_HEADER
+        and data[0] & 0x8F == 8
+        and int.from_bytes(data[:_ZLIB_HEADER], "big") % 31 == 0
+    )
 
 
 def has_stream(data: bytes) -> bool:
@@ -79,6 +100,8 @@ def walk(data: bytes) -> Walked:
     if data.startswith(_CODESTREAM):
         parts, length = _codestream(data, 0)
         return Walked(tuple(parts), length)
+    if _is_zlib(data):
+        return Walked((), _ZLIB_HEADER)
     return _boxes(data)
 
 
@@ -89,7 +112,12 @@ def behind_the_end(data: bytes, length: int) -> Part | None:
     """
     if data.endswith(_EOI) or data[4:8] in _JP2:
         return None
-    end = _end_of_jpeg(data, length) if data.startswith(_JPEG) else data.find(_EOI, length) + 2
+    if _is_zlib(data):
+        end = _end_of_zlib(data)
+    elif data.startswith(_JPEG):
+        end = _end_of_jpeg(data, length)
+    else:
+        end = data.find(_EOI, length) + 2
     if end < length or not data[end:].strip(b"\0\xff"):
         return None
     return Part(BEHIND, end, data[end:])
@@ -102,6 +130,19 @@ def _end_of_jpeg(data: bytes, at: int) -> int:
             return at
         at += int.from_bytes(data[at : at + 2], "big")
     return -1
+
+
+def _end_of_zlib(data: bytes) -> int:
+    """Return where a Deflate stream ends whose checksum is right; -1 if none does."""
+    stream = zlib.decompressobj()
+    left, inflated = data, 0
+    try:
+        while not stream.eof and left and inflated < _MOST_INFLATED:
+            inflated += len(stream.decompress(left, _INFLATED))
+            left = stream.unconsumed_tail
+    except zlib.error:
+        return -1
+    return len(data) - len(stream.unused_data) if stream.eof else -1
 
 
 def _segments(data: bytes, at: int) -> Iterator[tuple[int, int, bytes]]:

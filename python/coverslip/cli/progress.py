@@ -228,4 +228,6 @@ def _sums(states: Counter[State], byte_count: int, seconds: float, work: Run) ->
 
 def size_of(byte_count: float) -> str:
     """Return a number of bytes for people."""
-    return f"{byte_count / 1e9:.2f} GB" if byte_count >= 1e9 else f"{byte_count / 1e6:.1f} MB"
+    if byte_count >= 1e9:
+        return f"{byte_count / 1e9:.2f} GB"
+    return f"{byte_count / 1e6:.1f} MB" if byte_count >= 1e6 else f"{byte_count / 1e3:.0f} kB"

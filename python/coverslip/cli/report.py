@@ -9,6 +9,7 @@ from coverslip.archive.ledger import reading
 from coverslip.archive.records import SlideRecord, State
 from coverslip.archive.summary import is_there
 from coverslip.cli.passphrase import identities_from
+from coverslip.cli.progress import size_of
 from coverslip.cli.status import earlier_state
 from coverslip.deid.originals import read_vault
 from coverslip.deid.vault import FILE_NAME as VAULT
@@ -64,9 +65,8 @@ def run(
         originals=originals,
         overwrite=overwrite,
     )
-    sys.stderr.write(
-        f"wrote a page of {byte_count / 1e6:.1f} MB about {len(collected.slides)} slides\n"
-    )
+    slides = "1 slide" if len(collected.slides) == 1 else f"{len(collected.slides)} slides"
+    sys.stderr.write(f"wrote a page of {size_of(byte_count)} about {slides}\n")
     if collected.unreadable:
         sys.stderr.write(f"note: {len(collected.unreadable)} certificates cannot be used\n")
     sys.stdout.write(f"{path}\n")

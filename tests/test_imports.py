@@ -49,7 +49,7 @@ MAY_IMPORT = {
     # Of verification, only the checker of the certificates' schema.
     "report": {"_core", "errors", "limits", "report", "verification"},
     "audit": {"model", "deid"},
-    "commit": {"errors"},
+    "commit": {"errors", "guard"},
     "sample": {"errors", "sample"},
     "sets": {"errors", "formats"},
     "gaps": set(),

@@ -34,6 +34,8 @@ class Beside(Generic[T]):
         self._result: list[T] = []
         self._error: BaseException | None = None
         self._began = Event()
+        # Not `Thread.join`: a signal that interrupts it makes it take the thread for ended.
+        self._ended = Event()
         # What the caller shares with what it calls, it shares with this too.
         within = copy_context()
         self._thread = Thread(
@@ -47,9 +49,8 @@ class Beside(Generic[T]):
             # A signal may come while the thread begins, which must not outlive the block then
             # either: Python ends what is left of threads in the middle of compiled code.
             self.stop()
-            self._began.wait(_BEGIN_S)
-            if self._began.is_set():
-                self._thread.join()
+            if self._began.wait(_BEGIN_S):
+                self._wait()
             raise
         return self
 
@@ -61,6 +62,15 @@ class Beside(Generic[T]):
     ) -> None:
         if error is not None:
             self.stop()
+        try:
+            self._wait()
+        except BaseException:  # a signal
+            self.stop()
+            self._wait()
+            raise
+
+    def _wait(self) -> None:
+        self._ended.wait()
         self._thread.join()
 
     def stop(self) -> None:
@@ -69,8 +79,7 @@ class Beside(Generic[T]):
 
     def has_ended(self, within_s: float = 0) -> bool:
         """Wait for so long at most, and tell whether the function has ended."""
-        self._thread.join(within_s)
-        return not self._thread.is_alive()
+        return self._ended.wait(within_s)
 
     def result(self) -> T:
         """Wait for the function, and return what it returned, or raise what it raised."""
@@ -87,6 +96,8 @@ class Beside(Generic[T]):
             self._result.append(self._work(self._stop))
         except BaseException as error:  # noqa: BLE001 (it is raised by whoever waits)
             self._error = error
+        finally:
+            self._ended.set()
 
 
 class Follows(Protocol):

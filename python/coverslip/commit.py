@@ -176,8 +176,9 @@ class Staging:
         self._disk.shutdown(cancel_futures=True)
         shutil.rmtree(self._private, ignore_errors=True)
         lock_of(self._private).unlink(missing_ok=True)
-        os.close(self._lock)
-        self._lock = None
+        # A signal in between must not have it closed twice: that number may be another file's.
+        lock, self._lock = self._lock, None
+        os.close(lock)
 
 
 def sweep(out: Path) -> None:

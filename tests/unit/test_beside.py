@@ -1,6 +1,8 @@
 """What runs beside something else ends with it, whatever happens to either."""
 
+import signal
 import threading
+import time
 
 import pytest
 
@@ -39,6 +41,33 @@ def test_thread_that_begins_as_a_signal_comes_does_not_outlive_it(monkeypatch):
     with pytest.raises(KeyboardInterrupt), Beside(lambda stop: seen.append(stop.wait(60))):
         raise AssertionError("the block is not entered")
     assert seen == [True]
+
+
+@pytest.mark.parametrize("is_waited_for", [True, False], ids=["in the block", "at its end"])
+def test_signal_that_comes_while_it_is_waited_for_leaves_no_thread_behind(is_waited_for):
+    ended = []
+
+    def work(stop):
+        stop.wait(60)
+        time.sleep(0.2)  # compiled code that does not stop at once
+        ended.append(True)
+
+    def interrupt(_number, _frame):
+        raise KeyboardInterrupt
+
+    def run():
+        with Beside(work) as beside:
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            if is_waited_for:
+                beside.result()
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert ended == [True]
 
 
 def test_thread_that_cannot_begin_is_told_as_want_of_memory(monkeypatch):

@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 import coverslip
-from coverslip.verification.check import Check, scanner_of
+from coverslip.verification.check import Check
+from coverslip.verification.notes import Notes, scanner_of
 from coverslip.verification.terms import Text, terms_of
 from coverslip.verification.words import PublicWords
 from tests.privacy import sites
@@ -137,9 +138,9 @@ def test_every_kind_of_text_is_found_in_every_encoding(site, scanned, tmp_path, 
         study = tmp_path / str(number) / studies[codec].name
         shutil.copytree(studies[codec], study)
         plant(study, b"".join(data for _, _, data in group))
-        check = Check(terms=terms, scanner=scanner)
+        check = Check(notes=Notes(terms=terms, scanner=scanner))
         check.folders([study.parent])
-        lines = list(map(str, check.found))
+        lines = list(map(str, check.notes.found))
         for kind, encoding, _ in group:
             if not any(f"({kind})" in line for line in lines):
                 missed.append(f"{kind}, {encoding}")

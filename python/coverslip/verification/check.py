@@ -6,7 +6,7 @@ frame. Nothing is imported of the writer, of its tables or of the policy.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from os import PathLike, fspath
@@ -19,9 +19,9 @@ from coverslip.slide import open
 from coverslip.verification import allowed, certificates, files, header, labels, pictures
 from coverslip.verification.compare import PICTURES, Comparison
 from coverslip.verification.files import Entry
-from coverslip.verification.report import Survivor, VerifyReport
+from coverslip.verification.notes import Notes, outside, scanner_of
+from coverslip.verification.report import VerifyReport
 from coverslip.verification.source import listed_terms, terms_of_slide
-from coverslip.verification.terms import Terms
 from coverslip.verification.wholes import Whole, wholes_of
 
 OnProgress = Callable[[int, int], object]
@@ -85,8 +85,7 @@ def verify(
     shown, unread = ([], []) if slide is None else labels.texts_of(slide)
     looked_for = terms_of_slide(slide, listed, given, shown, kept)
     check = Check(
-        terms=looked_for,
-        scanner=scanner_of(looked_for),
+        notes=Notes(terms=looked_for, scanner=scanner_of(looked_for)),
         comparison=comparison,
         times=frozenset() if slide is None else frozenset(s[3] for s in slide.source.stamps),
         pixels=None if fast else pictures.Pixels(),
@@ -94,7 +93,7 @@ def verify(
         only_headers=fast,
         on_progress=on_progress,
     )
-    check.unchecked.extend(check.terms.notes)
+    check.notes.unchecked.extend(looked_for.notes)
     check.out_of_scope.extend(unread)
     with nullcontext() if comparison is None else closing(comparison):
         check.folders([Path(fspath(root)).absolute() for root in _listed(out)])
@@ -103,18 +102,12 @@ def verify(
     return check.report(has_terms=slide is not None or any((listed, given, kept)))
 
 
-def scanner_of(terms: Terms) -> _core.Scanner:
-    """Return what looks for terms."""
-    return _core.Scanner([(term.spelling, term.whole_word) for term in terms.terms])
-
-
 @dataclass(kw_only=True)
 class Check:
     """One run over a folder."""
 
-    terms: Terms
-    scanner: _core.Scanner
-    """What looks for them."""
+    notes: Notes
+    """What was found so far, and what looks for it."""
     comparison: Comparison | None = None
     pixels: "pictures.Pixels | None" = None
     """Looks at pictures and the lowest level; without it, at pictures alone."""
@@ -126,8 +119,6 @@ class Check:
     """Whether of instances only what stands before the frames is looked at."""
     on_progress: OnProgress | None = None
     out_of_scope: list[str] = field(default_factory=lambda: list(_OUT_OF_SCOPE))
-    found: list[Survivor] = field(default_factory=list)
-    unchecked: list[str] = field(default_factory=list)
     file_count: int = 0
     byte_count: int = 0
     bytes_done: int = 0
@@ -140,8 +131,6 @@ class Check:
     """Instances that are parts of a level."""
     frames: int = 0
     frames_equal: int = 0
-    numbers: set[str] = field(default_factory=set)
-    """Sizes that the outputs tell rightfully."""
     identified: int = 0
     """Instances that say that identity was not removed."""
     is_identified: dict[str, bool] = field(default_factory=dict)
@@ -151,7 +140,7 @@ class Check:
 
     def report(self, *, has_terms: bool) -> VerifyReport:
         """Return what was found so far."""
-        out_of_scope = [*self.out_of_scope, *self.terms.out_of_scope]
+        out_of_scope = [*self.out_of_scope, *self.notes.terms.out_of_scope]
         if self.pixels is not None:
             out_of_scope += self.pixels.out_of_scope
         if self.identified:
@@ -171,10 +160,10 @@ class Check:
             frames=self.frames,
             frames_equal=None if self.comparison is None else self.frames_equal,
             byte_count=self.byte_count,
-            terms=len(self.terms.terms),
+            terms=len(self.notes.terms.terms),
             encodings=tuple(_core.Scanner.ENCODINGS),
-            found=tuple(dict.fromkeys(self.found)),
-            unchecked=tuple(dict.fromkeys(self.unchecked)),
+            found=tuple(dict.fromkeys(self.notes.found)),
+            unchecked=tuple(dict.fromkeys(self.notes.unchecked)),
             out_of_scope=tuple(out_of_scope),
         )
 
@@ -184,7 +173,7 @@ class Check:
             entries = [entry for root in roots for entry in files.entries_of(root)]
             if self.comparison is not None:
                 self.comparison.choose(e.path for e in entries if e.path.suffix == ".dcm")
-                self.unchecked.extend(self.comparison.unchecked)
+                self.notes.unchecked.extend(self.comparison.unchecked)
             self.bytes_in_all = sum(entry.path.lstat().st_size for entry in entries)
             others = [entry for entry in entries if not self._instance_or_folder(entry)]
             self._wholes()
@@ -192,18 +181,18 @@ class Check:
                 self._other(entry)
             self._search_names()
             if self.pixels is not None:
-                for path, what in self.pixels.problems(self.terms):
-                    self._found(files.entry_of(path), [("pixels", what)])
-                self.unchecked.extend(self.pixels.unchecked)
+                for path, what in self.pixels.problems(self.notes.terms):
+                    self.notes.problems(files.entry_of(path), [("pixels", what)])
+                self.notes.unchecked.extend(self.pixels.unchecked)
         except OSError as error:
             raise OSError(error.errno, error.strerror) from None
 
     def _search_names(self) -> None:
         """Search the names of files and folders for terms."""
         for entry in self.names:
-            hits = self.scanner.scan_bytes(_encoded(entry.relative))
+            hits = self.notes.scanner.scan_bytes(os.fsencode(entry.relative))
             permitted = tuple(allowed.in_name(entry.relative, self._with_identity()))
-            self._hits(entry, "name", _outside(hits, permitted))
+            self.notes.hits(entry, "name", outside(hits, permitted))
         self.names.clear()
 
     def _with_identity(self) -> list[str]:
@@ -223,19 +212,17 @@ class Check:
 
     def _instance_or_folder(self, entry: Entry) -> bool:
         """Check what every entry has, and the contents of instances; tell if that was all."""
-        self._found(entry, files.problems_of(entry, self.terms.dates, self.times))
+        self.notes.problems(entry, files.problems_of(entry, self.notes.terms.dates, self.times))
         self.names.append(entry)
         for name, value in files.attributes_of(entry.path).items():
-            data = _encoded(name) + b"\n" + value
-            self._hits(entry, "extended attributes", self.scanner.scan_bytes(data))
+            self.notes.text(entry, "extended attributes", os.fsencode(name) + b"\n" + value)
         if entry.path.is_symlink():
-            target = _encoded(str(entry.path.readlink()))
-            self._hits(entry, "link", self.scanner.scan_bytes(target))
+            self.notes.text(entry, "link", str(entry.path.readlink()))
         if entry.path.is_symlink() or not (entry.is_folder or entry.path.is_file()):
             return True
         if entry.is_folder:
             if not any(entry.path.iterdir()):
-                self._found(entry, [("folder", "it is empty")])
+                self.notes.problems(entry, [("folder", "it is empty")])
             return True
         self.file_count += 1
         self.byte_count += entry.path.stat().st_size
@@ -246,7 +233,7 @@ class Check:
         try:
             instance = header.read(entry.path)
         except header.UnreadableError as error:
-            self.unchecked.append(f"{entry.shown}: {error}")
+            self.notes.not_checked(entry, [error])
             self._bytes(entry)
             return True
         self._instance(entry, instance)
@@ -256,13 +243,13 @@ class Check:
         if self.only_headers:
             self._header(entry, instance)
             with entry.path.open("rb") as file:
-                hits = self.scanner.scan_bytes(file.read(instance.pixel_data_offset))
+                hits = self.notes.scanner.scan_bytes(file.read(instance.pixel_data_offset))
             # Tables of numbers hold every short text sooner or later.
             numbers = tuple((start, start + count) for start, count in instance.numbers)
-            self._hits(entry, None, _outside(hits, (*instance.retained, *numbers)), instance)
+            self.notes.hits(entry, None, outside(hits, (*instance.retained, *numbers)), instance)
             self._done(entry)
             return
-        report = self.scanner.check_instance(
+        report = self.notes.scanner.check_instance(
             entry.path,
             instance.core,
             tiles=self._tiles(entry, instance),
@@ -273,36 +260,38 @@ class Check:
     def judge(self, entry: Entry, instance: header.Header, report: _core.InstanceReport) -> None:
         """Note what is wrong with an instance, now that its bytes were looked at."""
         self._header(entry, instance)
-        self._found(entry, [("frames", problem) for problem in report.problems])
-        self.unchecked.extend(f"{entry.shown}: {what}" for what in report.unchecked)
+        self.notes.problems(entry, [("frames", problem) for problem in report.problems])
+        self.notes.not_checked(entry, report.unchecked)
         if report.frame_count != instance.frame_count:
             what = f"it says {instance.frame_count} frames, there are {report.frame_count}"
-            self._found(entry, [("(0028,0008)", what)])
+            self.notes.problems(entry, [("(0028,0008)", what)])
         if instance.flavor in PICTURES and instance.identity_removed:
             self._picture(entry, instance)
         elif instance.part is None and instance.flavor not in PICTURES:
             self._level(entry, Whole(((entry.path, instance),)))
         self.frames += report.frame_count
         self.frames_equal += report.frames_equal
-        self._hits(entry, None, _outside(report.hits, instance.retained), instance)
+        self.notes.hits(entry, None, outside(report.hits, instance.retained), instance)
         self._done(entry)
 
     def _header(self, entry: Entry, instance: header.Header) -> None:
         """Note what is wrong with the header of an instance, and what it says of itself."""
         self.read.add(entry.path)
-        self._found(entry, instance.problems)
+        self.notes.problems(entry, instance.problems)
         study, _, uid = instance.uids
         if (*entry.path.parts[-3:-1], entry.path.stem) != instance.uids:
-            self._found(entry, [("name", "its path is not made of its three UIDs")])
+            self.notes.problems(entry, [("name", "its path is not made of its three UIDs")])
         if uid in self.instances:
-            self._found(entry, [("(0008,0018)", "another file has the same SOP Instance UID")])
+            self.notes.problems(
+                entry, [("(0008,0018)", "another file has the same SOP Instance UID")]
+            )
         self.instances[uid] = entry.path
         if instance.part is not None:
             self.parts[entry.path] = entry, instance
         self.identified += not instance.identity_removed
         is_identified = self.is_identified.get(study, True)
         self.is_identified[study] = is_identified and not instance.identity_removed
-        self.numbers |= instance.sizes
+        self.notes.sizes |= instance.sizes
 
     def _done(self, entry: Entry) -> None:
         self.bytes_done += entry.path.stat().st_size
@@ -312,11 +301,11 @@ class Check:
         """Look at a label or an overview."""
         try:
             problems = list(pictures.problems_of(entry.path, instance))
-            self._found(entry, [("frames", what) for what in problems])
+            self.notes.problems(entry, [("frames", what) for what in problems])
             if self.pixels is not None:
                 self.pixels.add_picture(entry.path, instance)
         except (ValueError, VerificationError) as error:
-            self.unchecked.append(f"{entry.shown}: {error}")
+            self.notes.not_checked(entry, [error])
 
     def _tiles(
         self, entry: Entry, instance: header.Header
@@ -325,7 +314,7 @@ class Check:
         if self.comparison is None or not self.comparison.is_own(instance):
             return None
         if instance.flavor not in PICTURES and self.comparison.level_of(instance) is None:
-            self.unchecked.append(f"{entry.shown}: no level of the slide has its size and tiles")
+            self.notes.not_checked(entry, ["no level of the slide has its size and tiles"])
         return self.comparison.tiles_of(instance)
 
     def _level(self, entry: Entry, whole: Whole) -> None:
@@ -335,8 +324,8 @@ class Check:
         if self.comparison is None or not self.comparison.is_own(whole.header):
             return
         made = self.comparison.of_level(whole)
-        self._found(entry, [("frames", what) for what in made.problems])
-        self.unchecked.extend(f"{entry.shown}: {what}" for what in made.unchecked)
+        self.notes.problems(entry, [("frames", what) for what in made.problems])
+        self.notes.not_checked(entry, made.unchecked)
         self.frames_equal += made.equal
 
     def _wholes(self) -> None:
@@ -344,7 +333,7 @@ class Check:
         for whole in wholes_of((path, instance) for path, (_, instance) in self.parts.items()):
             entry, _ = self.parts[whole.path]
             problems = list(whole.problems())
-            self._found(entry, problems)
+            self.notes.problems(entry, problems)
             is_sound = not problems and not any(instance.problems for _, instance in whole.files)
             if is_sound and not self.only_headers:
                 self._level(entry, whole)
@@ -353,17 +342,17 @@ class Check:
         """Check a file that is no instance: a certificate, or something that must not be here."""
         if not entry.path.name.endswith(certificates.ENDING):
             self._bytes(entry)
-            self._found(entry, [("folder", "a file that belongs to no study")])
+            self.notes.problems(entry, [("folder", "a file that belongs to no study")])
         elif entry.path.stat().st_size > LIMITS.checked_certificate_bytes:
             self._bytes(entry)
-            self._found(entry, [("certificate", "it is larger than a certificate can be")])
+            self.notes.problems(entry, [("certificate", "it is larger than a certificate can be")])
         else:
             data = entry.path.read_bytes()
             self._bytes(entry, tuple(allowed.in_certificate(data, self._with_identity())))
             try:
                 self._certificate(entry)
             except NotImplementedError as error:
-                self.unchecked.append(f"{entry.shown}: {error}")
+                self.notes.not_checked(entry, [error])
 
     def _certificate(self, entry: Entry) -> None:
         parts = {path: instance.part for path, (_, instance) in self.parts.items()}
@@ -374,53 +363,14 @@ class Check:
             hashes=self.hashes,
         )
         certificate = certificates.read(entry.path, known)
-        self._found(entry, [("certificate", what) for what in certificate.problems])
+        self.notes.problems(entry, [("certificate", what) for what in certificate.problems])
         if self.pixels is not None:
             self.pixels.attested |= certificate.attested
 
     def _bytes(self, entry: Entry, permitted: tuple[allowed.Range, ...] = ()) -> None:
-        hits = self.scanner.scan_file(entry.path, on_progress=self._report)
-        self._hits(entry, None, _outside(hits, permitted))
+        hits = self.notes.scanner.scan_file(entry.path, on_progress=self._report)
+        self.notes.hits(entry, None, outside(hits, permitted))
         self._done(entry)
-
-    def _found(self, entry: Entry, problems: Iterable[tuple[str, str]]) -> None:
-        shown = self._shown(entry)
-        self.found.extend(Survivor(file=shown, place=place, what=what) for place, what in problems)
-
-    def _hits(
-        self,
-        entry: Entry,
-        place: str | None,
-        hits: Iterable[_core.Hit],
-        instance: header.Header | None = None,
-    ) -> None:
-        shown = self._shown(entry)
-        for hit in hits:
-            term = self.terms.terms[hit.term]
-            if term.spelling in self.numbers:
-                continue
-            where = place or f"byte {hit.offset}"
-            if place is None and instance is not None:
-                where = f"{instance.place_of(hit.offset)}, byte {hit.offset}"
-            what = f"term {hit.term + 1} ({term.kind})"
-            self.found.append(Survivor(file=shown, place=where, what=what, encoding=hit.encoding))
-
-    def _shown(self, entry: Entry) -> str:
-        """Return a name for the report: none in which a term is."""
-        if self.scanner.scan_bytes(_encoded(entry.relative)):
-            return "a file with a name that identifies"
-        return entry.shown
-
-
-def _encoded(name: str) -> bytes:
-    return os.fsencode(name)
-
-
-def _outside(hits: Iterable[_core.Hit], ranges: tuple[allowed.Range, ...]) -> Iterator[_core.Hit]:
-    """Yield hits that begin in none of some ranges."""
-    for hit in hits:
-        if not any(start <= hit.offset < end for start, end in ranges):
-            yield hit
 
 
 def _listed(

@@ -10,8 +10,9 @@ from coverslip.beside import Beside
 from coverslip.errors import VerificationError
 from coverslip.slide import OpenedSlide
 from coverslip.verification import header as headers
-from coverslip.verification.check import Check, scanner_of
+from coverslip.verification.check import Check
 from coverslip.verification.files import entry_of
+from coverslip.verification.notes import Notes, scanner_of
 from coverslip.verification.source import terms_of_slide
 from coverslip.verification.terms import Terms
 
@@ -55,7 +56,8 @@ class OutputCheck:
 
     @cached_property
     def _check(self) -> Check:
-        return Check(terms=self._terms, scanner=self._scanner.result(), hashes=False)
+        notes = Notes(terms=self._terms, scanner=self._scanner.result())
+        return Check(notes=notes, hashes=False)
 
     def instance(
         self,
@@ -99,7 +101,7 @@ class OutputCheck:
             plan,
             path,
             read.core,
-            scanner=check.scanner,
+            scanner=check.notes.scanner,
             written=written,
             on_progress=on_progress,
         )
@@ -119,10 +121,10 @@ class OutputCheck:
         """
         check = self._check
         check.folders([study])
-        for survivor in check.found:
+        for survivor in check.notes.found:
             raise VerificationError(
                 f"the independent check found: {survivor}",
                 hint="nothing was written; please report this line, it holds nothing of the slide",
             )
-        for what in check.unchecked:
+        for what in check.notes.unchecked:
             raise VerificationError(f"the independent check could not check: {what}")

@@ -7,13 +7,8 @@ from xml.etree.ElementTree import Element
 from coverslip.errors import SourceError, UnsupportedSlideError
 from coverslip.formats.likeness import SAMPLES_PER_PIXEL, passed_over, size_of, with_reduced
 from coverslip.formats.planes import light_notes
-from coverslip.formats.pyramid import (
-    associated_image,
-    private_ranges,
-    raw_metadata,
-    resolution,
-    to_level,
-)
+from coverslip.formats.pyramid import associated_image, private_ranges, raw_metadata, to_level
+from coverslip.formats.spacings import resolution
 from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import Vocabulary, children, integer_in, xml_items
 from coverslip.model import (

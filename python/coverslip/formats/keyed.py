@@ -17,12 +17,12 @@ from coverslip.formats.likeness import (
 from coverslip.formats.pyramid import (
     CUT_FRAME,
     associated_image,
-    microscope_spacing,
     no_tiles,
     private_ranges,
     raw_metadata,
     to_level,
 )
+from coverslip.formats.spacings import microscope_spacing
 from coverslip.formats.xml_items import number_in
 from coverslip.limits import LIMITS
 from coverslip.model import (

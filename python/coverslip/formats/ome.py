@@ -19,14 +19,8 @@ from coverslip.formats.likeness import (
 from coverslip.formats.ome_planes import Chain, Plane, directories_of, plane_numbers, size
 from coverslip.formats.ome_words import UNIT_MM
 from coverslip.formats.planes import in_colour, light_notes, stacked_pyramids
-from coverslip.formats.pyramid import (
-    associated_image,
-    microscope_spacing,
-    private_ranges,
-    raw_metadata,
-    resolution,
-    to_level,
-)
+from coverslip.formats.pyramid import associated_image, private_ranges, raw_metadata, to_level
+from coverslip.formats.spacings import microscope_spacing, resolution
 from coverslip.formats.xml_items import children, number_in
 from coverslip.model import (
     AssociatedImage,

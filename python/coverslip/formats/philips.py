@@ -13,13 +13,8 @@ import numpy as np
 from coverslip.errors import SourceError
 from coverslip.formats.jpeg import picture_of
 from coverslip.formats.likeness import passed_over, size_of
-from coverslip.formats.pyramid import (
-    associated_image,
-    microscope_spacing,
-    private_ranges,
-    raw_metadata,
-    to_level,
-)
+from coverslip.formats.pyramid import associated_image, private_ranges, raw_metadata, to_level
+from coverslip.formats.spacings import microscope_spacing
 from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import local_name
 from coverslip.limits import LIMITS

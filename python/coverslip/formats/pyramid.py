@@ -9,6 +9,7 @@ import numpy.typing as npt
 from coverslip.errors import LimitError, SourceError, UnsupportedSlideError
 from coverslip.formats.likeness import BITS_PER_SAMPLE, SAMPLES_PER_PIXEL, size_of
 from coverslip.formats.raster import is_decoded, piece_ranges, raster_level
+from coverslip.formats.spacings import resolution
 from coverslip.limits import LIMITS
 from coverslip.model import (
     AssociatedImage,
@@ -20,7 +21,6 @@ from coverslip.model import (
     Role,
     SourceItem,
     SourceText,
-    Spacing,
     StoredPixels,
     Strips,
     TileIndex,
@@ -39,7 +39,6 @@ from coverslip.tiff.tags import (
 )
 
 _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _ORIENTATION, _PLANAR = 259, 262, 266, 274, 284
-_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _ROWS_PER_STRIP, _PREDICTOR = 278, 317
 _EXTRA_SAMPLES, _SAMPLE_FORMAT, _TILE_DEPTH = 338, 339, 32998
 _MAX_FRAME_SIDE = 65535
@@ -52,20 +51,9 @@ _ANEW = (
     "--allow-pixel"
 )
 """What can be done about a codec that is not decoded here."""
-_UNIT_MM = {2: 25.4, 3: 10.0}
-"""Millimetres in the unit of resolution: inch, centimetre."""
-_MPP_UM = (0.05, 20.0)
-"""What a microscope can mean; 72 dpi, the value nobody set, is 353 micrometres."""
 
 COPIED = {7: "JPEG", 33003: "JPEG 2000", 33004: "JPEG 2000", 33005: "JPEG 2000", 34712: "JPEG 2000"}
 REFUSED = {6: "old-style JPEG", 34892: "lossy DNG JPEG"}
-
-
-def microscope_spacing(row_mm: float, column_mm: float) -> Spacing | None:
-    """Return a spacing, ``None`` if it cannot be a microscope's."""
-    if all(_MPP_UM[0] <= mm * 1000 <= _MPP_UM[1] for mm in (row_mm, column_mm)):
-        return Spacing(row_mm=row_mm, column_mm=column_mm)
-    return None
 
 
 def to_level(directory: Directory) -> Level:
@@ -317,15 +305,6 @@ def _check_structure(directory: Directory) -> None:
 def _tile_index(directory: Directory, across: int, down: int) -> TileIndex:
     offsets, byte_counts = piece_ranges(directory, across * down)
     return TileIndex(offsets=offsets, byte_counts=byte_counts, across=across, down=down)
-
-
-def resolution(directory: Directory) -> Spacing | None:
-    """Return the spacing of tags 282, 283 and 296, if it can be a microscope's."""
-    unit_mm = _UNIT_MM.get(directory.integer(_RESOLUTION_UNIT, 2))
-    x, y = directory.number_of(_X_RESOLUTION), directory.number_of(_Y_RESOLUTION)
-    if unit_mm is None or not x or not y or _RESOLUTION_UNIT not in directory:
-        return None
-    return microscope_spacing(row_mm=unit_mm / y, column_mm=unit_mm / x)
 
 
 def private_ranges(tiff: Tiff, levels: Iterable[Level]) -> npt.NDArray[np.uint64]:

@@ -10,14 +10,8 @@ from xml.etree.ElementTree import Element
 from coverslip.errors import SourceError, UnsupportedSlideError
 from coverslip.formats.likeness import passed_over, size_of, with_reduced
 from coverslip.formats.planes import light_notes, stacked_pyramids
-from coverslip.formats.pyramid import (
-    associated_image,
-    microscope_spacing,
-    private_ranges,
-    raw_metadata,
-    resolution,
-    to_level,
-)
+from coverslip.formats.pyramid import associated_image, private_ranges, raw_metadata, to_level
+from coverslip.formats.spacings import microscope_spacing, resolution
 from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import (
     Vocabulary,

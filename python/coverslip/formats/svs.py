@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from coverslip.formats.likeness import NEW_SUBFILE_TYPE, has_shape_of, is_like, passed_over, size_of
 from coverslip.formats.planes import stacks
 from coverslip.formats.pyramid import associated_image, private_ranges, raw_metadata, to_level
+from coverslip.formats.spacings import microscope_spacing
 from coverslip.limits import LIMITS
 from coverslip.model import (
     AssociatedImage,
@@ -26,7 +27,6 @@ _MACRO_ASPECT = 2.0
 """A macro shows the whole glass, about three times as wide as long; a label is near square."""
 _LAST = 2
 """Label and macro are the last pictures in strips; GT450 marks them by nothing else."""
-_MPP_UM = (0.05, 20.0)
 
 _KEYS: dict[str, ItemKind] = {
     "Filename": ItemKind.NAME,
@@ -174,9 +174,7 @@ def _spacing(keys: dict[str, str], header: str) -> Spacing | None:
     if mpp_um is None:
         match = re.search(r"Scan resolution\s+([0-9.,]+)\s*um", header)
         mpp_um = _decimal(match[1]) if match else None
-    if mpp_um is None or not _MPP_UM[0] <= mpp_um <= _MPP_UM[1]:
-        return None
-    return Spacing.from_mpp_um(mpp_um)
+    return None if mpp_um is None else microscope_spacing(mpp_um / 1000, mpp_um / 1000)
 
 
 def _items(tiff: Tiff) -> Iterator[SourceItem]:

@@ -10,12 +10,8 @@ from coverslip.errors import CoverslipError, UnsupportedSlideError
 from coverslip.formats.joints import with_places
 from coverslip.formats.likeness import passed_over, size_of, with_reduced
 from coverslip.formats.planes import planes_of, stacked
-from coverslip.formats.pyramid import (
-    associated_image,
-    microscope_spacing,
-    private_ranges,
-    raw_metadata,
-)
+from coverslip.formats.pyramid import associated_image, private_ranges, raw_metadata
+from coverslip.formats.spacings import microscope_spacing
 from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import (
     Vocabulary,

@@ -8,6 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from coverslip.deid.policy import Dates, Keep, Link, Policy, Profile
+from coverslip.deid.release import _KEPT
 from coverslip.deid.scrub import _FATES, CODES
 from coverslip.dicom.allowlist import rules
 from coverslip.dicom.modules import CODE_MEANINGS
@@ -47,6 +48,7 @@ _VOCABULARIES = {
 }
 _MOST_VALUES = 60
 """More of them are a list of codes, which nobody reads in a table."""
+_MOVED = "moved by whole weeks or as `dates` says"
 _CODES = "DeidentificationMethodCodeSequence"
 _CHOICES = {
     "dates": list(Dates),
@@ -116,18 +118,20 @@ def _said(path, profile):
     if path.startswith("ClinicalTrial") and profile is Profile.RESEARCH:
         otherwise = _otherwise(rules()[path], profile)
         return f"what your table says of a trial, else {otherwise}; not there without a trial"
-    return written(rules()[path], profile)
+    return written(path, profile)
 
 
-def written(rule, profile):
-    """Return in words what a rule of the allow-list lets a profile write."""
+def written(path, profile):
+    """Return in words what the allow-list lets a profile write at a place."""
+    rule = rules()[path]
     action, otherwise = rule.actions[profile], _otherwise(rule, profile)
+    kept = _if_kept(path, profile)
     return {
         "C": "rebuilt of its numbers" if rule.source == "icc" else "a name from a closed list",
         "D": otherwise,
-        "G": f"what your table says{_if_kept(profile)}, else {otherwise}",
+        "G": f"what your table says{kept}, else {otherwise}",
         "K": otherwise,
-        "S": f"the date of your table, moved by whole weeks or as `dates` says, else {otherwise}",
+        "S": f"the date of your table{kept}, {_MOVED}, else {otherwise}",
         "U": "a new UID",
         "X": "nothing: it is not there",
         "Y": f"the year of your table with `year = keep`, else {otherwise}",
@@ -135,8 +139,9 @@ def written(rule, profile):
     }[action]
 
 
-def _if_kept(profile):
-    return " if `keep` names it" if profile is Profile.RESEARCH else ""
+def _if_kept(path, profile):
+    is_kept = any(path in paths for paths in _KEPT.values())
+    return " if `keep` names it" if profile is Profile.RESEARCH and is_kept else ""
 
 
 def _otherwise(rule, profile):

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pydicom
 import pytest
+import tifffile
 
 import coverslip
 from coverslip import conversion
@@ -16,8 +17,9 @@ from coverslip.verification import header
 from tests.interop import readers
 from tests.interop.validator import validator_findings
 from tests.privacy.search import places_of, survivors
-from tests.synth import FORMATS
+from tests.synth import FORMATS, build_svs
 from tests.test_laws import SPARSE, command
+from tests.unit.test_leftovers import segment, with_tile
 
 OWN = {
     "SOPInstanceUID",
@@ -152,6 +154,54 @@ def test_counts_of_parts_are_those_of_the_whole(case):
             record["in_concatenation_number"],
             record["in_concatenation_total_number"],
         )
+
+
+def dropped_by(result):
+    """Return by file how many segments its certificate says were left out."""
+    certified = json.loads(result.certificate_path.read_text())["instances"]
+    return {record["sop_instance_uid"]: record["segments_dropped"] for record in certified}
+
+
+def test_segments_left_out_of_parts_are_those_of_the_whole(case):
+    of_whole, of_parts = dropped_by(case.whole), dropped_by(case.parts)
+    for whole, files in case.pairs():
+        counts = [of_parts[file.sop_instance_uid] for file in files]
+        expected = of_whole[whole.sop_instance_uid]
+        assert counts == [None] * len(files) if expected is None else sum(counts) == expected
+
+
+def segments_in(tile):
+    """Count what a JPEG has of comments and application segments before its scan."""
+    at, count = 2, 0
+    while tile[at + 1] != 0xDA:
+        count += tile[at + 1] == 0xFE or tile[at + 1] & 0xF0 == 0xE0
+        at += 2 + int.from_bytes(tile[at + 2 : at + 4])
+    return count
+
+
+@pytest.mark.parametrize("count", [12, 30])
+def test_segments_are_told_of_the_part_whose_tiles_had_them(count, tmp_path):
+    """Of few tiles all are looked at first, of many some, which these are not."""
+    built = build_svs(tmp_path, size=(count * 64, 64), tile=64, levels=1)
+    for number, more in ((1, 1), (count - 3, 2)):
+        comments = segment(0xFE, b"Quillfeather") * more
+        with_tile(built, number, lambda tile, comments=comments: tile[:2] + comments + tile[2:])
+    with tifffile.TiffFile(built.path) as tiff, built.path.open("rb") as file:
+        page = tiff.pages[0]
+        tiles = []
+        for offset, byte_count in zip(page.dataoffsets, page.databytecounts, strict=True):
+            file.seek(offset)
+            tiles.append(segments_in(file.read(byte_count)))
+    size = convert(built, tmp_path / "whole").instances[0].byte_count * 2 // 3
+    result = convert(built, tmp_path / "parts", max_instance_size=size)
+    told, at = dropped_by(result), 0
+    assert len(result.instances) > 1
+    for instance in result.instances:
+        frames = pydicom.dcmread(instance.path, stop_before_pixels=True).NumberOfFrames
+        assert told[instance.sop_instance_uid] == sum(tiles[at : at + frames])
+        at += frames
+    assert at == count
+    assert sum(told.values()) == sum(tiles)
 
 
 def test_independent_check_gives_no_alarm(case):

@@ -184,8 +184,11 @@ class FramePlan:
         """Copied frames whose tile had no end marker; it was added."""
 
     @property
-    def dropped_segments(self) -> int | None:
-        """Segments and boxes of tiles that were left out; ``None`` of some of the frames."""
+    def dropped_segments(self) -> int:
+        """Segments and boxes of the frames' tiles that were left out.
+
+        Those of a picture that frames are joined or cut of are told by a plan of all frames only.
+        """
 
     @property
     def frame_bytes(self) -> int: ...

@@ -88,8 +88,7 @@ class InstanceRecord:
     frames_recoded: int = 0
     """Composed of tiles and encoded anew: neither bytes nor pixels are the source's."""
     segments_dropped: int | None = None
-    """``APPn``, COM and boxes of copied tiles, of which each was looked at; ``None`` of others,
-    and of parts of a level."""
+    """``APPn``, COM and boxes of copied tiles, of which each was looked at; ``None`` of others."""
 
 
 def certificate(

@@ -116,6 +116,16 @@ def test_table_without_a_header_is_refused_without_showing_its_first_row(tmp_pat
         ("study_instance_uid", "3.1.2"),
         ("study_instance_uid", "1.2.840.10008.1.2"),
         ("study_instance_uid", "1.2." + "3" * 61),
+        ("device_uid", "1.2.03"),
+        ("device_udi", "(01)0401234567890 (21)SERIAL"),
+        ("device_udi", "9" * 129),
+        ("calibration_date", "2021-02-29"),
+        ("calibration_time", "7:51"),
+        ("timezone_offset", "CEST"),
+        ("timezone_offset", "-00:00"),
+        ("timezone_offset", "+14:01"),
+        ("timezone_offset", "-12:30"),
+        ("specimen_location", "x" * 65),
     ],
 )
 def test_value_that_cannot_be_is_refused_by_row_and_column(column, value, tmp_path):
@@ -126,6 +136,35 @@ def test_value_that_cannot_be_is_refused_by_row_and_column(column, value, tmp_pa
         read_metadata(write(tmp_path, text.getvalue()))
 
     assert value not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "given", "written"),
+    [
+        ("timezone_offset", "+0530", "+0530"),
+        ("timezone_offset", "+14:00", "+1400"),
+        ("timezone_offset", "-12:00", "-1200"),
+        ("timezone_offset", "+00:00", "+0000"),
+        ("calibration_time", "07:51", "075100"),
+        ("device_udi", "+" + "9" * 127, "+" + "9" * 127),
+    ],
+)
+def test_value_is_kept_as_it_is_written(column, given, written, tmp_path):
+    table = read_metadata(write(tmp_path, f"file,{column}\na.svs,{given}\n"))
+    assert getattr(table.row_for(Path("a.svs")), column).reveal() == written
+
+
+@pytest.mark.parametrize(
+    ("columns", "needed"),
+    [
+        ("other_patient_id_issuer", "other_patient_id"),
+        ("trial_site_id", "trial_protocol_id and trial_sponsor"),
+    ],
+)
+def test_what_cannot_be_written_without_another_column_is_refused(columns, needed, tmp_path):
+    with pytest.raises(PolicyError, match=f"row 1 of the metadata: .* needs {needed}") as raised:
+        read_metadata(write(tmp_path, f"file,{columns}\na.svs,{CANARY}\n"))
+    assert CANARY not in str(raised.value)
 
 
 @pytest.mark.parametrize(

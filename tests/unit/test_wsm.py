@@ -106,7 +106,10 @@ def test_each_attribute_of_the_table_is_written_for_some_image():
     written = set()
     texts = dict.fromkeys([*release._CARE, *release._TRIAL], OperatorText("1"))
     texts["InstitutionName"] = OperatorText("Å")
-    texts["PatientBirthDate"] = OperatorText("19570423")
+    for keyword in ("PatientBirthDate", "SeriesDate", "DateOfLastCalibration"):
+        texts[keyword] = OperatorText("19570423")
+    for keyword in ("SeriesTime", "TimeOfLastCalibration"):
+        texts[keyword] = OperatorText("154208")
     texts["PatientAge"] = OperatorText("057Y")
     plain = clean_metadata()
     method = tuple(text.replace("public", "research") for text in plain.deidentification_method)

@@ -5,26 +5,18 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
-from coverslip.codes import codes
+from coverslip.deid.columns import form_of
 from coverslip.errors import PolicyError, UsageError
 from coverslip.model import OperatorText
 
 FILE = "file"
-MAX_STAINS = 6
-_H_AND_E = "12710003 36879007"
 MAX_BYTES = 64_000_000  # a row is about 100 bytes
-_TRIAL = {"trial_sponsor", "trial_protocol_id"}
-"""Of Type 1 in the Clinical Trial Subject module (PS3.3 C.7.1.3)."""
 _WILD = re.compile(r"[*?[]")
-_UID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
-"""PS3.5 9.1: components are numbers without zeros in front."""
-_STANDARD = "1.2.840.10008."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +25,9 @@ class Given:
 
     patient_id: OperatorText | None = None
     patient_id_issuer: OperatorText | None = None
+    other_patient_id: OperatorText | None = None
+    """What somebody else calls the patient, an earlier hospital for example."""
+    other_patient_id_issuer: OperatorText | None = None
     patient_name: OperatorText | None = None
     birth_date: OperatorText | None = None
     sex: OperatorText | None = None
@@ -51,6 +46,8 @@ class Given:
     study_time: OperatorText | None = None
     acquisition_date: OperatorText | None = None
     acquisition_time: OperatorText | None = None
+    timezone_offset: OperatorText | None = None
+    """Of all dates and times, from UTC."""
     study_description: OperatorText | None = None
     series_description: OperatorText | None = None
     protocol_name: OperatorText | None = None
@@ -64,11 +61,19 @@ class Given:
     specimen_identifier_issuer: OperatorText | None = None
     specimen_short_description: OperatorText | None = None
     specimen_detailed_description: OperatorText | None = None
+    specimen_location: OperatorText | None = None
+    """Where it lies on the glass, or beside what."""
     institution_name: OperatorText | None = None
     institution_address: OperatorText | None = None
     institution_department: OperatorText | None = None
     device_serial_number: OperatorText | None = None
+    device_uid: OperatorText | None = None
+    device_udi: OperatorText | None = None
+    """The Unique Device Identifier that regulators ask for."""
     station_name: OperatorText | None = None
+    calibration_date: OperatorText | None = None
+    """Of the scanner's last calibration."""
+    calibration_time: OperatorText | None = None
     trial_sponsor: OperatorText | None = None
     trial_protocol_id: OperatorText | None = None
     trial_protocol_name: OperatorText | None = None
@@ -87,6 +92,20 @@ class Given:
         """Return all that was given."""
         values = (getattr(self, column.name) for column in fields(self))
         return tuple(value for value in values if value is not None)
+
+
+_COLUMNS = tuple(column.name for column in fields(Given))
+_NEEDED = (
+    # PS3.3 C.7.1.3, of Type 1
+    (
+        "a trial",
+        {column for column in _COLUMNS if column.startswith("trial_")},
+        {"trial_sponsor", "trial_protocol_id"},
+    ),
+    # PS3.3 C.7.1.1, of Type 1
+    ("the issuer of another patient ID", {"other_patient_id_issuer"}, {"other_patient_id"}),
+)
+"""What cannot be written without the rest of it: its name, its columns, those that it needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,12 +260,12 @@ def _check_columns(names: Iterable[str]) -> None:
     if FILE not in names:
         raise PolicyError(f"the metadata has no column {FILE!r}", hint=_known())
     for name in names:
-        if name != FILE and name not in _PARSERS:
+        if name != FILE and name not in _COLUMNS:
             raise PolicyError(f"the metadata has an unknown column {name[:40]!r}", hint=_known())
 
 
 def _known() -> str:
-    return f"known are {', '.join([FILE, *_PARSERS])}"
+    return f"known are {', '.join([FILE, *_COLUMNS])}"
 
 
 def _row(number: int, record: Mapping[str, object]) -> tuple[str, Given]:
@@ -262,119 +281,12 @@ def _row(number: int, record: Mapping[str, object]) -> tuple[str, Given]:
     given = {}
     for column, text in texts.items():
         try:
-            given[column] = _PARSERS[column](text)
+            given[column] = form_of(column)(text)
         except ValueError as error:
             reason = str(error) if isinstance(error, PolicyError) else "it cannot be read"
             raise PolicyError(f"row {number} of the metadata: {column}: {reason}") from None
-    if any(column.startswith("trial_") for column in given) and not given.keys() >= _TRIAL:
-        needed = " and ".join(sorted(_TRIAL))
-        raise PolicyError(f"row {number} of the metadata: a trial needs {needed}")
+    for what, columns, needed in _NEEDED:
+        if columns & given.keys() and not needed <= given.keys():
+            rest = " and ".join(sorted(needed))
+            raise PolicyError(f"row {number} of the metadata: {what} needs {rest}")
     return str(PurePath(name)), Given(**given)
-
-
-def _short(text: str) -> OperatorText:
-    """Return a text of the representation SH (PS3.5 6.2)."""
-    if len(text) > 16:
-        raise PolicyError("a text must have at most 16 characters")
-    return OperatorText(text)
-
-
-def _uid(text: str) -> OperatorText:
-    """Return a UID that somebody gave to something of theirs."""
-    if not _UID.fullmatch(text):
-        raise PolicyError("a UID is numbers with dots between them, none with a zero in front")
-    if text.startswith(_STANDARD):
-        raise PolicyError("it is a UID of the standard's own")
-    return OperatorText(text)
-
-
-def _name(text: str) -> OperatorText:
-    if text.count("^") > 4 or "=" in text:
-        raise PolicyError("a name is written Family^Given^Middle^Prefix^Suffix")
-    return OperatorText(text)
-
-
-def _date(text: str) -> OperatorText:
-    """Return a date as ``YYYYMMDD``; it may be given as ``YYYY-MM-DD``."""
-    match = re.fullmatch(r"([0-9]{4})(-?)([0-9]{2})\2([0-9]{2})", text)
-    if match is None:
-        raise PolicyError("a date is written YYYY-MM-DD")
-    year, month, day = (int(match[group]) for group in (1, 3, 4))
-    try:
-        parsed = date(year, month, day)
-    except ValueError:
-        raise PolicyError("there is no such day") from None
-    if not 1850 <= year <= 2199:
-        raise PolicyError("a year is from 1850 to 2199")
-    return OperatorText(parsed.strftime("%Y%m%d"))
-
-
-def _time(text: str) -> OperatorText:
-    """Return a time of day as ``HHMMSS``; it is given as ``HH:MM`` or ``HH:MM:SS``."""
-    match = re.fullmatch(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?", text)
-    if match is None:
-        raise PolicyError("a time is written HH:MM or HH:MM:SS")
-    return OperatorText("".join(part or "00" for part in match.groups()))
-
-
-def _measure(text: str) -> OperatorText:
-    """Return a size or weight, whose unit the name of the column tells."""
-    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?", text):
-        raise PolicyError("a measure is a number such as 1.72")
-    return OperatorText(text)
-
-
-def _smoking(text: str) -> OperatorText:
-    if text.upper() not in ("YES", "NO", "UNKNOWN"):
-        raise PolicyError("it is YES, NO or UNKNOWN")
-    return OperatorText(text.upper())
-
-
-def _sex(text: str) -> OperatorText:
-    if text.upper() not in ("F", "M", "O"):
-        raise PolicyError("it is F, M or O")
-    return OperatorText(text.upper())
-
-
-def _age(text: str) -> OperatorText:
-    if not re.fullmatch(r"[0-9]{3}[DWMY]", text):
-        raise PolicyError("an age is written 057Y, with D, W, M or Y")
-    return OperatorText(text)
-
-
-def _stains(text: str) -> OperatorText:
-    """Return codes of stains; H&E, which nearly all slides have, may be given by its name."""
-    words = text.upper().replace("H&E", _H_AND_E).replace(",", " ").replace("+", " ").split()
-    if not words or len(words) > MAX_STAINS or not all(word in codes("stains") for word in words):
-        raise PolicyError("stains are H&E, or codes of SNOMED CT that coverslip lists")
-    return OperatorText(" ".join(dict.fromkeys(words)))
-
-
-def _code_of(name: str) -> Callable[[str], OperatorText]:
-    """Return what reads one code of a list."""
-
-    def parse(text: str) -> OperatorText:
-        if text not in codes(name):
-            raise PolicyError("it is a code of SNOMED CT that coverslip lists")
-        return OperatorText(text)
-
-    return parse
-
-
-_PARSERS: dict[str, Callable[[str], OperatorText]] = {
-    **{column.name: OperatorText for column in fields(Given)},
-    **dict.fromkeys(
-        ("patient_name", "referring_physician", "performing_physician", "operator_name"), _name
-    ),
-    **dict.fromkeys(("birth_date", "study_date", "acquisition_date"), _date),
-    **dict.fromkeys(("study_time", "acquisition_time"), _time),
-    **dict.fromkeys(("ethnic_group", "accession_number", "study_id", "station_name"), _short),
-    **dict.fromkeys(("patient_size_m", "patient_weight_kg"), _measure),
-    "study_instance_uid": _uid,
-    "sex": _sex,
-    "age": _age,
-    "smoking_status": _smoking,
-    "stains": _stains,
-    **{name: _code_of(name) for name in ("fixative", "embedding", "specimen_type", "anatomy")},
-}
-"""By column, in the order of the fields; most are any text of at most 64 characters."""

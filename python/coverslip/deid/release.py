@@ -19,6 +19,8 @@ _CARE = {
     "PatientSex": "sex",
     "PatientAge": "age",
     "IssuerOfPatientID": "patient_id_issuer",
+    "OtherPatientIDsSequence.PatientID": "other_patient_id",
+    "OtherPatientIDsSequence.IssuerOfPatientID": "other_patient_id_issuer",
     "EthnicGroup": "ethnic_group",
     "PatientSize": "patient_size_m",
     "PatientWeight": "patient_weight_kg",
@@ -28,6 +30,7 @@ _CARE = {
     "IssuerOfAccessionNumberSequence.LocalNamespaceEntityID": "accession_number_issuer",
     "StudyInstanceUID": "study_instance_uid",
     "StudyID": "study_id",
+    "TimezoneOffsetFromUTC": "timezone_offset",
     "StudyDescription": "study_description",
     "SeriesDescription": "series_description",
     "ProtocolName": "protocol_name",
@@ -38,6 +41,8 @@ _CARE = {
     "InstitutionAddress": "institution_address",
     "InstitutionalDepartmentName": "institution_department",
     "DeviceSerialNumber": "device_serial_number",
+    "DeviceUID": "device_uid",
+    "UDISequence.UniqueDeviceIdentifier": "device_udi",
     "StationName": "station_name",
     "IssuerOfTheContainerIdentifierSequence.LocalNamespaceEntityID": "container_identifier_issuer",
     "AlternateContainerIdentifierSequence.ContainerIdentifier": "alternate_container_identifier",
@@ -52,10 +57,18 @@ _CARE = {
     f"{_SPECIMEN}.SpecimenIdentifier": "specimen_identifier",
     f"{_SPECIMEN}.SpecimenPreparationSequence"
     ".SpecimenPreparationStepContentItemSequence.TextValue": "specimen_identifier",
+    f"{_SPECIMEN}.SpecimenLocalizationContentItemSequence.TextValue": "specimen_location",
 }
+_CALIBRATED = "DateOfLastCalibration"
 _KEPT = {
     Keep.PATIENT_CHARACTERISTICS: ("PatientSex", "PatientAge"),
-    Keep.DEVICE: ("DeviceSerialNumber", "StationName"),
+    Keep.DEVICE: (
+        "DeviceSerialNumber",
+        "DeviceUID",
+        "UDISequence.UniqueDeviceIdentifier",
+        "StationName",
+        _CALIBRATED,
+    ),
     Keep.INSTITUTION: ("InstitutionName", "InstitutionAddress", "InstitutionalDepartmentName"),
 }
 _TRIAL = {
@@ -72,7 +85,7 @@ _CODE_OF_KEEP = {
     Keep.DEVICE: "113109",
     Keep.INSTITUTION: "113112",
 }
-_DATES = ("StudyDate", "ContentDate", "AcquisitionDateTime")
+_DATES = ("StudyDate", "ContentDate", "AcquisitionDateTime", _CALIBRATED)
 
 
 def release(given: Given, policy: Policy, identity: Identity) -> dict[str, OperatorText]:
@@ -92,7 +105,7 @@ def release(given: Given, policy: Policy, identity: Identity) -> dict[str, Opera
         return dict(_texts(given, _CARE)) | dict(_dates(given)) | dict(_times(given))
     if policy.profile is Profile.RESEARCH:
         kept = {path for word in policy.keep for path in _KEPT[word]}
-        texts = dict(_texts(given, {path: _CARE[path] for path in kept}))
+        texts = dict(_texts(given, {path: _CARE[path] for path in _CARE.keys() & kept}))
         if "PatientAge" in texts:
             texts["PatientAge"] = _grouped(texts["PatientAge"])
         texts |= dict(_texts(given, _TRIAL))
@@ -136,16 +149,23 @@ def _dates(given: Given, weeks: int = 0) -> Iterator[tuple[str, OperatorText]]:
         day = _shifted(given.acquisition_date, weeks)
         yield "ContentDate", OperatorText(day)
         yield "AcquisitionDateTime", OperatorText(day + MIDNIGHT)
+    if given.calibration_date is not None:
+        yield _CALIBRATED, OperatorText(_shifted(given.calibration_date, weeks))
 
 
 def _times(given: Given) -> Iterator[tuple[str, OperatorText]]:
-    """Yield the times of day of dates that were given."""
+    """Yield the times of day of dates that were given, and when the series began: with the scan."""
+    if given.acquisition_date is not None:
+        yield "SeriesDate", given.acquisition_date
     if given.study_date is not None and given.study_time is not None:
         yield "StudyTime", given.study_time
     if given.acquisition_date is not None and given.acquisition_time is not None:
         yield "ContentTime", given.acquisition_time
+        yield "SeriesTime", given.acquisition_time
         both = given.acquisition_date.reveal() + given.acquisition_time.reveal()
         yield "AcquisitionDateTime", OperatorText(both)
+    if given.calibration_date is not None and given.calibration_time is not None:
+        yield "TimeOfLastCalibration", given.calibration_time
 
 
 def _shifted(text: OperatorText, weeks: int) -> str:
@@ -158,6 +178,8 @@ def _research_dates(given: Given, policy: Policy, identity: Identity) -> dict[st
     if policy.dates is Dates.DROP:
         return {}
     dates = dict(_dates(given, 0 if policy.dates is Dates.FULL else identity.shift_weeks()))
+    if Keep.DEVICE not in policy.keep:
+        dates.pop(_CALIBRATED, None)
     time = given.acquisition_time
     if policy.time == "keep" and time is not None and "ContentDate" in dates:
         both = dates["ContentDate"].reveal() + time.reveal()

@@ -31,8 +31,14 @@ def copy_given(ds: Dataset, clean: CleanMetadata, *keywords: str, parent: str = 
             setattr(ds, keyword, clean.given[path].reveal())
 
 
+def given_item(clean: CleanMetadata, path: str, *keywords: str) -> Dataset:
+    """Return an item of a sequence that holds what the operator gave for it, if anything."""
+    item = Dataset()
+    copy_given(item, clean, *keywords, parent=f"{path}.")
+    return item
+
+
 def issuer(clean: CleanMetadata, path: str) -> Sequence:
     """Return who issued an identifier (PS3.3 10.15), an empty sequence if nobody said."""
-    item = Dataset()
-    copy_given(item, clean, "LocalNamespaceEntityID", parent=f"{path}.")
+    item = given_item(clean, path, "LocalNamespaceEntityID")
     return Sequence([item] if item else [])

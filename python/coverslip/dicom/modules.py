@@ -10,7 +10,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from coverslip.dicom.content import code, copy_given, given_text, issuer
+from coverslip.dicom.content import code, copy_given, given_item, given_text, issuer
 from coverslip.dicom.geometry import image_orientation, origin_mm
 from coverslip.dicom.positions import Position, positions
 from coverslip.model import CleanMetadata, CleanOpticalPath, InstanceSpec, Role
@@ -74,6 +74,9 @@ def patient(ds: Dataset, clean: CleanMetadata) -> None:
             for item in code(value, "DCM", CODE_MEANINGS[value])
         )
     copy_given(ds, clean, "IssuerOfPatientID", "EthnicGroup", "PatientComments")
+    if other := given_item(clean, "OtherPatientIDsSequence", "PatientID", "IssuerOfPatientID"):
+        other.TypeOfPatientID = "TEXT"
+        ds.OtherPatientIDsSequence = Sequence([other])
 
 
 def clinical_trial_subject(ds: Dataset, clean: CleanMetadata) -> None:
@@ -106,7 +109,7 @@ def series(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
     ds.Modality = "SM"
     ds.SeriesInstanceUID = clean.regions[spec.region].series_instance_uid
     ds.SeriesNumber = spec.region + 1
-    copy_given(ds, clean, "SeriesDescription", "ProtocolName")
+    copy_given(ds, clean, "SeriesDate", "SeriesTime", "SeriesDescription", "ProtocolName")
     copy_given(ds, clean, "PerformingPhysicianName", "OperatorsName")
 
 
@@ -117,13 +120,16 @@ def frame_of_reference(ds: Dataset, clean: CleanMetadata) -> None:
 
 
 def enhanced_general_equipment(ds: Dataset, clean: CleanMetadata) -> None:
-    """Add the Enhanced General Equipment module (PS3.3 C.7.5.2)."""
+    """Add the General and the Enhanced General Equipment module (PS3.3 C.7.5.1, C.7.5.2)."""
     ds.Manufacturer = clean.manufacturer
     ds.ManufacturerModelName = clean.manufacturer_model_name
     ds.DeviceSerialNumber = clean.device_serial_number
     ds.SoftwareVersions = clean.software_versions
     copy_given(ds, clean, "InstitutionName", "InstitutionAddress", "InstitutionalDepartmentName")
-    copy_given(ds, clean, "StationName")
+    copy_given(ds, clean, "StationName", "DeviceUID")
+    copy_given(ds, clean, "DateOfLastCalibration", "TimeOfLastCalibration")
+    if udi := given_item(clean, "UDISequence", "UniqueDeviceIdentifier"):
+        ds.UDISequence = Sequence([udi])
 
 
 def sop_common(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
@@ -135,6 +141,7 @@ def sop_common(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:
         ds.SpecificCharacterSet = "ISO_IR 192"
     ds.SOPClassUID = SOP_CLASS_UID
     ds.SOPInstanceUID = spec.file_uid
+    copy_given(ds, clean, "TimezoneOffsetFromUTC")
     equipment = Dataset()
     equipment.PurposeOfReferenceCodeSequence = code("109104", "DCM", "De-identifying Equipment")
     equipment.Manufacturer = PACKAGE

@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from coverslip.codes import codes
-from coverslip.dicom.content import code, copy_given, issuer
+from coverslip.dicom.content import code, copy_given, given_item, issuer
 from coverslip.model import CleanMetadata
 
 _DESCRIPTION = "SpecimenDescriptionSequence."
@@ -20,9 +20,7 @@ def specimen(ds: Dataset, clean: CleanMetadata) -> None:
     ds.IssuerOfTheContainerIdentifierSequence = issuer(
         clean, "IssuerOfTheContainerIdentifierSequence"
     )
-    other = Dataset()
-    copy_given(other, clean, "ContainerIdentifier", parent="AlternateContainerIdentifierSequence.")
-    if other:
+    if other := given_item(clean, "AlternateContainerIdentifierSequence", "ContainerIdentifier"):
         other.IssuerOfTheContainerIdentifierSequence = Sequence()
         ds.AlternateContainerIdentifierSequence = Sequence([other])
     ds.ContainerTypeCodeSequence = code("433466003", "SCT", "Microscope slide")
@@ -43,6 +41,11 @@ def _description(clean: CleanMetadata) -> Dataset:
         item.SpecimenTypeCodeSequence = _listed("specimen_type", clean.specimen_type)
     if clean.anatomy is not None:
         item.PrimaryAnatomicStructureSequence = _listed("anatomy", clean.anatomy)
+    localization = "SpecimenLocalizationContentItemSequence"
+    if place := given_item(clean, f"{_DESCRIPTION}{localization}", "TextValue"):
+        place.ValueType = "TEXT"
+        place.ConceptNameCodeSequence = code("111718", "DCM", "Location of Specimen")
+        setattr(item, localization, Sequence([place]))
     return item
 
 

@@ -45,7 +45,9 @@ class OperatorText:
     Parameters
     ----------
     text
-        At most 64 printable characters without a backslash, which separates values in DICOM.
+        Printable characters without a backslash, which separates values in DICOM.
+    longest
+        How many there may be: those of a Long String (PS3.5 6.2), if it is not said.
 
     Raises
     ------
@@ -55,11 +57,13 @@ class OperatorText:
 
     __slots__ = ("_text",)
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, longest: int = 64) -> None:
         if not isinstance(text, str):
             raise PolicyError("what the operator gives must be text")
-        if not re.fullmatch(r"[^\\\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,64}", text):
-            raise PolicyError("a text must have 1 to 64 printable characters and no backslash")
+        is_printable = re.fullmatch(r"[^\\\x00-\x1f\x7f-\x9f\ud800-\udfff]+", text)
+        if not is_printable or len(text) > longest:
+            what = f"1 to {longest} printable characters and no backslash"
+            raise PolicyError(f"a text must have {what}")
         self._text = text
 
     def __repr__(self) -> str:

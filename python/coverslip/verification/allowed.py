@@ -14,34 +14,42 @@ from coverslip.verification.attributes import IS_DUMMY_TIME
 from coverslip.verification.order import Value
 
 _SEX, _AGE, _SERIAL, _STATION = 0x00100040, 0x00101010, 0x00181000, 0x00081010
-_INSTITUTION = (0x00080080, 0x00080081, 0x00081040)
-"""Name, address, department."""
-_DATES = (0x00080020, 0x00080023, 0x0008002A)
+_DEVICE_UID, _CALIBRATED = 0x00181002, 0x00181200
+_DATES = (0x00080020, 0x00080023, 0x0008002A, _CALIBRATED)
 _SPECIMENS, _PREPARATION, _STEP = 0x00400560, 0x00400610, 0x00400612
 _CODE, _MEANING = 0x00080100, 0x00080104
 _ISSUER = 0x00400031
-_STEP_TEXT = (_SPECIMENS, _PREPARATION, _STEP, 0x0040A160)
+_TEXT_VALUE = 0x0040A160
+_STEP_TEXT = (_SPECIMENS, _PREPARATION, _STEP, _TEXT_VALUE)
+_INSTITUTION = ((0x00080080,), (0x00080081,), (0x00081040,))
+"""Name, address, department."""
+_DEVICE = ((_SERIAL,), (_STATION,), (_DEVICE_UID,), (0x0018100A, 0x00181009))
+"""The last one is its UDI."""
 
 _RETAINED: dict[str, tuple[tuple[int, ...], ...]] = {
     "113106": tuple((tag,) for tag in _DATES),
     "113107": tuple((tag,) for tag in _DATES),
     "113108": ((_SEX,), (_AGE,)),
-    "113109": ((_SERIAL,), (_STATION,)),
-    "113112": tuple((tag,) for tag in _INSTITUTION),
+    "113109": _DEVICE,
+    "113112": _INSTITUTION,
 }
 """Values by the code of CID 7050 that claims them (PS3.15 E.3.6 to E.3.12)."""
 _IDENTITY: tuple[tuple[int, ...], ...] = (
     *((tag,) for tag in (0x00100010, 0x00100020, 0x00100030, _SEX, _AGE, 0x00080050)),
-    *((tag,) for tag in (*_INSTITUTION, _SERIAL, _STATION, 0x00400512, *_DATES)),
+    *_INSTITUTION,
+    *_DEVICE,
+    *((tag,) for tag in (0x00400512, *_DATES, 0x00080021, 0x00080031, 0x00080201, 0x00181201)),
     *((tag,) for tag in (0x00080030, 0x00080033, 0x00080090, 0x00081030, 0x0008103E)),
     *((tag,) for tag in (0x00081050, 0x00081070, 0x00100021, 0x00101020, 0x00101030)),
     *((tag,) for tag in (0x00102160, 0x001021A0, 0x00104000, 0x00181030, 0x0020000D, 0x00200010)),
     *((tag, _ISSUER) for tag in (0x00080051, 0x00400513)),
     (0x00400515, 0x00400512),
+    *((0x00101002, tag) for tag in (0x00100020, 0x00100021)),
     *((tag,) for tag in (0x22000002, 0x22000005)),
     *((_SPECIMENS, tag) for tag in (0x00400551, 0x00400600, 0x00400602)),
     (_SPECIMENS, 0x00400562, _ISSUER),
     _STEP_TEXT,
+    (_SPECIMENS, 0x00400620, _TEXT_VALUE),
 )
 """Values of the patient, case, slide and specimen, where identity was not removed."""
 _TRIAL = tuple(
@@ -50,11 +58,12 @@ _TRIAL = tuple(
 """What a project calls itself and its subjects (PS3.3 C.7.1.3)."""
 _CONCEPTS = {
     "111703": "Processing step description",
+    "111718": "Location of Specimen",
     "9265001": "Specimen processing",
     "430863003": "Embedding medium",
     "430864009": "Tissue Fixative",
 }
-"""Names of content items (PS3.16 TID 8001), which are in some outputs only."""
+"""Names of content items (PS3.16 TID 8001, TID 8004), which are in some outputs only."""
 _STEPS = frozenset({"Fixation", "Embedding", "Fixation and embedding"})
 """What a step of a preparation may be called."""
 _ATTESTED = re.compile(

@@ -203,7 +203,15 @@ VALUES = {
 
 RETAINED = {
     "113108": frozenset({"PatientSex", "PatientAge"}),
-    "113109": frozenset({"StationName"}),
+    "113109": frozenset(
+        {
+            "StationName",
+            "DeviceUID",
+            "UDISequence",
+            "UniqueDeviceIdentifier",
+            "DateOfLastCalibration",
+        }
+    ),
     "113112": frozenset({"InstitutionName", "InstitutionAddress", "InstitutionalDepartmentName"}),
 }
 """What may be there besides under a claimed option (CID 7050)."""
@@ -224,6 +232,8 @@ TRIAL = frozenset(
 IDENTIFYING = frozenset(
     [
         "IssuerOfPatientID",
+        "OtherPatientIDsSequence",
+        "TypeOfPatientID",
         "PatientSize",
         "PatientWeight",
         "EthnicGroup",
@@ -231,6 +241,10 @@ IDENTIFYING = frozenset(
         "PatientComments",
         "IssuerOfAccessionNumberSequence",
         "LocalNamespaceEntityID",
+        "SeriesDate",
+        "SeriesTime",
+        "TimezoneOffsetFromUTC",
+        "TimeOfLastCalibration",
         "StudyDescription",
         "SeriesDescription",
         "ProtocolName",
@@ -239,6 +253,7 @@ IDENTIFYING = frozenset(
         "AlternateContainerIdentifierSequence",
         "SpecimenShortDescription",
         "SpecimenDetailedDescription",
+        "SpecimenLocalizationContentItemSequence",
     ]
 )
 """What may be there besides where identity was not removed."""

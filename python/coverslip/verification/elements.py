@@ -36,7 +36,7 @@ _TIME_VRS = frozenset(("DA", "DT", "TM"))
 _UID = re.compile(r"(?:2\.25|1\.2\.840\.10008(?:\.\d+)*)\.(?:0|[1-9]\d{0,38})")
 """Made of a random number, or the standard's own: any other root belongs to somebody."""
 _ANY_UID = re.compile(r"(?=.{3,64}$)[0-2](?:\.(?:0|[1-9]\d*))+", re.ASCII)
-"""Of a study that is somebody's, where identity was not removed."""
+"""Of a study that is somebody's, where identity was not removed, or of a device that was kept."""
 _MOST_KNOWN = 4096
 
 
@@ -81,7 +81,9 @@ class _Judge:
         place, keyword = ".".join((*parents, name_of(tag))), keyword_for_tag(tag)
         raw = dataset.get_item(tag)
         if isinstance(raw, RawDataElement) and raw.VR in _TEXT_VRS:
-            is_theirs = keyword == "StudyInstanceUID" and self.rules is WITH_IDENTITY
+            is_order = keyword == "StudyInstanceUID" and self.rules is WITH_IDENTITY
+            # That of a device may be there at all only where it was kept.
+            is_theirs = is_order or keyword == "DeviceUID"
             uid = _ANY_UID if is_theirs else _UID
             yield from ((place, what) for what in _text(raw.VR, raw.value or b"", uid))
         element = dataset[tag]

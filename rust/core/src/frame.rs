@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 pub(crate) use stitched::{Grid, Intervals, Places, Stitched, restart_behind};
-pub(crate) use tiled::{Alike, HeaderSource, Shape, ShapeIndex, Tiled};
+pub(crate) use tiled::{HeaderSource, Shape, ShapeIndex, Tiled};
 
 use crate::codec::Facts;
 use crate::encapsulate::ITEM_HEADER_LEN;
@@ -168,7 +168,8 @@ impl FramePlan {
         self.summary
     }
 
-    /// What some frames are; their bytes and the segments that were left out are not counted.
+    /// What some frames are; their bytes are not counted, nor what was left out of the header of a
+    /// picture that they are stitched of: it is no frame's own.
     pub(crate) fn counts(&self, frames: Range<usize>) -> Summary {
         match &self.made_of {
             MadeOf::Tiled(tiled) => tiled.counts(frames),

@@ -310,6 +310,7 @@ impl Planner<'_> {
             behind: short(behind.saturating_sub(split.body_len))?,
             header,
             truncated: split.truncated,
+            dropped: made.dropped,
         };
         Ok(match worker.last {
             Some((last, index)) if last == shape => index,

@@ -158,6 +158,54 @@ fn truncated_tiles_are_counted_where_they_are() {
 }
 
 #[test]
+fn segments_that_are_left_out_are_counted_where_they_are() {
+    let tiles: Vec<_> = (0..40)
+        .map(|number: usize| {
+            // Not in the order of the frames, and missing where there is none.
+            let lead = segment(0xFE, b"who").repeat(number * 7 % 5);
+            if number == 9 {
+                return Vec::new();
+            }
+            Jpeg::ycc()
+                .with_lead(&lead)
+                .with_entropy(&[0x55; 60])
+                .bytes()
+        })
+        .collect();
+    let slide = Slide::new(&tiles);
+    let (_, plan) = slide.plan(codec()).unwrap();
+    let dropped = |frames| {
+        let portion = Portion::of(&plan, frames).unwrap();
+        portion.summary().dropped_segments
+    };
+    let expected = |frames: std::ops::Range<usize>| -> u64 {
+        let present = frames.filter(|&number| number != 9);
+        present
+            .map(|number| u64::try_from(number * 7 % 5).unwrap())
+            .sum()
+    };
+    for frames in [0..1, 1..10, 9..10, 10..40, 0..40] {
+        assert_eq!(dropped(frames.clone()), expected(frames));
+    }
+}
+
+#[test]
+fn segments_of_tiles_that_are_alike_are_counted_in_parts_too() {
+    let lead = segment(0xFE, b"who").repeat(3);
+    let tiles = (0..40).map(|len| {
+        let entropy = vec![0x55; 100 + len];
+        Jpeg::ycc().with_lead(&lead).with_entropy(&entropy).bytes()
+    });
+    let slide = Slide::new(&tiles.collect::<Vec<_>>());
+    let source = slide.source();
+    let plan = plan_alike(&source, slide.index(), &codec(), &Limits::default()).unwrap();
+    let plan = plan.unwrap();
+    assert_eq!(plan.summary().dropped_segments, 120);
+    let part = Portion::of(&plan, 30..40).unwrap();
+    assert_eq!(part.summary().dropped_segments, 30);
+}
+
+#[test]
 fn frames_that_a_plan_does_not_have_are_none() {
     let slide = Slide::new(&[tile(10), tile(20)]);
     let (_, plan) = slide.plan(codec()).unwrap();

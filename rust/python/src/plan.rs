@@ -63,8 +63,8 @@ impl FramePlan {
     }
 
     #[getter]
-    fn dropped_segments(&self) -> Option<u64> {
-        (self.frames.len() == self.plan.frame_count()).then_some(self.summary.dropped_segments)
+    fn dropped_segments(&self) -> u64 {
+        self.summary.dropped_segments
     }
 
     #[getter]

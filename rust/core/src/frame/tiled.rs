@@ -29,6 +29,8 @@ pub(crate) struct Shape {
     pub(crate) header: HeaderSource,
     /// Whether the tile has no end marker.
     pub(crate) truncated: bool,
+    /// Segments and boxes of the tile that are left out.
+    pub(crate) dropped: u32,
 }
 
 impl Shape {
@@ -51,14 +53,6 @@ impl ShapeIndex {
     pub(crate) const BLANK: Self = Self(u32::MAX);
 }
 
-/// What all tiles of a level are like, if they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Alike {
-    pub(crate) shape: Shape,
-    /// Segments of each that are left out.
-    pub(crate) dropped: u32,
-}
-
 /// The tiles of a level, and what each becomes.
 #[derive(Debug)]
 pub(crate) struct Tiled {
@@ -69,7 +63,7 @@ pub(crate) struct Tiled {
     pub(crate) headers: Vec<Vec<u8>>,
     pub(crate) blank: Vec<u8>,
     /// What the tiles must be found to be like when they are copied, if not all were looked at.
-    pub(crate) alike: Option<Alike>,
+    pub(crate) alike: Option<Shape>,
 }
 
 impl Tiled {
@@ -81,7 +75,7 @@ impl Tiled {
             .map(|(&frame, &tile)| self.frame_len(frame, tile))
     }
 
-    /// What some frames are; their bytes and the segments that were left out are not counted.
+    /// What some frames are; their bytes are not counted.
     pub(super) fn counts(&self, frames: Range<usize>) -> Summary {
         let mut counts = Summary::default();
         for &frame in self.frames.get(frames).unwrap_or_default() {
@@ -90,6 +84,8 @@ impl Tiled {
                 Some(shape) => {
                     counts.copied = counts.copied.saturating_add(1);
                     counts.truncated = counts.truncated.saturating_add(shape.truncated.into());
+                    counts.dropped_segments =
+                        counts.dropped_segments.saturating_add(shape.dropped.into());
                 }
             }
         }

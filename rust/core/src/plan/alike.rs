@@ -12,9 +12,7 @@ use std::rc::Rc;
 use super::{Check, blank_frame};
 use crate::codec::{Codec, Input, Made, Split, TileReader};
 use crate::error::Error;
-use crate::frame::{
-    Alike, FramePlan, HeaderSource, MadeOf, Part, Shape, ShapeIndex, Summary, Tiled,
-};
+use crate::frame::{FramePlan, HeaderSource, MadeOf, Part, Shape, ShapeIndex, Summary, Tiled};
 use crate::limits::Limits;
 use crate::source::Source;
 use crate::tiles::{ByteRange, TileIndex};
@@ -63,7 +61,7 @@ pub fn plan_alike(
 
 /// What the sample told.
 struct Found {
-    alike: Alike,
+    alike: Shape,
     made: Rc<Made>,
     blank: Vec<u8>,
 }
@@ -89,7 +87,7 @@ fn look(
         .step_by(count.div_ceil(SAMPLE))
         .chain(present().last());
     let mut reader = TileReader::new(source, limits);
-    let mut found: Option<(Alike, Rc<Made>)> = None;
+    let mut found: Option<(Shape, Rc<Made>)> = None;
     for (tile, range) in sample {
         reader.open(*range);
         let split = codec
@@ -148,7 +146,7 @@ fn plan(
             codec: codec.clone(),
             tiles,
             frames,
-            shapes: vec![alike.shape],
+            shapes: vec![alike],
             headers: vec![made.header.clone()],
             blank,
             alike: Some(alike),
@@ -166,7 +164,7 @@ fn plan(
 }
 
 /// What a tile of `byte_count` bytes is like; `None` if no other is like it.
-fn likeness(split: &Split, byte_count: u64) -> Option<Alike> {
+fn likeness(split: &Split, byte_count: u64) -> Option<Shape> {
     let behind = byte_count
         .checked_sub(split.body_start)?
         .checked_sub(split.body_len)?;
@@ -175,16 +173,16 @@ fn likeness(split: &Split, byte_count: u64) -> Option<Alike> {
         behind: u32::try_from(behind).ok()?,
         header: HeaderSource::Kept(0),
         truncated: false,
+        dropped: split.made.dropped,
     };
-    let dropped = split.made.dropped;
-    (!split.truncated).then_some(Alike { shape, dropped })
+    (!split.truncated).then_some(shape)
 }
 
 /// Compares tiles with what they were supposed to be like.
 pub(super) struct AlikeCheck<'a> {
     plan: &'a FramePlan,
     tiled: &'a Tiled,
-    alike: Alike,
+    alike: Shape,
     /// The last header that was found to be the right one.
     last: Option<Rc<Made>>,
 }

@@ -10,27 +10,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
-from coverslip.deid.devices import UNKNOWN, device_of
+from coverslip.deid.devices import device_of
+from coverslip.deid.fates import fates_of
 from coverslip.deid.icc import rebuild_profile, srgb_profile
 from coverslip.deid.metadata import Given
 from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.release import claims, release, temporal_information
-from coverslip.deid.stains import channel_name, dye_of
+from coverslip.deid.stains import channel_name
 from coverslip.deid.uids import Identity, PseudonymKind, UidPurpose
-from coverslip.errors import PolicyError, VerificationError
+from coverslip.errors import PolicyError
 from coverslip.model import (
     CheckResult,
     CleanMetadata,
     CleanOpticalPath,
     CleanRegion,
-    Fate,
     Finding,
-    ItemKind,
     Leftover,
     OperatorText,
     PixelChecks,
     Region,
-    Role,
     SealedFinding,
     Slide,
 )
@@ -50,18 +48,6 @@ CLEAN_STRUCTURED_CONTENT = "113104"
 """Claimed where content items are written: those of preparations, built of codes."""
 CLEAN_PIXEL_DATA = "113101"
 """Claimed where the pixels were searched, see `_claims_clean_pixels`."""
-
-_FATES: dict[ItemKind, tuple[Fate, str | None]] = {
-    ItemKind.NAME: (Fate.DROPPED, None),
-    ItemKind.IDENTIFIER: (Fate.REPLACED, "ContainerIdentifier"),
-    ItemKind.DATE: (Fate.REPLACED, "AcquisitionDateTime"),
-    ItemKind.DEVICE: (Fate.DROPPED, None),
-    ItemKind.PERSON: (Fate.DROPPED, None),
-    ItemKind.PLACE: (Fate.DROPPED, None),
-    ItemKind.TEXT: (Fate.DROPPED, None),
-    ItemKind.PICTURE: (Fate.DROPPED, None),
-    ItemKind.UNKNOWN: (Fate.DROPPED, None),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,13 +114,7 @@ def scrub(
     if clean.patient_identity_removed and _claims_clean_pixels(pixels):
         codes = tuple(sorted((*clean.deidentification_codes, CLEAN_PIXEL_DATA)))
         clean = replace(clean, deidentification_codes=codes)
-    sealed = (
-        *_findings(slide, clean, pixels),
-        *map(_left_behind, leftovers),
-        *_icc_findings(source_profile, rebuilt),
-    )
-    _require_fates(slide, len(leftovers), sealed)
-    return Scrubbed(clean=clean, sealed=sealed)
+    return Scrubbed(clean=clean, sealed=fates_of(slide, clean, pixels, leftovers))
 
 
 def _claims_clean_pixels(pixels: PixelChecks) -> bool:
@@ -299,89 +279,6 @@ def _accession_number(
     if policy.accession == "pseudonym" and given.accession_number is not None:
         return identity.pseudonym(PseudonymKind.CASE)
     return _text(released, "AccessionNumber", "")
-
-
-def _require_fates(slide: Slide, leftovers: int, sealed: tuple[SealedFinding, ...]) -> None:
-    """Raise unless everything that was found has one fate."""
-    name_and_times, profile = 2, slide.metadata.icc_profile is not None
-    found = len(slide.metadata.items) + len(slide.associated_images) + name_and_times + profile
-    found += leftovers
-    if len(sealed) != found:
-        raise VerificationError(f"{found} findings have {len(sealed)} fates")
-
-
-def _findings(slide: Slide, clean: CleanMetadata, pixels: PixelChecks) -> Iterator[SealedFinding]:
-    model = clean.manufacturer_model_name
-    dyes = {path.name for path in slide.optical_paths if dye_of(path.name) is not None}
-    name = Finding(
-        place="file name",
-        key=None,
-        kind=ItemKind.NAME,
-        fate=Fate.REPLACED,
-        attribute="SOPInstanceUID",
-    )
-    yield SealedFinding(finding=name, text=None, rule="files are named by new UIDs")
-    times = Finding(place="file system times", key=None, kind=ItemKind.DATE, fate=Fate.DROPPED)
-    yield SealedFinding(finding=times, text=None, rule="files have the time of writing")
-    for item in slide.metadata.items:
-        (fate, attribute), rule = _FATES[item.kind], f"kind: {item.kind}"
-        if item.kind is ItemKind.DEVICE and UNKNOWN != model == device_of([item.text])[1]:
-            fate, attribute = Fate.CLEANED, "ManufacturerModelName"
-            rule = "names of scanners from a closed list"
-        if item.text in dyes and clean.profile is not Profile.PUBLIC:
-            fate, attribute = Fate.CLEANED, "OpticalPathDescription"
-            rule = "names of dyes from a closed list"
-        finding = Finding(
-            place=item.place, key=item.key, kind=item.kind, fate=fate, attribute=attribute
-        )
-        yield SealedFinding(finding=finding, text=item.text, rule=rule)
-    for image in slide.associated_images:
-        fate = Fate.DROPPED
-        if image.role is Role.OVERVIEW and pixels.is_overview_masked:
-            fate = Fate.MASKED
-        elif image.role in pixels.kept or (
-            image.role is Role.THUMBNAIL and pixels.is_thumbnail_written
-        ):
-            fate = Fate.KEPT
-        finding = Finding(
-            place=f"IFD {image.ifd} {image.role}",
-            key=None,
-            kind=ItemKind.PICTURE,
-            fate=fate,
-            attribute=None if fate is Fate.DROPPED else "PixelData",
-        )
-        rule = f"option {image.role.lower()} and what looking at it came to"
-        yield SealedFinding(finding=finding, text=None, rule=rule)
-
-
-def _left_behind(leftover: Leftover) -> SealedFinding:
-    """Return the finding of something beside tags and pixels: frames are built without it."""
-    finding = Finding(
-        place=leftover.place,
-        key=leftover.key,
-        kind=leftover.kind,
-        fate=Fate.DROPPED,
-        pieces=leftover.pieces,
-        byte_count=leftover.byte_count,
-        looked_at=leftover.looked_at,
-        among=leftover.among,
-    )
-    rule = "frames hold what their decoder needs, and bytes that nothing points at are in none"
-    return SealedFinding(finding=finding, text=leftover.text, rule=rule, stored=leftover.stored)
-
-
-def _icc_findings(source: bytes | None, rebuilt: bytes | None) -> Iterator[SealedFinding]:
-    if source is None:
-        return
-    if rebuilt is None:
-        fate, attribute = Fate.DROPPED, None
-    else:
-        fate, attribute = Fate.CLEANED, "ICCProfile"
-    finding = Finding(
-        place="ICC profile", key=None, kind=ItemKind.DEVICE, fate=fate, attribute=attribute
-    )
-    rule = "profiles are rebuilt of their numbers"
-    yield SealedFinding(finding=finding, text=None, rule=rule)
 
 
 def _objective_power(power: float | None) -> float | None:

@@ -365,10 +365,11 @@ def plan_jpeg(
     is_sampled: bool = False,
     on_progress: _Progress = None,
 ) -> FramePlan:
-    """Look at every tile and plan its frame; progress counts tiles.
+    """Look at all bytes of every tile and plan its frame; progress counts tiles.
 
-    With ``is_sampled`` only some are looked at, if these are alike; `write_instance` compares the
-    others with them, and raises `UnlikeTilesError` where one differs.
+    With ``is_sampled`` no more is read than the header and the end of each, or of some, if these
+    are alike. `write_instance` looks at the rest, and raises `UnlikeTilesError` where a tile
+    differs from the others, or has an end before its end.
     """
 
 def plan_jpeg2000(

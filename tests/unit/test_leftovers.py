@@ -17,6 +17,7 @@ from coverslip.audit import certificate_schema
 from coverslip.gaps import gaps_between
 from coverslip.leftovers.streams import CutOffError, behind_the_end, is_stream, walk
 from coverslip.model import Fate, ItemKind
+from tests.interop.readers import frames_of
 from tests.program import command
 from tests.synth import FORMATS, build_generic, build_ndpi, build_svs
 
@@ -102,6 +103,37 @@ def test_deflate_stream_that_becomes_much_is_not_inflated_to_its_end():
     assert behind_the_end(bomb, 2) is None
     assert behind_the_end(zlib.compress(b"x") + SECRET, 2).data == SECRET
     assert behind_the_end(zlib.compress(b"x")[:-1] + b"?" + SECRET, 2) is None
+
+
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize("tiles", [4, 100])
+@pytest.mark.parametrize("codec", ["jpeg", "jpeg_rgb_own_tables", "j2k_rgb"])
+def test_what_lies_between_two_end_markers_goes_nowhere(codec, tiles, verify, tmp_path):
+    """A reader that looks at the end of a tile only takes the second marker for its end."""
+    size = (16 * tiles, 64) if tiles > 4 else (200, 150)
+    tile = 16 if tiles > 4 else 128
+    built = build_generic(tmp_path, codec=codec, size=size, tile=tile, levels=1)
+    plain = coverslip.convert(built.path, tmp_path / "plain")
+    frames = frames_of(plain.instances[0].path)
+
+    def change(tile):
+        """Of a codestream the length of its only tile-part is left open (T.800 A.4.2)."""
+        if codec == "j2k_rgb":
+            start = tile.index(b"\xff\x90\x00\x0a")
+            tile = tile[: start + 6] + bytes(4) + tile[start + 10 :]
+        return tile + SECRET + b"\xff\xd9"
+
+    for number in {0, len(frames) - 1}:
+        with_tile(built, number, change)
+    found = one(built, "IFD 0 tiles", "behind the end")
+    assert found.text.reveal() == SECRET.decode()
+    done = coverslip.convert(built.path, tmp_path / "out", verify=verify)
+    assert done.frames.copied == len(frames)
+    if codec != "j2k_rgb":
+        assert frames_of(done.instances[0].path) == frames
+    data = done.instances[0].path.read_bytes()
+    assert SECRET not in data
+    assert coverslip.verify(done.study_path, built.path).is_clean
 
 
 @pytest.mark.parametrize("padding", [b"\0" * 40, b"\xff" * 7])

@@ -110,14 +110,14 @@ def behind_the_end(data: bytes, length: int) -> Part | None:
 
     Zeros and fill bytes are padding. Nothing is known of a stream that does not end.
     """
-    if data.endswith(_EOI) or data[4:8] in _JP2:
+    if data[4:8] in _JP2:
         return None
     if _is_zlib(data):
         end = _end_of_zlib(data)
-    elif data.startswith(_JPEG):
-        end = _end_of_jpeg(data, length)
     else:
         end = data.find(_EOI, length) + 2
+        if data.startswith(_JPEG) and end < len(data):  # a table between scans may hold the bytes
+            end = _end_of_jpeg(data, length)
     if end < length or not data[end:].strip(b"\0\xff"):
         return None
     return Part(BEHIND, end, data[end:])

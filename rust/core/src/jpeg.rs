@@ -19,6 +19,7 @@ mod scan_header;
 pub(crate) mod scans;
 mod tables;
 
+pub(crate) use entropy::MarkerSearch;
 pub use entropy::{End, find_eoi_at_end, scan_entropy};
 pub use header::{Header, SharedTables, parse_header, parse_shared_tables};
 pub(crate) use huffman::has_codes_of;

@@ -7,7 +7,8 @@
 //!
 //! 1. [`plan_frames`] looks at the header and the end of every tile and returns a
 //!    [`FramePlan`]: what each frame is made of, and its exact length. [`plan_alike`] looks at some
-//!    of them, and leaves it to the writing to compare the others. [`plan_stitched`] and
+//!    of them, and leaves it to the writing to compare the others; [`plan_thoroughly`] looks at all
+//!    of their bytes. [`plan_stitched`] and
 //!    [`plan_told`] do the same with the restart intervals of one JPEG that is the whole level.
 //! 2. [`write_instance`] carries the plan out in one sequential write.
 //! 3. [`verify_instance`] reads the file again and compares it with the source, behind the writer
@@ -59,7 +60,7 @@ pub use encapsulate::OffsetTable;
 pub use error::{Error, Kind, StreamError};
 pub use frame::FramePlan;
 pub use limits::Limits;
-pub use plan::{plan_alike, plan_frames, plan_stitched, plan_told};
+pub use plan::{plan_alike, plan_frames, plan_stitched, plan_thoroughly, plan_told};
 pub use portion::{Portion, Room, portions};
 pub use retile::{Picture, inspect_picture, prove_retiled, retile};
 pub use rewrite::{Mosaic, Rewritten, inspect_coded, prove_rewritten, rewrite, rewrite_stream};

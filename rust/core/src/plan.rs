@@ -73,7 +73,11 @@ impl ShapeTable {
 
 /// Looks at the header and the end of every tile and plans its frame.
 ///
-/// Tiles are looked at by all cores; `watch` counts tiles.
+/// Tiles are looked at by all cores; `watch` counts tiles. That no tile has an end before its end
+/// is told when its bytes are there to be copied: [`write_instance`] ends with [`Error::Unlike`] at
+/// one that has, and [`plan_thoroughly`] finds it.
+///
+/// [`write_instance`]: crate::write_instance
 ///
 /// # Errors
 ///
@@ -84,6 +88,33 @@ pub fn plan_frames(
     source: &Source,
     tiles: TileIndex,
     codec: Codec,
+    limits: &Limits,
+    watch: &mut dyn Watch,
+) -> Result<FramePlan, Error> {
+    let are_ends_sure = check::are_ends_sure(&codec);
+    plan_all_tiles(source, tiles, (codec, are_ends_sure), limits, watch)
+}
+
+/// Looks at all bytes of every tile and plans its frame; what is behind the first end is left out.
+///
+/// # Errors
+///
+/// Those of [`plan_frames`].
+pub fn plan_thoroughly(
+    source: &Source,
+    tiles: TileIndex,
+    codec: Codec,
+    limits: &Limits,
+    watch: &mut dyn Watch,
+) -> Result<FramePlan, Error> {
+    plan_all_tiles(source, tiles, (codec, true), limits, watch)
+}
+
+/// Plans frames so that it is known, or not, that no tile has an end before its end.
+fn plan_all_tiles(
+    source: &Source,
+    tiles: TileIndex,
+    (codec, are_ends_sure): (Codec, bool),
     limits: &Limits,
     watch: &mut dyn Watch,
 ) -> Result<FramePlan, Error> {
@@ -101,6 +132,7 @@ pub fn plan_frames(
     let planner = Planner {
         source,
         codec: &codec,
+        are_ends_sure,
         limits,
         reference: &facts,
         headers: Mutex::default(),
@@ -133,6 +165,7 @@ pub fn plan_frames(
             headers,
             blank,
             alike: None,
+            are_ends_sure,
         }),
     })
 }
@@ -161,6 +194,7 @@ fn blank_frame(
 struct Planner<'a> {
     source: &'a Source,
     codec: &'a Codec,
+    are_ends_sure: bool,
     limits: &'a Limits,
     reference: &'a Facts,
     headers: Mutex<HeaderTable>,
@@ -194,7 +228,8 @@ impl Planner<'_> {
                 let (sender, work) = (sender.clone(), &work);
                 move || {
                     let mut worker = Worker {
-                        reader: TileReader::new(self.source, self.limits),
+                        reader: TileReader::new(self.source, self.limits)
+                            .thorough(self.are_ends_sure),
                         last: None,
                     };
                     let take = || {

@@ -20,6 +20,13 @@ impl ByteRange {
     pub fn end(self) -> Option<u64> {
         self.offset.checked_add(self.byte_count)
     }
+
+    /// Its bytes, of those that were read from an offset.
+    pub(crate) fn slice(self, offset: u64, bytes: &[u8]) -> Option<&[u8]> {
+        let from = usize::try_from(self.offset.checked_sub(offset)?).ok()?;
+        let len = usize::try_from(self.byte_count).ok()?;
+        bytes.get(from..from.checked_add(len)?)
+    }
 }
 
 /// Where the files of a slide end, which lie one behind the other; most slides are one file.

@@ -82,6 +82,23 @@ fn junk_behind_the_end_marker_is_cut() {
     }
 }
 
+/// Planning looks for the end of a tile from behind; whether it has an earlier one is seen when its
+/// bytes are copied, whole or in pieces.
+#[test]
+fn junk_between_two_end_markers_is_cut() {
+    for len in [0, 1, 200, 300_000] {
+        let entropy = [&ENTROPY[..], &vec![0x55; len]].concat();
+        let junk = b"\xFF\xD9DOE^JANE\xFF\xD9";
+        let expected = ended(&entropy);
+        assert_eq!(end_of(&entropy, junk).unwrap(), (expected, 0), "{len}");
+        let tile = Jpeg::ycc().with_tables().with_entropy(&entropy);
+        let slide = Slide::one(&tile.with_end(junk).bytes());
+        let (source, plan) = slide.plan(jpeg_codec(Colour::Ybr, &[])).unwrap();
+        let written = write(&source, &plan, &slide.path_for("out.dcm"), None);
+        assert!(matches!(written, Err(Error::Unlike { tile: 0 })));
+    }
+}
+
 #[test]
 fn a_missing_end_marker_is_appended_and_counted() {
     assert_eq!(end_of(&ENTROPY, &[]).unwrap(), (ended(&ENTROPY), 1));

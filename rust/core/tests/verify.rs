@@ -329,22 +329,6 @@ fn bytes_behind_the_end_marker_of_a_frame_are_found() {
     }
 }
 
-/// Planning looks for the end of a tile from behind, so this is for the read-back to find.
-#[test]
-fn a_tile_with_junk_between_two_end_markers_is_caught() {
-    let junk = b"\xFF\xD9DOE^JANE\xFF\xD9";
-    let slide = Slide::one(&Jpeg::ycc().with_tables().with_end(junk).bytes());
-    let (source, plan) = slide.plan(jpeg_codec(Colour::Ybr, &[])).unwrap();
-    let path = slide.path_for("out.dcm");
-    let report = write(&source, &plan, &path, None).unwrap();
-    let error = verify(&source, &plan, &path, report.offset_table).unwrap_err();
-    assert!(matches!(error, Error::Frame { frame: 0, .. }), "{error}");
-    assert!(
-        error.to_string().contains("bytes behind the end marker"),
-        "{error}"
-    );
-}
-
 /// Found by fuzzing: the byte before the entropy-coded ones looks like one of them.
 #[test]
 fn a_tile_of_nothing_but_fill_bytes_is_compared_at_the_right_place() {

@@ -13,7 +13,7 @@ use coverslip_core::scan::Header;
 use coverslip_core::watch::Unwatched;
 use coverslip_core::{
     ByteRange, Codec, Error, FramePlan, Limits, OffsetTable, Source, TileIndex, WriteOptions,
-    deflate, jp2k, plan_alike, plan_frames, verify_instance, write_instance,
+    deflate, jp2k, plan_alike, plan_thoroughly, verify_instance, write_instance,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -128,7 +128,7 @@ fn convert(mut data: &[u8]) -> Option<()> {
         let out = write(&plan, "sampled");
         (plan, out)
     });
-    let plan = match plan_frames(&source, tiles, codec, &limits, &mut Unwatched) {
+    let plan = match plan_thoroughly(&source, tiles, codec, &limits, &mut Unwatched) {
         Ok(plan) => plan,
         Err(_) => {
             let is_found = |result| matches!(result, Err(Error::Unlike { .. }));

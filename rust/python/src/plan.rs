@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use coverslip_core::{
     Codec, Portion, Room, codec, deflate, frame::Summary, jp2k, jpeg, plan_alike, plan_frames,
-    plan_told, portions,
+    plan_thoroughly, plan_told, portions,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -121,15 +121,14 @@ fn plan(
 ) -> PyResult<FramePlan> {
     let mut watch = PyWatch::new(on_progress);
     let (tiles, limits) = (tiles.core().clone(), limits::current());
+    let source = source.core();
     let result = py.detach(|| {
-        let alike = if is_sampled {
-            plan_alike(source.core(), tiles.clone(), &codec, &limits)?
-        } else {
-            None
-        };
-        match alike {
+        if !is_sampled {
+            return plan_thoroughly(source, tiles, codec, &limits, &mut watch);
+        }
+        match plan_alike(source, tiles.clone(), &codec, &limits)? {
             Some(plan) => Ok(plan),
-            None => plan_frames(source.core(), tiles, codec, &limits, &mut watch),
+            None => plan_frames(source, tiles, codec, &limits, &mut watch),
         }
     });
     finish(result, watch).map(FramePlan::new)

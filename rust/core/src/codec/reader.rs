@@ -69,6 +69,8 @@ pub(crate) struct TileReader<'a> {
     /// Where `piece` lies in the file.
     piece_at: u64,
     pub(super) last: Option<Rc<Made>>,
+    /// Whether all bytes of a tile are looked at, however it ends.
+    pub(super) is_thorough: bool,
 }
 
 impl<'a> TileReader<'a> {
@@ -86,7 +88,14 @@ impl<'a> TileReader<'a> {
             piece: Vec::new(),
             piece_at: 0,
             last: None,
+            is_thorough: false,
         }
+    }
+
+    /// Looks at all bytes of a tile to find its end.
+    pub(crate) fn thorough(mut self, is_thorough: bool) -> Self {
+        self.is_thorough = is_thorough;
+        self
     }
 
     /// Knows what the header of a tile became that another reader took apart.
@@ -163,8 +172,13 @@ impl<'a> TileReader<'a> {
         Ok(self.start.get(..len).unwrap_or_default().to_vec())
     }
 
-    /// All of a tile.
-    pub(crate) fn read_all(&mut self) -> Result<Vec<u8>, Error> {
+    /// All of a tile from an offset on.
+    pub(super) fn read_rest(&mut self, at: u64) -> Result<&[u8], Error> {
+        self.check_whole()?;
+        self.read(at, self.range.byte_count.saturating_sub(at))
+    }
+
+    fn check_whole(&self) -> Result<(), Error> {
         if self.range.byte_count > self.limits.tile_bytes {
             return Err(Error::Limit {
                 what: format!("{} bytes in one piece", self.range.byte_count),
@@ -172,6 +186,12 @@ impl<'a> TileReader<'a> {
                 limit: self.limits.tile_bytes,
             });
         }
+        Ok(())
+    }
+
+    /// All of a tile.
+    pub(crate) fn read_all(&mut self) -> Result<Vec<u8>, Error> {
+        self.check_whole()?;
         let mut bytes = vec![0; to_usize(self.range.byte_count)];
         self.input.read_exact_at(&mut bytes, self.range.offset)?;
         Ok(bytes)

@@ -46,20 +46,19 @@ fn make_jpeg(recipe: &jpeg::Recipe, tile: &mut TileReader<'_>) -> Result<Rc<Made
     }))
 }
 
-/// Finds the end of the entropy-coded data: at the end of the tile as a rule, else by
-/// walking through all of it.
+/// Finds the end of the entropy-coded data: at the end of the tile as a rule, else, or if the
+/// reader is thorough, by walking through all of it.
 fn find_jpeg_end(tile: &mut TileReader<'_>, body_start: u64) -> Result<(u64, bool), Fault> {
     let body = tile.range.byte_count.saturating_sub(body_start);
     let tail_len = body.min(TAIL_READ);
     let tail_start = body.saturating_sub(tail_len);
-    let tail = tile.read(body_start.saturating_add(tail_start), tail_len)?;
-    if let Some(eoi) = jpeg::find_eoi_at_end(tail) {
-        return Ok((
-            tail_start.saturating_add(u64::try_from(eoi).unwrap_or(u64::MAX)),
-            false,
-        ));
+    if !tile.is_thorough {
+        let tail = tile.read(body_start.saturating_add(tail_start), tail_len)?;
+        if let Some(eoi) = jpeg::find_eoi_at_end(tail) {
+            return Ok((tail_start.saturating_add(to_u64(eoi)), false));
+        }
     }
-    let end = jpeg::scan_entropy(tile.read(body_start, body)?)?;
+    let end = jpeg::scan_entropy(tile.read_rest(body_start)?)?;
     Ok((u64::try_from(end.len).unwrap_or(u64::MAX), !end.has_eoi))
 }
 
@@ -149,12 +148,11 @@ fn find_codestream_end(
             return Err(Fault::Stream(StreamError::Unsupported(what)));
         }
         let Some(len) = part.len else {
-            let tail_start = limit
-                .saturating_sub(TAIL_READ)
-                .max(at.saturating_add(part.header_len));
-            let tail = tile.read(tail_start, limit.saturating_sub(tail_start))?;
-            return match jpeg::find_eoi_at_end(tail) {
-                Some(eoc) => Ok((tail_start.saturating_add(to_u64(eoc)), false)),
+            let data_start = at.saturating_add(part.header_len);
+            let data = tile.read_rest(data_start)?;
+            // No packet has an EOC among its bytes (T.800 B.10.1, D.4).
+            return match memchr::memmem::find(data, &jpeg::EOI) {
+                Some(eoc) => Ok((data_start.saturating_add(to_u64(eoc)), false)),
                 None => Ok((limit, true)),
             };
         };

@@ -28,10 +28,8 @@ struct Own {
 struct Wanted {
     /// What is read to have them.
     scope: ByteRange,
-    body: ByteRange,
+    part: Part,
     at: usize,
-    /// Number of the tile or interval that has them.
-    number: u64,
 }
 
 /// Pieces that are read and written together.
@@ -45,9 +43,9 @@ pub(super) struct Gather<'a> {
     bytes: Vec<u8>,
     own: Vec<Own>,
     wanted: Vec<Wanted>,
-    /// One run of neighbours of the source, and their numbers.
+    /// One run of neighbours of the source, read together.
     read: Vec<u8>,
-    numbers: Vec<u64>,
+    run: Vec<Part>,
 }
 
 impl<'a> Gather<'a> {
@@ -65,7 +63,7 @@ impl<'a> Gather<'a> {
             own: Vec::new(),
             wanted: Vec::new(),
             read: Vec::new(),
-            numbers: Vec::new(),
+            run: Vec::new(),
         }
     }
 
@@ -93,9 +91,8 @@ impl<'a> Gather<'a> {
         let checker = self.checker.as_ref();
         self.wanted.push(Wanted {
             scope: checker.map_or(part.range, |checker| checker.scope(part)),
-            body: part.range,
+            part,
             at: self.len,
-            number: part.number,
         });
         let len = usize::try_from(part.range.byte_count).unwrap_or(usize::MAX);
         self.len = self.len.saturating_add(len);
@@ -120,12 +117,12 @@ impl<'a> Gather<'a> {
             let bytes = self.read.get_mut(..len).ok_or(Error::SourceChanged)?;
             self.source.read_exact_at(bytes, range.offset)?;
             if let Some(checker) = &mut self.checker {
-                self.numbers.clear();
-                self.numbers.extend(run.iter().map(|wanted| wanted.number));
-                checker.check(&self.numbers, range.offset, bytes)?;
+                self.run.clear();
+                self.run.extend(run.iter().map(|wanted| wanted.part));
+                checker.check(&self.run, range.offset, bytes)?;
             }
             for wanted in run {
-                put(out, wanted.at, slice(bytes, range.offset, wanted.body))?;
+                put(out, wanted.at, wanted.part.range.slice(range.offset, bytes))?;
             }
             rest = behind;
         }
@@ -154,13 +151,6 @@ fn first_run(wanted: &[Wanted], source: &Source) -> Option<(ByteRange, usize)> {
     let byte_count = end.saturating_sub(start);
     let offset = start;
     Some((ByteRange { offset, byte_count }, count))
-}
-
-/// Bytes of the source, of those that were read from an offset.
-fn slice(bytes: &[u8], offset: u64, range: ByteRange) -> Option<&[u8]> {
-    let from = usize::try_from(range.offset.checked_sub(offset)?).ok()?;
-    let len = usize::try_from(range.byte_count).ok()?;
-    bytes.get(from..from.checked_add(len)?)
 }
 
 fn put(out: &mut [u8], at: usize, bytes: Option<&[u8]>) -> Result<(), Error> {

@@ -64,6 +64,8 @@ pub(crate) struct Tiled {
     pub(crate) blank: Vec<u8>,
     /// What the tiles must be found to be like when they are copied, if not all were looked at.
     pub(crate) alike: Option<Shape>,
+    /// Whether no tile can end before the plan has it end.
+    pub(crate) are_ends_sure: bool,
 }
 
 impl Tiled {

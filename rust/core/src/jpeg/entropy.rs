@@ -26,6 +26,37 @@ pub fn find_eoi_at_end(tail: &[u8]) -> Option<usize> {
     (tail.get(at..=last)? == EOI).then_some(at)
 }
 
+/// Looks for a marker among entropy-coded bytes, which come in pieces.
+#[derive(Debug, Default)]
+pub(crate) struct MarkerSearch {
+    /// Whether the last piece ended with `FF`.
+    is_after_ff: bool,
+}
+
+impl MarkerSearch {
+    /// Whether the next piece has a marker other than `RSTn`, where [`scan_entropy`] would stop.
+    ///
+    /// Without a branch, so that many bytes are compared at a time: `FF` is too frequent in such
+    /// data to be searched for.
+    pub(crate) fn finds(&mut self, piece: &[u8]) -> bool {
+        let (Some(&first), Some(&last)) = (piece.first(), piece.last()) else {
+            return false;
+        };
+        let begins = u8::from(self.is_after_ff) & is_code(first);
+        let pairs = piece.iter().zip(piece.iter().skip(1));
+        let found = pairs.fold(begins, |found, (&byte, &behind)| {
+            found | (u8::from(byte == 0xFF) & is_code(behind))
+        });
+        self.is_after_ff = last == 0xFF;
+        found != 0
+    }
+}
+
+/// 1 if a byte makes a marker of an `FF` in front of it: not one of the data, nor `RSTn`, nor fill.
+fn is_code(byte: u8) -> u8 {
+    u8::from(byte != 0x00) & u8::from(byte != 0xFF) & u8::from(byte & 0xF8 != marker::RST0)
+}
+
 /// Walks entropy-coded data to its end: the EOI, or the end of `bytes`.
 ///
 /// # Errors
@@ -62,4 +93,26 @@ pub fn scan_entropy(bytes: &[u8]) -> Result<End, StreamError> {
         len: bytes.len(),
         has_eoi: false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{End, MarkerSearch, scan_entropy};
+
+    proptest! {
+        #[test]
+        fn a_search_in_pieces_finds_what_a_walk_through_all_of_them_does(
+            bytes in prop::collection::vec(
+                prop_oneof![Just(0xFF_u8), Just(0), Just(0xD0), Just(0xD7), Just(0xD8), Just(0xD9),
+                            Just(0xCF), Just(0x55), any::<u8>()], 0..60),
+            piece in 1_usize..20,
+        ) {
+            let walked = scan_entropy(&bytes);
+            let mut search = MarkerSearch::default();
+            let found = bytes.chunks(piece).fold(false, |found, piece| found | search.finds(piece));
+            prop_assert_eq!(found, !matches!(walked, Ok(End { has_eoi: false, .. })));
+        }
+    }
 }

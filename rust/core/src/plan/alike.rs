@@ -9,6 +9,7 @@
 
 use std::rc::Rc;
 
+use super::check::{EndCheck, are_ends_sure};
 use super::{Check, blank_frame};
 use crate::codec::{Codec, Input, Made, Split, TileReader};
 use crate::error::Error;
@@ -150,6 +151,7 @@ fn plan(
             headers: vec![made.header.clone()],
             blank,
             alike: Some(alike),
+            are_ends_sure: are_ends_sure(codec),
         }),
         summary: Summary {
             copied,
@@ -216,10 +218,11 @@ impl Check for AlikeCheck<'_> {
         self.tile(part.number).unwrap_or(part.range)
     }
 
-    fn check(&mut self, tiles: &[u64], offset: u64, bytes: &[u8]) -> Result<(), Error> {
+    fn check(&mut self, parts: &[Part], offset: u64, bytes: &[u8]) -> Result<(), Error> {
         let input = Input::Memory(offset, bytes);
         let mut reader = TileReader::new(input, &self.plan.limits).knowing(self.last.take());
-        for &tile in tiles {
+        for part in parts {
+            let tile = part.number;
             let range = self.tile(tile).ok_or(Error::Unlike { tile })?;
             reader.open(range);
             let Ok(split) = self.tiled.codec.split(&mut reader) else {
@@ -233,6 +236,11 @@ impl Check for AlikeCheck<'_> {
                 && (is_known || self.has_right_header(&split.made));
             if !is_alike {
                 return Err(Error::Unlike { tile });
+            }
+            if !self.tiled.are_ends_sure {
+                let body = part.range.slice(offset, bytes);
+                let body = body.ok_or(Error::Unlike { tile })?;
+                EndCheck::default().body(tile, part.range.offset, body)?;
             }
             self.last = Some(split.made);
         }

@@ -12,7 +12,7 @@ use coverslip_core::scan::{Header, InstanceReport};
 use coverslip_core::watch::Unwatched;
 use coverslip_core::{
     ByteRange, Codec, Error, FramePlan, Limits, OffsetTable, Portion, Source, TileIndex,
-    WriteOptions, WriteReport, jp2k, plan_frames, verify_instance, write_instance,
+    WriteOptions, WriteReport, jp2k, plan_frames, plan_thoroughly, verify_instance, write_instance,
 };
 use tempfile::TempDir;
 
@@ -403,10 +403,20 @@ impl Slide {
     }
 
     /// The frames that the slide becomes, as a written file holds them after it was verified.
+    ///
+    /// As callers do, it plans anew where tiles turn out to be other than they seemed.
     pub(crate) fn convert(&self, codec: Codec) -> Result<Vec<Vec<u8>>, Error> {
-        let (source, plan) = self.plan(codec)?;
+        let (source, mut plan) = self.plan(codec.clone())?;
         let path = self.path_for("converted.dcm");
-        let report = write(&source, &plan, &path, None)?;
+        let report = match write(&source, &plan, &path, None) {
+            Err(Error::Unlike { .. }) => {
+                let limits = Limits::default();
+                plan = plan_thoroughly(&source, self.index(), codec, &limits, &mut Unwatched)?;
+                fs::remove_file(&path)?;
+                write(&source, &plan, &path, None)?
+            }
+            other => other?,
+        };
         verify(&source, &plan, &path, report.offset_table)?;
         Ok(Parsed::read(&path, report.offset_table).frames)
     }

@@ -106,14 +106,12 @@ impl<'a> ToldCheck<'a> {
     fn is_right(&self, interval: u64, (offset, bytes): (u64, &[u8])) -> Option<bool> {
         let (picture, number) = self.0.of_interval(interval)?;
         let scope = picture.places.with_marker(number)?;
-        let from = usize::try_from(scope.offset.checked_sub(offset)?).ok()?;
-        let len = usize::try_from(scope.byte_count).ok()?;
-        let bytes = bytes.get(from..from.checked_add(len)?)?;
+        let bytes = scope.slice(offset, bytes)?;
         if number.saturating_add(1) == picture.grid.intervals() {
             // Where it ends was looked at.
             return Some(is_without_marker(bytes));
         }
-        let (data, marker) = bytes.split_at_checked(len.checked_sub(MARKER)?)?;
+        let (data, marker) = bytes.split_at_checked(bytes.len().checked_sub(MARKER)?)?;
         Some(marker == restart_behind(number) && is_without_marker(data))
     }
 }
@@ -126,10 +124,10 @@ impl Check for ToldCheck<'_> {
         scope.unwrap_or(part.range)
     }
 
-    fn check(&mut self, intervals: &[u64], offset: u64, bytes: &[u8]) -> Result<(), Error> {
-        let wrong = |&&tile: &&u64| self.is_right(tile, (offset, bytes)) != Some(true);
-        match intervals.iter().find(wrong) {
-            Some(&tile) => Err(Error::Unlike { tile }),
+    fn check(&mut self, parts: &[Part], offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        let wrong = |part: &&Part| self.is_right(part.number, (offset, bytes)) != Some(true);
+        match parts.iter().find(wrong) {
+            Some(part) => Err(Error::Unlike { tile: part.number }),
             None => Ok(()),
         }
     }

@@ -5,6 +5,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import tifffile
+import zxingcpp
 
 import coverslip
 from coverslip import conversion, luminance
@@ -88,7 +90,33 @@ def test_later_check_reduces_a_level_as_if_it_had_all_of_it(most, tmp_path, monk
     path = result.instances[0].path
     level = Whole(((path, header.read(path)),))
     whole = pictures._mosaic(level)
-    assert whole.shape == (520, 700)
+    assert whole.shape == (640, 768)  # all tiles of 128, with what lies beyond the edges
     monkeypatch.setattr(pictures, "_SEARCHED_PIXELS", most)
-    factor = int(np.ceil(np.sqrt(whole.size / most)))
+    factor = int(np.ceil(np.sqrt(520 * 700 / most)))
     assert np.array_equal(pictures._mosaic(level), whole[::factor, ::factor])
+
+
+@pytest.mark.parametrize("compression", ["jpeg", "jpeg2000", "zlib", None])
+def test_code_beyond_the_edge_of_a_level_is_found_in_its_tiles(compression, tmp_path):
+    """Readers do not show it, but the frames hold it."""
+    picture = tissue(512, 384, 3).copy()
+    code = zxingcpp.create_barcode("B22-66177", zxingcpp.BarcodeFormat.QRCode)
+    drawn = np.asarray(code.to_image(scale=3))
+    rows, columns = drawn.shape
+    assert columns <= 512 - 390
+    picture[100 : 100 + rows, 512 - columns :] = drawn[..., np.newaxis]
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(path, picture, tile=(128, 128), photometric="rgb", compression=compression,
+                     resolution=(40000, 40000), resolutionunit=3, metadata=None)  # fmt: skip
+    with tifffile.TiffFile(path, mode="r+b") as tiff_file:
+        width = tiff_file.pages.first.tags[256]
+        width.overwrite(390)
+    options = {"allow_pixel": True}
+    with pytest.raises(coverslip.QuarantineError, match="level 0 shows what looks like bar codes"):
+        coverslip.convert(path, tmp_path / "out", **options)
+    done = coverslip.convert(path, tmp_path / "out", pixels_attested="J. Doe", **options)
+    # Whoever vouches does so in the certificate: without it nothing says that somebody did.
+    for certificate in done.study_path.glob("*.json"):
+        certificate.unlink()
+    found = coverslip.verify(done.study_path).found
+    assert any(survivor.place == "pixels" for survivor in found)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,8 @@ def luminance_of(
     frame_format: FrameFormat,
     most: int,
     on_part: Callable[[], object] | None = None,
+    *,
+    with_padding: bool = False,
 ) -> npt.NDArray[np.uint8]:
     """Return the luminance of a level, white where it has no tile; shape (rows, columns).
 
@@ -62,6 +65,9 @@ def luminance_of(
         Pixels that the result may have.
     on_part
         Called for each piece; what it raises ends the decoding.
+    with_padding
+        Whether what tiles hold beyond the edges of the level is returned, too: their frames hold
+        it.
 
     Raises
     ------
@@ -77,8 +83,9 @@ def luminance_of(
         )
     factor = reduction_of(level, most)
     is_plain = factor == 1 and level.bits_per_sample == 8 and not _is_planar(level)
-    canvas = _Greys(level) if is_plain else _Means(level, factor)
-    for row, column, part, share in _grey_parts(source, level, frame_format):
+    shown = _with_padding(level) if with_padding else level
+    canvas = _Greys(shown) if is_plain else _Means(shown, factor)
+    for row, column, part, share in _grey_parts(source, level, shown, frame_format):
         if on_part is not None:
             on_part()
         canvas.add(row, column, part, share)
@@ -88,6 +95,18 @@ def luminance_of(
 def reduction_of(level: Level, most: int) -> int:
     """Return by which whole factor each side of a level is reduced to have so many pixels."""
     return max(1, int(np.ceil(np.sqrt(level.image_width * level.image_length / most))))
+
+
+def _with_padding(level: Level) -> Level:
+    """Return a level as large as its tiles are together, if these are what its frames hold."""
+    is_tiled = level.picture is None and (level.raster is None or level.raster.is_tiled)
+    if not is_tiled:
+        return level
+    across = -(-level.image_width // level.tile_width)
+    down = -(-level.image_length // level.tile_length)
+    return replace(
+        level, image_width=across * level.tile_width, image_length=down * level.tile_length
+    )
 
 
 class _Greys:
@@ -157,16 +176,19 @@ def _is_planar(level: Level) -> bool:
     return isinstance(level.picture, Mosaic) and level.picture.planes > 1
 
 
-def _grey_parts(source: _core.Source, level: Level, frame_format: FrameFormat) -> Iterator[_Part]:
+def _grey_parts(
+    source: _core.Source, level: Level, shown: Level, frame_format: FrameFormat
+) -> Iterator[_Part]:
+    """Yield what is to be shown of the pieces of a level."""
     if level.raster is not None:
-        yield from _raster_parts(source, level, level.raster)
+        yield from _raster_parts(source, level, shown, level.raster)
         return
     if isinstance(level.picture, Montage):
         yield from _composed_parts(source, level, level.picture)
         return
     is_red_first = frame_format.photometric_interpretation in _RED_FIRST
     has_luminance = level.compression == _APERIO_YCC or not is_red_first
-    planes = _planes(level, _compression(level, frame_format))
+    planes = _planes(shown, _compression(level, frame_format))
     shares = [1.0] if has_luminance else _shares(len(planes))
     for stored, share in zip(planes, shares, strict=False):
         across, down = stored.overlap
@@ -185,7 +207,9 @@ def _shares(planes: int) -> list[float]:
     return [weight / 256 for weight in _LUMINANCE] if planes == 3 else [1 / planes] * planes
 
 
-def _raster_parts(source: _core.Source, level: Level, raster: Raster) -> Iterator[_Part]:
+def _raster_parts(
+    source: _core.Source, level: Level, shown: Level, raster: Raster
+) -> Iterator[_Part]:
     """Yield the pieces of a level that are no frames; of colours apart each has its share."""
     check_samples(level, raster)
     planes = level.samples_per_pixel if raster.is_planar else 1
@@ -200,7 +224,7 @@ def _raster_parts(source: _core.Source, level: Level, raster: Raster) -> Iterato
             data = source.read(int(raster.offsets[number]), int(raster.byte_counts[number]))
             samples = decode(level, raster, data, number, min(rows, raster.length), decoders)
             grey = samples if samples.ndim == 2 else _weighted(samples[..., :3])
-            grey = grey[: level.image_length - row, : level.image_width - column]
+            grey = grey[: shown.image_length - row, : shown.image_width - column]
             yield row, column, grey, shares[plane]
 
 

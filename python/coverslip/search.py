@@ -129,7 +129,7 @@ def _searched(
         for plane in slide.levels[number].focal_planes:
             go_on()
             try:
-                picture = _luminance(slide, plane, routes[number], go_on)
+                picture = _luminance(slide, plane, routes[number], go_on, with_padding=True)
             except CoverslipError as error:
                 codes.miss(number, error)
                 continue
@@ -181,7 +181,12 @@ def _pixels(level: Level) -> int:
 
 
 def _luminance(
-    slide: OpenedSlide, plane: Level, route: Route, on_part: Callable[[], object] | None = None
+    slide: OpenedSlide,
+    plane: Level,
+    route: Route,
+    on_part: Callable[[], object] | None = None,
+    *,
+    with_padding: bool = False,
 ) -> Grey:
     """Return a focal plane in grey at a size to be searched.
 
@@ -192,7 +197,14 @@ def _luminance(
     # What lies outside the file, or in a picture that does not go out, is not decoded either.
     offsets, byte_counts = np.ascontiguousarray(plane.stored_ranges().T)
     _core.TileIndex(slide.source, offsets, byte_counts, slide.description.private_ranges)
-    return luminance_of(slide.source, plane, route.frame_format, _SEARCHED_PIXELS, on_part)
+    return luminance_of(
+        slide.source,
+        plane,
+        route.frame_format,
+        _SEARCHED_PIXELS,
+        on_part,
+        with_padding=with_padding,
+    )
 
 
 def _count_texts(picture: Grey) -> int:

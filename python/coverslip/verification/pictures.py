@@ -151,6 +151,8 @@ def _mosaic(level: Whole) -> Picture:
         raise ValueError("its frames are not those of its tiles")
     # Reduced frame by frame: all of it may not fit into memory.
     factor = max(1, int(np.ceil(np.sqrt(width * length / _SEARCHED_PIXELS))))
+    # What frames hold beyond the edges of the level is theirs, too.
+    width, length = across * columns, down * rows
     whole = np.full((-(-length // factor), -(-width // factor)), 255, np.uint8)
     source, ranges = level.source(), level.ranges()
     for frame, number in enumerate(numbers):

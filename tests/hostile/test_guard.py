@@ -183,7 +183,9 @@ def test_decoder_that_hangs_is_ended_and_the_limit_named(code, monkeypatch, tmp_
     assert time.monotonic() - begin < 30
 
 
-def test_slide_that_hangs_its_decoder_is_refused_with_the_limit(monkeypatch, tmp_path):
+def test_slide_that_hangs_its_decoder_is_refused_with_the_limit(
+    decoders_started_anew, monkeypatch, tmp_path
+):
     slide = build_generic(tmp_path, 1, size=(200, 150), levels=1, codec="deflate")
     (tmp_path / "decoder.py").write_text(DECODERS["answers nothing"])
     monkeypatch.setattr("coverslip.decoders.__file__", str(tmp_path / "decoder.py"))

@@ -131,7 +131,9 @@ def test_process_that_dies_of_a_stream_does_not_take_us_with_it(codec, decoders,
     assert samples.decode(level, level.raster, stream, 7, 64, decoders).shape == (64, 64, 3)
 
 
-def test_stream_that_kills_its_decoder_is_an_error(decoders, tmp_path, monkeypatch):
+def test_stream_that_kills_its_decoder_is_an_error(
+    decoders_started_anew, decoders, tmp_path, monkeypatch
+):
     slide = build_generic(tmp_path, codec="lzw", **SMALL)
     (level,) = coverslip.open(slide.path).levels
     deadly = tmp_path / "decoder.py"

@@ -1,7 +1,5 @@
 """``verify --fast``, which looks at no frame, and ``--identifiers``, which needs no slide."""
 
-import subprocess
-import sys
 import time
 
 import pytest
@@ -10,6 +8,7 @@ import coverslip
 from coverslip.deid.custody import Custody
 from coverslip.sample import write_sample
 from tests.privacy import sites
+from tests.program import command
 from tests.synth import build_svs
 
 
@@ -27,8 +26,7 @@ def canary(slide):
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "coverslip", "verify", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return command("verify", *arguments)
 
 
 def test_clean_output_is_clean_and_what_was_left_out_is_told(made, tmp_path):

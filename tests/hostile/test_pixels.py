@@ -271,9 +271,10 @@ def test_changed_streams_give_a_typed_error_or_a_slide(kind, tmp_path):
     builder, options = CODED[kind]
     slide = builder(tmp_path, **options)
     data, random = slide.path.read_bytes(), np.random.default_rng(7)
+    # A few of each kind: `tests.hostile.campaign` changes streams of all formats by the thousand.
     pieces = [piece for piece in slide.levels[0].pieces if piece]
     with kept():
-        for seed in range(12):
+        for seed in range(8):
             changed = bytearray(data)
             piece = pieces[random.integers(len(pieces))]
             # Headers are where numbers are.

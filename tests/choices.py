@@ -1,6 +1,6 @@
 """The options that a case of the laws is converted with, behind a plus sign in its name."""
 
-from tests.synth import SynthSlide
+from tests.synth import FORMATS, SynthSlide
 
 OF_OPTIONS = {"sparse": {"sparse": True}, "deflated": {"deflated_frames": True}}
 """What an option chooses, as arguments of a policy."""
@@ -25,3 +25,13 @@ def words_of(choices: dict[str, object]) -> list[str]:
         elif value not in (None, False):
             words += [switch, str(value)]
     return words
+
+
+def of_each_builder(turn: int) -> list[str]:
+    """Return one case of each builder, by turns another: where cases and something else do not
+    meet in the code, all of the one with some of the other prove the same as all with all.
+    """
+    cases: dict[object, list[str]] = {}
+    for name, build in FORMATS.items():
+        cases.setdefault(build.func, []).append(name)
+    return [names[turn % len(names)] for names in cases.values()]

@@ -4,12 +4,15 @@ import functools
 import hashlib
 import os
 import shutil
+import sys
 from collections import Counter
+from contextvars import ContextVar
 from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 import pytest
+from _pytest.scope import Scope
 
 REQUIRE_TOOLS = os.environ.get("COVERSLIP_REQUIRE_TOOLS") == "1"
 SLIDES = Path(
@@ -64,6 +67,71 @@ def searched_once():
         patch.object(mask, "bar_codes", overviews),
     ):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once(tmp_path_factory):
+    """Let all processes that tests start compile what they import once, where nobody keeps it."""
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.dont_write_bytecode:
+            patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+            patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("compiled")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def decoders_kept():
+    """Keep the processes that decode from one conversion to the next: starting one takes 0.15 s.
+
+    They keep no state between two streams. A process that is forked off starts its own.
+    """
+    from coverslip import decoders
+
+    with decoders.kept():
+        forget_in_forks(decoders._kept.get())
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def comparers_kept():
+    """Keep the process that compares pixels from one check to the next, as those that decode."""
+    from coverslip.verification.decoded import LIMITS, Comparer
+
+    kept, end = {}, Comparer.close
+
+    def begin(comparer):
+        comparer._pool = kept.pop(LIMITS.decoder_memory_bytes, None)
+
+    def close(comparer):
+        if comparer._pool is None or comparer._pool._broken:
+            end(comparer)
+        else:
+            kept[LIMITS.decoder_memory_bytes], comparer._pool = comparer._pool, None
+
+    forget_in_forks(kept)
+    with patch.object(Comparer, "__init__", begin), patch.object(Comparer, "close", close):
+        yield
+    for pool in kept.values():
+        pool.shutdown()
+
+
+def forget_in_forks(processes):
+    """Leave processes that are kept to this one, which a process that is forked off is not."""
+    inherited = []
+
+    def forget():
+        inherited.append(dict(processes))  # not ended there: they are ours
+        processes.clear()
+
+    os.register_at_fork(after_in_child=forget)
+
+
+@pytest.fixture
+def decoders_started_anew(monkeypatch):
+    """Let no conversion of a test use a decoder of another test."""
+    from coverslip import decoders
+
+    monkeypatch.setattr(decoders, "_kept", ContextVar("none", default=None))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -135,13 +203,25 @@ def page_of_500(tmp_path_factory):
     return render(collect(folder / "many"))
 
 
+def parameters_of_fixtures(item):
+    """Return which parameters the fixtures have that a test shares with others."""
+    if not hasattr(item, "callspec"):
+        return {}
+    scopes = item.callspec._arg2scope
+    return {
+        name: index
+        for name, index in item.callspec.indices.items()
+        if scopes[name] is not Scope.Function
+    }
+
+
 @pytest.hookimpl(tryfirst=True)  # the runner's own reads the groups
 def pytest_collection_modifyitems(items):
     for item in items:
-        built = getattr(item, "callspec", None) and item.callspec.params.get("case")
-        if built is not None:
-            # So that one process makes what all tests of a slide share, with --dist loadgroup.
-            item.add_marker(pytest.mark.xdist_group(f"{item.module.__name__}-{built}"))
+        made = parameters_of_fixtures(item)
+        if made:
+            # So that one process makes what several tests share, with --dist loadgroup.
+            item.add_marker(pytest.mark.xdist_group(f"{item.module.__name__}-{made}"))
     if SLIDES.is_dir():
         return
     for item in items:

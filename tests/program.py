@@ -1,4 +1,4 @@
-"""Runs the command line in processes that need not import everything anew.
+"""Runs the command line, or code that uses us, in processes that need not import all anew.
 
 A process that has imported what the commands need, and has done nothing else, forks for each. What
 runs is a process of its own, with its own folder, environment, limits and status; only the start
@@ -23,9 +23,19 @@ _IMPORTED = (
 
 def command(*arguments, cwd=None, env=None):
     """Run a command, and return its status and what it said."""
+    return _run_there(None, arguments, cwd, env)
+
+
+def code(text, *arguments, cwd=None, env=None):
+    """Run code as ``python -c`` does, and return its status and what it said."""
+    return _run_there(text, arguments, cwd, env)
+
+
+def _run_there(text, arguments, cwd, env):
     server = _server()
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as told:
         request = {
+            "code": text,
             "arguments": [str(argument) for argument in arguments],
             "cwd": str(Path.cwd() if cwd is None else cwd),
             "env": dict(os.environ if env is None else env),
@@ -85,10 +95,14 @@ def _run(request):
     os.environ.clear()
     os.environ.update(request["env"])
     sys.stdin, sys.stdout, sys.stderr = (os.fdopen(n, mode) for n, mode in enumerate("rww"))
-    sys.argv = ["coverslip", *request["arguments"]]
+    text = request["code"]
+    sys.argv = ["coverslip" if text is None else "-c", *request["arguments"]]
     status = 1
     try:
-        runpy.run_module("coverslip", run_name="__main__", alter_sys=True)
+        if text is None:
+            runpy.run_module("coverslip", run_name="__main__", alter_sys=True)
+        else:
+            exec(compile(text, "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102
         status = 0
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1

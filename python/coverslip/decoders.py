@@ -112,7 +112,8 @@ def _start(memory_bytes: int, seconds: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 (this interpreter and this very file)
         # Without this folder on its path, and in a session of its own, where no Ctrl-C arrives.
         [sys.executable, "-P", __file__, str(memory_bytes), str(seconds)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(known)},
+        # numpy starts threads for products of matrices, which nothing here multiplies.
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(known), "OPENBLAS_NUM_THREADS": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

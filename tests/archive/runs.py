@@ -2,6 +2,7 @@
 
 import json
 import os
+import selectors
 import shutil
 import signal
 import subprocess
@@ -52,6 +53,32 @@ def start(slides: Path, out: Path, *options: str) -> subprocess.Popen[str]:
     )
 
 
+TOLD = ("stopping when the slides in hand are done", "stopping now: ", "")
+"""What a run says of the first signal and of the second; of the third nothing."""
+
+
+def tell(run: subprocess.Popen[str], number: int, times: int = 1) -> str:
+    """Send signals, each when the run has said that it took the last; return what it said."""
+    said = ""
+    for words in TOLD[:times]:
+        run.send_signal(number)
+        said += _heard(run, words)
+    return said
+
+
+def _heard(run: subprocess.Popen[str], words: str, *, within_s: float = 60) -> str:
+    """Read the errors of a run until some words were there; `communicate` returns the rest."""
+    said, deadline = b"", time.monotonic() + within_s
+    with selectors.DefaultSelector() as selector:
+        selector.register(run.stderr, selectors.EVENT_READ)
+        while words.encode() not in said:
+            assert selector.select(deadline - time.monotonic()), "the run says nothing"
+            more = os.read(run.stderr.fileno(), 1 << 16)
+            assert more, "the run ended"
+            said += more
+    return said.decode()
+
+
 def workers_of(pid: int) -> list[int]:
     """Return the processes that a process started."""
     try:
@@ -77,7 +104,7 @@ def halted(out: Path, workers: Callable[[], list[int]], *, within_s: float = 60)
                 return pids
             for pid in pids:  # it was done just then
                 os.kill(pid, signal.SIGCONT)
-        time.sleep(0.001)
+        time.sleep(0.004)
     raise AssertionError("no worker got a slide")
 
 

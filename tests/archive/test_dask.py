@@ -20,7 +20,7 @@ from coverslip.deid.identity import Key
 from coverslip.deid.policy import Policy
 from coverslip.errors import PolicyError
 from coverslip.sample import write_sample
-from tests.archive.runs import assert_ledger_and_disk_agree, build_slides, halted, start
+from tests.archive.runs import assert_ledger_and_disk_agree, build_slides, halted, start, tell
 from tests.archive.test_run import convert_all
 from tests.conftest import REQUIRE_TOOLS
 
@@ -79,6 +79,23 @@ def contents(out):
     return {path.relative_to(out): path.read_bytes() for path in files}
 
 
+@pytest.mark.xdist_group("cluster")  # of which the second kills a worker
+def test_command_gives_slides_to_a_cluster_of_processes(scheduler, tmp_path):
+    client, _ = scheduler
+    build_slides(tmp_path / "in", 3)
+    key = tmp_path / "key"
+    key.write_text(bytes(range(32)).hex())
+    key.chmod(0o600)
+    address = ("--scheduler", client.scheduler.address)
+    keyed = ("--profile", "research", "--key", str(key))
+    far = start(tmp_path / "in", tmp_path / "far", *address, *keyed)
+    _, error = far.communicate(timeout=100)
+    assert far.returncode == 0, error
+    convert_all(tmp_path / "in", tmp_path / "near", **KEYED)
+    assert contents(tmp_path / "far") == contents(tmp_path / "near")
+
+
+@pytest.mark.xdist_group("cluster")
 def test_killed_worker_costs_no_slide_and_the_bytes_are_those_of_a_local_run(scheduler, tmp_path):
     client, workers = scheduler
     build_slides(tmp_path / "in", 6)
@@ -96,25 +113,6 @@ def test_killed_worker_costs_no_slide_and_the_bytes_are_those_of_a_local_run(sch
     assert contents(tmp_path / "far") == contents(tmp_path / "near")
 
 
-def test_command_gives_slides_to_a_cluster_of_processes(tmp_path):
-    from distributed import LocalCluster
-
-    build_slides(tmp_path / "in", 3)
-    key = tmp_path / "key"
-    key.write_text(bytes(range(32)).hex())
-    key.chmod(0o600)
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
-    ) as cluster:
-        address = ("--scheduler", cluster.scheduler_address)
-        keyed = ("--profile", "research", "--key", str(key))
-        far = start(tmp_path / "in", tmp_path / "far", *address, *keyed)
-        _, error = far.communicate(timeout=100)
-    assert far.returncode == 0, error
-    convert_all(tmp_path / "in", tmp_path / "near", **KEYED)
-    assert contents(tmp_path / "far") == contents(tmp_path / "near")
-
-
 def large_slides(folder, count):
     """Put slides that take a while into a folder."""
     folder.mkdir()
@@ -123,7 +121,7 @@ def large_slides(folder, count):
         shutil.copy(first, folder / f"{number}.svs")
 
 
-@pytest.mark.parametrize("slides", [2, 6])  # jobs are one, so two are handed out at a time
+@pytest.mark.parametrize("slides", [2, 3])  # jobs are one, so two are handed out at a time
 def test_scheduler_that_dies_ends_the_run_and_the_next_has_each_slide_once(slides, tmp_path):
     large_slides(tmp_path / "in", slides)
     with dask(tmp_path, 1) as (place, processes):
@@ -149,10 +147,8 @@ def test_second_signal_recalls_the_slides_of_a_cluster(tmp_path):
         run = start(tmp_path / "in", tmp_path / "out", "--scheduler", address)
         halted(tmp_path / "out", lambda: [processes[1].pid])
         begin = time.monotonic()
-        for _ in range(2):
-            run.send_signal(signal.SIGINT)
-            time.sleep(0.5)
-        _, error = run.communicate(timeout=60)
+        said = tell(run, signal.SIGINT, times=2)
+        error = said + run.communicate(timeout=60)[1]
         assert run.returncode == 130, error
         assert time.monotonic() - begin < 30
         processes[1].send_signal(signal.SIGCONT)

@@ -138,10 +138,9 @@ def test_study_that_is_gone_is_told_where_links_are_not_kept(tmp_path):
     first, _ = convert_all(tmp_path / "in", tmp_path / "out")
     shutil.rmtree(tmp_path / "out" / first.outputs.study)
 
-    process = start(tmp_path / "in", tmp_path / "out")
-    _, error = process.communicate()
-    assert process.returncode == 0
-    assert "note: 1 studies of earlier runs are not in the output" in error
+    done = command("convert", tmp_path / "in", "-o", tmp_path / "out", "--jobs", "1")
+    assert done.returncode == 0
+    assert "note: 1 studies of earlier runs are not in the output" in done.stderr
 
 
 def test_slide_that_changed_is_made_again_where_links_are_not_kept(tmp_path):
@@ -149,8 +148,7 @@ def test_slide_that_changed_is_made_again_where_links_are_not_kept(tmp_path):
     convert_all(tmp_path / "in", tmp_path / "out")
     shutil.copy(other, path)
 
-    process = start(tmp_path / "in", tmp_path / "out")
-    _, error = process.communicate()
+    error = command("convert", tmp_path / "in", "-o", tmp_path / "out", "--jobs", "1").stderr
     assert "2 slides found, 1 are done already" in error
     assert "note: of 1 slides that are converted again what they were before stays" in error
     assert len(list((tmp_path / "out").glob("[!.]*"))) == 3
@@ -311,15 +309,15 @@ def test_executor_that_loses_a_result_and_repeats_the_task_costs_no_slide(tmp_pa
 
 def test_events_are_json_lines(tmp_path):
     build_slides(tmp_path / "in", 2)
-    out, _ = start(tmp_path / "in", tmp_path / "out", "--json", "--jobs", "1").communicate()
-    events = [json.loads(line) for line in out.splitlines()]
+    told = command("convert", tmp_path / "in", "-o", tmp_path / "out", "--json", "--jobs", "1")
+    events = [json.loads(line) for line in told.stdout.splitlines()]
     assert [event["event"] for event in events] == ["start", "slide", "slide", "end"]
     assert events[0]["slides"] == 2
 
 
 def test_dry_run_says_what_would_become_and_writes_nothing(tmp_path):
     build_slides(tmp_path / "in", 2)
-    out, _ = start(tmp_path / "in", tmp_path / "out", "--dry-run").communicate()
+    out = command("convert", tmp_path / "in", "-o", tmp_path / "out", "--dry-run").stdout
     assert "input 1: Aperio SVS: copy" in out
     assert "2 slides, 0 would be refused" in out
     assert not (tmp_path / "out").exists()

@@ -23,6 +23,7 @@ from tests.archive.runs import (
     build_slides,
     halted,
     start,
+    tell,
     workers_of,
 )
 from tests.archive.test_run import convert_all
@@ -59,12 +60,6 @@ def begin_and_halt(folder, jobs=1):
     return run, halted(folder / "out", lambda: workers_of(run.pid))
 
 
-def tell(run, number, times=1):
-    for _ in range(times):
-        run.send_signal(number)
-        time.sleep(0.7)
-
-
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
@@ -73,28 +68,30 @@ def test_first_signal_ends_the_run_when_the_slide_in_hand_is_done(
 ):
     samples(4)
     run, workers = begin_and_halt(tmp_path)
-    tell(run, number)
+    said = tell(run, number)
     for worker in workers:
         os.kill(worker, signal.SIGCONT)
-    _, error = run.communicate(timeout=60)
+    error = said + run.communicate(timeout=60)[1]
 
     assert run.returncode == status, error
     assert error.count("stopping when the slides in hand are done") == 1
     assert "stopped; 3 slides wait, and nothing was left half-written" in error
     assert states_in(tmp_path / "out.vault") == ["done", *["waiting"] * 3]
     assert len(list((tmp_path / "out").glob("[!.]*"))) == 1
+    if number != signal.SIGINT:
+        return  # what the next run finds is the same
     assert convert_all(tmp_path / "in", tmp_path / "out")
     assert_ledger_and_disk_agree(tmp_path / "out", 4, check=False)
 
 
 def test_second_signal_rolls_the_slides_in_hand_back_and_begins_no_other(samples, tmp_path):
-    samples(4)
+    samples(3)
     run, workers = begin_and_halt(tmp_path)
-    tell(run, signal.SIGINT, times=2)
+    said = tell(run, signal.SIGINT, times=2)
     for worker in workers:
         os.kill(worker, signal.SIGCONT)
     begin = time.monotonic()
-    _, error = run.communicate(timeout=60)
+    error = said + run.communicate(timeout=60)[1]
 
     assert run.returncode == 130, error
     assert time.monotonic() - begin < SOON_S
@@ -102,26 +99,26 @@ def test_second_signal_rolls_the_slides_in_hand_back_and_begins_no_other(samples
     assert "nothing was converted" in error
     assert "nothing to do" not in error
     assert "Traceback" not in error
-    assert states_in(tmp_path / "out.vault") == ["waiting"] * 4
+    assert states_in(tmp_path / "out.vault") == ["waiting"] * 3
     assert not (tmp_path / "out").exists()
     convert_all(tmp_path / "in", tmp_path / "out")
-    assert_ledger_and_disk_agree(tmp_path / "out", 4, check=False)
+    assert_ledger_and_disk_agree(tmp_path / "out", 3, check=False)
 
 
 @pytest.mark.parametrize("times", [2, 3])
 def test_worker_that_does_not_answer_is_killed(times, samples, tmp_path):
-    samples(3)
+    samples(2)
     run, workers = begin_and_halt(tmp_path)
     begin = time.monotonic()
-    tell(run, signal.SIGINT, times)
-    _, error = run.communicate(timeout=60)
+    said = tell(run, signal.SIGINT, times)
+    error = said + run.communicate(timeout=60)[1]
 
     assert run.returncode == 130, error
     assert time.monotonic() - begin < SOON_S
     assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
     assert not list(tmp_path.glob("out/*"))
     convert_all(tmp_path / "in", tmp_path / "out")
-    assert_ledger_and_disk_agree(tmp_path / "out", 3, check=False)
+    assert_ledger_and_disk_agree(tmp_path / "out", 2, check=False)
 
 
 @pytest.mark.parametrize("after", [0.0, 0.1, 0.3])
@@ -243,7 +240,7 @@ def test_worker_that_dies_with_every_lock_it_can_get_blocks_nobody(tmp_path):
 
 def test_bytes_are_told_while_a_slide_is_in_hand(tmp_path):
     (tmp_path / "in").mkdir()
-    write_sample(tmp_path / "in" / "s.svs", byte_count=300_000_000)
+    write_sample(tmp_path / "in" / "s.svs", byte_count=100_000_000)
     told = []
     with (
         discover([tmp_path / "in"]) as found,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.archive.runs import build_slides, start
+from tests.archive.runs import build_slides
 from tests.privacy import sites
 from tests.program import command
 
@@ -13,13 +13,16 @@ def run(*arguments):
     return command("verify", *arguments)
 
 
+def convert(folder, *options):
+    said = command("convert", folder / "in", "-o", folder / "out", "--jobs", "1", *options)
+    assert said.returncode == 0, said.stderr
+
+
 @pytest.fixture
 def archive(tmp_path):
     """Return an output of three slides, its vault, and the slides."""
     slides = build_slides(tmp_path / "in", 3)
-    ended = start(tmp_path / "in", tmp_path / "out", "--profile", "research", "--quiet")
-    said, _ = ended.communicate()
-    assert ended.returncode == 0, said
+    convert(tmp_path, "--profile", "research")
     return tmp_path / "out", tmp_path / "out.vault", slides
 
 
@@ -65,9 +68,7 @@ def test_a_table_tells_what_else_to_look_for(archive, tmp_path):
 
 def test_vault_that_keeps_no_links_is_told_so(tmp_path):
     build_slides(tmp_path / "in", 1)
-    ended = start(tmp_path / "in", tmp_path / "out", "--quiet")
-    ended.communicate()
-    assert ended.returncode == 0
+    convert(tmp_path)
     done = run(tmp_path / "out", "--vault", tmp_path / "out.vault")
     assert done.returncode == 4
     assert "does not keep which study came from which slide" in done.stderr

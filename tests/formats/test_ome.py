@@ -1,6 +1,4 @@
 import struct
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +14,7 @@ from coverslip.formats.xml import parse
 from coverslip.model import Role, SourceText
 from tests.formats.findings import check_every_text_is_found, items_of
 from tests.interop import readers
+from tests.program import command
 from tests.synth import build_ome, tiff
 
 PLANAR = {284: tiff.short(2)}
@@ -244,9 +243,7 @@ def test_inspect_tells_planes_and_channels_and_no_name_but_of_a_dye(tmp_path):
     built = build_ome(
         tmp_path, codec="jpeg_grey", grey_channels=2, focal_planes=3, levels=1, names=("dapi",)
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "coverslip", "inspect", built.path], capture_output=True, text=True
-    )
+    done = command("inspect", built.path)
     assert "optical path 1: DAPI, fluorescence, lit at 400 nm" in done.stdout
     assert "optical path 2: Channel 2, fluorescence\n" in done.stdout
     assert "3 focal planes, 1.5 um apart" in done.stdout

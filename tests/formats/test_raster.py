@@ -146,7 +146,9 @@ def test_strip_of_another_length_than_its_rows_is_refused(tmp_path):
         coverslip.open(slide.path)
 
 
-def test_levels_and_their_search_share_the_processes_that_decode(tmp_path, monkeypatch):
+def test_levels_and_their_search_share_the_processes_that_decode(
+    decoders_started_anew, tmp_path, monkeypatch
+):
     begun, begin = [], decoders._start
     monkeypatch.setattr(
         decoders, "_start", lambda *limits: begun.append(begin(*limits)) or begun[-1]

@@ -1,12 +1,10 @@
 """A small level that cannot be searched: damage is told as damage, all else is quarantined."""
 
-import subprocess
-import sys
-
 import pytest
 
 import coverslip
 from tests.hostile.test_bad_input import assert_nothing_left, refuse
+from tests.program import command
 from tests.synth import build_generic, build_svs
 from tests.test_overview import with_bar_code
 
@@ -39,8 +37,7 @@ def test_damaged_tile_of_a_small_level_is_told_as_damage(codec, profile, tmp_pat
 def test_damaged_tile_of_a_small_level_ends_with_status_1(tmp_path):
     slide = build_generic(tmp_path, codec="j2k_rgb", levels=2, **SMALL)
     damage(slide, 1, 3)
-    command = [sys.executable, "-m", "coverslip", "convert", slide.path, "-o", tmp_path / "out"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = command("convert", slide.path, "-o", tmp_path / "out")
     assert done.returncode == 1
     assert "level 1: tile 3 cannot be decoded" in done.stderr
     assert_nothing_left(tmp_path, slide)

@@ -16,6 +16,7 @@ from coverslip.archive.pool import Pool
 from coverslip.archive.workers import convert_task
 from coverslip.codecs import Wanted
 from coverslip.decoders import Decoders
+from tests import program
 from tests.synth import build_generic
 
 WORKER = """
@@ -46,8 +47,7 @@ def test_slide_that_exceeds_a_limit_fails_alone(tmp_path):
     (tmp_path / "large").mkdir()
     large = build_generic(tmp_path / "large", 1, size=(2000, 2000), levels=1, tile=256,
                           codec="jpeg_rgb_own_tables")  # fmt: skip
-    command = [sys.executable, "-c", WORKER, tmp_path / "out", large.path, "fill", small.path]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = program.code(WORKER, tmp_path / "out", large.path, "fill", small.path)
     assert done.returncode == 0, done.stderr
     first, second, third = done.stdout.splitlines()
     assert first == "OSError [Errno 27] File too large"
@@ -183,7 +183,9 @@ def test_decoder_that_hangs_is_ended_and_the_limit_named(code, monkeypatch, tmp_
     assert time.monotonic() - begin < 30
 
 
-def test_slide_that_hangs_its_decoder_is_refused_with_the_limit(monkeypatch, tmp_path):
+def test_slide_that_hangs_its_decoder_is_refused_with_the_limit(
+    decoders_started_anew, monkeypatch, tmp_path
+):
     slide = build_generic(tmp_path, 1, size=(200, 150), levels=1, codec="deflate")
     (tmp_path / "decoder.py").write_text(DECODERS["answers nothing"])
     monkeypatch.setattr("coverslip.decoders.__file__", str(tmp_path / "decoder.py"))
@@ -234,13 +236,14 @@ def test_command_for_one_slide_runs_under_limits_too(tmp_path):
     options = ["--limit", f"memory_bytes={5 << 30}", "--limit", "cpu_seconds=100"]
     options += ["--limit", "cpu_seconds_per_gigabyte=0"]
     convert = ["convert", slide.path, "-o", tmp_path / "out"]
-    done = subprocess.run([sys.executable, "-c", COMMAND, *options, *convert],
-                          capture_output=True, text=True, check=True)  # fmt: skip
+    done = program.code(COMMAND, *options, *convert)
+    assert done.returncode == 0, done.stderr
     memory, core, cpu = map(int, done.stdout.split())
     assert (memory, core) == (5 << 30, 0)
     assert 100 < cpu < 130
 
     options = ["--limit", f"memory_bytes={1 << 20}"]
+    # With an interpreter that has loaded nothing yet: one that has needs less.
     done = subprocess.run([sys.executable, "-m", "coverslip", *options, *convert],
                           capture_output=True, text=True, check=False)  # fmt: skip
     assert done.returncode == 1
@@ -273,8 +276,7 @@ def test_command_that_reads_a_slide_runs_under_limits(command, tmp_path):
         result = coverslip.convert(slide.path, tmp_path / "out")
         arguments = [result.study_path, "--source", slide.path]
     memory = ["--limit", f"memory_bytes={5 << 30}"]
-    done = subprocess.run([sys.executable, "-c", READING, *memory, command, *arguments],
-                          capture_output=True, text=True, check=False)  # fmt: skip
+    done = program.code(READING, *memory, command, *arguments)
     assert done.stderr.splitlines()[0] == f"{5 << 30} 0 True"
 
 
@@ -282,9 +284,8 @@ def test_dry_run_reads_slides_in_a_worker_under_limits(tmp_path):
     for number in (1, 2):
         (tmp_path / str(number)).mkdir()
         build_generic(tmp_path / str(number), number, size=(200, 150), levels=1)
-    run = [sys.executable, "-m", "coverslip", "--limit", f"memory_bytes={1 << 20}", "convert"]
-    done = subprocess.run([*run, "--dry-run", tmp_path, "-o", tmp_path / "out"],
-                          capture_output=True, text=True, check=False)  # fmt: skip
+    run = ["--limit", f"memory_bytes={1 << 20}", "convert", "--dry-run"]
+    done = program.command(*run, tmp_path, "-o", tmp_path / "out")
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert all("memory_bytes" in line or "died" in line for line in lines[:2]), lines

@@ -73,7 +73,7 @@ def test_picture_of_another_size_than_the_tags_say_is_refused(codec, tmp_path):
 )
 def test_few_bytes_that_become_many_are_refused_before_they_do(codec, pack, decoders, tmp_path):
     slide = build_generic(tmp_path, codec=codec, **SMALL)
-    bomb = (pack or raster.BYTES[codec][1])(bytes(256 << 20))
+    bomb = (pack or raster.BYTES[codec][1])(bytes(64 << 20))
     (level,) = coverslip.open(slide.path).levels
     with pytest.raises(coverslip.SourceError, match="tile 3 does not hold"):
         samples.decode(level, level.raster, bomb, 3, 64, decoders)
@@ -118,7 +118,7 @@ def test_process_that_dies_of_a_stream_does_not_take_us_with_it(codec, decoders,
     stream = slide.levels[0].pieces[0]
     random = np.random.default_rng(0)
     ends = set()
-    for _ in range(40):
+    for _ in range(20):
         changed = bytearray(stream)
         for _ in range(4):
             changed[random.integers(len(stream))] = random.integers(256)
@@ -131,7 +131,9 @@ def test_process_that_dies_of_a_stream_does_not_take_us_with_it(codec, decoders,
     assert samples.decode(level, level.raster, stream, 7, 64, decoders).shape == (64, 64, 3)
 
 
-def test_stream_that_kills_its_decoder_is_an_error(decoders, tmp_path, monkeypatch):
+def test_stream_that_kills_its_decoder_is_an_error(
+    decoders_started_anew, decoders, tmp_path, monkeypatch
+):
     slide = build_generic(tmp_path, codec="lzw", **SMALL)
     (level,) = coverslip.open(slide.path).levels
     deadly = tmp_path / "decoder.py"
@@ -269,9 +271,10 @@ def test_changed_streams_give_a_typed_error_or_a_slide(kind, tmp_path):
     builder, options = CODED[kind]
     slide = builder(tmp_path, **options)
     data, random = slide.path.read_bytes(), np.random.default_rng(7)
+    # A few of each kind: `tests.hostile.campaign` changes streams of all formats by the thousand.
     pieces = [piece for piece in slide.levels[0].pieces if piece]
     with kept():
-        for seed in range(12):
+        for seed in range(8):
             changed = bytearray(data)
             piece = pieces[random.integers(len(pieces))]
             # Headers are where numbers are.

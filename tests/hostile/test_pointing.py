@@ -12,7 +12,7 @@ import coverslip
 from tests.hostile.structure import CODES, SIZES, parse
 from tests.synth import FORMATS, build_svs
 
-RANGES = int(os.environ.get("COVERSLIP_RANGES", "5"))
+RANGES = int(os.environ.get("COVERSLIP_RANGES", "3"))
 """How many are tried of each format."""
 OFFSETS, COUNTS = {324: 325, 273: 279}, (325, 279)
 

@@ -14,6 +14,7 @@ from coverslip.deid.uids import RandomIdentity
 from tests.formats.test_plugins import PLUGIN, install  # noqa: F401 (a fixture)
 from tests.hostile.test_bad_input import refuse, told
 from tests.privacy.search import places_of, survivors
+from tests.program import command
 from tests.synth import build_generic, build_svs
 
 SMALL = {"size": (200, 150), "tile": 64, "levels": 1}
@@ -47,11 +48,10 @@ def test_command_line_takes_such_a_name_and_never_shows_it(kind, tmp_path):
     for content in (None, b"no slide"):
         if content is not None:
             path.write_bytes(content)
-        command = [sys.executable, "-m", "coverslip", "convert", "-o", tmp_path / "out", "--"]
-        done = subprocess.run([*command, path], capture_output=True, check=False)
+        done = command("convert", "-o", tmp_path / "out", "--", path)
         assert done.returncode == (0 if content is None else 1)
-        assert b"SMITHSON" not in done.stdout + done.stderr
-        assert b"\x1b" not in done.stdout + done.stderr
+        assert "SMITHSON" not in done.stdout + done.stderr
+        assert "\x1b" not in done.stdout + done.stderr
 
 
 def test_name_that_is_too_long_is_an_error_of_the_system(tmp_path):
@@ -131,8 +131,8 @@ def test_conversion_opens_no_socket(builder, tmp_path):
         slide = build_svs(tmp_path, 1, size=(200, 150), tile=64)
     else:
         slide = build_generic(tmp_path, 1, codec="deflate", **SMALL)
-    command = [sys.executable, "-c", OFFLINE, slide.path, tmp_path / "out"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    offline = [sys.executable, "-c", OFFLINE, slide.path, tmp_path / "out"]
+    done = subprocess.run(offline, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert any(pydicom.dcmread(path) for path in (tmp_path / "out").rglob("*.dcm"))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.interop import alike
 from tests.synth import FORMATS, SynthLevel, SynthSlide
 
 VENDORS = {
@@ -158,9 +159,9 @@ def _is_alike(shown: np.ndarray, level: SynthLevel) -> bool:
         shown = shown[..., 0]
     if shown.shape != truth.shape or seen.sum() < wanted:
         return False
-    difference = np.abs(shown[seen].astype(int) - truth[seen].astype(int))
+    distances = alike.difference(shown[seen], truth[seen])
     scale = np.iinfo(truth.dtype).max / 255
-    return difference.mean() < 2.5 * scale and np.percentile(difference, 99) <= 24 * scale
+    return distances.mean() < 2.5 * scale and alike.nearly_all_within(distances, 24 * scale)
 
 
 def _present(level: SynthLevel) -> np.ndarray:

@@ -202,16 +202,25 @@ def by_highdicom(path: Path) -> np.ndarray:
 
     image = highdicom.imread(path)
     if absent_colour(image) is not None:  # where frames are missing it puts no matrix together
-        frames = on_grid(path, image.get_frames(apply_icc_profile=False))
+        frames = on_grid(path, _frames_of(image))
         return mosaic(frames, image.TotalPixelMatrixColumns, image.TotalPixelMatrixRows)
-    return image.get_total_pixel_matrix(apply_icc_profile=False)
+    return image.get_total_pixel_matrix(apply_icc_profile=False, dtype=_type_of(image))
 
 
 def frames_by_highdicom(path: Path) -> np.ndarray:
     """Return all frames: of focal planes highdicom puts no matrix together."""
     import highdicom
 
-    return highdicom.imread(path).get_frames(apply_icc_profile=False)
+    return _frames_of(highdicom.imread(path))
+
+
+def _frames_of(image) -> np.ndarray:
+    return image.get_frames(apply_icc_profile=False, dtype=_type_of(image))
+
+
+def _type_of(image) -> np.dtype:
+    """Return the type of the samples; highdicom makes numbers of eight bytes of them otherwise."""
+    return np.dtype(f"u{image.BitsAllocated // 8}")
 
 
 def dciodvfy(path: Path, program: str) -> list[str]:

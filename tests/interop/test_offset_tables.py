@@ -103,4 +103,4 @@ def test_other_threads_run_while_a_slide_is_converted(tmp_path):
         ticks.append(time.monotonic())
     ((begin, end),) = spans
     during = [tick for tick in ticks if begin + 0.001 < tick < end - 0.001]
-    assert len(during) > 50
+    assert len(during) > 5  # none, if they had to wait

@@ -1,6 +1,7 @@
 """Looks for a text in bytes, in every form in which it might survive."""
 
 import base64
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -29,25 +30,53 @@ def encodings_of(text):
                 yield encoded[first:last]
 
 
-def survivors(identifiers, places):
-    """Return the names of the places in which an identifier is found in any form."""
-    forms = sorted({form for identifier in identifiers for form in encodings_of(identifier)})
+def found_in(data, identifiers):
+    """Return those identifiers that are in the data in any form."""
+    forms = {identifier: [*encodings_of(identifier)] for identifier in identifiers}
+    likely = Forms(itertools.chain.from_iterable(forms.values())).that_may_be_in(data)
     return {
-        place
-        for place, data in places.items()
-        if any(form in data for form in _that_may_be_in(data, forms))
+        identifier
+        for identifier, own in forms.items()
+        if any(form in likely and form in data for form in own)
     }
 
 
-def _that_may_be_in(data, forms):
-    """Return all forms but those whose first bytes follow each other nowhere in the data.
+def survivors(identifiers, places):
+    """Return the names of the places in which an identifier is found in any form."""
+    forms = Forms(form for identifier in identifiers for form in encodings_of(identifier))
+    return {
+        place
+        for place, data in places.items()
+        if any(form in data for form in forms.that_may_be_in(data))
+    }
 
-    So of thousands of forms some are looked for in compressed data and not all.
-    """
-    values = np.frombuffer(data, np.uint8).astype(np.uint32)
-    is_there = np.zeros(1 << 24, bool)
-    is_there[values[:-2] | values[1:-1] << 8 | values[2:] << 16] = True
-    return [form for form in forms if len(form) < 3 or is_there[int.from_bytes(form[:3], "little")]]
+
+class Forms:
+    """Thousands of forms, of which a few only have to be looked for in compressed data."""
+
+    def __init__(self, forms):
+        known = {*forms}
+        self._short = {form for form in known if len(form) < 2 * _TOGETHER}
+        self._long = [*(known - self._short)]
+        begins = np.frombuffer(b"".join(form[: 2 * _TOGETHER] for form in self._long), np.uint8)
+        begins = begins.reshape(-1, 2 * _TOGETHER).astype(np.uint32)
+        self._first, self._next = _numbers(begins[:, :_TOGETHER]), _numbers(begins[:, _TOGETHER:])
+
+    def that_may_be_in(self, data):
+        """Return all but those whose first bytes, or next, follow each other nowhere in data."""
+        values = np.frombuffer(data, np.uint8).astype(np.uint32)
+        is_there = np.zeros(1 << 8 * _TOGETHER, bool)
+        is_there[values[:-2] | values[1:-1] << 8 | values[2:] << 16] = True
+        likely = np.flatnonzero(is_there[self._first] & is_there[self._next])
+        return self._short | {self._long[number] for number in likely}
+
+
+_TOGETHER = 3
+"""Bytes that are looked at as one number."""
+
+
+def _numbers(bytes_):
+    return bytes_[:, 0] | bytes_[:, 1] << 8 | bytes_[:, 2] << 16
 
 
 def places_of(folder: Path, *texts: str) -> dict[str, bytes]:

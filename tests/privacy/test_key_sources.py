@@ -3,8 +3,6 @@
 import base64
 import json
 import os
-import subprocess
-import sys
 
 import pydicom
 import pytest
@@ -15,6 +13,7 @@ from coverslip.deid.custody import Custody
 from coverslip.deid.identity import KEY_VARIABLE, Key
 from coverslip.deid.policy import Policy, Profile
 from coverslip.errors import PolicyError
+from tests import program
 from tests.archive.runs import build_slides
 from tests.privacy.search import places_of, survivors
 from tests.synth import build_generic
@@ -33,8 +32,7 @@ def uids(out):
 
 def command(*arguments, key):
     environment = {**os.environ, KEY_VARIABLE: key}
-    program = [sys.executable, "-m", "coverslip", "convert", *map(str, arguments)]
-    return subprocess.run(program, capture_output=True, text=True, check=False, env=environment)
+    return program.command("convert", *arguments, env=environment)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from coverslip.audit import certificate_schema
 from coverslip.gaps import gaps_between
 from coverslip.leftovers.streams import CutOffError, behind_the_end, is_stream, walk
 from coverslip.model import Fate, ItemKind
+from tests.choices import of_each_builder
 from tests.interop.readers import frames_of
 from tests.program import command
 from tests.synth import FORMATS, build_generic, build_ndpi, build_svs
@@ -268,10 +269,7 @@ PLANTED_BYTES = 32
 """No builder plants more between two parts of a slide."""
 
 
-OF_EACH_BUILDER = {build.func: name for name, build in FORMATS.items()}.values()
-
-
-@pytest.mark.parametrize("name", [*OF_EACH_BUILDER, "ndpi-without-high-words", "ndpi"])
+@pytest.mark.parametrize("name", [*of_each_builder(-1), "ndpi-without-high-words", "ndpi"])
 def test_nothing_that_a_directory_needs_is_taken_for_a_gap(name, tmp_path):
     """Links, high words, values, tables, tiles; what builders plant is short, and is found."""
     built = FORMATS[name](tmp_path)

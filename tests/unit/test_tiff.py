@@ -330,7 +330,7 @@ CHANGES = st.lists(
 
 @settings(
     max_examples=400,
-    deadline=5000,
+    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(changes=CHANGES, kept=st.floats(0, 1))

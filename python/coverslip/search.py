@@ -270,9 +270,17 @@ def _pictures(
 def _picture(slide: OpenedSlide, role: Role, notes: list[str]) -> Iterator[AssociatedPicture]:
     """Yield the picture of a role as it was scanned, if there is exactly one that can be read."""
     name = role.lower()
-    images = [image for image in slide.associated_images if image.role is role]
-    if len(images) != 1:
-        notes.append(f"no {name} was written: the slide has {len(images)} of them")
+    alike = [image for image in slide.associated_images if image.role is role]
+    images = [image for image in alike if image.is_recognised]
+    others = len(alike) - len(images)
+    if others:
+        notes.append(f"{others} unrecognised pictures, each maybe the {name}, stayed behind")
+    if not images:
+        none = "none that is known to be one" if others else "none"
+        notes.append(f"no {name} was written: the slide has {none}")
+        return
+    if len(images) > 1:
+        notes.append(f"no {name} was written: the slide has {len(images)}, and which is not known")
         return
     (image,) = images
     if image.pixels is None:

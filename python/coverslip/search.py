@@ -14,7 +14,7 @@ from coverslip.associated import AssociatedPicture
 from coverslip.beside import Beside
 from coverslip.deid.pixels import ocr
 from coverslip.deid.pixels.barcodes import LEAST, LEAST_OF_ANY, bar_codes_of_tissue
-from coverslip.deid.pixels.mask import mask_label
+from coverslip.deid.pixels.mask import PAINT, mask_label
 from coverslip.deid.pixels.priors import prior_of
 from coverslip.deid.pixels.shapes import Grey
 from coverslip.deid.policy import Policy, Profile
@@ -304,6 +304,8 @@ def _masked(
     except CoverslipError as error:
         notes[-1] = f"the overview was dropped: {error}"
         return
+    share = (painted == PAINT).all(axis=2).mean()
+    notes.append(f"{share:.0%} of the overview were painted over, its label with them")
     yield replace(overview, picture=painted, is_as_scanned=False)
 
 

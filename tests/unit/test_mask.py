@@ -287,6 +287,27 @@ def test_text_is_found_whichever_way_it_runs(quarters, letters_px):
     assert all(box.top <= rows[-1] and box.bottom >= rows[0] for box in back)
 
 
+def print_in(angle, ink=20, ground=235):
+    picture, ways = Image.new("L", (460, 460), ground), Image.new("L", (460, 460), 0)
+    font = ImageFont.load_default(30)
+    ImageDraw.Draw(ways).text((230, 230), "S24-11872", font=font, fill=255, anchor="mm")
+    picture.paste(ink, (0, 0), ways.rotate(angle, resample=Image.Resampling.BICUBIC))
+    grey = np.asarray(picture)
+    return [
+        box for way in range(4) for box in text_boxes(np.ascontiguousarray(np.rot90(grey, way)))
+    ]
+
+
+@pytest.mark.parametrize("angle", [-20, -15, -10, 0, 10, 15, 20, 70, 75, 80, 90])
+def test_text_that_slants_by_20_degrees_is_found(angle):
+    assert print_in(angle)
+
+
+@pytest.mark.parametrize(("ink", "is_seen"), [(190, True), (195, False)])
+def test_text_is_found_from_a_contrast_of_more_than_40_on(ink, is_seen):
+    assert bool(print_in(0, ink)) == is_seen
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_tissue_is_not_taken_for_text(seed):
     assert text_boxes(grey_of(tissue(1000, 360, seed))) == []

@@ -181,7 +181,7 @@ def _ledger(vault: Path, stack: ExitStack) -> Ledger | None:
 
 def _name(candidate: Candidate, number: int, choice: Choice) -> str:
     if not choice.show_paths:
-        return f"input {number}"
+        return f"slide {number}"
     return str(candidate.path) if choice.as_json else shown(candidate.path)
 
 

@@ -7,9 +7,10 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+from coverslip.deid.fates import _FATES
 from coverslip.deid.policy import Dates, Keep, Link, Policy, Profile
 from coverslip.deid.release import _KEPT
-from coverslip.deid.scrub import _FATES, CODES
+from coverslip.deid.scrub import CODES
 from coverslip.dicom.allowlist import rules
 from coverslip.dicom.modules import CODE_MEANINGS
 from coverslip.errors import PolicyError

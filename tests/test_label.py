@@ -12,10 +12,12 @@ from coverslip.deid.custody import Custody
 from coverslip.deid.metadata import read_metadata
 from coverslip.deid.policy import Policy
 from coverslip.errors import PolicyError, VerificationError
+from coverslip.model import AssociatedImage, Role
+from tests.conftest import SLIDES
 from tests.interop import readers
 from tests.interop.validator import validator_findings
 from tests.privacy.search import places_of, survivors
-from tests.synth import build_generic, build_svs
+from tests.synth import FORMATS, build_generic, build_svs
 from tests.synth.overview import draw_overview
 
 GLASS = draw_overview(5, noise=1.0)
@@ -203,3 +205,75 @@ def test_writer_refuses_a_label_s_text_that_is_not_its_identifier(keyword):
     setattr(dataset, keyword, "C-0000000000000")
     with pytest.raises(PolicyError, match="may not be written here"):
         enforce(dataset)
+
+
+UNMARKED = ("generic", "ndpi", "argos", "indica", "trestle", "ventana", "svs-gt450")
+"""Their slides tell of no picture that it is the label: the overview shows it, or nothing does."""
+SUPPLEMENTAL = "scn-regions-unlike"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_label_is_known_only_where_the_slide_tells(name, tmp_path):
+    images = coverslip.open(FORMATS[name](tmp_path).path).associated_images
+    told = not name.startswith((*UNMARKED, "scn")) or name == SUPPLEMENTAL
+    assert sum(image.is_known_label for image in images) == told
+    assert all(image.role is Role.LABEL for image in images if image.is_known_label)
+
+
+def test_third_party_label_may_be_anything():
+    image = AssociatedImage(ifd=1, role=Role.LABEL, image_width=9, image_length=9)
+    assert not image.is_recognised
+    assert replace(image, role=Role.OVERVIEW).is_recognised
+    assert replace(image, is_known_label=True).is_recognised
+
+
+STRAYS = {
+    "ndpi": (0, 1, 1),
+    "svs-gt450": (0, 1, 1),
+    "svs-lzw": (1, 1, 1),
+    "scn-regions-unlike": (1, 1, 1),
+    "ome-series-jfif": (1, 1, 1),
+    "ventana-bif": (0, 1, 1),
+    "argos": (0, 1, 1),
+    "indica-colour": (0, 1, 0),
+    "qptiff-bands": (1, 1, 1),
+    "philips": (1, 0, 1),
+}
+"""How many labels, pictures that nothing recognises, and overviews a slide has."""
+
+
+@pytest.mark.parametrize("name", STRAYS)
+def test_care_writes_no_picture_as_a_label_that_is_not_known_to_be_one(name, tmp_path):
+    labels, strays, overviews = STRAYS[name]
+    slide = FORMATS[name](tmp_path)
+    policy = Policy(profile="care", mpp_um=0.5, allow_pixel=True, allow_recode=90)
+    result = coverslip.convert(
+        slide.path, tmp_path / "out", policy=policy, custody=custody(tmp_path)
+    )
+
+    kinds = [
+        pydicom.dcmread(i.path, stop_before_pixels=True).ImageType[2] for i in result.instances
+    ]
+    assert (kinds.count("LABEL"), kinds.count("OVERVIEW")) == (labels, overviews)
+    fates = {
+        (row["place"], row["fate"]): row["count"]
+        for row in result.certificate["findings"]["by_place_and_fate"]
+    }
+    assert fates.get(("LABEL", "kept"), 0) == labels
+    assert fates.get(("unrecognised picture", "dropped"), 0) == strays
+    assert not {("LABEL", "dropped"), ("unrecognised picture", "kept")} & set(fates)
+    assert any(f"{strays} unrecognised pictures" in note for note in result.notes) == (strays > 0)
+    assert any("no label was written" in note for note in result.notes) == (labels == 0)
+    assert coverslip.verify(tmp_path / "out").is_clean
+
+
+@pytest.mark.slides
+def test_map_of_a_real_slide_is_no_label(tmp_path):
+    path = SLIDES / "hamamatsu/test3-DAPI-2-(387).ndpi"
+    policy = Policy(profile="care")
+    result = coverslip.convert(path, tmp_path / "out", policy=policy, custody=custody(tmp_path))
+    kinds = {
+        pydicom.dcmread(i.path, stop_before_pixels=True).ImageType[2] for i in result.instances
+    }
+    assert kinds == {"VOLUME", "OVERVIEW"}
+    assert "1 unrecognised pictures, each maybe the label, stayed behind" in result.notes

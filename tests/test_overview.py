@@ -180,7 +180,7 @@ def test_overview_in_doubt_is_dropped_and_the_slide_is_not(picture, reason, tmp_
 
 
 def test_slide_without_an_overview_says_so(tmp_path):
-    dropped(build_generic(tmp_path), tmp_path, "the slide has 0 of them")
+    dropped(build_generic(tmp_path), tmp_path, "no overview was written: the slide has none")
 
 
 def test_overview_is_not_written_unless_asked_for(tmp_path):
@@ -335,13 +335,19 @@ def test_level_is_reduced_to_means_of_blocks(name, most, tmp_path):
 
 @pytest.mark.slides
 @pytest.mark.parametrize(
-    ("name", "label_share"),
-    [("hamamatsu/test3-DAPI-2-(387).ndpi", 0.25), ("aperio/CMU-1-Small-Region.svs", 0.22)],
+    ("name", "label_share", "most"),
+    [
+        ("hamamatsu/test3-DAPI-2-(387).ndpi", 0.25, 0.6),
+        ("aperio/CMU-1-Small-Region.svs", 0.22, 0.56),
+    ],
 )
-def test_real_overview_shows_no_label(name, label_share, tmp_path):
+def test_real_overview_shows_no_label(name, label_share, most, tmp_path):
     result = coverslip.convert(SLIDES / name, tmp_path, mpp_um=0.5, overview="mask")
     assert result.frames.picture == 1
     pixels = readers.by_pydicom(result.instances[-1].path, "pylibjpeg")[0]
     label = pixels[:, : int(label_share * pixels.shape[1])]
     assert (label == PAINT).all()
     assert zxingcpp.read_barcodes(pixels) == []
+    painted = (pixels == PAINT).all(axis=2).mean()
+    assert painted < most
+    assert f"{painted:.0%} of the overview were painted over, its label with them" in (result.notes)

@@ -50,7 +50,8 @@ _REDUCED = (
 )
 _MASKED = (
     "The overview was masked and searched for bar codes and for the shapes of printed text;"
-    " joined-up handwriting on the glass may have been missed."
+    " joined-up handwriting on the glass, and print that is pale or slants by more than 20 degrees,"
+    " may have been missed."
 )
 _CLAIM = "This certificate states what was done; it makes no legal claim."
 

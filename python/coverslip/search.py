@@ -14,7 +14,7 @@ from coverslip.associated import AssociatedPicture
 from coverslip.beside import Beside
 from coverslip.deid.pixels import ocr
 from coverslip.deid.pixels.barcodes import LEAST, LEAST_OF_ANY, bar_codes_of_tissue
-from coverslip.deid.pixels.mask import mask_label
+from coverslip.deid.pixels.mask import PAINT, mask_label
 from coverslip.deid.pixels.priors import prior_of
 from coverslip.deid.pixels.shapes import Grey
 from coverslip.deid.policy import Policy, Profile
@@ -282,9 +282,17 @@ def _pictures(
 def _picture(slide: OpenedSlide, role: Role, notes: list[str]) -> Iterator[AssociatedPicture]:
     """Yield the picture of a role as it was scanned, if there is exactly one that can be read."""
     name = role.lower()
-    images = [image for image in slide.associated_images if image.role is role]
-    if len(images) != 1:
-        notes.append(f"no {name} was written: the slide has {len(images)} of them")
+    alike = [image for image in slide.associated_images if image.role is role]
+    images = [image for image in alike if image.is_recognised]
+    others = len(alike) - len(images)
+    if others:
+        notes.append(f"{others} unrecognised pictures, each maybe the {name}, stayed behind")
+    if not images:
+        none = "none that is known to be one" if others else "none"
+        notes.append(f"no {name} was written: the slide has {none}")
+        return
+    if len(images) > 1:
+        notes.append(f"no {name} was written: the slide has {len(images)}, and which is not known")
         return
     (image,) = images
     if image.pixels is None:
@@ -308,6 +316,8 @@ def _masked(
     except CoverslipError as error:
         notes[-1] = f"the overview was dropped: {error}"
         return
+    share = (painted == PAINT).all(axis=2).mean()
+    notes.append(f"{share:.0%} of the overview were painted over, its label with them")
     yield replace(overview, picture=painted, is_as_scanned=False)
 
 

@@ -318,7 +318,7 @@ def test_events_are_json_lines(tmp_path):
 def test_dry_run_says_what_would_become_and_writes_nothing(tmp_path):
     build_slides(tmp_path / "in", 2)
     out = command("convert", tmp_path / "in", "-o", tmp_path / "out", "--dry-run").stdout
-    assert "input 1: Aperio SVS: copy" in out
+    assert "slide 1: Aperio SVS: copy" in out
     assert "2 slides, 0 would be refused" in out
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "out.vault").exists()

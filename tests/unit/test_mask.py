@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from coverslip.deid.pixels import mask, ocr, priors
 from coverslip.deid.pixels.barcodes import bar_codes
 from coverslip.deid.pixels.doubt import DoubtError
+from coverslip.deid.pixels.drawn import without_frames
 from coverslip.deid.pixels.edge import label_edge
 from coverslip.deid.pixels.mask import PAINT, mask_label
 from coverslip.deid.pixels.priors import Prior, prior_of
@@ -147,6 +148,46 @@ def test_label_at_either_end_goes_or_the_picture_does(vendor, side, text, cover)
     assert is_painted(masked)[label].all()
 
 
+GREEN = (0, 255, 0)
+
+
+def with_frame(picture, box, fill=None):
+    drawn = Image.fromarray(picture)
+    ImageDraw.Draw(drawn).rectangle(box, outline=GREEN, width=3, fill=fill)
+    return np.asarray(drawn)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("cover", COVERS)
+@pytest.mark.parametrize("box", [(400, 63, 752, 322), (345, 5, 900, 425), (420, 20, 1200, 400)])
+def test_frame_that_the_scanner_drew_is_no_edge(box, cover, turned):
+    picture, _ = draw_glass("Smith 4711", side=LabelSide.LEFT, letters_px=24, cover=cover)
+    framed = with_frame(picture, box)
+    ways = [np.ascontiguousarray(one[:, :: -1 if turned else 1]) for one in (picture, framed)]
+    glass, cleared = ways[0], without_frames(ways[1], GREEN)
+
+    assert label_edge(cleared) == pytest.approx(label_edge(glass), abs=0.01)
+
+
+@pytest.mark.parametrize("moved", [-3, -1, 0, 1, 3])
+def test_edge_of_a_label_under_the_scanner_s_frame_is_an_edge(moved):
+    picture, label = draw_glass("", side=LabelSide.LEFT, letters_px=24, cover=(0.1, 0.9))
+    end = int(np.flatnonzero(label[0]).max())
+    framed = with_frame(picture, (end + moved, 60, 1000, 371))
+
+    assert label_edge(framed) == pytest.approx(end / 1280, abs=0.01)
+    assert label_edge(without_frames(framed, GREEN)) == pytest.approx(end / 1280, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("box", "fill"), [((700, 50, 1290, 380), None), ((500, 50, 900, 380), GREEN)]
+)
+def test_what_is_no_whole_frame_is_left(box, fill):
+    picture = with_frame(tissue(1280, 432, 3), box, fill)
+
+    assert without_frames(picture, GREEN) is picture
+
+
 def test_what_is_found_after_painting_condemns_the_picture(monkeypatch):
     drawn = draw_overview(8)
     hits = iter([[], [Box(left=900, top=9, right=960, bottom=30)]])
@@ -251,6 +292,27 @@ def test_text_is_found_whichever_way_it_runs(quarters, letters_px):
     assert min(box.left for box in back) <= columns[0] + letters_px
     assert max(box.right for box in back) >= columns[-1] - letters_px
     assert all(box.top <= rows[-1] and box.bottom >= rows[0] for box in back)
+
+
+def print_in(angle, ink=20, ground=235):
+    picture, ways = Image.new("L", (460, 460), ground), Image.new("L", (460, 460), 0)
+    font = ImageFont.load_default(30)
+    ImageDraw.Draw(ways).text((230, 230), "S24-11872", font=font, fill=255, anchor="mm")
+    picture.paste(ink, (0, 0), ways.rotate(angle, resample=Image.Resampling.BICUBIC))
+    grey = np.asarray(picture)
+    return [
+        box for way in range(4) for box in text_boxes(np.ascontiguousarray(np.rot90(grey, way)))
+    ]
+
+
+@pytest.mark.parametrize("angle", [-20, -15, -10, 0, 10, 15, 20, 70, 75, 80, 90])
+def test_text_that_slants_by_20_degrees_is_found(angle):
+    assert print_in(angle)
+
+
+@pytest.mark.parametrize(("ink", "is_seen"), [(190, True), (195, False)])
+def test_text_is_found_from_a_contrast_of_more_than_40_on(ink, is_seen):
+    assert bool(print_in(0, ink)) == is_seen
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -31,6 +31,8 @@ CREATE TABLE unlinked (
 ) WITHOUT ROWID
 """
 """Studies of which nobody keeps what they were made of."""
+_BY_CONTENT = "CREATE INDEX IF NOT EXISTS slide_by_content ON slide (byte_count, mtime_ns)"
+"""A slide that was moved is known again by it; earlier versions do without."""
 _HAS_SLIDES = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'slide'"
 _PAGE = 100
 _CANNOT_WRITE = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_READONLY_DIRECTORY")
@@ -59,6 +61,7 @@ def prepare(connection: sqlite3.Connection) -> None:
     if has_slides:
         check_schema(connection)
         if connection.execute("PRAGMA user_version").fetchone()[0] == _SCHEMA:
+            connection.execute(_BY_CONTENT)
             return
     connection.execute("BEGIN IMMEDIATE")
     with connection:
@@ -79,6 +82,7 @@ def prepare(connection: sqlite3.Connection) -> None:
                 connection.execute(
                     "UPDATE OR IGNORE slide SET real = ? WHERE number = ?", (real, number)
                 )
+        connection.execute(_BY_CONTENT)
         connection.execute(f"PRAGMA user_version = {_SCHEMA}")
 
 

@@ -33,7 +33,7 @@ class Links:
 
     def cut(self, record: SlideRecord, outputs: Outputs, quick: str | None) -> None:
         """Note that a slide is done, and forget which study it became, and where it is."""
-        byte_count, mtime_ns = self._stamp(record.byte_count, record.mtime_ns)
+        byte_count, mtime_ns = self.unlinked_stamp(record.byte_count, record.mtime_ns)
         with self._rows.change():
             self._rows.connection.execute(
                 "INSERT OR REPLACE INTO unlinked VALUES (?, ?, ?)",
@@ -72,14 +72,14 @@ class Links:
         """Tell whether a row is of a slide with this size and time."""
         stamp = byte_count, mtime_ns
         if record.is_unlinked:
-            stamp = self._stamp(*stamp)
+            stamp = self.unlinked_stamp(*stamp)
         return stamp == (record.byte_count, record.mtime_ns)
 
     def is_quick(self, record: SlideRecord, quick: str) -> bool:
         """Tell whether a row is of a slide with this quick digest."""
         return record.quick_digest == (self._quick(quick) if record.is_unlinked else quick)
 
-    def _stamp(self, byte_count: int, mtime_ns: int) -> tuple[int, int]:
+    def unlinked_stamp(self, byte_count: int, mtime_ns: int) -> tuple[int, int]:
         """Return what stands in a row in the place of a slide's size and time."""
         digest = self._rows.digest(b"%d %d" % (byte_count, mtime_ns))
         return UNLINKED_BYTE_COUNT, int.from_bytes(digest[1:9], signed=True)

@@ -5,13 +5,14 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from coverslip.archive.candidates import Candidate
 from coverslip.archive.database import real_path
 from coverslip.archive.ledger import Ledger
 from coverslip.archive.making import UNVERIFIED, difference
+from coverslip.archive.moves import Moves, is_gone
 from coverslip.archive.records import SlideRecord, State
 from coverslip.archive.rows import Rows
 from coverslip.archive.states import quick_digest
@@ -32,6 +33,8 @@ class Registered:
     """Of the slides that are to be converted."""
     again: Counter[str] = field(default_factory=Counter)
     """How many of those that were done are to be converted again for which reason."""
+    moved: int = 0
+    """How many that were done lie under another path than before."""
     left: int = 0
     """How many of those leave what they were before, since which studies it is is not known."""
 
@@ -55,7 +58,7 @@ def register(
     ledger
         Which holds what became of slides before.
     candidates
-        The slides.
+        The slides; they are gone through more than once.
     made_with
         Tells for the path of a slide what decides over its outputs, see `Making`.
     out
@@ -63,15 +66,18 @@ def register(
     again
         Whether what is done is converted again too.
     """
-    rows, turns = ledger.rows, Turns(ledger.rows.connection)
+    rows, turns, moves = ledger.rows, Turns(ledger.rows.connection), Moves(ledger, candidates)
     reasons = Counter[str]()
-    found = byte_count = left = 0
+    found = byte_count = left = moved = 0
     with rows.change():
         _note_gone(rows)
         for candidate in candidates:
             found += 1
             now = made_with(candidate.path.absolute())
             record = rows.by_place(candidate.path)
+            if record is None and (before := moves.row_of(candidate)) is not None:
+                record = moves.follow(before, candidate)
+                moved += 1
             if record is None:
                 turns.add(_enter(rows, candidate, now))
             else:
@@ -84,13 +90,22 @@ def register(
                 _renew(rows, record, candidate, now)
                 turns.add(record.number)
             byte_count += candidate.byte_count
-    return Registered(turns=turns, found=found, byte_count=byte_count, again=reasons, left=left)
+    return Registered(
+        turns=turns, found=found, byte_count=byte_count, again=reasons, moved=moved, left=left
+    )
 
 
-def is_done(ledger: Ledger, candidate: Candidate, made_with: str, out: Path) -> bool:
+def is_done(ledger: Ledger, candidate: Candidate, made_with: str, out: Path, moves: Moves) -> bool:
     """Return whether a run would leave a slide out."""
     record = ledger.rows.by_place(candidate.path)
-    return record is not None and _why_again(ledger, record, candidate, made_with, out) is None
+    if record is not None:
+        return _why_again(ledger, record, candidate, made_with, out) is None
+    moved = moves.row_of(candidate)
+    if moved is None:
+        return False
+    # A moved slide has the time that it has there.
+    now = moved if moved.is_unlinked else replace(moved, mtime_ns=candidate.mtime_ns)
+    return _why_again(ledger, now, candidate, made_with, out) is None
 
 
 def _why_again(
@@ -162,11 +177,7 @@ def _renew(rows: Rows, record: SlideRecord, candidate: Candidate, made_with: str
 def _note_gone(rows: Rows) -> None:
     """Note which of the slides that are not done are no longer there."""
     for record in rows.some("state NOT IN (?, ?)", State.DONE, State.GONE):
-        try:
-            record.path.stat()
-        except (FileNotFoundError, NotADirectoryError):
+        if is_gone(record.path):
             before = f"{record.state}: {record.reason}" if record.reason else record.state
             reason = f"the slide is no longer there; it was {before}"
             rows.set(record.number, state=State.GONE, reason=reason, hint=None)
-        except OSError:
-            continue  # whether it is there cannot be known

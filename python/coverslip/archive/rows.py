@@ -62,6 +62,13 @@ class Rows:
             return self.one("real IN (?, ?)", real, self.digest(real))
         return self.one("path = ?", os.fsencode(path.absolute()))
 
+    def place_of(self, number: int) -> bytes:
+        """Return where the slide of a row is, or the digest of that."""
+        query = "SELECT real FROM slide WHERE number = ?"
+        with told():
+            row = self.connection.execute(query, (number,)).fetchone()
+        return b"" if row is None or row[0] is None else bytes(row[0])
+
     def enter(self, **values: object) -> int:
         """Add a row, and return its number."""
         values["updated"] = now()

@@ -12,6 +12,7 @@ from coverslip.archive.discovery import Found
 from coverslip.archive.ledger import Ledger, reading
 from coverslip.archive.making import Making
 from coverslip.archive.many import vault_of
+from coverslip.archive.moves import Moves
 from coverslip.archive.pool import LostWorkerError, Pool
 from coverslip.archive.records import State
 from coverslip.archive.registering import is_done
@@ -38,16 +39,19 @@ def dry_run(found: Found, out: Path, policy: Policy, custody: Custody, choice: C
         pool = stack.enter_context(Pool(1))
         stack.push(lambda failed, *_: pool.kill() if failed else None)  # it reads on else
         ledger = _ledger(vault_of(custody, out), stack)
-        making = None
+        making = moves = None
         if ledger is not None:
             making = Making(policy=policy, custody=custody, verify=choice.verify, salt=ledger.salt)
+            moves = Moves(ledger, found.slides)
         for number, candidate in enumerate(found.slides, start=1):
             row: dict[str, object] = {
                 "slide": _name(candidate, number, choice),
                 "byte_count": candidate.byte_count,
             }
-            if ledger is not None and making is not None and not choice.overwrite:
-                row["done"] = is_done(ledger, candidate, making.of(candidate.path.absolute()), out)
+            if ledger and making and moves and not choice.overwrite:
+                row["done"] = is_done(
+                    ledger, candidate, making.of(candidate.path.absolute()), out, moves
+                )
             if row.get("done"):
                 done += 1
             else:
@@ -181,7 +185,7 @@ def _ledger(vault: Path, stack: ExitStack) -> Ledger | None:
 
 def _name(candidate: Candidate, number: int, choice: Choice) -> str:
     if not choice.show_paths:
-        return f"input {number}"
+        return f"slide {number}"
     return str(candidate.path) if choice.as_json else shown(candidate.path)
 
 

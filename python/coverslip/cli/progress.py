@@ -69,6 +69,7 @@ class _Events:
                 "found": todo.found,
                 "byte_count": todo.byte_count,
                 "again": dict(todo.again),
+                "moved": todo.moved,
                 "studies_missing": work.missing,
                 "studies_left": todo.left,
                 **passed_of(found),
@@ -187,6 +188,8 @@ def _beginning(work: Run, found: Found) -> list[str]:
     lines += [
         f"{n} were done {reason}: they are converted again" for reason, n in todo.again.items()
     ]
+    if todo.moved:
+        lines.append(f"note: {todo.moved} that were done lie under another path than before")
     return [*lines, *notes_on(found)]
 
 

@@ -29,6 +29,8 @@ _FATES: dict[ItemKind, tuple[Fate, str | None]] = {
     ItemKind.PICTURE: (Fate.DROPPED, None),
     ItemKind.UNKNOWN: (Fate.DROPPED, None),
 }
+_UNRECOGNISED = "unrecognised picture"
+"""In the place of a role: maybe the label, maybe anything."""
 
 
 def fates_of(
@@ -99,12 +101,12 @@ def _findings(slide: Slide, clean: CleanMetadata, pixels: PixelChecks) -> Iterat
         fate = Fate.DROPPED
         if image.role is Role.OVERVIEW and pixels.is_overview_masked:
             fate = Fate.MASKED
-        elif image.role in pixels.kept or (
+        elif (image.is_recognised and image.role in pixels.kept) or (
             image.role is Role.THUMBNAIL and pixels.is_thumbnail_written
         ):
             fate = Fate.KEPT
         finding = Finding(
-            place=f"IFD {image.ifd} {image.role}",
+            place=f"IFD {image.ifd} {image.role if image.is_recognised else _UNRECOGNISED}",
             key=None,
             kind=ItemKind.PICTURE,
             fate=fate,

@@ -5,7 +5,7 @@ from xml.etree.ElementTree import Element
 from coverslip.errors import SourceError, UnsupportedSlideError
 from coverslip.formats.likeness import passed_over, size_of, with_reduced
 from coverslip.formats.planes import stacked_pyramids
-from coverslip.formats.pyramid import associated_image, private_ranges, raw_metadata, to_level
+from coverslip.formats.pyramid import private_ranges, raw_metadata, to_level, told_image
 from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import Vocabulary, integer_in, number_in, text_of, xml_items
 from coverslip.model import ItemKind, LabelSide, Role, Slide, SourceText
@@ -54,8 +54,8 @@ class Argos:
         used = {ifd for level in levels for ifd in level.ifds}
         rest = [directory for directory in scanned if directory.number not in used]
         images = (
-            *(associated_image(directory, Role.LABEL) for directory in (*rest, chart)),
-            associated_image(macro, Role.OVERVIEW),
+            *(told_image(directory, None) for directory in (*rest, chart)),
+            told_image(macro, Role.OVERVIEW),
         )
         items = tuple(xml_items(root, f"{base.place} tag {_XML}", _VOCABULARY))
         return Slide(

@@ -2,8 +2,8 @@
 
 from coverslip.errors import UnsupportedSlideError
 from coverslip.formats.likeness import NEW_SUBFILE_TYPE, passed_over, size_of, with_reduced
-from coverslip.formats.pyramid import associated_image, private_ranges, raw_metadata, to_level
-from coverslip.model import LabelSide, Role, Slide
+from coverslip.formats.pyramid import private_ranges, raw_metadata, to_level, told_image
+from coverslip.model import LabelSide, Slide
 from coverslip.tiff import Directory, Tiff
 
 _REDUCED, _MASK = 1, 4
@@ -41,7 +41,7 @@ class GenericTiff:
             format=self.name,
             levels=levels,
             # Nothing says what these show, so each is taken for a label.
-            associated_images=tuple(associated_image(d, Role.LABEL) for d in rest),
+            associated_images=tuple(told_image(d, None) for d in rest),
             metadata=raw_metadata(tiff, (), ()),
             spacing=levels[0].spacing,
             objective_power=None,

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 from coverslip.errors import SourceError, UnsupportedSlideError
 from coverslip.formats.likeness import SAMPLES_PER_PIXEL, passed_over, size_of, with_reduced
 from coverslip.formats.planes import light_notes
-from coverslip.formats.pyramid import associated_image, private_ranges, raw_metadata, to_level
+from coverslip.formats.pyramid import private_ranges, raw_metadata, to_level, told_image
 from coverslip.formats.spacings import resolution
 from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import Vocabulary, children, integer_in, xml_items
@@ -16,7 +16,6 @@ from coverslip.model import (
     LabelSide,
     Level,
     OpticalPath,
-    Role,
     Slide,
     SourceText,
 )
@@ -73,7 +72,7 @@ class IndicaHalo:
             format=self.name,
             levels=levels,
             # Nothing says what these show, so each is taken for a label.
-            associated_images=tuple(associated_image(d, Role.LABEL) for d in rest),
+            associated_images=tuple(told_image(d, None) for d in rest),
             metadata=raw_metadata(tiff, items, (SourceText(_SOFTWARE),), levels),
             spacing=resolution(base),
             objective_power=None,

@@ -30,16 +30,24 @@ def segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
 def picture_of(stream: bytes, ifd: int, role: Role) -> AssociatedImage:
     """Return a JPEG that stands in a text of a directory as a picture that is not a level.
 
-    One that does not say its size has no pixels.
+    The text says what it shows. One that does not say its size has no pixels.
     """
+    is_label = role is Role.LABEL
     for marker, segment in segments(stream):
         if marker in _FRAMES and len(segment) >= 10:
             length, width = (int.from_bytes(segment[at : at + 2]) for at in (5, 7))
             pixels = _stored(stream, width, length, segment[9])
             return AssociatedImage(
-                ifd=ifd, role=role, image_width=width, image_length=length, pixels=pixels
+                ifd=ifd,
+                role=role,
+                image_width=width,
+                image_length=length,
+                pixels=pixels,
+                is_known_label=is_label,
             )
-    return AssociatedImage(ifd=ifd, role=role, image_width=0, image_length=0)
+    return AssociatedImage(
+        ifd=ifd, role=role, image_width=0, image_length=0, is_known_label=is_label
+    )
 
 
 def _stored(stream: bytes, width: int, length: int, samples: int) -> StoredPixels | None:

@@ -16,11 +16,11 @@ from coverslip.formats.likeness import (
 )
 from coverslip.formats.pyramid import (
     CUT_FRAME,
-    associated_image,
     no_tiles,
     private_ranges,
     raw_metadata,
     to_level,
+    told_image,
 )
 from coverslip.formats.spacings import microscope_spacing
 from coverslip.formats.xml_items import number_in
@@ -112,9 +112,7 @@ class KeyedTiff:
         return Slide(
             format=self.name,
             levels=levels,
-            associated_images=tuple(
-                associated_image(d, _role(base, d) or Role.LABEL) for d in rest
-            ),
+            associated_images=tuple(told_image(d, _role(base, d)) for d in rest),
             metadata=raw_metadata(
                 tiff, tuple(self._items(tiff)), tuple(self._device(base, keys)), levels
             ),

@@ -10,11 +10,11 @@ from coverslip.formats import ndpis
 from coverslip.formats.likeness import has_shape_of, size_of
 from coverslip.formats.planes import light_notes, stacks
 from coverslip.formats.pyramid import (
-    associated_image,
     picture_level,
     private_ranges,
     raw_metadata,
     to_level,
+    told_image,
 )
 from coverslip.limits import LIMITS
 from coverslip.model import (
@@ -210,8 +210,7 @@ def _starts(directory: Directory) -> Uint64Array | None:
 
 
 def _associated(directory: Directory) -> AssociatedImage:
-    role = Role.OVERVIEW if _lens(directory) == _MACRO else Role.LABEL
-    return associated_image(directory, role)
+    return told_image(directory, Role.OVERVIEW if _lens(directory) == _MACRO else None)
 
 
 def _device(base: Directory) -> SourceText:

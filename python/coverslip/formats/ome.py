@@ -19,7 +19,7 @@ from coverslip.formats.likeness import (
 from coverslip.formats.ome_planes import Chain, Plane, directories_of, plane_numbers, size
 from coverslip.formats.ome_words import UNIT_MM
 from coverslip.formats.planes import in_colour, light_notes, stacked_pyramids
-from coverslip.formats.pyramid import associated_image, private_ranges, raw_metadata, to_level
+from coverslip.formats.pyramid import private_ranges, raw_metadata, to_level, told_image
 from coverslip.formats.spacings import microscope_spacing, resolution
 from coverslip.formats.xml_items import children, number_in
 from coverslip.model import (
@@ -285,7 +285,7 @@ def _associated(
             continue
         owner = directory.number if directory.parent is None else directory.parent
         role = roles.get(owner)
-        picture = associated_image(directory, role or Role.LABEL)
+        picture = told_image(directory, role)
         # One colour of a picture would be shown as if it were all of it.
         found.append(replace(picture, pixels=None) if directory.number in apart else picture)
         if role is None:

@@ -13,7 +13,7 @@ import numpy as np
 from coverslip.errors import SourceError
 from coverslip.formats.jpeg import picture_of
 from coverslip.formats.likeness import passed_over, size_of
-from coverslip.formats.pyramid import associated_image, private_ranges, raw_metadata, to_level
+from coverslip.formats.pyramid import private_ranges, raw_metadata, to_level, told_image
 from coverslip.formats.spacings import microscope_spacing
 from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import local_name
@@ -196,7 +196,7 @@ def _associated(
 ) -> Iterator[AssociatedImage]:
     """Yield the pictures of directories, and those of the XML that have none."""
     for directory in directories:
-        yield associated_image(directory, _said(directory) or Role.LABEL)
+        yield told_image(directory, _said(directory))
     said = {_said(directory) for directory in directories}
     for image in _objects(root, _IMAGE):
         types = {(element.text or "").strip() for element in _attributes(image, _TYPE)}

@@ -218,8 +218,17 @@ def _stored_picture(
     )
 
 
+def told_image(directory: Directory, told: Role | None) -> AssociatedImage:
+    """Return a directory as a picture that shows what the slide tells of it.
+
+    What nothing tells of, ``None``, may be the label, so it stays with the labels.
+    """
+    picture = associated_image(directory, told or Role.LABEL)
+    return replace(picture, is_known_label=told is Role.LABEL)
+
+
 def associated_image(directory: Directory, role: Role) -> AssociatedImage:
-    """Return a directory as a picture that is not a level."""
+    """Return a directory as a picture that is not a level; a LABEL only may be one."""
     width, length = size_of(directory)
     return AssociatedImage(
         ifd=directory.number,

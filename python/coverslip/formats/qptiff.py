@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 from coverslip.errors import CoverslipError, UnsupportedSlideError
 from coverslip.formats.likeness import SAMPLES_PER_PIXEL, passed_over, size_of, with_reduced
 from coverslip.formats.planes import light_notes
-from coverslip.formats.pyramid import associated_image, private_ranges, raw_metadata, to_level
+from coverslip.formats.pyramid import private_ranges, raw_metadata, to_level, told_image
 from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import Vocabulary, text_of, xml_items
 from coverslip.model import (
@@ -185,7 +185,7 @@ def _associated(
         role = _ROLES.get(said)
         if role is None:
             unnamed.append(directory)
-        found.append(associated_image(directory, role or Role.LABEL))
+        found.append(told_image(directory, role))
     return tuple(found), unnamed
 
 

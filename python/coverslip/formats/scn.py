@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 from coverslip.errors import SourceError, UnsupportedSlideError
 from coverslip.formats.likeness import passed_over, size_of, with_reduced
 from coverslip.formats.planes import light_notes, stacked_pyramids
-from coverslip.formats.pyramid import associated_image, private_ranges, raw_metadata, to_level
+from coverslip.formats.pyramid import private_ranges, raw_metadata, to_level, told_image
 from coverslip.formats.spacings import microscope_spacing, resolution
 from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import (
@@ -44,6 +44,8 @@ _NM_IN_UM = 1e3
 _SPACING_TOLERANCE = 0.02
 _WHOLE_GLASS = 0.95
 """An overview has the very size of the glass; what is rounded by a few pixels is one too."""
+_FURTHER = {"label": Role.LABEL}
+"""What a picture shows that belongs to no scan, by its type in the XML."""
 _LABEL_FROM = 0.72
 """Where along the glass its label begins, as other readers of this format have it."""
 
@@ -275,14 +277,18 @@ def _associated(
         if _covers(image, glass)
         for directory in image.directories
     }
-    labels = {integer_in(e.get("ifd")) for e in children(root, "collection", "supplementalImage")}
+    further = {
+        integer_in(element.get("ifd")): _FURTHER.get(element.get("type", ""))
+        for element in children(root, "collection", "supplementalImage")
+    }
     used = {ifd for level in levels for ifd in level.ifds}
     found, unnamed = [], []
     for directory in tiff.directories:
         if directory.number in used or min(size_of(directory)) < 1:
             continue
-        found.append(associated_image(directory, roles.get(directory.number, Role.LABEL)))
-        if directory.number not in roles and directory.number not in labels:
+        told = roles.get(directory.number, further.get(directory.number))
+        found.append(told_image(directory, told))
+        if directory.number not in roles and directory.number not in further:
             unnamed.append(directory)
     return tuple(found), unnamed
 

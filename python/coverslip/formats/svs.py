@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from coverslip.formats.likeness import NEW_SUBFILE_TYPE, has_shape_of, is_like, passed_over, size_of
 from coverslip.formats.planes import stacks
-from coverslip.formats.pyramid import associated_image, private_ranges, raw_metadata, to_level
+from coverslip.formats.pyramid import private_ranges, raw_metadata, to_level, told_image
 from coverslip.formats.spacings import microscope_spacing
 from coverslip.limits import LIMITS
 from coverslip.model import (
@@ -208,13 +208,8 @@ def _classify(
     images, notes = [], []
     last = [d.number for d in others if not d.is_tiled][-_LAST:]
     for directory in others:
-        role, note = _role(directory)
-        if role is None and directory.number == 1 and has_shape_of(base, directory):
-            role = Role.THUMBNAIL
-        elif role is None:
-            passed_over(base, [directory])
-            role, note = _role_by_shape(directory, is_last=directory.number in last)
-        images.append(associated_image(directory, role))
+        role, note = _told(base, directory, is_last=directory.number in last)
+        images.append(told_image(directory, role))
         if note is not None:
             notes.append(f"{directory.place}: {note}")
     return tuple(images), tuple(notes)
@@ -227,20 +222,22 @@ def _said(directory: Directory) -> Role | None:
     return {"label": Role.LABEL, "macro": Role.OVERVIEW}.get(word)
 
 
-def _role(directory: Directory) -> tuple[Role | None, str | None]:
-    """Return what a picture is marked to show, ``None`` if it has no mark."""
+def _told(
+    base: Directory, directory: Directory, *, is_last: bool
+) -> tuple[Role | None, str | None]:
+    """Return what marks, or else place and shape, tell that a picture shows, and a note on it."""
     said = _said(directory)
     marked = {_LABEL_TYPE: Role.LABEL, _MACRO_TYPE: Role.OVERVIEW}.get(
         directory.integer(NEW_SUBFILE_TYPE, 0)
     )
     if said is not None and marked is not None and said != marked:
-        return Role.LABEL, "tag 254 and its description disagree on what it shows: a label"
-    return said or marked, None
-
-
-def _role_by_shape(directory: Directory, *, is_last: bool) -> tuple[Role, str]:
-    """Return what an unmarked picture shows; whatever is not sure is a LABEL."""
+        return None, "tag 254 and its description disagree on what it shows: maybe the label"
+    if said is not None or marked is not None:
+        return said or marked, None
+    if directory.number == 1 and has_shape_of(base, directory):
+        return Role.THUMBNAIL, None
+    passed_over(base, [directory])
     width, length = size_of(directory)
     if is_last and width >= _MACRO_ASPECT * length:
         return Role.OVERVIEW, "taken for an overview by its shape"
-    return Role.LABEL, "not recognised, so taken for a label"
+    return None, "not recognised, so taken for a label"

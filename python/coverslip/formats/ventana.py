@@ -10,7 +10,7 @@ from coverslip.errors import CoverslipError, UnsupportedSlideError
 from coverslip.formats.joints import with_places
 from coverslip.formats.likeness import passed_over, size_of, with_reduced
 from coverslip.formats.planes import planes_of, stacked
-from coverslip.formats.pyramid import associated_image, private_ranges, raw_metadata
+from coverslip.formats.pyramid import private_ranges, raw_metadata, told_image
 from coverslip.formats.spacings import microscope_spacing
 from coverslip.formats.xml import parse
 from coverslip.formats.xml_items import (
@@ -35,14 +35,14 @@ from coverslip.tiff.tags import IMAGE_DESCRIPTION, XMP
 
 _SIGN, _JOINTS = "iScan", "EncodeInfo"
 _EXPORT_PLANE = "export a single focal plane with Ventana's own viewer"
-_ROLES = {
+_ROLES: dict[str, Role | None] = {
     "Label Image": Role.OVERVIEW,
     "Label_Image": Role.OVERVIEW,
     "Thumbnail": Role.THUMBNAIL,
-    "Probability_Image": Role.LABEL,
+    "Probability_Image": None,
 }
 """What the descriptions say. The label image is in truth the whole glass; the map of tissue is
-nothing that DICOM has a word for, so it stays with the labels."""
+nothing that DICOM has a word for, so it stays with what nothing tells of."""
 _UPRIGHT = "VENTANA DP"
 """These scanners store a slide as its label image shows it, which has the label above: areas have
 the same proportions in both. Their predecessors turn what they scan."""
@@ -225,9 +225,9 @@ def _associated(
     for directory in tiff.directories:
         if directory.number in levels or min(size_of(directory)) < 1:
             continue
-        role = _ROLES.get(_said(directory))
-        found.append(associated_image(directory, role or Role.LABEL))
-        if role is None:
+        said = _said(directory)
+        found.append(told_image(directory, _ROLES.get(said)))
+        if said not in _ROLES:
             unnamed.append(directory)
     return tuple(found), unnamed
 

@@ -329,6 +329,13 @@ class AssociatedImage:
     image_length: int
     pixels: StoredPixels | None = None
     """``None`` if the picture is not to be decoded, or cannot be."""
+    is_known_label: bool = False
+    """Whether the slide tells that it is the label; any other LABEL may be one, or anything."""
+
+    @property
+    def is_recognised(self) -> bool:
+        """Whether it is known to show what its role says, so that it may go out as that."""
+        return self.role is not Role.LABEL or self.is_known_label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,6 +53,7 @@ PLACES = {
     "LABEL": "picture of the label",
     "OVERVIEW": "picture of the whole glass",
     "THUMBNAIL": "small picture of the scan",
+    "unrecognised picture": "maybe of the label: never written",
     "ICC profile": "colours of the scanner",
 }
 """What a place is, where its name does not say it."""

@@ -5,6 +5,7 @@ import numpy as np
 from coverslip.deid.pixels import ocr
 from coverslip.deid.pixels.barcodes import LEAST_OF_ANY, bar_codes
 from coverslip.deid.pixels.doubt import DoubtError
+from coverslip.deid.pixels.drawn import without_frames
 from coverslip.deid.pixels.edge import label_edge
 from coverslip.deid.pixels.priors import Prior
 from coverslip.deid.pixels.shapes import Box, Rgb, grey_of
@@ -36,14 +37,14 @@ def mask_label(picture: Rgb, prior: Prior) -> Rgb:
     """Return an overview whose label end is painted over in one colour.
 
     The end is painted as far as labels of this vendor reach, or as far as the measured edge of
-    the label with a margin, whichever is more. A glass may have been put in the wrong way
-    round, and the edge at the vendor's end be that of the cover glass: where there is an edge
-    at the other end, too, that end is painted as far as this. Bar codes and text are looked for
-    in the whole picture, turned four ways: one that reaches out of the painted end extends it
-    by itself and the margin. One that lies elsewhere, an edge that cannot be found, or an end
-    that takes most of the picture means that the picture is not understood. The painted picture
-    is searched again, turned four ways: what is still found condemns it. In every doubt there
-    is no picture.
+    the label with a margin, whichever is more; a frame that the scanner drew is no edge. A glass
+    may have been put in the wrong way round, and the edge at the vendor's end be that of the
+    cover glass: where there is an edge at the other end, too, that end is painted as far as
+    this. Bar codes and text are looked for in the whole picture, turned four ways: one that
+    reaches out of the painted end extends it by itself and the margin. One that lies elsewhere,
+    an edge that cannot be found, or an end that takes most of the picture means that the picture
+    is not understood. The painted picture is searched again, turned four ways: what is still
+    found condemns it. In every doubt there is no picture.
 
     Parameters
     ----------
@@ -98,7 +99,8 @@ class _Ends:
         self._width = picture.shape[1]
         self._margin = int(np.ceil(_MARGIN * self._width))
         prior_width = int(np.ceil(prior.share * self._width))
-        left, right = label_edge(picture), label_edge(np.ascontiguousarray(picture[:, ::-1]))
+        glass = picture if prior.frame is None else without_frames(picture, prior.frame)
+        left, right = label_edge(glass), label_edge(np.ascontiguousarray(glass[:, ::-1]))
         if left is None and (right is None or prior.side is not None):
             raise DoubtError("where its label ends cannot be measured")
         self._left = max(prior_width, self._reach(left))

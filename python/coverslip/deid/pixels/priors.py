@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from coverslip.deid.pixels.drawn import Colour
 from coverslip.model import LabelSide
 
 
@@ -12,13 +13,15 @@ class Prior:
     side: LabelSide | None
     """``None`` if it may be either end of the picture."""
     share: float
+    frame: Colour | None = None
+    """Of the frame that the scanner's software draws around what was scanned, if it draws one."""
 
 
 UNKNOWN = Prior(side=None, share=0.35)
 """A glass is 75 mm long and a label 20 to 26 mm: 0.26 to 0.35."""
 
 _PRIORS = {
-    "Aperio SVS": Prior(side=LabelSide.LEFT, share=0.35),
+    "Aperio SVS": Prior(side=LabelSide.LEFT, share=0.35, frame=(0, 255, 0)),
     "Argos": Prior(side=LabelSide.RIGHT, share=0.24),
     "Hamamatsu NDPI": Prior(side=LabelSide.LEFT, share=0.30),
     "Leica SCN": Prior(side=LabelSide.BOTTOM, share=0.28),

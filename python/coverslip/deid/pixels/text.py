@@ -1,7 +1,8 @@
 """Finds printed text without reading it: rows of dark or light strokes on an even ground.
 
 A classical detector: it sees letters that stand apart, in print or block writing, between about
-7 and 250 pixels high. It does not see joined-up handwriting.
+7 and 250 pixels high, within 20 degrees of the rows, and at the least contrast below. It does not
+see joined-up handwriting.
 """
 
 import numpy as np

@@ -83,7 +83,9 @@ def test_file_name_and_times_are_always_found():
 
 @pytest.mark.parametrize("role", [Role.LABEL, Role.OVERVIEW, Role.THUMBNAIL])
 def test_associated_images_are_dropped(role):
-    picture = AssociatedImage(ifd=5, role=role, image_width=10, image_length=10)
+    picture = AssociatedImage(
+        ifd=5, role=role, image_width=10, image_length=10, is_known_label=role is Role.LABEL
+    )
 
     findings = scrubbed(slide(associated_images=(picture,))).findings
 
@@ -415,4 +417,4 @@ def test_masked_overview_has_a_fate_of_its_own():
     )
 
     fates = {f.place: f.fate for f in result.findings if f.kind is ItemKind.PICTURE}
-    assert fates == {"IFD 2 LABEL": Fate.DROPPED, "IFD 3 OVERVIEW": Fate.MASKED}
+    assert fates == {"IFD 2 unrecognised picture": Fate.DROPPED, "IFD 3 OVERVIEW": Fate.MASKED}

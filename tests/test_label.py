@@ -207,7 +207,7 @@ def test_writer_refuses_a_label_s_text_that_is_not_its_identifier(keyword):
         enforce(dataset)
 
 
-UNMARKED = ("generic", "ndpi", "argos", "indica", "trestle", "ventana", "svs-gt450")
+UNMARKED = ("generic", "ndpi", "argos", "indica", "trestle", "ventana")
 """Their slides tell of no picture that it is the label: the overview shows it, or nothing does."""
 SUPPLEMENTAL = "scn-regions-unlike"
 
@@ -229,7 +229,7 @@ def test_third_party_label_may_be_anything():
 
 STRAYS = {
     "ndpi": (0, 1, 1),
-    "svs-gt450": (0, 1, 1),
+    "svs-gt450": (1, 0, 1),
     "svs-lzw": (1, 1, 1),
     "scn-regions-unlike": (1, 1, 1),
     "ome-series-jfif": (1, 1, 1),

@@ -116,7 +116,7 @@ def test_label_of_two_minds_is_not_known_to_be_one(tmp_path):
     tiff.write_tiff(path, [picture])
     with open_tiff(path) as opened:
         picture = opened.directories[0]
-        role, note = _told(picture, picture, is_last=True)
+        role, note = _told(picture, picture, Role.LABEL)
     assert role is None
     assert "disagree" in note
 

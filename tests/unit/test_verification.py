@@ -116,6 +116,19 @@ def test_what_stands_in_every_output_or_is_a_measure_is_not_looked_for(text):
     assert spellings(text) == set()
 
 
+def test_uids_of_the_standard_are_no_terms_and_others_of_its_root_are():
+    assert spellings("1.2.840.10008.5.1.4.1.1.77.1.6.svs = 1.2.840.10008.1.2.4.50") <= {".svs"}
+    assert "1.2.840.10008.4711.815" in spellings("1.2.840.10008.4711.815")
+    assert "x1.2.840.10008.1.2.4.50" in spellings("x1.2.840.10008.1.2.4.50")
+
+
+def test_what_every_output_holds_stops_no_slide_that_says_it_too(tmp_path):
+    said = r"SOPClassUID=1.2.840.10008.5.1.4.1.1.77.1.6; PixelSpacing=0.00025\0.00025; 121041"
+    built = build_generic(tmp_path, more={65001: tiff.ascii_(said)}, levels=1)
+    result = coverslip.convert(built.path, tmp_path / "out")
+    assert coverslip.verify(result.study_path, built.path).is_clean
+
+
 def test_a_line_of_the_list_is_looked_for_even_if_it_is_a_public_word():
     assert spellings("Leica", is_exact=True) == {"Leica"}
 

@@ -253,15 +253,16 @@ def _json_records(text: str) -> list[dict[str, object]]:
 def _check_columns(names: Iterable[str]) -> None:
     """Raise for a column that is not known.
 
-    Without the column ``file`` the names are not told: a table without a header begins with a
-    patient.
+    It is told by its number: a table without a header begins with a patient.
     """
     names = list(names)
     if FILE not in names:
         raise PolicyError(f"the metadata has no column {FILE!r}", hint=_known())
-    for name in names:
+    for number, name in enumerate(names, start=1):
         if name != FILE and name not in _COLUMNS:
-            raise PolicyError(f"the metadata has an unknown column {name[:40]!r}", hint=_known())
+            raise PolicyError(
+                f"the name of column {number} of the metadata is not known", hint=_known()
+            )
 
 
 def _known() -> str:

@@ -347,9 +347,10 @@ def read_policy(path: Path, overrides: Mapping[str, object] | None = None) -> Po
     except (UnicodeDecodeError, tomllib.TOMLDecodeError):
         raise PolicyError("the policy is not TOML") from None
     known = [field.name for field in fields(Policy)]
-    for key in document:
+    for number, key in enumerate(document, start=1):
         if key not in known:
+            # Not by its name: somebody may have taken the file for the table of patients.
             raise PolicyError(
-                f"the policy has an unknown key {key!r}", hint=f"known are {', '.join(known)}"
+                f"key {number} of the policy is not known", hint=f"known are {', '.join(known)}"
             )
     return Policy(**{**document, **(overrides or {})})

@@ -206,13 +206,29 @@ def _classify(
 ) -> tuple[tuple[AssociatedImage, ...], tuple[str, ...]]:
     """Return the pictures that are no level, by role, and notes on what does not agree."""
     images, notes = [], []
-    last = [d.number for d in others if not d.is_tiled][-_LAST:]
+    last = _last_roles(others)
     for directory in others:
-        role, note = _told(base, directory, is_last=directory.number in last)
+        role, note = _told(base, directory, last.get(directory.number))
         images.append(told_image(directory, role))
         if note is not None:
             notes.append(f"{directory.place}: {note}")
     return tuple(images), tuple(notes)
+
+
+def _last_roles(others: list[Directory]) -> dict[int, Role]:
+    """Return what the last two pictures in strips show by their shape, if they are a pair.
+
+    A picture that is no wider than that is the label only beside one that is a macro.
+    """
+    last = [directory for directory in others if not directory.is_tiled][-_LAST:]
+    roles = {d.number: Role.OVERVIEW if _is_wide(d) else Role.LABEL for d in last}
+    is_pair = sorted(roles.values()) == [Role.LABEL, Role.OVERVIEW]
+    return {n: role for n, role in roles.items() if is_pair or role is Role.OVERVIEW}
+
+
+def _is_wide(directory: Directory) -> bool:
+    width, length = size_of(directory)
+    return width >= _MACRO_ASPECT * length
 
 
 def _said(directory: Directory) -> Role | None:
@@ -223,7 +239,7 @@ def _said(directory: Directory) -> Role | None:
 
 
 def _told(
-    base: Directory, directory: Directory, *, is_last: bool
+    base: Directory, directory: Directory, by_place: Role | None
 ) -> tuple[Role | None, str | None]:
     """Return what marks, or else place and shape, tell that a picture shows, and a note on it."""
     said = _said(directory)
@@ -237,7 +253,7 @@ def _told(
     if directory.number == 1 and has_shape_of(base, directory):
         return Role.THUMBNAIL, None
     passed_over(base, [directory])
-    width, length = size_of(directory)
-    if is_last and width >= _MACRO_ASPECT * length:
-        return Role.OVERVIEW, "taken for an overview by its shape"
+    if by_place is not None:
+        what = "an overview" if by_place is Role.OVERVIEW else "the label"
+        return by_place, f"taken for {what} by its place and shape"
     return None, "not recognised, so taken for a label"

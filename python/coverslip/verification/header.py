@@ -229,6 +229,8 @@ def _sizes(dataset: Dataset) -> Iterator[str]:
             measures += [item.get("PixelSpacing"), item.get("SpacingBetweenSlices")]
     for measure in measures:
         yield from re.findall(r"(?<=\.)\d+", str(measure))
+        if isinstance(measure, MultiValue):
+            yield "\\".join(map(str, measure))
 
 
 def _elements(dataset: Dataset) -> Iterator[tuple[int, str]]:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
+from pydicom.uid import UID
+
 from coverslip.limits import LIMITS
 from coverslip.verification.dates import dates_in, spellings_of
 from coverslip.verification.readings import CODE_PAGES, readings_of
@@ -23,6 +25,8 @@ MAX_CHARACTERS = 64
 MAX_TERMS = 20_000
 """As many as the core takes."""
 
+_STANDARD_UID = re.compile(r"(?<![\w.])1\.2\.840\.10008(?:\.\d+)+(?!\w|\.\d)")
+"""What may be a UID of the standard's own, which is in every output (PS3.6 Annex A)."""
 _APART = re.compile(r"[\x00-\x1f|;=<>\"{}\[\]()]+")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 _NAME_PARTS = 8
@@ -80,7 +84,8 @@ def terms_of(texts: Iterable[Text], public: PublicWords) -> Terms:
         if left < 0:
             notes.append("the source holds more text than is taken apart")
             break
-        for value in readings_of(text.value):
+        for reading in readings_of(text.value):
+            value = _STANDARD_UID.sub(_without_standard, reading)
             days_here = dates_in(value) - _DUMMIES
             days |= days_here
             spellings |= {s for day in days_here for s in spellings_of(day)}
@@ -147,6 +152,11 @@ def _phrase(phrase: str, public: PublicWords) -> Iterator[str]:
     if words == 0:
         yield phrase[:MAX_CHARACTERS]
     yield from _names(phrase, public)
+
+
+def _without_standard(uid: re.Match[str]) -> str:
+    """Return nothing for a UID that the standard lists; others of its root may be anything."""
+    return "" if UID(uid[0]).type else uid[0]
 
 
 def _chunk(chunk: str, public: PublicWords) -> Iterator[str]:

@@ -81,7 +81,7 @@ def test_dry_run_tells_room_hints_and_what_is_done_and_says_so_with_its_status(t
     done = command("convert", "in", "-o", "out", "--dry-run", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stdout.count("done already\n") == 2
-    assert "input 3: refused: the slide does not tell its pixel spacing (give it" in done.stdout
+    assert "slide 3: refused: the slide does not tell its pixel spacing (give it" in done.stdout
     assert "3 slides, 1 would be refused, 2 are done already" in done.stdout
     assert "kB needed" in done.stdout
     told = command("convert", "in", "-o", "out", "--dry-run", "--json", cwd=tmp_path)

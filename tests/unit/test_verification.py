@@ -3,8 +3,10 @@
 import json
 import random
 import re
+import tomllib
 import uuid
 from datetime import date
+from importlib import resources
 from pathlib import Path
 
 import jsonschema
@@ -17,7 +19,7 @@ from pydicom.datadict import dictionary_has_tag, tag_for_keyword
 
 import coverslip
 from coverslip import _core, gaps
-from coverslip.verification import attributes, header, schema, streams
+from coverslip.verification import attributes, header, scanners, schema, streams
 from coverslip.verification.dates import dates_in, spellings_of
 from coverslip.verification.source import terms_of_slide
 from coverslip.verification.terms import MAX_CHARACTERS, Text, terms_of
@@ -127,6 +129,46 @@ def test_what_every_output_holds_stops_no_slide_that_says_it_too(tmp_path):
     built = build_generic(tmp_path, more={65001: tiff.ascii_(said)}, levels=1)
     result = coverslip.convert(built.path, tmp_path / "out")
     assert coverslip.verify(result.study_path, built.path).is_clean
+
+
+PLAIN = {
+    "PatientName": "Unknown^Person",
+    "PatientID": "4711 22",
+    "ContainerIdentifier": "S21-4711",
+    "StudyID": "S21-4711",
+    "AccessionNumber": "S21-4711",
+    "DeviceSerialNumber": "SS1234",
+    "Manufacturer": "St Elsewhere",
+    "ManufacturerModelName": "John Doe",
+    "SoftwareVersions": "John Doe",
+    "DeidentificationMethod": ["coverslip 1 profile=public", "operator John Doe"],
+}
+
+
+@pytest.mark.parametrize("keyword", [None, *PLAIN, "SpecimenIdentifier"])
+def test_values_that_name_somebody_are_found_where_no_certificate_lies(keyword, tmp_path):
+    result = coverslip.convert(build_svs(tmp_path, levels=1).path, tmp_path / "out")
+    for certificate in result.study_path.glob("*.json"):
+        certificate.unlink()
+    path = result.instances[0].path
+    dataset = pydicom.dcmread(path)
+    if keyword is not None:
+        within = dataset.SpecimenDescriptionSequence[0] if keyword not in PLAIN else dataset
+        setattr(within, keyword, PLAIN.get(keyword, "S21-4711 A"))
+        dataset.save_as(path)
+    report = coverslip.verify(result.study_path)
+    assert [survivor.what for survivor in report.found] == [
+        "it is no pseudonym, no word of a closed list, and not empty"
+    ] * (keyword is not None)
+    assert "digests and counts: no certificate lies beside the instances" in report.out_of_scope
+
+
+def test_both_lists_of_scanners_are_the_same():
+    rules = tomllib.loads(
+        resources.files("coverslip.dicom").joinpath("attributes.toml").read_text("utf-8")
+    )["attributes"]
+    assert set(rules["Manufacturer"]["values"]) == scanners.MANUFACTURERS
+    assert set(rules["ManufacturerModelName"]["values"]) == scanners.MODELS
 
 
 def test_a_line_of_the_list_is_looked_for_even_if_it_is_a_public_word():

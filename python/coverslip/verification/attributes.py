@@ -5,7 +5,15 @@ twice to leave the house.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from coverslip.verification.scanners import MANUFACTURERS, MODELS
+
+
+def _one_of(values: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, values)))
+
 
 PERMITTED = frozenset(
     [
@@ -201,10 +209,32 @@ VALUES = {
 }
 """What must be there and say one of these."""
 
+_BODY = "[0-9A-HJKMNP-TV-Z]{13}"
+"""Of a pseudonym: sixty bits as Crockford writes them, and a check."""
+FORMS = {
+    "AccessionNumber": re.compile(f"(A-{_BODY})?"),
+    "PatientName": re.compile(rf"(P-{_BODY}\^?)?"),
+    "PatientID": re.compile(f"(P-{_BODY})?"),
+    "ContainerIdentifier": re.compile(f"C-{_BODY}"),
+    "SpecimenIdentifier": re.compile(f"S-{_BODY}"),
+    "LabelText": re.compile(f"(C-{_BODY})?"),
+    "BarcodeValue": re.compile(f"(C-{_BODY})?"),
+    "StudyID": re.compile("1?"),
+    "DeviceSerialNumber": re.compile(f"REMOVED|D-{_BODY}"),
+    "SoftwareVersions": re.compile("coverslip [0-9A-Za-z.+]{1,32}"),
+    "DeidentificationMethod": re.compile(
+        "coverslip [0-9A-Za-z.+]{1,32} profile=(public|research)|policy sha256:[0-9a-f]{16}"
+    ),
+    "Manufacturer": _one_of(MANUFACTURERS | {"coverslip"}),
+    "ManufacturerModelName": _one_of(MODELS | {"coverslip"}),
+}
+"""What values may be, each of them, unless an instance says that they were retained."""
+
 RETAINED = {
     "113108": frozenset({"PatientSex", "PatientAge"}),
     "113109": frozenset(
         {
+            "DeviceSerialNumber",
             "StationName",
             "DeviceUID",
             "UDISequence",
@@ -290,9 +320,6 @@ WITH_IDENTITY = Rules(
         "SpecimenLabelInImage": {"NO", "YES"},
     },
 )
-
-CASE_PSEUDONYM = re.compile(r"(A-[0-9A-HJKMNP-TV-Z]{13})?")
-"""What (0008,0050) may say."""
 
 IS_DUMMY_TIME = re.compile(r"(19|20)\d\d0101(000000)?|000000")
 """What dates and times say where they were removed: at most a year."""

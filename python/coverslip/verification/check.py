@@ -35,6 +35,7 @@ _OUT_OF_SCOPE = (
 )
 _NO_TERMS = "texts of the source: neither a slide nor a list of terms was given"
 _ONLY_HEADERS = "frames, pictures and digests: only headers, names and certificates were looked at"
+_NO_CERTIFICATE = "digests and counts: no certificate lies beside the instances"
 _NO_FRAMES = "frames against tiles: no slide was given"
 
 
@@ -120,6 +121,7 @@ class Check:
     on_progress: OnProgress | None = None
     out_of_scope: list[str] = field(default_factory=lambda: list(_OUT_OF_SCOPE))
     file_count: int = 0
+    certificate_count: int = 0
     byte_count: int = 0
     bytes_done: int = 0
     bytes_in_all: int = 0
@@ -152,6 +154,8 @@ class Check:
         elif self.comparison.others:
             others = self.comparison.others
             out_of_scope.insert(0, f"frames of {others} other slides in the folder")
+        if self.instances and not self.certificate_count:
+            out_of_scope.insert(0, _NO_CERTIFICATE)
         if not has_terms:
             out_of_scope.insert(0, _NO_TERMS)
         return VerifyReport(
@@ -363,6 +367,7 @@ class Check:
             hashes=self.hashes,
         )
         certificate = certificates.read(entry.path, known)
+        self.certificate_count += 1
         self.notes.problems(entry, [("certificate", what) for what in certificate.problems])
         if self.pixels is not None:
             self.pixels.attested |= certificate.attested

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
 from coverslip.verification.attributes import (
-    CASE_PSEUDONYM,
+    FORMS,
     IS_DUMMY_TIME,
     WITH_IDENTITY,
     WITHOUT_IDENTITY,
@@ -91,13 +92,10 @@ class _Judge:
             yield place, "its value representation is not its own"
         if keyword in self.rules.empty - self.retained and not element.is_empty:
             yield place, "it must be empty"
-        is_removed = self.rules is WITHOUT_IDENTITY
-        if (
-            keyword == "AccessionNumber"
-            and is_removed
-            and not CASE_PSEUDONYM.fullmatch(str(element.value or ""))
-        ):
-            yield place, "it is neither empty nor a pseudonym"
+        form = FORMS.get(keyword)
+        is_held = self.rules is WITHOUT_IDENTITY and keyword not in self.retained
+        if form is not None and is_held and not _has_form(element.value, form):
+            yield place, "it is no pseudonym, no word of a closed list, and not empty"
         if keyword == "OpticalPathDescription" and not is_channel_name(str(element.value)):
             yield place, "a name of a channel that is neither a number nor a known dye"
         is_time = element.VR in _TIME_VRS and not element.is_empty
@@ -160,6 +158,12 @@ def tags_of(dataset: Dataset) -> list[BaseTag]:
 def name_of(tag: BaseTag) -> str:
     """Return a tag as the standard writes it."""
     return f"({tag.group:04X},{tag.element:04X})"
+
+
+def _has_form(value: object, form: re.Pattern[str]) -> bool:
+    """Tell whether all of one value or several have a form."""
+    values = value if isinstance(value, MultiValue) else [value]
+    return all(form.fullmatch("" if each is None else str(each)) for each in values)
 
 
 def _are_times_removed(dataset: Dataset) -> bool:

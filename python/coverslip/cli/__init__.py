@@ -137,8 +137,10 @@ def _usage(error: Exception) -> int:
     """Tell what is wrong with the command line without repeating what was on it."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "coverslip"
-    parameter = getattr(error, "param", None)
-    if parameter is not None:
+    parameter, ours = getattr(error, "param", None), getattr(error, "param_hint", None)
+    if isinstance(ours, str):
+        what = f"{ours} {_kind(error)}"
+    elif parameter is not None:
         name = next((name for name in parameter.opts if name.startswith("--")), parameter.name)
         what = f"{name} {_kind(error)}"
     else:

@@ -131,6 +131,7 @@ def test_what_every_output_holds_stops_no_slide_that_says_it_too(tmp_path):
     assert coverslip.verify(result.study_path, built.path).is_clean
 
 
+NO_CERTIFICATE = "digests and counts of studies in which no certificate lies"
 PLAIN = {
     "PatientName": "Unknown^Person",
     "PatientID": "4711 22",
@@ -160,7 +161,15 @@ def test_values_that_name_somebody_are_found_where_no_certificate_lies(keyword, 
     assert [survivor.what for survivor in report.found] == [
         "it is no pseudonym, no word of a closed list, and not empty"
     ] * (keyword is not None)
-    assert "digests and counts: no certificate lies beside the instances" in report.out_of_scope
+    assert NO_CERTIFICATE in report.out_of_scope
+
+
+def test_certificate_that_one_of_two_studies_has_not_is_told(tmp_path):
+    slide = build_svs(tmp_path, levels=1).path
+    first, _ = (coverslip.convert(slide, tmp_path / "out") for _ in range(2))
+    assert NO_CERTIFICATE not in coverslip.verify(tmp_path / "out").out_of_scope
+    next(first.study_path.glob("*.json")).unlink()
+    assert NO_CERTIFICATE in coverslip.verify(tmp_path / "out").out_of_scope
 
 
 def test_both_lists_of_scanners_are_the_same():

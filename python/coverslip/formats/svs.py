@@ -216,9 +216,9 @@ def _classify(
 
 
 def _last_roles(others: list[Directory]) -> dict[int, Role]:
-    """Return what the last two pictures in strips show by their shape, if they are a pair.
+    """Return what the last two pictures in strips show by their shape, as far as that tells.
 
-    A picture that is no wider than that is the label only beside one that is a macro.
+    A wide one is the macro; one that is not is the label only beside a wide one.
     """
     last = [directory for directory in others if not directory.is_tiled][-_LAST:]
     roles = {d.number: Role.OVERVIEW if _is_wide(d) else Role.LABEL for d in last}

@@ -35,7 +35,7 @@ _OUT_OF_SCOPE = (
 )
 _NO_TERMS = "texts of the source: neither a slide nor a list of terms was given"
 _ONLY_HEADERS = "frames, pictures and digests: only headers, names and certificates were looked at"
-_NO_CERTIFICATE = "digests and counts: no certificate lies beside the instances"
+_NO_CERTIFICATE = "digests and counts of studies in which no certificate lies"
 _NO_FRAMES = "frames against tiles: no slide was given"
 
 
@@ -121,7 +121,6 @@ class Check:
     on_progress: OnProgress | None = None
     out_of_scope: list[str] = field(default_factory=lambda: list(_OUT_OF_SCOPE))
     file_count: int = 0
-    certificate_count: int = 0
     byte_count: int = 0
     bytes_done: int = 0
     bytes_in_all: int = 0
@@ -129,6 +128,8 @@ class Check:
     """Paths by SOP Instance UID."""
     read: set[Path] = field(default_factory=set)
     """Instances whose bytes were looked at."""
+    certified: set[Path] = field(default_factory=set)
+    """Folders of studies in which a certificate lies."""
     parts: dict[Path, tuple[Entry, header.Header]] = field(default_factory=dict)
     """Instances that are parts of a level."""
     frames: int = 0
@@ -154,7 +155,7 @@ class Check:
         elif self.comparison.others:
             others = self.comparison.others
             out_of_scope.insert(0, f"frames of {others} other slides in the folder")
-        if self.instances and not self.certificate_count:
+        if not {path.parent.parent for path in self.instances.values()} <= self.certified:
             out_of_scope.insert(0, _NO_CERTIFICATE)
         if not has_terms:
             out_of_scope.insert(0, _NO_TERMS)
@@ -367,7 +368,7 @@ class Check:
             hashes=self.hashes,
         )
         certificate = certificates.read(entry.path, known)
-        self.certificate_count += 1
+        self.certified.add(entry.path.parent)
         self.notes.problems(entry, [("certificate", what) for what in certificate.problems])
         if self.pixels is not None:
             self.pixels.attested |= certificate.attested

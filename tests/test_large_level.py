@@ -77,7 +77,7 @@ def test_search_of_a_large_level_ends_when_the_conversion_does(tmp_path, monkeyp
         raise coverslip.SourceError("as soon as it began")
 
     decoded = []
-    monkeypatch.setattr(luminance._Means, "add", lambda *_: decoded.append(time.sleep(0.01)))
+    monkeypatch.setattr(luminance._Means, "add", lambda *_: decoded.append(time.sleep(0.1)))
     monkeypatch.setattr(conversion, "write_instance", fails)
     with pytest.raises(coverslip.SourceError, match="as soon as it began"):
         coverslip.convert(shared(tmp_path / "x.tif", 18, 17), tmp_path / "out")

@@ -7,16 +7,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import coverslip
+from coverslip.archive import workers
 from coverslip.archive.discovery import discover
 from coverslip.archive.ledger import State, read_ledger
 from coverslip.archive.many import open_run
 from coverslip.archive.pool import LostWorkerError, Pool
 from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy
+from coverslip.instances import Progress
 from coverslip.sample import write_sample
 from tests.archive.runs import (
     assert_ledger_and_disk_agree,
@@ -54,10 +57,18 @@ def states_in(vault):
     return [str(record.state) for record in read_ledger(vault)]
 
 
-def begin_and_halt(folder, jobs=1):
-    """Start a run, halt its workers with slides in hand, and return it and them."""
-    run = start(folder / "in", folder / "out", "--jobs", str(jobs))
-    return run, halted(folder / "out", lambda: workers_of(run.pid))
+def begin_and_halt(folder):
+    """Start a run, halt its worker with the first slide in hand, and return both."""
+    for _ in range(5):
+        run = start(folder / "in", folder / "out", "--jobs", "1")
+        workers = halted(folder / "out", lambda pid=run.pid: workers_of(pid))
+        if not list((folder / "out").glob("[!.]*")):
+            return run, workers
+        os.killpg(run.pid, signal.SIGKILL)  # it was faster than we looked
+        run.communicate()
+        shutil.rmtree(folder / "out")
+        shutil.rmtree(folder / "out.vault")
+    raise AssertionError("the first slide was always done before it was seen")
 
 
 @pytest.mark.parametrize(
@@ -132,10 +143,11 @@ def test_signal_for_the_whole_group_while_workers_begin_shows_no_traceback(after
     os.killpg(run.pid, signal.SIGINT)
     _, error = run.communicate(timeout=60)
 
-    assert run.returncode == 130, error
+    states = states_in(tmp_path / "out.vault")
+    assert run.returncode in ((0, 130) if set(states) == {"done"} else (130,)), error
     assert "Traceback" not in error
     assert "error: " not in error
-    assert "running" not in states_in(tmp_path / "out.vault")
+    assert "running" not in states
 
 
 @pytest.mark.parametrize(
@@ -238,16 +250,49 @@ def test_worker_that_dies_with_every_lock_it_can_get_blocks_nobody(tmp_path):
     assert done.stdout == "LostWorkerError None\n"
 
 
-def test_bytes_are_told_while_a_slide_is_in_hand(tmp_path):
-    (tmp_path / "in").mkdir()
-    write_sample(tmp_path / "in" / "s.svs", byte_count=100_000_000)
+def tell_and_go_on(task):
+    """Convert a slide when the run has told of its first bytes; called in a worker."""
+    workers._listeners[-1](1000)
+    deadline = time.monotonic() + 60
+    while not (task.out.parent / "told").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return workers.convert_task(task)
+
+
+def test_bytes_are_told_while_a_slide_is_in_hand(tmp_path, monkeypatch):
+    build_slides(tmp_path / "in", 1)
     told = []
+
+    def tell(count):
+        told.append(count)
+        if count:
+            (tmp_path / "told").touch()
+
+    monkeypatch.setattr("coverslip.archive.run.convert_task", tell_and_go_on)
     with (
         discover([tmp_path / "in"]) as found,
         open_run(found.slides, tmp_path / "out", Policy(), Custody()) as run,
     ):
-        run.on_bytes = told.append
+        run.on_bytes = tell
         (outcome,) = run.convert()
     assert outcome.state is State.DONE
-    assert any(0 < count <= outcome.byte_count for count in told)
-    assert told[:-1] == sorted(told[:-1])  # with the slide it goes
+    assert 1000 in told
+
+
+def test_worker_tells_how_far_a_slide_is(monkeypatch):
+    told = []
+    monkeypatch.setattr(workers, "_listeners", [told.append])
+    monkeypatch.setattr(workers, "_LOOK_EVERY_S", 0)
+    lease = SimpleNamespace(require=lambda: None)
+    watch = workers._Watch(SimpleNamespace(stamp=(1000, 0), verify=True, lease=lease))
+    for stage, level, done in [
+        ("write", 0, 400),
+        ("verify", 0, 400),
+        ("verify", 0, 800),
+        ("write", 1, 200),
+        ("verify", 1, 400),
+        ("commit", 1, 0),
+    ]:
+        watch(Progress(stage=stage, level=level, done=done, total=800 if level == 0 else 400))
+    assert told == [200, 600, 800, 900, 1000, 1000]  # no more than the slide has
+    assert watch.is_committing

@@ -2,10 +2,8 @@
 
 import json
 import re
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -218,22 +216,6 @@ def test_profile_that_cannot_be_is_refused(profile, status, slide, tmp_path):
     assert done.returncode == status
     assert "profile" in done.stderr
     assert not (tmp_path / "out").exists()
-
-
-def test_ctrl_c_ends_with_130_and_leaves_nothing(tmp_path):
-    slide = build_generic(tmp_path, size=(2600, 2600), tile=64, levels=1)
-    command = [sys.executable, "-m", "coverslip", "convert", slide.path, "-o", tmp_path / "out"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 20
-    while not (tmp_path / "out").exists() and time.monotonic() < deadline:
-        time.sleep(0.001)
-    process.send_signal(signal.SIGINT)
-    _, messages = process.communicate(timeout=20)
-    if list((tmp_path / "out").rglob("*.certificate.json")):
-        pytest.skip("the conversion was faster than the signal")
-    assert process.returncode == 130
-    assert "Traceback" not in messages
-    assert [path for path in tmp_path.rglob("*") if path != slide.path] == []
 
 
 def test_help_and_version_do_not_load_what_is_slow():

@@ -1,7 +1,8 @@
-"""What needs the right to mount file systems."""
+"""Faults of the machine, and what needs the right to mount file systems."""
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -29,3 +30,24 @@ def in_namespace(may_mount, tmp_path):
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def faults(tmp_path_factory):
+    """Return what makes a program's system calls fail: its environment, but for which and where."""
+    library = tmp_path_factory.mktemp("faults") / "faults.so"
+    source = Path(__file__).with_name("faults.c")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    return {"LD_PRELOAD": str(library)}
+
+
+@pytest.fixture
+def halting(faults):
+    """Return the environment in which a program halts when it begins to write an instance."""
+    return {
+        **faults,
+        "FAULT_CALL": "write",
+        "FAULT_PATH": ".dcm",
+        "FAULT_AFTER": "0",
+        "FAULT_HALT": "1",
+    }

@@ -1,13 +1,16 @@
-/* Makes reads, or writes, of some files fail with an I/O error, as a bad disk does.
+/* Makes reads, or writes, of some files fail with an I/O error, as a bad disk does; or halts the
+   process there, once.
 
    FAULT_PATH    only files whose path contains this
    FAULT_CALL    "read" or "write"
    FAULT_AFTER   so many bytes succeed before, counted by process
+   FAULT_HALT    stop the process (SIGSTOP) in place of the error
 
    Loaded with LD_PRELOAD; built by the tests. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +21,7 @@
 #include <unistd.h>
 
 static atomic_llong passed;
+static atomic_flag halted = ATOMIC_FLAG_INIT;
 
 static int fails(const char *call, int descriptor, size_t count) {
     const char *wanted = getenv("FAULT_CALL"), *path = getenv("FAULT_PATH");
@@ -29,7 +33,10 @@ static int fails(const char *call, int descriptor, size_t count) {
     if (length < 0) return 0;
     name[length] = 0;
     if (!strstr(name, path)) return 0;
-    return atomic_fetch_add(&passed, (long long)count) + (long long)count > atoll(after);
+    if (atomic_fetch_add(&passed, (long long)count) + (long long)count <= atoll(after)) return 0;
+    if (!getenv("FAULT_HALT")) return 1;
+    if (!atomic_flag_test_and_set(&halted)) kill(getpid(), SIGSTOP);
+    return 0;
 }
 
 static size_t sum(const struct iovec *parts, int count) {

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import coverslip
 from coverslip.archive.claim import MARK
@@ -17,6 +19,8 @@ from coverslip.archive.ledger import Outputs, State, read_ledger, read_unlinked
 from tests.synth import FORMATS
 
 NAMES = ("svs-jpeg-rgb", "generic-jpeg", "ndpi-stitched", "scn", "philips", "huron", "qptiff")
+
+T = TypeVar("T")
 
 
 def build_slides(folder: Path, count: int) -> list[Path]:
@@ -39,11 +43,14 @@ def studies_in(vault: Path) -> list[Outputs]:
     return [*linked, *read_unlinked(vault)]
 
 
-def start(slides: Path, out: Path, *options: str) -> subprocess.Popen[str]:
+def start(
+    slides: Path, out: Path, *options: str, env: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
     """Begin a run as a program, in a process group of its own, as a terminal would."""
     command = [sys.executable, "-m", "coverslip", "convert", str(slides), "-o", str(out)]
     return subprocess.Popen(
         [*command, *options],
+        env={**os.environ, **(env or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -91,26 +98,29 @@ def workers_of(pid: int) -> list[int]:
         return []
 
 
-def halted(out: Path, workers: Callable[[], list[int]], *, within_s: float = 60) -> list[int]:
-    """Halt the workers (SIGSTOP) when one has a slide in hand, and return them."""
+def halted(pids: Callable[[], list[int]]) -> list[int]:
+    """Wait until some of these processes have halted, as `halting` makes them; return those."""
+    return _awaited(lambda: [pid for pid in pids() if _status_of(pid).get("State", "")[:1] == "T"])
+
+
+def await_pending(pid: int, number: int) -> None:
+    """Wait until a signal was sent to a process that has halted."""
+    _awaited(lambda: int(_status_of(pid)["ShdPnd"], 16) >> (number - 1) & 1)
+
+
+def _awaited(ask: Callable[[], T], *, within_s: float = 60) -> T:
     deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if _in_hand(out):
-            pids = workers()
-            for pid in pids:
-                os.kill(pid, signal.SIGSTOP)
-            time.sleep(0.05)
-            if _in_hand(out):
-                return pids
-            for pid in pids:  # it was done just then
-                os.kill(pid, signal.SIGCONT)
-        time.sleep(0.004)
-    raise AssertionError("no worker got a slide")
+    while not (answer := ask()):
+        assert time.monotonic() < deadline, "it does not come"
+        time.sleep(0.01)
+    return answer
 
 
-def _in_hand(out: Path) -> bool:
-    """Tell whether a slide is being written."""
-    return any(out.glob(".coverslip-*/2.*/*/*.dcm"))
+def _status_of(pid: int) -> dict[str, str]:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return {}
 
 
 def assert_ledger_and_disk_agree(out: Path, count: int, *, check: bool = True) -> None:

@@ -1,7 +1,7 @@
 """Many slides on a cluster of Dask Distributed: other processes, the same bytes."""
 
 import json
-import shutil
+import os
 import signal
 import subprocess
 import sys
@@ -19,7 +19,6 @@ from coverslip.deid.custody import Custody
 from coverslip.deid.identity import Key
 from coverslip.deid.policy import Policy
 from coverslip.errors import PolicyError
-from coverslip.sample import write_sample
 from tests.archive.runs import assert_ledger_and_disk_agree, build_slides, halted, start, tell
 from tests.archive.test_run import convert_all
 from tests.conftest import REQUIRE_TOOLS
@@ -31,7 +30,7 @@ KEYED = {"policy": Policy(profile="research"), "custody": Custody(key=Key(bytes(
 
 
 @contextmanager
-def dask(folder, count, wrap=()):
+def dask(folder, count, wrap=(), env=None):
     """Start a scheduler and workers by their commands; yield its file, and it and the workers."""
     place = folder / "scheduler.json"
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0"]
@@ -40,12 +39,13 @@ def dask(folder, count, wrap=()):
     worker += ["--scheduler-file", place, "--nthreads", "1", "--no-dashboard", "--no-nanny"]
     worker += ["--local-directory", folder / "dask"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    env = {**os.environ, **(env or {})}
     processes = [subprocess.Popen(command, **quiet)]
     try:
         deadline = time.monotonic() + 60
         while not place.exists() and time.monotonic() < deadline:
             time.sleep(0.1)
-        processes += [subprocess.Popen(worker, **quiet) for _ in range(count)]
+        processes += [subprocess.Popen(worker, env=env, **quiet) for _ in range(count)]
         from distributed import Client
 
         with Client(scheduler_file=place) as client:
@@ -113,21 +113,15 @@ def test_killed_worker_costs_no_slide_and_the_bytes_are_those_of_a_local_run(sch
     assert contents(tmp_path / "far") == contents(tmp_path / "near")
 
 
-def large_slides(folder, count):
-    """Put slides that take a while into a folder."""
-    folder.mkdir()
-    first = write_sample(folder / "0.svs", byte_count=10_000_000).path
-    for number in range(1, count):
-        shutil.copy(first, folder / f"{number}.svs")
-
-
 @pytest.mark.parametrize("slides", [2, 3])  # jobs are one, so two are handed out at a time
-def test_scheduler_that_dies_ends_the_run_and_the_next_has_each_slide_once(slides, tmp_path):
-    large_slides(tmp_path / "in", slides)
-    with dask(tmp_path, 1) as (place, processes):
+def test_scheduler_that_dies_ends_the_run_and_the_next_has_each_slide_once(
+    slides, halting, tmp_path
+):
+    build_slides(tmp_path / "in", slides)
+    with dask(tmp_path, 1, env=halting) as (place, processes):
         address = json.loads(place.read_text())["address"]
         run = start(tmp_path / "in", tmp_path / "out", "--scheduler", address)
-        halted(tmp_path / "out", lambda: [processes[1].pid])
+        halted(lambda: [processes[1].pid])
         processes[0].kill()
         _, error = run.communicate(timeout=60)
         processes[1].send_signal(signal.SIGCONT)
@@ -140,12 +134,12 @@ def test_scheduler_that_dies_ends_the_run_and_the_next_has_each_slide_once(slide
     assert_ledger_and_disk_agree(tmp_path / "out", slides, check=False)
 
 
-def test_second_signal_recalls_the_slides_of_a_cluster(tmp_path):
-    large_slides(tmp_path / "in", 3)
-    with dask(tmp_path, 1) as (place, processes):
+def test_second_signal_recalls_the_slides_of_a_cluster(halting, tmp_path):
+    build_slides(tmp_path / "in", 3)
+    with dask(tmp_path, 1, env=halting) as (place, processes):
         address = json.loads(place.read_text())["address"]
         run = start(tmp_path / "in", tmp_path / "out", "--scheduler", address)
-        halted(tmp_path / "out", lambda: [processes[1].pid])
+        halted(lambda: [processes[1].pid])
         begin = time.monotonic()
         said = tell(run, signal.SIGINT, times=2)
         error = said + run.communicate(timeout=60)[1]

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -100,7 +99,7 @@ def test_error_behind_the_last_rename_leaves_no_study_that_comes_twice(faults, t
     done = subprocess.run(
         f"{CONVERT} fo1 --vault fo1.vault --jobs 1".split(),
         cwd=tmp_path,
-        env={**os.environ, "LD_PRELOAD": str(faults), **fault},
+        env={**os.environ, **faults, **fault},
         capture_output=True,
         text=True,
         timeout=100,
@@ -193,15 +192,6 @@ def test_clock_that_goes_back_does_not_matter(tmp_path, monkeypatch):
     assert [record.state for record in read_ledger(tmp_path / "out.vault")] == [State.DONE] * 3
 
 
-@pytest.fixture(scope="module")
-def faults(tmp_path_factory):
-    """Build what makes system calls fail."""
-    library = tmp_path_factory.mktemp("faults") / "faults.so"
-    source = Path(__file__).with_name("faults.c")
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-    return library
-
-
 @pytest.mark.parametrize(
     ("call", "path", "after"),
     [
@@ -219,7 +209,7 @@ def test_error_of_the_disk_fails_a_slide_and_leaves_nothing_half(
     done = subprocess.run(
         f"{CONVERT} out --jobs 1".split(),
         cwd=tmp_path,
-        env={**os.environ, "LD_PRELOAD": str(faults), **fault},
+        env={**os.environ, **faults, **fault},
         capture_output=True,
         text=True,
         timeout=100,

@@ -1,7 +1,6 @@
 """How runs stop: on signals, when workers die, and how soon."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,9 +19,9 @@ from coverslip.archive.pool import LostWorkerError, Pool
 from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy
 from coverslip.instances import Progress
-from coverslip.sample import write_sample
 from tests.archive.runs import (
     assert_ledger_and_disk_agree,
+    await_pending,
     build_slides,
     halted,
     start,
@@ -35,53 +34,41 @@ SOON_S = 20
 """More than the grace that slides in hand have, on a machine that does other things too."""
 
 
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory):
-    """A slide that takes long enough to be met at work."""
-    return write_sample(tmp_path_factory.mktemp("made") / "s.svs", byte_count=10_000_000).path
-
-
-@pytest.fixture
-def samples(sample, tmp_path):
-    """Return what puts so many of them into a folder."""
-
-    def put(count):
-        (tmp_path / "in").mkdir()
-        for number in range(count):
-            shutil.copy(sample, tmp_path / "in" / f"{number}.svs")
-
-    return put
-
-
 def states_in(vault):
     return [str(record.state) for record in read_ledger(vault)]
 
 
-def begin_and_halt(folder):
-    """Start a run, halt its worker with the first slide in hand, and return both."""
-    for _ in range(5):
-        run = start(folder / "in", folder / "out", "--jobs", "1")
-        workers = halted(folder / "out", lambda pid=run.pid: workers_of(pid))
-        if not list((folder / "out").glob("[!.]*")):
-            return run, workers
-        os.killpg(run.pid, signal.SIGKILL)  # it was faster than we looked
-        run.communicate()
-        shutil.rmtree(folder / "out")
-        shutil.rmtree(folder / "out.vault")
-    raise AssertionError("the first slide was always done before it was seen")
+@pytest.fixture
+def halted_run(halting, tmp_path):
+    """Return what starts a run over so many slides and gives it and its worker, halted."""
+
+    def begin(slides):
+        build_slides(tmp_path / "in", slides)
+        run = start(tmp_path / "in", tmp_path / "out", "--jobs", "1", env=halting)
+        (worker,) = halted(lambda: workers_of(run.pid))
+        return run, worker
+
+    return begin
+
+
+@pytest.fixture
+def halted_alone(halting, tmp_path):
+    """Return a conversion of one slide and the process of it that writes, halted."""
+    (path,) = build_slides(tmp_path / "in", 1)
+    run = start(path, tmp_path / "out", env=halting)
+    (writer,) = halted(lambda: workers_of(run.pid))
+    return run, writer
 
 
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
 def test_first_signal_ends_the_run_when_the_slide_in_hand_is_done(
-    number, status, samples, tmp_path
+    number, status, halted_run, tmp_path
 ):
-    samples(4)
-    run, workers = begin_and_halt(tmp_path)
+    run, worker = halted_run(4)
     said = tell(run, number)
-    for worker in workers:
-        os.kill(worker, signal.SIGCONT)
+    os.kill(worker, signal.SIGCONT)
     error = said + run.communicate(timeout=60)[1]
 
     assert run.returncode == status, error
@@ -95,12 +82,11 @@ def test_first_signal_ends_the_run_when_the_slide_in_hand_is_done(
     assert_ledger_and_disk_agree(tmp_path / "out", 4, check=False)
 
 
-def test_second_signal_rolls_the_slides_in_hand_back_and_begins_no_other(samples, tmp_path):
-    samples(3)
-    run, workers = begin_and_halt(tmp_path)
+def test_second_signal_rolls_the_slides_in_hand_back_and_begins_no_other(halted_run, tmp_path):
+    run, worker = halted_run(3)
     said = tell(run, signal.SIGINT, times=2)
-    for worker in workers:
-        os.kill(worker, signal.SIGCONT)
+    await_pending(worker, signal.SIGTERM)
+    os.kill(worker, signal.SIGCONT)
     begin = time.monotonic()
     error = said + run.communicate(timeout=60)[1]
 
@@ -117,16 +103,15 @@ def test_second_signal_rolls_the_slides_in_hand_back_and_begins_no_other(samples
 
 
 @pytest.mark.parametrize("times", [2, 3])
-def test_worker_that_does_not_answer_is_killed(times, samples, tmp_path):
-    samples(2)
-    run, workers = begin_and_halt(tmp_path)
+def test_worker_that_does_not_answer_is_killed(times, halted_run, tmp_path):
+    run, worker = halted_run(2)
     begin = time.monotonic()
     said = tell(run, signal.SIGINT, times)
     error = said + run.communicate(timeout=60)[1]
 
     assert run.returncode == 130, error
     assert time.monotonic() - begin < SOON_S
-    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+    assert not Path(f"/proc/{worker}").exists()
     assert not list(tmp_path.glob("out/*"))
     convert_all(tmp_path / "in", tmp_path / "out")
     assert_ledger_and_disk_agree(tmp_path / "out", 2, check=False)
@@ -153,12 +138,11 @@ def test_signal_for_the_whole_group_while_workers_begin_shows_no_traceback(after
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
-def test_signal_rolls_one_slide_back(number, status, samples, tmp_path):
-    samples(1)
-    run = start(tmp_path / "in" / "0.svs", tmp_path / "out")
-    halted(tmp_path / "out", lambda: [run.pid])
+def test_signal_rolls_one_slide_back(number, status, halted_alone, tmp_path):
+    run, writer = halted_alone
     run.send_signal(number)
-    run.send_signal(signal.SIGCONT)
+    await_pending(writer, number)
+    os.kill(writer, signal.SIGCONT)
     out, error = run.communicate(timeout=60)
 
     assert run.returncode == status, error
@@ -167,15 +151,14 @@ def test_signal_rolls_one_slide_back(number, status, samples, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_what_a_killed_conversion_of_one_slide_left_goes_with_the_next(samples, tmp_path):
-    samples(1)
-    run = start(tmp_path / "in" / "0.svs", tmp_path / "out")
-    halted(tmp_path / "out", lambda: [run.pid])
+def test_what_a_killed_conversion_of_one_slide_left_goes_with_the_next(halted_alone, tmp_path):
+    run, _ = halted_alone
     run.kill()
     run.communicate()
     assert list(tmp_path.glob("out/.coverslip-*"))
 
-    again = start(tmp_path / "in" / "0.svs", tmp_path / "out")
+    (path,) = (path for path in (tmp_path / "in").rglob("*") if path.is_file())
+    again = start(path, tmp_path / "out")
     _, error = again.communicate(timeout=60)
     assert again.returncode == 0, error
     assert len(list((tmp_path / "out").iterdir())) == 1

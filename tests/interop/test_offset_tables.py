@@ -89,18 +89,22 @@ def test_other_threads_run_while_a_slide_is_converted(tmp_path):
     plan = _core.plan_jpeg(
         opened.source, tiles, **size, colour="RGB", jpeg_tables=level.jpeg_tables
     )
-    spans = []
 
-    def write():
-        begin = time.monotonic()
-        _core.write_instance(opened.source, plan, b"", tmp_path / "level.dcm")
-        spans.append((begin, time.monotonic()))
+    def moments_during(number):
+        """Return the moments at which this thread ran while another one wrote."""
+        span = []
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    ticks = []
-    while writer.is_alive():
-        ticks.append(time.monotonic())
-    ((begin, end),) = spans
-    during = [tick for tick in ticks if begin + 0.001 < tick < end - 0.001]
-    assert len(during) > 5  # none, if they had to wait
+        def write():
+            span.append(time.monotonic())
+            _core.write_instance(opened.source, plan, b"", tmp_path / f"{number}.dcm")
+            span.append(time.monotonic())
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        ticks = []
+        while writer.is_alive():
+            ticks.append(time.monotonic())
+        return [tick for tick in ticks if span[0] + 0.001 < tick < span[1] - 0.001]
+
+    # None, if it had to wait; a machine that has other things to do may not let it run once.
+    assert any(moments_during(number) for number in range(20))

@@ -218,6 +218,21 @@ def test_profile_that_cannot_be_is_refused(profile, status, slide, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("arguments", [(), ("key",)])
+def test_command_alone_shows_its_help(arguments):
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: coverslip")
+    assert "Commands:" in done.stderr
+
+
+def test_command_that_there_is_not_is_told_with_those_that_there_are():
+    done = run("Doe-1957")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: a command is one of convert, ")
+    assert "Doe" not in done.stderr
+
+
 def test_help_and_version_do_not_load_what_is_slow():
     code = (
         "import sys; sys.argv = ['coverslip', '--version']\n"

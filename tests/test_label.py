@@ -262,7 +262,7 @@ def test_care_writes_no_picture_as_a_label_that_is_not_known_to_be_one(name, tmp
     assert fates.get(("LABEL", "kept"), 0) == labels
     assert fates.get(("unrecognised picture", "dropped"), 0) == strays
     assert not {("LABEL", "dropped"), ("unrecognised picture", "kept")} & set(fates)
-    assert any(f"{strays} unrecognised pictures" in note for note in result.notes) == (strays > 0)
+    assert any(f"{strays} unrecognised picture" in note for note in result.notes) == (strays > 0)
     assert any("no label was written" in note for note in result.notes) == (labels == 0)
     assert coverslip.verify(tmp_path / "out").is_clean
 
@@ -276,4 +276,4 @@ def test_map_of_a_real_slide_is_no_label(tmp_path):
         pydicom.dcmread(i.path, stop_before_pixels=True).ImageType[2] for i in result.instances
     }
     assert kinds == {"VOLUME", "OVERVIEW"}
-    assert "1 unrecognised pictures, each maybe the label, stayed behind" in result.notes
+    assert "1 unrecognised picture, maybe the label, stayed behind" in result.notes

@@ -286,7 +286,8 @@ def _picture(slide: OpenedSlide, role: Role, notes: list[str]) -> Iterator[Assoc
     images = [image for image in alike if image.is_recognised]
     others = len(alike) - len(images)
     if others:
-        notes.append(f"{others} unrecognised pictures, each maybe the {name}, stayed behind")
+        pictures = "1 unrecognised picture" if others == 1 else f"{others} unrecognised pictures"
+        notes.append(f"{pictures}, maybe the {name}, stayed behind")
     if not images:
         none = "none that is known to be one" if others else "none"
         notes.append(f"no {name} was written: the slide has {none}")

@@ -62,8 +62,8 @@ def test_a_table_tells_what_else_to_look_for(archive, tmp_path):
     done = run(out, "--vault", vault, "--metadata", table)
     assert done.returncode == 1
     assert "given by the operator" in done.stdout
-    assert run(out, "--vault", vault, "--source", slides[0]).returncode == 4
-    assert run(out, "--metadata", table).returncode == 4
+    assert run(out, "--vault", vault, "--source", slides[0]).returncode == 2
+    assert run(out, "--metadata", table).returncode == 2
 
 
 def test_vault_that_keeps_no_links_is_told_so(tmp_path):

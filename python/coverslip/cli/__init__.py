@@ -136,6 +136,9 @@ def _say(line: str) -> None:
 def _usage(error: Exception) -> int:
     """Tell what is wrong with the command line without repeating what was on it."""
     context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError" and context is not None:
+        _say(context.get_help())
+        return EXIT_USAGE
     command = context.command_path if context is not None else "coverslip"
     parameter, ours = getattr(error, "param", None), getattr(error, "param_hint", None)
     if isinstance(ours, str):
@@ -145,6 +148,9 @@ def _usage(error: Exception) -> int:
         what = f"{name} {_kind(error)}"
     else:
         what = _kind(error)
+        commands = getattr(getattr(context, "command", None), "commands", ())
+        if commands and type(error).__name__ in ("UsageError", "NoSuchCommand"):
+            what = f"a command is one of {', '.join(sorted(commands))}"
     _say(f"error: {what}")
     _say(f"hint: see {command} --help")
     return EXIT_USAGE
@@ -154,7 +160,6 @@ def _kind(error: Exception) -> str:
     return {
         "MissingParameter": "is missing",
         "BadParameter": "has a value that cannot be used",
-        "NoSuchCommand": "there is no such command",
         "NoSuchOption": "there is no such option",
     }.get(type(error).__name__, "the arguments do not fit the command")
 

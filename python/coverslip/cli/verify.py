@@ -12,7 +12,7 @@ from coverslip.cli import say_error
 from coverslip.cli.passphrase import identities_from
 from coverslip.deid.metadata import MetadataTable, read_metadata
 from coverslip.deid.originals import read_vault
-from coverslip.errors import CoverslipError, PolicyError, UsageError, given
+from coverslip.errors import CoverslipError, UsageError, given
 from coverslip.verification.check import OnProgress, verify
 from coverslip.verification.many import Converted, verify_many
 from coverslip.verification.report import EXIT_UNCHECKED, VerifyReport
@@ -45,6 +45,7 @@ def run(out: Path, against: Against, *, show_progress: bool, as_json: bool) -> i
     if against.terms is not None:
         with given("the list of terms"):
             against.terms.open("rb").close()
+    _require_sense(against)
     try:
         report = _checked(out, against, show_progress=show_progress)
     except (CoverslipError, OSError) as error:
@@ -57,16 +58,20 @@ def run(out: Path, against: Against, *, show_progress: bool, as_json: bool) -> i
     return report.exit_status
 
 
-def _checked(out: Path, against: Against, *, show_progress: bool) -> VerifyReport:
+def _require_sense(against: Against) -> None:
+    """Raise `UsageError` for options that contradict each other."""
     if against.vault is not None and against.source is not None:
-        raise PolicyError("the vault tells the slides", hint="give --source or --vault")
+        raise UsageError("the vault tells the slides", hint="give --source or --vault")
     if against.vault is not None and (against.fast or against.identifiers is not None):
         raise UsageError("--fast and --identifiers look at no slide, which --vault does")
+    if against.metadata is not None and against.vault is None and against.source is None:
+        raise UsageError("a row of the metadata is found by its slide", hint="name it: --source")
+
+
+def _checked(out: Path, against: Against, *, show_progress: bool) -> VerifyReport:
     table = None if against.metadata is None else read_metadata(against.metadata)
     if against.vault is not None:
         return _of_vault(out, against, table, show_progress=show_progress)
-    if table is not None and against.source is None:
-        raise PolicyError("a row of the metadata is found by its slide", hint="name it: --source")
     given = () if against.source is None else _given(table, against.source)
     kept = () if against.identifiers is None else tuple(_kept(out, against, against.identifiers))
     with _progress(show=show_progress) as on_progress:

@@ -23,7 +23,7 @@ from coverslip.deid.sealing import (
     new_identity,
     unlocked,
 )
-from coverslip.errors import PolicyError
+from coverslip.errors import PolicyError, UsageError
 from coverslip.model import OperatorText, SealedFinding
 
 FILE_NAME = "vault.sqlite"
@@ -99,7 +99,7 @@ class Vault:
         known = lock_of(self._connection)
         if known is None:
             if self._recipient is not None:
-                raise PolicyError("the vault is encrypted to a recipient, not with a passphrase")
+                raise UsageError("the vault is encrypted to a recipient, not with a passphrase")
             identity, recipient = new_identity()
             _recipient_of(self._connection, recipient)
             with told(), self._connection:
@@ -126,7 +126,7 @@ class Vault:
             hold the patient's number in clear.
         """
         if self._recipient is not None:
-            raise PolicyError(
+            raise UsageError(
                 "an encrypted vault cannot remember random pseudonyms",
                 hint="derive them from a key with --key, or link nothing with --link none",
             )
@@ -244,13 +244,13 @@ def require_private(folder: Path, out: Path) -> None:
     """
     folder, out = folder.resolve(), out.resolve()
     if folder.is_relative_to(out) or out.is_relative_to(folder):
-        raise PolicyError(
+        raise UsageError(
             "the vault and the output may not lie in one another",
             hint="name another folder with --vault",
         )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_mode & 0o077:
-        raise PolicyError("others than its owner may enter the vault", hint="chmod 700 the vault")
+        raise UsageError("others than its owner may enter the vault", hint="chmod 700 the vault")
 
 
 @contextmanager
@@ -315,9 +315,9 @@ def _recipient_of(connection: sqlite3.Connection, recipient: str | None) -> str 
             "SELECT 1 FROM slide UNION ALL SELECT 1 FROM draw LIMIT 1"
         ).fetchone()
     if known is not None and recipient not in (None, known[0]):
-        raise PolicyError("the vault is encrypted to another recipient")
+        raise UsageError("the vault is encrypted to another recipient")
     if clear is not None and recipient is not None:
-        raise PolicyError(
+        raise UsageError(
             "the vault holds originals that are not encrypted", hint="name another with --vault"
         )
     recipient = recipient if known is None else str(known[0])

@@ -3,6 +3,7 @@ import openslide
 import pytest
 import zxingcpp
 
+import coverslip
 from coverslip.sample import write_sample
 from tests.synth.texture import halved
 
@@ -42,6 +43,14 @@ def test_levels_show_the_same_picture(report):
         reduced = np.asarray(slide.read_region((1024, 1024), 1, (256, 256)).convert("RGB"))
     difference = np.abs(halved(region, 4).astype(int) - reduced.astype(int))
     assert difference.mean() < 4
+
+
+def test_thumbnail_shows_what_the_levels_show(report, tmp_path):
+    result = coverslip.convert(
+        report.path, tmp_path / "out", profile="research", thumbnail="keep", verify=False
+    )
+    (thumbnail,) = [one for one in result.instances if one.level is None]
+    assert b"THUMBNAIL" in thumbnail.path.read_bytes()
 
 
 def test_picture_has_stained_tissue_and_glass(report):

@@ -236,12 +236,15 @@ class _Layout:
         return share
 
     def picture(self, width: int, length: int) -> Picture:
-        """Return the whole level at a small size, its texture averaged away."""
+        """Return the whole level at a small size."""
         x, y = np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(length) + 0.5) / length)
         share = np.clip(coverage(x, y) / _EDGE, 0, 1)[..., None]
-        tissue = self._bank.mean(axis=(0, 1))
-        mottle = np.random.default_rng(1).normal(0, 6, (length, width, 1))
-        mixed = np.array(GLASS) + (tissue + mottle - np.array(GLASS)) * share
+        factor = 1 << max(0, (self.width // width).bit_length() - 1)
+        bank = reduced(self._bank, min(factor, self._bank.shape[0]))
+        rows, columns = (
+            (at / factor).astype(int) % bank.shape[0] for at in (y * self.length, x * self.width)
+        )
+        mixed = np.array(GLASS) + (bank[rows, columns] - np.array(GLASS)) * share
         picture: Picture = np.clip(np.round(mixed), 0, 255).astype(np.uint8)
         return picture
 

@@ -124,10 +124,48 @@ def test_uids_of_the_standard_are_no_terms_and_others_of_its_root_are():
     assert "x1.2.840.10008.1.2.4.50" in spellings("x1.2.840.10008.1.2.4.50")
 
 
-def test_what_every_output_holds_stops_no_slide_that_says_it_too(tmp_path):
-    said = r"SOPClassUID=1.2.840.10008.5.1.4.1.1.77.1.6; PixelSpacing=0.00025\0.00025; 121041"
-    built = build_generic(tmp_path, more={65001: tiff.ascii_(said)}, levels=1)
-    result = coverslip.convert(built.path, tmp_path / "out")
+def said_in(dataset):
+    """Yield names and values of a data set, but for what is drawn or derived for each slide."""
+    for element in dataset:
+        yield from (element.keyword, element.name)
+        if element.VR == "SQ":
+            for item in element.value:
+                yield from said_in(item)
+        elif element.VR not in ("OB", "OV", "OW"):
+            value = element.value
+            values = [str(one) for one in value] if element.VM > 1 else [str(value)]
+            drawn = re.compile(r"2\.25\.(?!1319)|[A-Z]-[0-9A-Z]{13}")
+            yield from (one for one in (*values, "\\".join(values)) if not drawn.match(one))
+
+
+def keys_in(certificate):
+    """Yield the keys of a certificate."""
+    if isinstance(certificate, dict):
+        yield from certificate
+        certificate = list(certificate.values())
+    if isinstance(certificate, list):
+        for one in certificate:
+            yield from keys_in(one)
+
+
+@pytest.mark.parametrize("profile", ["public", "research"])
+def test_what_every_output_holds_stops_no_slide_that_says_it_too(profile, tmp_path):
+    """A slide may have been made of an output: the texts of that are its metadata then."""
+    for name in "first", "second":
+        (tmp_path / name).mkdir()
+    options = {"profile": profile, "verify": False}
+    path = build_svs(tmp_path / "first", levels=2).path
+    first = coverslip.convert(path, tmp_path / "first" / "out", **options)
+    dataset = pydicom.dcmread(first.instances[0].path)
+    certificate = json.loads(first.certificate_path.read_text())
+    said = {*said_in(dataset), *said_in(dataset.file_meta), *keys_in(certificate)} - {""}
+    assert len(said) > 300
+    told = {
+        tag: tiff.ascii_("\n".join(f"{text} = {text}" for text in sorted(said)[part::20]))
+        for part, tag in enumerate(range(65001, 65021))
+    }
+    built = build_generic(tmp_path / "second", more=told, levels=1)
+    result = coverslip.convert(built.path, tmp_path / "second" / "out", profile=profile)
     assert coverslip.verify(result.study_path, built.path).is_clean
 
 

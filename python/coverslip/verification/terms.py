@@ -27,6 +27,8 @@ MAX_TERMS = 20_000
 
 _STANDARD_UID = re.compile(r"(?<![\w.])1\.2\.840\.10008(?:\.\d+)+(?!\w|\.\d)")
 """What may be a UID of the standard's own, which is in every output (PS3.6 Annex A)."""
+_OUR_METHOD = re.compile(r"policy sha256:[0-9a-f]{16}(?![0-9a-f])")
+"""What each output says of its policy: a slide may have been made of one."""
 _APART = re.compile(r"[\x00-\x1f|;=<>\"{}\[\]()]+")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 _NAME_PARTS = 8
@@ -85,7 +87,7 @@ def terms_of(texts: Iterable[Text], public: PublicWords) -> Terms:
             notes.append("the source holds more text than is taken apart")
             break
         for reading in readings_of(text.value):
-            value = _STANDARD_UID.sub(_without_standard, reading)
+            value = _OUR_METHOD.sub("", _STANDARD_UID.sub(_without_standard, reading))
             days_here = dates_in(value) - _DUMMIES
             days |= days_here
             spellings |= {s for day in days_here for s in spellings_of(day)}

@@ -34,9 +34,13 @@ def _listed_apart() -> tuple[frozenset[str], str]:
 
 
 def _taken_apart(lines: frozenset[str]) -> tuple[frozenset[str], str]:
-    """Return the words in lines, and lines and words in one text."""
+    """Return the words in lines, and lines and words in one text.
+
+    The keys of a certificate have lines where other texts have spaces: they are there as both.
+    """
     words = frozenset(word for line in lines for word in words_of(line))
-    return words, "\n".join((*lines, *words))
+    spaced = (line.replace("_", " ") for line in lines if "_" in line)
+    return words, "\n".join((*lines, *spaced, *words))
 
 
 def is_channel_name(text: str) -> bool:

@@ -13,11 +13,18 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from _pytest.scope import Scope
+from hypothesis import HealthCheck, settings
 
 REQUIRE_TOOLS = os.environ.get("COVERSLIP_REQUIRE_TOOLS") == "1"
 SLIDES = Path(
     os.environ.get("COVERSLIP_SLIDES", Path(__file__).resolve().parents[2] / "shared" / "slides")
 )
+
+# How long an example takes says something of the machine, not of the code.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 MISSING = "missing"
 """Property of a test that was skipped for want of something; counted at the end of a run."""

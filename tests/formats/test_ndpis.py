@@ -225,10 +225,9 @@ def test_metadata_of_a_set_of_ome_tiff_is_told_as_that(tmp_path):
 
 @settings(
     max_examples=150,
-    deadline=None,
     derandomize=True,
     database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     changes=st.lists(

@@ -44,7 +44,7 @@ def test_what_no_slide_needs_is_refused_without_showing_it(text, reason):
     assert raised.value.__context__ is None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(
         st.sampled_from(

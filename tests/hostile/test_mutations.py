@@ -102,7 +102,6 @@ def mutated(original, seed):
 
 @settings(
     max_examples=25,  # a hundred and fifty of all formats are in `test_campaign.py`
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(seed=st.integers(0, 1 << 40))

@@ -73,7 +73,7 @@ def test_level_that_points_at_any_part_of_what_is_no_level_is_refused(name, orig
         tiles = {number: tiles_of(structure, number, widths[number]) for number in numbers}
 
     # Without making a failure smaller: that takes longer than a test may.
-    @settings(max_examples=RANGES, deadline=None, derandomize=True, database=None,
+    @settings(max_examples=RANGES, derandomize=True, database=None,
               phases=[Phase.generate])  # fmt: skip
     @given(st.data())
     def holds(data):

@@ -236,7 +236,7 @@ def pictures(draw):
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(pictures(), st.sampled_from(LabelSide), st.floats(0.05, 0.5))
 def test_mask_covers_at_least_what_the_vendor_says(picture, side, share):
     try:

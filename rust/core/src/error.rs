@@ -170,6 +170,12 @@ pub enum Error {
     /// The operating system starts no thread.
     #[error("no thread could be started")]
     NoThread,
+    /// The operating system gives no more memory.
+    #[error("there is no memory for {bytes} bytes")]
+    NoMemory {
+        /// How many were asked for.
+        bytes: u64,
+    },
     /// The caller asked to stop.
     #[error("stopped on request")]
     Cancelled,
@@ -195,7 +201,7 @@ impl Error {
             Self::Mixed { .. } | Self::NoBlankFrame { .. } => Kind::Unsupported,
             Self::Limit { .. } => Kind::Limit,
             Self::Io(_) => Kind::Io,
-            Self::NoThread => Kind::Memory,
+            Self::NoThread | Self::NoMemory { .. } => Kind::Memory,
             Self::Verify { .. } => Kind::Verify,
             Self::Cancelled => Kind::Cancelled,
             Self::Unlike { .. } => Kind::Unlike,

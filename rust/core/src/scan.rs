@@ -18,7 +18,9 @@ mod notes;
 mod offsets;
 mod original;
 mod reader;
+mod rule;
 mod sieve;
+mod store;
 mod stream;
 
 use std::fs::File;
@@ -34,8 +36,10 @@ pub(crate) use original::{Original, Verdict};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::watch::Watch;
-use forms::{Form, Unit, forms_of};
+use forms::forms_of;
+use rule::Rule;
 use sieve::{Sieve, Step};
+use store::{Known, reserve};
 
 /// Bits that a form must have to count in entropy-coded data.
 pub const SURE_BITS: usize = 56;
@@ -43,24 +47,6 @@ pub const SURE_BITS: usize = 56;
 const PIECE_BYTES: usize = 1 << 18;
 /// Bytes on both sides of a form that are looked at to tell whether it stands alone.
 const CONTEXT: usize = 160;
-/// Digits in the longest number that a person writes, date and time with fraction and zone.
-///
-/// A UID made of a random number has up to 39 and holds every short number sooner or later.
-const NUMBER_DIGITS: usize = 20;
-/// Digits and points in the longest run that a person writes, date and time with fraction.
-///
-/// `2.25.` stands before every random UID, and is the 25th of February where a year follows.
-const POINTED_CHARACTERS: usize = 30;
-/// Hexadecimal digits in the longest run that a person writes; a digest has 64.
-const HEX_DIGITS: usize = 31;
-/// Hexadecimal digits in a digest of a certificate.
-const DIGEST_DIGITS: usize = 64;
-/// Digits of a term that chance does not write into a UID or a digest.
-const SURE_DIGITS: usize = 14;
-/// Bytes of a term that must stand alone, since longer words and codes hold it by chance.
-const SHORT_BYTES: usize = 6;
-/// Characters of a date with points and two digits for the year, at most.
-const SHORT_DATE: usize = 8;
 
 /// A text that must not be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,145 +68,10 @@ pub struct Hit {
     pub encoding: Encoding,
 }
 
-/// When a form of a term counts.
-#[derive(Debug, Clone)]
-struct Rule {
-    whole_word: bool,
-    /// What holds the term by chance if it is longer than people write.
-    runs: Vec<LongRun>,
-}
-
-/// Characters of one kind in a row.
-#[derive(Debug, Clone, Copy)]
-struct LongRun {
-    /// Characters in the longest that a person writes.
-    most: usize,
-    belongs: fn(&u8) -> bool,
-}
-
-/// A number does not count inside one of these.
-const NUMBER: LongRun = LongRun {
-    most: NUMBER_DIGITS,
-    belongs: u8::is_ascii_digit,
-};
-/// Numbers with points between them do not count inside a UID.
-const POINTED: LongRun = LongRun {
-    most: POINTED_CHARACTERS,
-    belongs: |byte| byte.is_ascii_digit() || *byte == b'.',
-};
-/// Few numbers do not count inside a UID of the standard either: `1.1.77` is in the one of WSM.
-const POINTED_SHORT: LongRun = LongRun {
-    most: 20,
-    belongs: POINTED.belongs,
-};
-/// Hexadecimal digits do not count inside a digest.
-const DIGEST: LongRun = LongRun {
-    most: HEX_DIGITS,
-    belongs: u8::is_ascii_hexdigit,
-};
-
-impl Rule {
-    fn of(term: &Term) -> Self {
-        let text = &term.text;
-        let is_all = |run: &LongRun| text.bytes().all(|byte| (run.belongs)(&byte));
-        let short = SHORT_BYTES.saturating_add(usize::from(is_all(&NUMBER)));
-        let mut runs = if text.contains('.') {
-            vec![if text.len() > SHORT_DATE {
-                POINTED
-            } else {
-                POINTED_SHORT
-            }]
-        } else {
-            vec![NUMBER, DIGEST]
-        };
-        runs.retain(|run| text.len() < SURE_DIGITS && is_all(run));
-        Self {
-            // Of other scripts than Latin, three characters are nine bytes and sure of themselves.
-            whole_word: term.whole_word || text.len() < short,
-            runs,
-        }
-    }
-
-    /// Whether a form that begins and ends at the given places counts.
-    fn allows(&self, data: &[u8], start: usize, end: usize, encoding: Encoding) -> bool {
-        let run = |unit| Run {
-            data,
-            start,
-            end,
-            unit,
-        };
-        let Some(unit) = encoding.unit() else {
-            return !is_chance(&run(Unit::BYTE), encoding);
-        };
-        // Four letters or digits of ASCII are two Chinese characters in UTF-16, and the other way.
-        let form = data.get(start..end).unwrap_or_default();
-        let is_ascii = unit.bytes > 1 && form.iter().all(u8::is_ascii_alphanumeric);
-        if is_ascii && run(Unit::BYTE).count(1, u8::is_ascii_alphanumeric) > form.len() {
-            return false;
-        }
-        if self.whole_word
-            && [unit.before(data, start), unit.after(data, end)]
-                .iter()
-                .flatten()
-                .any(u8::is_ascii_alphanumeric)
-        {
-            return false;
-        }
-        self.runs.iter().all(|long| run(unit).is_short(*long))
-    }
-}
-
-/// Where a form stands, to look at what it is a part of.
-struct Run<'a> {
-    data: &'a [u8],
-    start: usize,
-    end: usize,
-    unit: Unit,
-}
-
-impl Run<'_> {
-    /// Whether it and the characters beside it that belong to it are no more than people write.
-    fn is_short(&self, LongRun { most, belongs }: LongRun) -> bool {
-        self.count(most, belongs) <= most
-    }
-
-    /// How many characters it has with those beside it that belong to it, no more than `most` on
-    /// either side.
-    fn count(&self, most: usize, belongs: fn(&u8) -> bool) -> usize {
-        let own = self.end.saturating_sub(self.start);
-        let step = |n: usize| n.saturating_mul(self.unit.bytes);
-        let before = (0..most)
-            .map_while(|n| {
-                self.unit
-                    .before(self.data, self.start.saturating_sub(step(n)))
-            })
-            .take_while(belongs);
-        let after = (0..most)
-            .map_while(|n| self.unit.after(self.data, self.end.saturating_add(step(n))))
-            .take_while(belongs);
-        let around = before.count().saturating_add(after.count());
-        let own = own.checked_div(self.unit.bytes).unwrap_or(0);
-        own.saturating_add(around)
-    }
-}
-
-/// Whether an encoded form is one that digits of a UID or of a digest spell by chance.
-fn is_chance(run: &Run<'_>, encoding: Encoding) -> bool {
-    let form = run.data.get(run.start..run.end).unwrap_or_default();
-    if form.len() >= SURE_DIGITS {
-        return false;
-    }
-    // Few letters in hexadecimal may be digits alone, as a UID is.
-    let is_number = encoding == Encoding::Hex && form.iter().all(u8::is_ascii_digit);
-    let is_hex = form.iter().all(u8::is_ascii_hexdigit);
-    is_number && !run.is_short(NUMBER)
-        || is_hex && run.count(DIGEST_DIGITS, u8::is_ascii_hexdigit) == DIGEST_DIGITS
-}
-
 /// Looks for a list of terms.
 #[derive(Debug)]
 pub struct Scanner {
-    forms: Vec<Form>,
+    forms: Vec<Known>,
     rules: Vec<Rule>,
     /// Forms that count everywhere.
     sure: Sieve,
@@ -238,27 +89,48 @@ impl Scanner {
     ///
     /// # Errors
     ///
-    /// [`Error::Limit`] for more terms, or longer ones, than there may be.
+    /// [`Error::Limit`] for more terms, or longer ones, than there may be, [`Error::NoMemory`] if
+    /// their forms find no room.
     pub fn new(terms: &[Term], limits: &Limits) -> Result<Self, Error> {
         limits.check_terms(terms)?;
-        let mut forms = Vec::new();
-        for (number, term) in (0..).zip(terms) {
-            forms.extend(forms_of(number, &term.text));
-        }
-        let is_sure = |form: &Form| form.bits() >= SURE_BITS;
-        let sure_in_text = |form: &&Form| is_sure(form) && form.encoding == Encoding::Text;
-        let mut found_anywhere: Vec<_> =
-            forms.iter().filter(sure_in_text).map(|f| f.term).collect();
-        found_anywhere.dedup();
-        Ok(Self {
+        let mut scanner = Self {
+            forms: Vec::new(),
             rules: terms.iter().map(Rule::of).collect(),
-            sure: Sieve::new(&forms, is_sure, Step::Window),
-            unsure: Sieve::new(&forms, |form| !is_sure(form), Step::One),
-            unsure_terms: terms.len().saturating_sub(found_anywhere.len()),
-            longest: forms.iter().map(|form| form.bytes.len()).max().unwrap_or(0),
-            forms,
+            sure: Sieve::new(Step::Window),
+            unsure: Sieve::new(Step::One),
+            unsure_terms: 0,
+            longest: 0,
             limits: limits.clone(),
-        })
+        };
+        for (number, term) in (0..).zip(terms) {
+            let found_anywhere = scanner.add(number, &term.text)?;
+            let unsure = usize::from(!found_anywhere);
+            scanner.unsure_terms = scanner.unsure_terms.saturating_add(unsure);
+        }
+        scanner.forms.shrink_to_fit();
+        scanner.sure.close()?;
+        scanner.unsure.close()?;
+        Ok(scanner)
+    }
+
+    /// Takes every form of a term; returns whether its text counts in entropy-coded data.
+    fn add(&mut self, number: u32, text: &str) -> Result<bool, Error> {
+        let forms = forms_of(number, text);
+        reserve(&mut self.forms, forms.len())?;
+        let mut found_anywhere = false;
+        for form in &forms {
+            let is_sure = form.bits() >= SURE_BITS;
+            let sieve = if is_sure {
+                &mut self.sure
+            } else {
+                &mut self.unsure
+            };
+            sieve.add(self.forms.len(), &form.bytes)?;
+            self.forms.push(Known::new(form)?);
+            self.longest = self.longest.max(form.bytes.len());
+            found_anywhere |= is_sure && form.encoding == Encoding::Text;
+        }
+        Ok(found_anywhere)
     }
 
     /// How many terms are too short to be looked for as text in entropy-coded data.
@@ -331,7 +203,7 @@ impl Scanner {
     /// Notes every form of a sieve that begins in a piece and counts.
     fn look(&self, sieve: &Sieve, piece: &Piece<'_>, hits: &mut Vec<Hit>) {
         sieve.find(piece.data, &self.forms, |start, form| {
-            let end = start.saturating_add(form.bytes.len());
+            let end = start.saturating_add(form.len());
             let rule = usize::try_from(form.term)
                 .ok()
                 .and_then(|at| self.rules.get(at));

@@ -151,12 +151,6 @@ impl Form {
             bytes.eq_ignore_ascii_case(&self.bytes)
         }
     }
-
-    /// Whether what stands beside the form can stand beside the term in that encoding.
-    #[must_use]
-    pub fn fits(&self, data: &[u8], start: usize, end: usize) -> bool {
-        self.shared.fit(data, start, end)
-    }
 }
 
 /// Collects the forms of one term, each once.

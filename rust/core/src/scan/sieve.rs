@@ -9,7 +9,8 @@
 //! takes longer to build than a small slide takes to convert: `benches/scan.rs` has both, and the
 //! tests compare what they find.
 
-use super::forms::Form;
+use super::store::{Known, no_memory, reserve};
+use crate::error::Error;
 
 /// Bytes of a window.
 pub(super) const WINDOW: usize = 4;
@@ -17,6 +18,8 @@ pub(super) const WINDOW: usize = 4;
 ///
 /// So one in 32 windows of noise passes the first look, and one in a thousand the second.
 const SPARSE: usize = 64;
+/// Bits of the largest bitmap, 16 MiB: of millions of windows, more than one in a thousand pass.
+const MOST_BITS: usize = 1 << 27;
 /// Odd numbers: the upper bits of a product with one depend on all bits of the window.
 const MULTIPLIERS: [u32; 2] = [0x9E37_79B9, 0x85EB_CA6B];
 
@@ -84,41 +87,66 @@ pub(super) struct Sieve {
 }
 
 impl Sieve {
-    /// Takes the forms that `wanted` lets through; each is at least `step` and three bytes long.
-    pub(super) fn new(forms: &[Form], wanted: impl Fn(&Form) -> bool, step: Step) -> Self {
-        let mut entries = Vec::new();
-        for (index, form) in forms.iter().enumerate().filter(|(_, form)| wanted(form)) {
-            for (at, bytes) in form.bytes.windows(WINDOW).take(step.bytes()).enumerate() {
-                let window = bytes.first_chunk().map(|bytes| folded(*bytes));
-                entries.extend(window.and_then(|window| Entry::new(window, index, at)));
+    /// A sieve without forms.
+    pub(super) fn new(step: Step) -> Self {
+        Self {
+            step,
+            bitmap: Vec::new(),
+            shift: 0,
+            entries: Vec::new(),
+        }
+    }
+
+    /// Takes a form, by its place in the list; it is at least `step` and three bytes long.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`].
+    pub(super) fn add(&mut self, form: usize, bytes: &[u8]) -> Result<(), Error> {
+        reserve(&mut self.entries, self.step.bytes())?;
+        for (at, bytes) in bytes.windows(WINDOW).take(self.step.bytes()).enumerate() {
+            if let Some(bytes) = bytes.first_chunk() {
+                let entry = Entry::new(folded(*bytes), form, at);
+                self.entries.push(entry.ok_or_else(|| no_memory(form))?);
             }
         }
-        entries.sort_unstable();
-        let size = entries.len().saturating_mul(SPARSE).next_power_of_two();
-        let size = size.clamp(1 << 12, 1 << 30);
-        let mut sieve = Self {
-            step,
-            bitmap: vec![0; size / 64],
-            shift: 32_u32.saturating_sub(size.ilog2()),
-            entries,
-        };
-        for entry in &sieve.entries {
+        Ok(())
+    }
+
+    /// Makes it ready to be looked through, when all forms are there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`].
+    pub(super) fn close(&mut self) -> Result<(), Error> {
+        self.entries.shrink_to_fit();
+        self.entries.sort_unstable();
+        let runs = self
+            .entries
+            .chunk_by(|one, other| one.window() == other.window());
+        let size = runs.count().saturating_mul(SPARSE).next_power_of_two();
+        let size = size.clamp(1 << 12, MOST_BITS);
+        reserve(&mut self.bitmap, size / 64)?;
+        self.bitmap.resize(size / 64, 0);
+        self.shift = 32_u32.saturating_sub(size.ilog2());
+        for at in 0..self.entries.len() {
+            let window = self.entries.get(at).map_or(0, |entry| entry.window());
             for multiplier in MULTIPLIERS {
-                let (word, bit) = sieve.place(entry.window(), multiplier);
-                if let Some(word) = sieve.bitmap.get_mut(word) {
+                let (word, bit) = self.place(window, multiplier);
+                if let Some(word) = self.bitmap.get_mut(word) {
                     *word |= bit;
                 }
             }
         }
-        sieve
+        Ok(())
     }
 
     /// Calls `found` with where each form begins, in no particular order.
     pub(super) fn find<'f>(
         &self,
         data: &[u8],
-        forms: &'f [Form],
-        mut found: impl FnMut(usize, &'f Form),
+        forms: &'f [Known],
+        mut found: impl FnMut(usize, &'f Known),
     ) {
         if self.entries.is_empty() {
             return;
@@ -148,8 +176,8 @@ impl Sieve {
         data: &[u8],
         at: usize,
         window: u32,
-        forms: &'f [Form],
-        found: &mut impl FnMut(usize, &'f Form),
+        forms: &'f [Known],
+        found: &mut impl FnMut(usize, &'f Known),
     ) {
         let first = self
             .entries
@@ -160,7 +188,7 @@ impl Sieve {
             else {
                 continue;
             };
-            let end = start.saturating_add(form.bytes.len());
+            let end = start.saturating_add(form.len());
             if data.get(start..end).is_some_and(|bytes| form.is(bytes)) {
                 found(start, form);
             }

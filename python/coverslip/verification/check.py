@@ -238,6 +238,7 @@ class Check:
         try:
             instance = header.read(entry.path)
         except header.UnreadableError as error:
+            self.notes.problems(entry, error.problems)
             self.notes.not_checked(entry, [error])
             self._bytes(entry)
             return True

@@ -170,6 +170,29 @@ def test_what_is_found_is_told_without_the_certificate_if_the_header_cannot_be_r
     assert [what.partition(": ")[2] for what in report.unchecked] == ["its header cannot be read"]
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("rebuilt RGB profile".encode("utf-16-be"), "Jane Doe, B22-66177".encode("utf-16-be")),
+        ("not stated".encode("utf-16-be"), "Jane Doe !".encode("utf-16-be")),
+        (b"acsp" + bytes(12), b"acsp" + bytes(8) + b"JDOE"),
+        (b"acsp" + bytes(16), b"acsp" + bytes(12) + b"B226"),
+        (bytes(48), b"JDOE" + bytes(44)),
+        (bytes(48), bytes(20) + b"Jane Doe" + bytes(20)),
+        (None, b"Jane Doe"),
+    ],
+    ids=["description", "copyright", "maker", "model", "creator", "reserved", "behind"],
+)
+def test_plain_value_in_a_colour_profile_is_found(old, new, made):
+    _, paths = made[0]
+    dataset = pydicom.dcmread(paths[0], stop_before_pixels=True)
+    (path,) = dataset.OpticalPathSequence
+    profile = path.ICCProfile
+    assert old is None or old in profile
+    path.ICCProfile = profile + new if old is None else profile.replace(old, new, 1)
+    assert {place for place, _ in problems_of(dataset)} == {"(0028,2000)"}
+
+
 @pytest.mark.parametrize("name", of_each_builder(1))
 @pytest.mark.parametrize("profile", ["public", "research"])
 def test_clean_output_without_its_certificate_is_clean(name, profile, needed, tmp_path):

@@ -53,13 +53,13 @@ _BODY = "[0-9A-HJKMNP-TV-Z]{13}"
 """Of a pseudonym: sixty bits as Crockford writes them, and a check."""
 _VERSION = r"[0-9]{1,3}(\.[0-9]{1,3}){0,3}((a|b|rc)[0-9]{1,3})?(\.(post|dev)[0-9]{1,3})?"
 _POLICY = "policy sha256:[0-9a-f]{16}"
-_FRACTION = r"(\.[0-9]{1,14})?"
-_SMALL = r"(e-(0[5-9]|1[0-9]))?"
+_MEASURE = r"[0-9]{1,5}(\.[0-9]{1,14})?(e-[0-9]{2,3})?"
+"""Not so large that it may be a day, or a number of as many digits."""
 _KINDS = one_of(
     *("ORIGINAL", "DERIVED", "PRIMARY", "VOLUME", "LABEL", "OVERVIEW", "THUMBNAIL"),
     *("NONE", "RESAMPLED"),
 )
-_OFFSET = like(r"-?[0-9]{1,4}" + _FRACTION + _SMALL)
+_OFFSET = like(f"-?{_MEASURE}")
 _STANDARD = "1.2.840.10008."
 _CLASS = one_of(f"{_STANDARD}5.1.4.1.1.77.1.6")
 
@@ -128,15 +128,15 @@ WITHOUT_IDENTITY: Mapping[str, Form] = {
     "SeriesNumber": like("[1-9][0-9]{0,3}"),
     "InstanceNumber": like("[1-9][0-9]{0,3}"),
     "NumberOfFrames": like("[1-9][0-9]{0,9}"),
-    "PixelSpacing": like(r"[0-9]{1,3}" + _FRACTION + _SMALL),
-    "SliceThickness": like(r"[0-9]{1,2}" + _FRACTION),
+    "PixelSpacing": like(_MEASURE),
+    "SliceThickness": one_of("0.001"),
     "SpacingBetweenSlices": like(r"0\.[0-9]{1,6}|[1-9](\.[0-9])?e-0[56]"),
     "RescaleIntercept": one_of("0"),
     "RescaleSlope": one_of("1"),
     "LossyImageCompressionRatio": like(r"[0-9]{1,6}(\.[0-9]{1,2})?"),
     **{f"{axis}OffsetInSlideCoordinateSystem": _OFFSET for axis in "XYZ"},
     "ImageOrientationSlide": one_of("-1", "0", "1"),
-    "ObjectiveLensPower": like(r"[0-9]{1,3}" + _FRACTION),
+    "ObjectiveLensPower": like(r"[0-9]{1,3}(\.[0-9]{1,14})?"),
     "ObjectiveLensNumericalAperture": like(r"[0-2](\.[0-9]{1,4})?"),
 }
 """Under the profile public, of each value; one that is empty says nothing, whatever its form."""
@@ -176,7 +176,7 @@ RETAINED: Mapping[tuple[str, ...], Mapping[str, Form]] = {
 }
 """What may be there besides, or instead, under options that are claimed (CID 7050)."""
 
-_MEASURE = like(r"[0-9]{1,3}(\.[0-9]{1,3})?")
+_SIZE = like(r"[0-9]{1,3}(\.[0-9]{1,3})?")
 _GIVEN: Mapping[str, Form] = {
     **_DATES,
     **dict.fromkeys(("SeriesDate", "DateOfLastCalibration", "PatientBirthDate"), DATE),
@@ -184,7 +184,7 @@ _GIVEN: Mapping[str, Form] = {
     "TimezoneOffsetFromUTC": like("[+-][01][0-9][0-5][0-9]"),
     "PatientSex": one_of("F", "M", "O"),
     "PatientAge": AGE,
-    **dict.fromkeys(("PatientSize", "PatientWeight"), _MEASURE),
+    **dict.fromkeys(("PatientSize", "PatientWeight"), _SIZE),
     "SmokingStatus": one_of("YES", "NO", "UNKNOWN"),
     "TypeOfPatientID": one_of("TEXT"),
     **dict.fromkeys(("StudyInstanceUID", "DeviceUID"), ANY_UID),

@@ -154,6 +154,13 @@ def test_plain_value_in_the_place_of_any_text_is_found(made):
     assert [one for one in missed["research"] if not is_legitimate(*one)] == []
 
 
+def test_what_nobody_can_judge_is_told(made):
+    told = "what was given and 4 instances say was retained"
+    for profile, paths in made[:4]:
+        report = coverslip.verify(paths[0].parents[1], fast=True)
+        assert (told in report.out_of_scope) == (profile == "research")
+
+
 def test_what_is_found_is_told_without_the_certificate_if_the_header_cannot_be_read(made, tmp_path):
     _, paths = made[0]
     study = Path(shutil.copytree(paths[0].parents[1], tmp_path / paths[0].parents[1].name))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from coverslip.verification.coded import Triple, triples_of
-from coverslip.verification.forms import Form, forms_of
+from coverslip.verification.forms import ANYTHING, DATE, DATE_TIME, Form, forms_of
 
 NO_TEXTS = frozenset(
     [
@@ -158,6 +158,12 @@ class Rules:
     def identity_removed(self) -> bool:
         """Whether the instance says that nobody is named in it."""
         return self.profile != "care"
+
+    @property
+    def given(self) -> frozenset[str]:
+        """What may say anything, or any day: of it a check knows nothing but that it was given."""
+        free = {key for key, form in self.forms.items() if form in (ANYTHING, DATE, DATE_TIME)}
+        return (self.others - NO_TEXTS) | free
 
 
 @functools.lru_cache(maxsize=64)

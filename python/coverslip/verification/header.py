@@ -79,6 +79,8 @@ class Header:
     """Where texts stand that the instance says were given or retained."""
     identity_removed: bool
     """What (0012,0062) says; identity that was given is no problem where it was not."""
+    is_given: bool
+    """Whether it holds what somebody gave, and no list knows."""
     problems: tuple[Problem, ...]
 
     @property
@@ -226,6 +228,7 @@ def _read(file: BinaryIO, wrong: list[Problem]) -> Header:
         elements=elements,
         retained=tuple(allowed.in_instance(data, walked.values, claims)),
         identity_removed=claims.identity_removed,
+        is_given=bool(filled & rules.given),
         problems=(*problems, *colours.problems_of(profile)),
     )
 

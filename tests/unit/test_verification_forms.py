@@ -1,8 +1,11 @@
 """What values may be, and that these tables and the writer's agree."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
+from coverslip.deid.uids import PseudonymKind, pseudonym_of
 from coverslip.dicom.allowlist import rules
 from coverslip.model import Profile
 from coverslip.verification import scanners
@@ -128,3 +131,15 @@ def test_a_code_of_another_sequence_does_not_belong_there():
     stain = ("12710003", "SCT", "hematoxylin stain")
     assert stain in public["ConceptCodeSequence"]
     assert stain not in public["PrimaryAnatomicStructureSequence"]
+
+
+@given(st.sampled_from(PseudonymKind), st.binary(min_size=8, max_size=8), st.integers(2, 14))
+def test_a_pseudonym_has_its_check_character(kind, drawn, at):
+    keyword = {"P": "PatientID", "A": "AccessionNumber", "C": "ContainerIdentifier"}
+    keyword |= {"S": "SpecimenIdentifier", "D": "DeviceSerialNumber"}
+    form = forms_of("research", ())[keyword[kind]]
+    text = pseudonym_of(kind, drawn)
+    assert form(text)
+    other = "0" if text[at] != "0" else "1"
+    assert not form(text[:at] + other + text[at + 1 :])
+    assert not form("X" + text[1:])

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import uuid
 import warnings
 from functools import partial
 from pathlib import Path
@@ -275,7 +276,7 @@ def move(dataset):
 
 
 def rename(dataset):
-    dataset.SOPInstanceUIDOfConcatenationSource = "2.25.1"
+    dataset.SOPInstanceUIDOfConcatenationSource = f"2.25.{uuid.uuid4().int}"
 
 
 def name_itself(dataset):

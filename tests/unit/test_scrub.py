@@ -30,7 +30,7 @@ from coverslip.model import (
     SourceItem,
     SourceText,
 )
-from coverslip.verification.words import is_channel_name
+from coverslip.verification.forms import forms_of
 from tests.unit.builders import slide
 
 CANARY = "ZACHARIAS^QUILLFEATHER"
@@ -208,7 +208,7 @@ def test_channel_names_come_from_the_vocabulary_whatever_the_slide_says(texts):
     for name in {*_KNOWN.values(), *named}:
         rule = rules()["OpticalPathSequence.OpticalPathDescription"]
         assert rule.allows(name, Profile.RESEARCH)
-        assert is_channel_name(name)
+        assert forms_of("research", ())["OpticalPathDescription"](name)
 
 
 def test_public_says_nothing_of_what_a_channel_is_called():

@@ -84,6 +84,13 @@ class Claims:
     is_research: bool = False
     """Whether the method names a project as its purpose, which may say what it is."""
 
+    @property
+    def profile(self) -> str:
+        """Under which profile it was made: the strictest, if it does not say."""
+        if not self.identity_removed:
+            return "care"
+        return "research" if self.is_research else "public"
+
 
 def in_instance(data: bytes, values: list[Value], claims: Claims) -> Iterator[Range]:
     """Yield where values lie that the instance says were retained or given."""

@@ -136,6 +136,8 @@ class Check:
     frames_equal: int = 0
     identified: int = 0
     """Instances that say that identity was not removed."""
+    given: int = 0
+    """Others that hold what somebody gave."""
     is_identified: dict[str, bool] = field(default_factory=dict)
     """Whether identity is in a study, by its UID."""
     names: list[Entry] = field(default_factory=list)
@@ -148,6 +150,8 @@ class Check:
             out_of_scope += self.pixels.out_of_scope
         if self.identified:
             out_of_scope.append(f"who is meant by {self.identified} instances with identity")
+        if self.given:
+            out_of_scope.append(f"what was given and {self.given} instances say was retained")
         if self.only_headers:
             out_of_scope.insert(0, _ONLY_HEADERS)
         elif self.comparison is None:
@@ -238,6 +242,7 @@ class Check:
         try:
             instance = header.read(entry.path)
         except header.UnreadableError as error:
+            self.notes.problems(entry, error.problems)
             self.notes.not_checked(entry, [error])
             self._bytes(entry)
             return True
@@ -294,6 +299,7 @@ class Check:
         if instance.part is not None:
             self.parts[entry.path] = entry, instance
         self.identified += not instance.identity_removed
+        self.given += instance.identity_removed and instance.is_given
         is_identified = self.is_identified.get(study, True)
         self.is_identified[study] = is_identified and not instance.identity_removed
         self.notes.sizes |= instance.sizes

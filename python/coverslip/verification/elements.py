@@ -5,39 +5,30 @@ wrong with the same bytes at the same place is not looked for twice.
 """
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pydicom.datadict import dictionary_VR, keyword_for_tag
-from pydicom.dataelem import RawDataElement
+from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_for_tag
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
-from coverslip.verification.attributes import (
-    FORMS,
-    IS_DUMMY_TIME,
-    WITH_IDENTITY,
-    WITHOUT_IDENTITY,
-    Rules,
-)
-from coverslip.verification.words import is_channel_name
+from coverslip.verification.attributes import Rules
+from coverslip.verification.coded import Triple
+from coverslip.verification.forms import NOTHING, Form
 
 Problem = tuple[str, str]
 """Place and what is wrong there."""
 
-_TEXT_VRS = frozenset(
+TEXT_VRS = frozenset(
     {
         *("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT"),
         *("PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"),
     }
 )
-_TIME_VRS = frozenset(("DA", "DT", "TM"))
-_UID = re.compile(r"(?:2\.25|1\.2\.840\.10008(?:\.\d+)*)\.(?:0|[1-9]\d{0,38})")
-"""Made of a random number, or the standard's own: any other root belongs to somebody."""
-_ANY_UID = re.compile(r"(?=.{3,64}$)[0-2](?:\.(?:0|[1-9]\d*))+", re.ASCII)
-"""Of a study that is somebody's, where identity was not removed, or of a device that was kept."""
+_WHOLE_VRS = frozenset(("LT", "ST", "UR", "UT"))
+"""In these a backslash is a character like any other (PS3.5 6.2)."""
 _MOST_KNOWN = 4096
 
 
@@ -54,65 +45,54 @@ class _Judge:
     """What elements of an instance are held to."""
 
     rules: Rules
-    retained: frozenset[str]
-    """What may be there by what the instance says of itself."""
 
     def dataset(self, dataset: Dataset, parents: tuple[str, ...]) -> Iterator[Problem]:
         """Yield what is wrong with the elements of an item."""
-        removed = _are_times_removed(dataset)
         for tag in tags_of(dataset):
-            yield from self.element(dataset, tag, parents, removed=removed).problems
+            yield from self.element(dataset, tag, parents).problems
 
-    def element(
-        self, dataset: Dataset, tag: BaseTag, parents: tuple[str, ...], *, removed: bool
-    ) -> _Verdict:
+    def element(self, dataset: Dataset, tag: BaseTag, parents: tuple[str, ...]) -> _Verdict:
         """Return what is wrong with an element; one that must not be there is not converted."""
-        place = ".".join((*parents, name_of(tag)))
-        if tag.is_private:
-            return _Verdict(((place, "a private element"),), is_empty=False)
-        if keyword_for_tag(tag) not in self.rules.permitted | self.retained:
-            what = "an attribute that such an instance does not have"
-            return _Verdict(((place, what),), is_empty=False)
-        problems = tuple(self._problems(dataset, tag, parents, removed=removed))
-        return _Verdict(problems, is_empty=dataset[tag].is_empty)
-
-    def _problems(
-        self, dataset: Dataset, tag: BaseTag, parents: tuple[str, ...], *, removed: bool
-    ) -> Iterator[Problem]:
         place, keyword = ".".join((*parents, name_of(tag))), keyword_for_tag(tag)
-        raw = dataset.get_item(tag)
-        if isinstance(raw, RawDataElement) and raw.VR in _TEXT_VRS:
-            is_order = keyword == "StudyInstanceUID" and self.rules is WITH_IDENTITY
-            # That of a device may be there at all only where it was kept.
-            is_theirs = is_order or keyword == "DeviceUID"
-            uid = _ANY_UID if is_theirs else _UID
-            yield from ((place, what) for what in _text(raw.VR, raw.value or b"", uid))
-        element = dataset[tag]
-        if dictionary_VR(tag) != element.VR:
-            yield place, "its value representation is not its own"
-        if keyword in self.rules.empty - self.retained and not element.is_empty:
-            yield place, "it must be empty"
-        form = FORMS.get(keyword)
-        is_held = self.rules is WITHOUT_IDENTITY and keyword not in self.retained
-        if form is not None and is_held and not _has_form(element.value, form):
-            yield place, "it is no pseudonym, no word of a closed list, and not empty"
-        if keyword == "OpticalPathDescription" and not is_channel_name(str(element.value)):
-            yield place, "a name of a channel that is neither a number nor a known dye"
-        is_time = element.VR in _TIME_VRS and not element.is_empty
-        if is_time and removed and not IS_DUMMY_TIME.fullmatch(str(element.value)):
-            yield place, "a date or time, where the instance says that they were removed"
-        if element.VR == "SQ":
-            for number, item in enumerate(element.value):
-                yield from self.dataset(item, (*parents, f"{name_of(tag)}[{number}]"))
+        element = dataset.get_item(tag)
+        form = self.rules.forms.get(keyword)
+        if tag.is_private:
+            problems = [(place, "a private element")]
+        elif form is None and keyword not in self.rules.others:
+            problems = [(place, "an attribute that such an instance does not have")]
+        elif dictionary_VR(tag) != element.VR:
+            problems = [(place, "its value representation is not its own")]
+        elif form is not None:
+            problems = [(place, what) for what in problems_of_text(element, form)]
+        elif element.VR == "SQ":
+            items = dataset[tag].value
+            problems = list(self._items(keyword, items, (*parents, name_of(tag))))
+            return _Verdict(tuple(problems), is_empty=not items)
+        else:
+            problems = []
+        return _Verdict(tuple(problems), is_empty=not _bytes_of(element))
+
+    def _items(
+        self, keyword: str, items: list[Dataset], parents: tuple[str, ...]
+    ) -> Iterator[Problem]:
+        """Yield what is wrong with a sequence."""
+        *outer, own = parents
+        if keyword in self.rules.empty and items:
+            yield ".".join(parents), "it must be empty"
+        codes = self.rules.codes.get(keyword)
+        for number, item in enumerate(items):
+            within = (*outer, f"{own}[{number}]")
+            problems = list(self.dataset(item, within))
+            yield from problems
+            if codes is not None and not problems and _triple_of(item) not in codes:
+                yield ".".join(within), "a code that does not belong there"
 
 
 _known: dict[bytes, _Verdict] = {}
 """By digests of elements and of all that their verdict depends on."""
 
 
-def check_elements(
-    dataset: Dataset, rules: Rules, retained: frozenset[str]
-) -> tuple[list[Problem], frozenset[str]]:
+def check_elements(dataset: Dataset, rules: Rules) -> tuple[list[Problem], frozenset[str]]:
     """Return what is wrong with the elements of an instance, and the keywords that say something.
 
     Parameters
@@ -120,14 +100,11 @@ def check_elements(
     dataset
         As it was read, its elements not yet converted as far as possible.
     rules
-        Those for what the instance says of identity.
-    retained
-        What may be there by the codes that it claims.
+        Those for what the instance says of itself.
     """
-    judge, removed = _Judge(rules, retained), _are_times_removed(dataset)
-    terms = rules is WITHOUT_IDENTITY, sorted(retained), removed
+    judge = _Judge(rules)
     charset = dataset.get("SpecificCharacterSet")
-    held_to = hashlib.sha256(repr((*terms, charset)).encode())
+    held_to = hashlib.sha256(repr((rules.profile, sorted(rules.claims), charset)).encode())
     problems: list[Problem] = []
     filled: set[str] = set()
     for tag in tags_of(dataset):
@@ -138,12 +115,12 @@ def check_elements(
             key = digest.digest()
             verdict = _known.get(key)
             if verdict is None:
-                verdict = judge.element(dataset, tag, (), removed=removed)
+                verdict = judge.element(dataset, tag, ())
                 if len(_known) >= _MOST_KNOWN:
                     _known.clear()
                 _known[key] = verdict
         else:
-            verdict = judge.element(dataset, tag, (), removed=removed)
+            verdict = judge.element(dataset, tag, ())
         problems.extend(verdict.problems)
         if not verdict.is_empty:
             filled.add(keyword_for_tag(tag))
@@ -160,27 +137,50 @@ def name_of(tag: BaseTag) -> str:
     return f"({tag.group:04X},{tag.element:04X})"
 
 
-def _has_form(value: object, form: re.Pattern[str]) -> bool:
-    """Tell whether all of one value or several have a form."""
-    values = value if isinstance(value, MultiValue) else [value]
-    return all(form.fullmatch("" if each is None else str(each)) for each in values)
-
-
-def _are_times_removed(dataset: Dataset) -> bool:
-    return bool(dataset.get("LongitudinalTemporalInformationModified") == "REMOVED")
-
-
-def _text(vr: str, raw: bytes, form: re.Pattern[str]) -> Iterator[str]:
+def problems_of_text(element: DataElement | RawDataElement, form: Form) -> Iterator[str]:
     """Check the bytes of a text: what lies behind its end is not shown by any reader.
 
-    UIDs have a form.
+    No value is converted: what is in the place of a number may be none.
     """
+    raw = _bytes_of(element)
     value = raw[:-1] if raw[-1:] in (b" ", b"\0") else raw
     if any(byte < 0x20 or byte == 0x7F for byte in value):
         yield "control characters in a text"
     if value.endswith(b" "):
         yield "more padding than a text needs"
+    text = value.rstrip(b" \0").decode("latin-1")
+    values = [text] if element.VR in _WHOLE_VRS else text.split("\\")
+    multiplicity = dictionary_VM(element.tag)
+    if text and not all(form(one) for one in values):
+        yield _what(element.VR, form)
+    elif text and multiplicity.isdecimal() and len(values) != int(multiplicity):
+        yield f"not {multiplicity} values, as it has to have"
+
+
+def _what(vr: str | None, form: Form) -> str:
+    """Return what is wrong with a text that has not its form."""
+    if form is NOTHING:
+        return "it must be empty"
     if vr == "UI":
-        for uid in value.decode("latin-1").split("\\"):
-            if uid and not form.fullmatch(uid):
-                yield "a UID that is neither random nor the standard's"
+        return "a UID that is neither random nor the standard's"
+    return "a value that such an instance does not have there"
+
+
+def _bytes_of(element: DataElement | RawDataElement) -> bytes:
+    """Return the value of an element as it stands in the file, or as a text of what was read."""
+    value = element.value
+    if isinstance(element, RawDataElement) or isinstance(value, bytes):
+        return value or b""
+    if value is None:
+        return b""
+    values = value if isinstance(value, MultiValue) else [value]
+    return "\\".join(map(str, values)).encode("latin-1", "replace")
+
+
+def _triple_of(item: Dataset) -> Triple:
+    """Return what a code is made of."""
+    value, scheme, meaning = (
+        str(item.get(keyword, ""))
+        for keyword in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
+    )
+    return value, scheme, meaning

@@ -4,13 +4,14 @@ import logging
 import math
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
@@ -19,15 +20,15 @@ from pydicom.multival import MultiValue
 
 from coverslip import _core
 from coverslip.verification import allowed, colours, order, parts, positions
-from coverslip.verification.attributes import (
-    FILE_META,
-    RETAINED,
-    TRIAL,
-    WITH_IDENTITY,
-    WITHOUT_IDENTITY,
-    Rules,
+from coverslip.verification.attributes import FILE_META, Rules, rules_of
+from coverslip.verification.elements import (
+    Problem,
+    check_elements,
+    name_of,
+    problems_of_text,
+    tags_of,
 )
-from coverslip.verification.elements import Problem, check_elements, name_of, tags_of
+from coverslip.verification.forms import FILE_META as META_FORMS
 from coverslip.verification.parts import Part
 from coverslip.verification.positions import Positions
 from coverslip.verification.tables import EXTENDED_OFFSET_TABLE, offset_tables
@@ -78,6 +79,8 @@ class Header:
     """Where texts stand that the instance says were given or retained."""
     identity_removed: bool
     """What (0012,0062) says; identity that was given is no problem where it was not."""
+    is_given: bool
+    """Whether it holds what somebody gave, and no list knows."""
     problems: tuple[Problem, ...]
 
     @property
@@ -108,6 +111,11 @@ class Header:
 class UnreadableError(Exception):
     """pydicom cannot read a file; holds none of its values."""
 
+    def __init__(self, message: str, problems: Iterable[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+        """What was wrong with its elements, as far as these were read."""
+
 
 def read(path: Path) -> Header:
     """Read all that stands before the Pixel Data, and check it.
@@ -119,15 +127,28 @@ def read(path: Path) -> Header:
     OSError
         If it cannot be read at all.
     """
+    with path.open("rb") as file:
+        return judge(file)
+
+
+def judge(file: BinaryIO) -> Header:
+    """Do the same for a file that is open, or the beginning of one.
+
+    Raises
+    ------
+    UnreadableError, OSError
+        As `read` does.
+    """
+    problems: list[Problem] = []
     try:
-        with path.open("rb") as file, _silence():
-            return _read(file)
+        with _silence():
+            return _read(file, problems)
     except (OSError, KeyboardInterrupt, MemoryError):
         raise
     except InvalidDicomError:
         raise UnreadableError("it is not a DICOM file") from None
     except Exception:  # noqa: BLE001 (pydicom raises many kinds, with values in their messages)
-        raise UnreadableError("its header cannot be read") from None
+        raise UnreadableError("its header cannot be read", problems) from None
 
 
 @contextmanager
@@ -151,26 +172,28 @@ class _Silence(logging.Filter):
         return not _quiet.get()
 
 
-def _read(file: BinaryIO) -> Header:
+def _read(file: BinaryIO, wrong: list[Problem]) -> Header:
+    """Read a header; ``wrong`` gets what is wrong with its elements before any is understood."""
     dataset = read_partial(file, stop_when=lambda tag, vr, length: tag >= EXTENDED_OFFSET_TABLE)
     end = file.tell()
     tables = offset_tables(file, end)
     file.seek(0)
     data = file.read(end)
     claims = _claims(dataset)
-    rules = WITHOUT_IDENTITY if claims.identity_removed else WITH_IDENTITY
+    rules = rules_of(claims.profile, claims.codes)
     elements = tuple(_elements(dataset))
     items = positions.take(dataset)
+    wrong.extend(_meta(dataset, data))
+    found, filled = check_elements(dataset, rules)
+    wrong.extend(found)
     places = None if items is None else positions.read(dataset, items)
     # The places of frames are the last element, and all that stands in it has been looked at.
     behind = positions.byte_count(data, items)
     walked = order.walk(data[: len(data) - behind])
     part = parts.read(dataset, data[: len(data) - behind], walked)
-    wrong, filled = check_elements(dataset, rules, _retained(claims))
     problems = (
         *walked.problems,
         *tables.problems,
-        *_meta(dataset, data),
         *wrong,
         *_whole(dataset, rules, filled),
         *_grid(dataset, part),
@@ -205,6 +228,7 @@ def _read(file: BinaryIO) -> Header:
         elements=elements,
         retained=tuple(allowed.in_instance(data, walked.values, claims)),
         identity_removed=claims.identity_removed,
+        is_given=bool(filled & rules.given),
         problems=(*problems, *colours.problems_of(profile)),
     )
 
@@ -245,9 +269,15 @@ def _meta(dataset: Dataset, data: bytes) -> Iterator[Problem]:
     if any(data[:_PREAMBLE]):
         yield "preamble", "it is not empty"
     meta = dataset.file_meta
-    for element in meta:
-        if element.keyword not in FILE_META:
-            yield name_of(element.tag), "an element that file meta information does not need"
+    for tag in tags_of(meta):
+        form, keyword = META_FORMS.get(keyword_for_tag(tag)), keyword_for_tag(tag)
+        if form is not None:
+            wrong = problems_of_text(meta.get_item(tag), form)
+            yield from ((name_of(tag), what) for what in wrong)
+        elif keyword not in FILE_META:
+            yield name_of(tag), "an element that file meta information does not need"
+    if meta.get("FileMetaInformationVersion") != b"\0\1":
+        yield "(0002,0001)", "a version of file meta information that there is not"
     if str(meta.get("MediaStorageSOPInstanceUID")) != str(dataset.get("SOPInstanceUID")):
         yield "(0002,0003)", "it is not the SOP Instance UID"
     if str(meta.get("MediaStorageSOPClassUID")) != str(dataset.get("SOPClassUID")):
@@ -272,25 +302,16 @@ def _values(dataset: Dataset, keyword: str) -> list[object]:
     return list(value) if isinstance(value, MultiValue) else [value]
 
 
-def _retained(claims: allowed.Claims) -> frozenset[str]:
-    """Return what may be there by what an instance claims."""
-    retained = frozenset[str]().union(*(RETAINED.get(code, frozenset()) for code in claims.codes))
-    return retained | TRIAL if claims.is_research else retained
-
-
 def _whole(dataset: Dataset, rules: Rules, filled: frozenset[str]) -> Iterator[Problem]:
     """Check what an instance must say of itself (deidentification, Type 1)."""
     top = "data set"
     for keyword in sorted(rules.required - filled):
         yield top, f"{keyword} is missing or empty"
-    for keyword, values in rules.values.items():
-        if str(dataset.get(keyword)) not in values:
-            yield top, f"{keyword} is not {' or '.join(sorted(values))}"
     kinds = list(dataset.get("ImageType", ()))
-    is_drawn = "DERIVED" in kinds or rules is WITH_IDENTITY
+    is_drawn = "DERIVED" in kinds or not rules.identity_removed
     if {"LABEL", "OVERVIEW"} & set(kinds) and not is_drawn:
         yield "(0008,0008)", "a label or overview as it was scanned"
-    may_show = {"LABEL"} if rules is WITHOUT_IDENTITY else {"LABEL", "OVERVIEW"}
+    may_show = {"LABEL"} if rules.identity_removed else {"LABEL", "OVERVIEW"}
     if dataset.get("SpecimenLabelInImage") == "YES" and not may_show & set(kinds):
         yield "(0048,0010)", "a label in a picture that is none"
     yield from _label_texts(dataset, is_drawn="DERIVED" in kinds and "LABEL" in kinds)

@@ -1,4 +1,4 @@
-"""Who makes scanners, and what these are called: what an instance without identity may say of one.
+"""Who makes scanners, what these and dyes are called: what an instance without identity may say.
 
 Written down once more, and not taken from the writer's list.
 """
@@ -80,4 +80,22 @@ MODELS = frozenset(
         "iScan Coreo",
         "iScan HT",
     ]
+)
+DYES = (
+    *("DAPI", "Hoechst", "Hoechst 33258", "Hoechst 33342", "FITC", "Fluorescein", "TRITC"),
+    *("Rhodamine", "Texas Red", "GFP", "EGFP", "CFP", "YFP", "RFP", "mCherry", "tdTomato"),
+    *("Propidium Iodide", "SYTOX Green", "SYTO 13", "Autofluorescence"),
+    *("Cy2", "Cy3", "Cy3.5", "Cy5", "Cy5.5", "Cy7", "Cy7.5"),
+    *("Opal 480", "Opal 520", "Opal 540", "Opal 570", "Opal 620", "Opal 650", "Opal 690"),
+    *("Opal 780", "Opal Polaris 480", "Opal Polaris 780"),
+    *("ATTO 425", "ATTO 488", "ATTO 532", "ATTO 550", "ATTO 565", "ATTO 590", "ATTO 594"),
+    *("ATTO 633", "ATTO 647", "DyLight 405", "DyLight 488", "DyLight 550", "DyLight 594"),
+    *("DyLight 633", "DyLight 650", "DyLight 680", "DyLight 755", "DyLight 800"),
+    *("Spectrum Aqua", "Spectrum Blue", "Spectrum Gold", "Spectrum Green"),
+    *("Spectrum Orange", "Spectrum Red"),
+    *("Alexa Fluor 350", "Alexa Fluor 405", "Alexa Fluor 430", "Alexa Fluor 488"),
+    *("Alexa Fluor 532", "Alexa Fluor 546", "Alexa Fluor 555", "Alexa Fluor 568"),
+    *("Alexa Fluor 594", "Alexa Fluor 610", "Alexa Fluor 633", "Alexa Fluor 647"),
+    *("Alexa Fluor 660", "Alexa Fluor 680", "Alexa Fluor 700", "Alexa Fluor 750"),
+    "Alexa Fluor 790",
 )

@@ -43,12 +43,6 @@ def _taken_apart(lines: frozenset[str]) -> tuple[frozenset[str], str]:
     return words, "\n".join((*lines, *spaced, *words))
 
 
-def is_channel_name(text: str) -> bool:
-    """Tell whether a text may stand as the name of a channel: a number, or a listed name."""
-    folded = text.casefold()
-    return _CHANNEL.fullmatch(folded) is not None or folded in _listed()
-
-
 class PublicWords:
     """The listed words, and those of the names that a format gives to its keys.
 

@@ -92,8 +92,10 @@ class Beside(Generic[T]):
 
     def _run(self) -> None:
         self._began.set()
+        work = self._work
+        del self._work  # it may hold this, which would keep all that it holds until Python looks
         try:
-            self._result.append(self._work(self._stop))
+            self._result.append(work(self._stop))
         except BaseException as error:  # noqa: BLE001 (it is raised by whoever waits)
             self._error = error
         finally:

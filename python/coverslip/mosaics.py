@@ -95,25 +95,28 @@ class CodedSample:
         if isinstance(self.level.picture, Mosaic):
             self._check_overlap()
             return "JPEG that overlap" if any(self.mosaic.overlap) else "one JPEG for each colour"
-        for tile in self.tiles:
-            try:
+        try:
+            for tile in self.tiles:
                 _core.inspect_tile(self.source, tile, *self._range(tile), *self.size)
-            except UnsupportedSlideError as error:
-                reason = error
-                break
-        else:
-            return None
+        except UnsupportedSlideError:
+            name = self._coding()
+            if name is None:
+                raise
+            return name
+        return None
+
+    def _coding(self) -> str | None:
+        """Return how the tiles are coded, ``None`` if their coefficients are no way out."""
         try:
             inspected = self._inspected()
         except CoverslipError:
-            raise reason from None
-        for tile, facts in zip(self.tiles, inspected, strict=True):
-            if not self._covers(tile, facts):
-                raise reason
-        processes = {facts.sof for facts in inspected} - _PROCESSES.keys()
-        if processes:
+            return None
+        if not all(map(self._covers, self.tiles, inspected)):
+            return None
+        processes = {facts.sof for facts in inspected}
+        if processes - _PROCESSES.keys():
             return "arithmetic-coded JPEG"
-        if 0xC2 in {facts.sof for facts in inspected}:
+        if 0xC2 in processes:
             return "progressive JPEG"
         is_cut = any((facts.columns, facts.rows) != self.size for facts in inspected)
         return "JPEG that is cut off at an edge" if is_cut else "JPEG in several scans"

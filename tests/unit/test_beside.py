@@ -1,8 +1,10 @@
 """What runs beside something else ends with it, whatever happens to either."""
 
+import gc
 import signal
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -133,3 +135,27 @@ def test_it_is_asked_to_stop_when_the_block_fails():
     with pytest.raises(OSError, match="disk"), Beside(lambda stop: stop.wait()):
         raise OSError("the disk is gone")
     assert not any(thread.name == "coverslip-beside" for thread in threading.enumerate())
+
+
+class Large:
+    """What a check holds."""
+
+    def __call__(self, *, written, on_progress):
+        """Have nothing to check."""
+
+
+@pytest.fixture
+def no_collector():
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_what_a_check_holds_is_free_when_it_is_over():
+    check = Large()
+    with Follower(check) as follower:
+        follower.wait(None)
+    is_there = weakref.ref(check)
+    del check, follower
+    assert is_there() is None

@@ -19,6 +19,9 @@ from coverslip import limits
 from coverslip.errors import CoverslipError
 
 _CODE = "import sys; from coverslip.archive.workers import serve; serve(*map(int, sys.argv[1:]))"
+_FEW_ARENAS = {"MALLOC_ARENA_MAX": "1"}
+"""For glibc: each short-lived thread of the core would take some arena of many else, and what one
+holds free after a slide is neither given back nor of use to the others."""
 _LOOK_EVERY_S = 0.5
 _TO_LEAVE_S = 5.0
 """How long a process that has nothing to do may take to end."""
@@ -42,7 +45,7 @@ class _Process:
             known = os.pathsep.join(filter(None, sys.path))
             self._process = subprocess.Popen(  # noqa: S603 (this interpreter)
                 [sys.executable, "-P", "-c", _CODE, *map(str, theirs)],
-                env=os.environ | {"PYTHONPATH": known},
+                env={**_FEW_ARENAS, **os.environ, "PYTHONPATH": known},
                 pass_fds=theirs,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import gc
 import hashlib
 import os
 import signal
@@ -224,6 +225,7 @@ def serve(source: int, target: int) -> None:
             result = function(*arguments, **named)
             duty.has_task = False
             results.send((True, result))
+            gc.collect()  # what is left of a slide may be large, and has few objects
 
 
 def _prepare(duty: _Duty, parent: int, changed: dict[str, int]) -> None:

@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.archive.conftest import in_namespace, may_mount
-from tests.archive.test_faults import faults
+from tests.archive.conftest import faults, in_namespace, may_mount
 from tests.hostile import campaign
 
 __all__ = ["faults", "in_namespace", "may_mount"]  # fixtures of both folders

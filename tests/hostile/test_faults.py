@@ -126,7 +126,7 @@ def test_disk_that_fails_while_it_is_written_past_its_cache_is_told(
     (tmp_path / "disk").mkdir()
     command = [sys.executable, "-c", DIRECT, long_slide]
     fault = {"FAULT_CALL": "write", "FAULT_PATH": ".dcm", "FAULT_AFTER": str(after)}
-    environment = {**os.environ, "LD_PRELOAD": str(faults), **fault}
+    environment = {**os.environ, **faults, **fault}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True,
                           timeout=100, check=False)  # fmt: skip
     assert done.stdout == "EIO [True] []\n", done.stderr

@@ -226,6 +226,8 @@ def serve(source: int, target: int) -> None:
             duty.has_task = False
             results.send((True, result))
             gc.collect()  # what is left of a slide may be large, and has few objects
+            if not gc.get_freeze_count():
+                gc.freeze()  # what was imported need not be looked through for each slide
 
 
 def _prepare(duty: _Duty, parent: int, changed: dict[str, int]) -> None:

@@ -4,6 +4,7 @@ The caps of `coverslip.limits` bound what a slide may ask for. These bound what 
 would cost: one slide fails, or at worst one process, and not the machine.
 """
 
+import errno
 import math
 import os
 import signal
@@ -28,6 +29,9 @@ _T = TypeVar("_T")
 GRACE_S = 60.0
 """Time of all cores that a slide has left to end by itself once its limit is reached: the core
 notices within a tenth of a second, and what was written has to be removed."""
+
+_LIBRARY_BYTES = 1 << 25
+"""More than a library takes that is loaded for a slide."""
 
 
 def core_count() -> int:
@@ -118,11 +122,32 @@ def limited(*, cpu_seconds: float) -> Iterator[None]:
         else:
             with _END.within(cpu_seconds + GRACE_S), _cpu_limit(cpu_seconds):
                 yield
-    except MemoryError:
+    except (MemoryError, OSError, ImportError) as error:
+        if not _is_of_memory(error):
+            raise
         failed = LimitError("the slide needs more memory than the limit memory_bytes leaves")
     else:
         return
     raise failed
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Tell whether an error is one for want of memory.
+
+    A call of the system that is refused some tells that with its number. A library that finds no
+    room is one that cannot be loaded, as one that is not there.
+    """
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or not _is_there_room()
+
+
+def _is_there_room() -> bool:
+    try:
+        bytearray(_LIBRARY_BYTES)
+    except MemoryError:
+        return False
+    return True
 
 
 @contextmanager

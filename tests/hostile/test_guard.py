@@ -1,5 +1,6 @@
 """What a process may take: a slide that exceeds it fails alone."""
 
+import errno
 import itertools
 import os
 import signal
@@ -229,6 +230,28 @@ def convert(*_, **__):
 command.convert = convert
 main()
 """
+
+
+@pytest.mark.parametrize(
+    ("error", "is_of_memory"),
+    [
+        (MemoryError(), True),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), True),
+        (OSError(errno.EIO, "Input/output error"), False),
+        (ImportError("no such library"), False),
+    ],
+)
+def test_want_of_memory_is_told_as_the_limit_whoever_meets_it(error, is_of_memory):
+    expected = coverslip.LimitError if is_of_memory else type(error)
+    with pytest.raises(expected) as raised, guard.limited(cpu_seconds=60):
+        raise error
+    assert ("memory_bytes" in str(raised.value)) == is_of_memory
+
+
+def test_library_that_finds_no_room_is_told_as_the_limit(monkeypatch):
+    monkeypatch.setattr(guard, "_LIBRARY_BYTES", 1 << 60)
+    with pytest.raises(coverslip.LimitError, match="memory_bytes"), guard.limited(cpu_seconds=60):
+        raise ImportError("failed to map segment from shared object")
 
 
 def test_command_for_one_slide_runs_under_limits_too(tmp_path):

@@ -52,7 +52,10 @@ def test_slide_that_exceeds_a_limit_fails_alone(tmp_path):
     assert done.returncode == 0, done.stderr
     first, second, third = done.stdout.splitlines()
     assert first == "OSError [Errno 27] File too large"
-    assert second == "LimitError the slide needs more memory than the limit memory_bytes leaves"
+    assert (
+        second
+        == "LimitError more memory is needed than the machine or the limit memory_bytes leaves"
+    )
     assert int(third) == 4
     assert len(list((tmp_path / "out").iterdir())) == 1
 
@@ -68,7 +71,7 @@ def test_slide_that_gets_no_thread_fails_alone(whose, tmp_path):
         command.insert(4, "stack")
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
-    more = "LimitError the slide needs more memory than the limit memory_bytes leaves"
+    more = "LimitError more memory is needed than the machine or the limit memory_bytes leaves"
     assert done.stdout.splitlines() == [more, more]
     assert not (tmp_path / "out").exists()
 
@@ -270,7 +273,7 @@ def test_command_for_one_slide_runs_under_limits_too(tmp_path):
     done = subprocess.run([sys.executable, "-m", "coverslip", *options, *convert],
                           capture_output=True, text=True, check=False)  # fmt: skip
     assert done.returncode == 1
-    assert "error: slide 1: the slide needs more memory than the limit memory_bytes" in done.stderr
+    assert "error: slide 1: more memory is needed than the machine or the limit" in done.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -52,3 +52,23 @@ def test_too_little_room_is_told_and_kills_nobody(room_mib):
     said = look(room_mib)
     assert said.startswith("refused: there is no memory for ")
     assert said.endswith(" bytes")
+
+
+ALIKE = """
+import random
+from coverslip import _core
+
+letters = random.Random(7)
+lengths = [letters.randint(8, 20) for _ in range(19_000)]
+words = {"S" + "".join(letters.choices("abcdefgh01", k=length)) for length in lengths}
+scanner = _core.Scanner([(word, False) for word in sorted(words)])
+print(len(scanner.scan_bytes(b"S\\0\\0\\0" * 250_000)))
+"""
+
+
+def test_texts_that_begin_alike_are_not_compared_one_by_one():
+    """With each of a megabyte's beginnings that took minutes: nothing here takes one."""
+    done = subprocess.run(
+        [sys.executable, "-c", ALIKE], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "0\n"

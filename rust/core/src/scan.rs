@@ -108,8 +108,8 @@ impl Scanner {
             scanner.unsure_terms = scanner.unsure_terms.saturating_add(unsure);
         }
         scanner.forms.shrink_to_fit();
-        scanner.sure.close()?;
-        scanner.unsure.close()?;
+        scanner.sure.close(&scanner.forms)?;
+        scanner.unsure.close(&scanner.forms)?;
         Ok(scanner)
     }
 

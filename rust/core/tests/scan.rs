@@ -168,7 +168,10 @@ proptest! {
 
     #[test]
     fn what_is_found_is_what_an_automaton_finds(
-        texts in prop::collection::btree_set("[a-zé]{8,12}", 1..6),
+        texts in prop_oneof![
+            prop::collection::btree_set("[a-zé]{8,12}", 1..6),
+            prop::collection::btree_set("seen[ab]{4,6}", 1..20), // which begin alike
+        ],
         picks in prop::collection::vec((any::<prop::sample::Index>(), 0..9_usize), 1..30),
         seed in 1..u64::MAX,
     ) {

@@ -73,6 +73,11 @@ impl Entry {
     fn at(self) -> usize {
         usize::try_from(self.0 & ((1 << Self::AT_BITS) - 1)).unwrap_or(0)
     }
+
+    /// Its form among all of them.
+    fn of(self, forms: &[Known]) -> Option<&Known> {
+        forms.get(self.form())
+    }
 }
 
 /// The windows of a set of forms.
@@ -82,7 +87,7 @@ pub(super) struct Sieve {
     bitmap: Vec<u64>,
     /// How far a hash is shifted to be a place in the bitmap.
     shift: u32,
-    /// Sorted by window.
+    /// Sorted by window; those of one by where in the form it lies, and by size and digest of that.
     entries: Vec<Entry>,
 }
 
@@ -118,13 +123,22 @@ impl Sieve {
     /// # Errors
     ///
     /// [`Error::NoMemory`].
-    pub(super) fn close(&mut self) -> Result<(), Error> {
+    pub(super) fn close(&mut self, forms: &[Known]) -> Result<(), Error> {
         self.entries.shrink_to_fit();
         self.entries.sort_unstable();
-        let runs = self
-            .entries
-            .chunk_by(|one, other| one.window() == other.window());
-        let size = runs.count().saturating_mul(SPARSE).next_power_of_two();
+        let mut windows = 0_usize;
+        let alike = |one: &Entry, other: &Entry| one.window() == other.window();
+        for entries in self.entries.chunk_by_mut(alike) {
+            windows = windows.saturating_add(1);
+            entries.sort_unstable_by_key(|entry| {
+                let known = entry.of(forms);
+                (
+                    entry.at(),
+                    known.map(|known| (known.size(), known.digest())),
+                )
+            });
+        }
+        let size = windows.saturating_mul(SPARSE).next_power_of_two();
         let size = size.clamp(1 << 12, MOST_BITS);
         reserve(&mut self.bitmap, size / 64)?;
         self.bitmap.resize(size / 64, 0);
@@ -182,14 +196,25 @@ impl Sieve {
         let first = self
             .entries
             .partition_point(|entry| entry.window() < window);
-        let entries = self.entries.get(first..).unwrap_or_default();
-        for entry in entries.iter().take_while(|entry| entry.window() == window) {
-            let (Some(form), Some(start)) = (forms.get(entry.form()), at.checked_sub(entry.at()))
-            else {
+        let rest = self.entries.get(first..).unwrap_or_default();
+        let count = rest.partition_point(|entry| entry.window() == window);
+        let mut rest = rest.get(..count).unwrap_or_default();
+        // Thousands of terms may begin alike: all of one size are looked up by one digest.
+        while let Some((entry, known)) = rest.first().and_then(|one| Some((one, one.of(forms)?))) {
+            let kin = (entry.at(), known.size());
+            let is_kin = |one: &Entry| one.of(forms).is_some_and(|of| (one.at(), of.size()) == kin);
+            let (kindred, others) = rest.split_at(rest.partition_point(is_kin).max(1));
+            rest = others;
+            let Some(start) = at.checked_sub(entry.at()) else {
                 continue;
             };
-            let end = start.saturating_add(form.len());
-            if data.get(start..end).is_some_and(|bytes| form.is(bytes)) {
+            let Some(digest) = known.digest_of(data.get(start..).unwrap_or_default()) else {
+                continue;
+            };
+            let begins =
+                kindred.partition_point(|one| one.of(forms).is_some_and(|of| of.digest() < digest));
+            let same = kindred.iter().skip(begins).map_while(|one| one.of(forms));
+            for form in same.take_while(|form| form.digest() == digest) {
                 found(start, form);
             }
         }

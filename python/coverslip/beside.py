@@ -92,13 +92,15 @@ class Beside(Generic[T]):
 
     def _run(self) -> None:
         self._began.set()
+        # It may hold this, which would keep all that it holds until Python looks for cycles.
         work = self._work
-        del self._work  # it may hold this, which would keep all that it holds until Python looks
+        del self._work
         try:
             self._result.append(work(self._stop))
         except BaseException as error:  # noqa: BLE001 (it is raised by whoever waits)
             self._error = error
         finally:
+            del work
             self._ended.set()
 
 

@@ -125,7 +125,9 @@ def limited(*, cpu_seconds: float) -> Iterator[None]:
     except (MemoryError, OSError, ImportError) as error:
         if not _is_of_memory(error):
             raise
-        failed = LimitError("the slide needs more memory than the limit memory_bytes leaves")
+        failed = LimitError(
+            "more memory is needed than the machine or the limit memory_bytes leaves"
+        )
     else:
         return
     raise failed

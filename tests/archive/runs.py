@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -58,6 +58,17 @@ def start(
         # Whoever started the tests with nohup ignores it, and so would the run.
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
+
+
+@contextmanager
+def ended(run: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """End a run with the block, and what it started, halted or not."""
+    try:
+        yield run
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+        run.communicate()
 
 
 TOLD = ("stopping when the slides in hand are done", "stopping now: ", "")

@@ -19,7 +19,14 @@ from coverslip.deid.custody import Custody
 from coverslip.deid.identity import Key
 from coverslip.deid.policy import Policy
 from coverslip.errors import PolicyError
-from tests.archive.runs import assert_ledger_and_disk_agree, build_slides, halted, start, tell
+from tests.archive.runs import (
+    assert_ledger_and_disk_agree,
+    build_slides,
+    ended,
+    halted,
+    start,
+    tell,
+)
 from tests.archive.test_run import convert_all
 from tests.conftest import REQUIRE_TOOLS
 
@@ -113,15 +120,22 @@ def test_killed_worker_costs_no_slide_and_the_bytes_are_those_of_a_local_run(sch
     assert contents(tmp_path / "far") == contents(tmp_path / "near")
 
 
+@contextmanager
+def halted_far(folder, halting):
+    """Yield a run on a cluster, and its scheduler and worker, halted with a slide in hand."""
+    with dask(folder, 1, env=halting) as (place, processes):
+        address = json.loads(place.read_text())["address"]
+        with ended(start(folder / "in", folder / "out", "--scheduler", address)) as run:
+            halted(lambda: [processes[1].pid])
+            yield run, processes
+
+
 @pytest.mark.parametrize("slides", [2, 3])  # jobs are one, so two are handed out at a time
 def test_scheduler_that_dies_ends_the_run_and_the_next_has_each_slide_once(
     slides, halting, tmp_path
 ):
     build_slides(tmp_path / "in", slides)
-    with dask(tmp_path, 1, env=halting) as (place, processes):
-        address = json.loads(place.read_text())["address"]
-        run = start(tmp_path / "in", tmp_path / "out", "--scheduler", address)
-        halted(lambda: [processes[1].pid])
+    with halted_far(tmp_path, halting) as (run, processes):
         processes[0].kill()
         _, error = run.communicate(timeout=60)
         processes[1].send_signal(signal.SIGCONT)
@@ -136,10 +150,7 @@ def test_scheduler_that_dies_ends_the_run_and_the_next_has_each_slide_once(
 
 def test_second_signal_recalls_the_slides_of_a_cluster(halting, tmp_path):
     build_slides(tmp_path / "in", 3)
-    with dask(tmp_path, 1, env=halting) as (place, processes):
-        address = json.loads(place.read_text())["address"]
-        run = start(tmp_path / "in", tmp_path / "out", "--scheduler", address)
-        halted(lambda: [processes[1].pid])
+    with halted_far(tmp_path, halting) as (run, processes):
         begin = time.monotonic()
         said = tell(run, signal.SIGINT, times=2)
         error = said + run.communicate(timeout=60)[1]

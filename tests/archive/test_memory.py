@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import os
 import platform
 import subprocess
 import sys
@@ -54,13 +55,13 @@ def test_a_slide_s_texts_are_free_when_it_is_converted(name, tmp_path):
     gc.disable()
     try:
         coverslip.convert(slide.path, tmp_path / "out", mpp_um=0.25, sync=False)
-        assert count_terms() == others
+        assert count_terms() <= others
     finally:
         gc.enable()
 
 
 def count_terms():
-    return sum(isinstance(thing, Term) for thing in gc.get_objects())
+    return sum(type(thing) is Term for thing in gc.get_objects())
 
 
 def arena_count(path):
@@ -90,7 +91,14 @@ def test_threads_of_a_process_take_memory_of_one_arena(tmp_path, monkeypatch):
     monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
     path = str(tmp_path / "told")
     code = f"from tests.archive.test_memory import arena_count; print(arena_count({path!r}))"
-    alone = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    path_of_tests = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    alone = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **path_of_tests},
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
     assert int(alone.stdout) > 1
     with Pool(1) as pool:
         assert pool.submit(arena_count, path).result(timeout=30) == 1

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,6 +24,7 @@ from tests.archive.runs import (
     assert_ledger_and_disk_agree,
     await_pending,
     build_slides,
+    ended,
     halted,
     start,
     tell,
@@ -40,24 +42,26 @@ def states_in(vault):
 
 @pytest.fixture
 def halted_run(halting, tmp_path):
-    """Return what starts a run over so many slides and gives it and its worker, halted."""
+    """Yield what starts a run over so many slides and returns it and its worker, halted."""
+    with ExitStack() as runs:
 
-    def begin(slides):
-        build_slides(tmp_path / "in", slides)
-        run = start(tmp_path / "in", tmp_path / "out", "--jobs", "1", env=halting)
-        (worker,) = halted(lambda: workers_of(run.pid))
-        return run, worker
+        def begin(slides):
+            build_slides(tmp_path / "in", slides)
+            run = start(tmp_path / "in", tmp_path / "out", "--jobs", "1", env=halting)
+            runs.enter_context(ended(run))
+            (worker,) = halted(lambda: workers_of(run.pid))
+            return run, worker
 
-    return begin
+        yield begin
 
 
 @pytest.fixture
 def halted_alone(halting, tmp_path):
-    """Return a conversion of one slide and the process of it that writes, halted."""
+    """Yield a conversion of one slide and the process of it that writes, halted."""
     (path,) = build_slides(tmp_path / "in", 1)
-    run = start(path, tmp_path / "out", env=halting)
-    (writer,) = halted(lambda: workers_of(run.pid))
-    return run, writer
+    with ended(start(path, tmp_path / "out", env=halting)) as run:
+        (writer,) = halted(lambda: workers_of(run.pid))
+        yield run, writer
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ import os
 import random
 import re
 import shutil
+import subprocess
+import sys
 from datetime import UTC, date, datetime
 
 import imagecodecs
@@ -166,6 +168,14 @@ def test_what_cannot_be_checked_at_all_is_status_4(copied, tmp_path):
         assert done.returncode == 4
         assert done.stderr.startswith("error: ")
         assert str(tmp_path) not in done.stderr
+
+
+def test_want_of_memory_is_status_4(copied):
+    copy, _ = copied
+    command = [sys.executable, "-m", "coverslip", "--limit", "memory_bytes=1000000", "verify"]
+    done = subprocess.run([*command, copy("jpeg", "out")], capture_output=True, text=True)
+    assert done.returncode == 4
+    assert "memory" in done.stderr
 
 
 def test_a_number_that_is_the_size_of_the_picture_is_no_alarm(tmp_path):

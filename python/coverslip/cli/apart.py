@@ -30,7 +30,7 @@ def allow() -> None:
     _is_allowed = True
 
 
-def go_apart(out: Path | None = None) -> None:
+def go_apart(out: Path | None = None, *, died: int = EXIT_FAILED) -> None:
     """Go on in a new process; this one waits for it, ends as it did, and does not return.
 
     It has to be called before anything starts threads. Where the system cannot tell who sent a
@@ -40,6 +40,8 @@ def go_apart(out: Path | None = None) -> None:
     ----------
     out
         Where a slide is written: what the process leaves half-written there is removed.
+    died
+        The exit status if the process dies.
     """
     if not _is_allowed or not hasattr(signal, "sigwaitinfo"):
         return
@@ -61,7 +63,7 @@ def go_apart(out: Path | None = None) -> None:
         _clean(out, was_there=was_there)
     if code < 0:
         _tell(-code)
-        code = EXIT_FAILED
+        code = died
     sys.stderr.flush()
     os._exit(code)  # taking an interpreter down that did nothing costs as much as the fork
 

@@ -67,9 +67,10 @@ def verify(
     Every byte is searched for the terms in all usual encodings, every element and frame is
     walked. Exit status 0: clean; 1: something was found; 4: something could not be checked.
     """
-    go_apart()
+    from coverslip.verification.report import EXIT_UNCHECKED
+
+    go_apart(died=EXIT_UNCHECKED)
     from coverslip.cli import verify as command
-    from coverslip.cli.guarded import guarded
 
     against = command.Against(
         source=source,
@@ -81,9 +82,7 @@ def verify(
         passphrase=passphrase,
         fast=fast,
     )
-    with guarded(out, *([] if source is None else [source])):
-        status = command.run(out, against, show_progress=not quiet, as_json=json)
-    raise typer.Exit(status)
+    raise typer.Exit(command.run(out, against, show_progress=not quiet, as_json=json))
 
 
 def report(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from coverslip.archive.ledger import read_ledger, read_unlinked
 from coverslip.cli import say_error
+from coverslip.cli.guarded import guarded
 from coverslip.cli.passphrase import identities_from
 from coverslip.deid.metadata import MetadataTable, read_metadata
 from coverslip.deid.originals import read_vault
@@ -47,7 +48,8 @@ def run(out: Path, against: Against, *, show_progress: bool, as_json: bool) -> i
             against.terms.open("rb").close()
     _require_sense(against)
     try:
-        report = _checked(out, against, show_progress=show_progress)
+        with guarded(out, *([] if against.source is None else [against.source])):
+            report = _checked(out, against, show_progress=show_progress)
     except (CoverslipError, OSError) as error:
         say_error(error)
         return EXIT_UNCHECKED

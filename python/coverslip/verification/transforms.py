@@ -128,7 +128,7 @@ def _grid_end(element: bytes, start: int, outputs: int) -> int:
     """Check the grid of a transform, and return where it ends."""
     *sides, precision = _at(element, "3B13xB", start)
     unused = element[start + 3 : start + 16] + element[start + 17 : start + 20]
-    end = start + 20 + math.prod(sides) * outputs * int(precision)
+    end = start + 20 + int(math.prod(sides) * precision) * outputs
     _need(precision in (1, 2) and not any(unused) and end <= len(element))
     _no_text(element[start + 20 : end])
     return end

@@ -1,11 +1,12 @@
 """What anybody may write into an instance without identity is found without its certificate.
 
-A plain value is put in the place of each text of converted slides, one by one, items of sequences
-and file meta information included, and behind each, as one value more.
+A plain value is put in the place of each element of converted slides, one by one, items of
+sequences and file meta information included, and behind each, as one value more.
 """
 
 import itertools
 import shutil
+import struct
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -18,7 +19,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset, write_file_meta_info
 
 import coverslip
-from coverslip.verification import header
+from coverslip.verification import colours, header
 from tests.choices import of_each_builder
 from tests.privacy.given import KEY, TRIAL, convert, custody
 from tests.synth import FORMATS, build_svs
@@ -34,9 +35,14 @@ SINGLE = frozenset(("LT", "ST", "UR", "UT"))
 """In these a backslash is a character like any other."""
 EXPLICIT = (False, True, True)
 """Of elements that are read: their VR is told, bytes of numbers are in little-endian order."""
-FRAMES = 0x00280008
+PROFILE = "(0048,0105)[0].(0028,2000)"
+FRAMES, GROUP_LENGTH = 0x00280008, 0x00020000
 DAY = b"19570423"
 PLAIN = (b"Jane Doe", b"B22-66177", b"SMITH", b"biopsy", DAY, b"2266177")
+LONG = b"Doe^John 1957-03-05 Ward 12 MRN 4711"
+"""Of nine times four bytes, which is a whole number of numbers of any size."""
+OF_EACH_LENGTH = (b"Jane Doe", b"B22-66177", b"SMITH", LONG)
+"""To a number nothing else of a text counts."""
 GIVEN = {"stains": "H&E", "fixative": "434162003", "embedding": "311731000", "anatomy": "76752008"}
 KEPT = ("device", "institution", "patient_characteristics")
 CASES = {
@@ -78,14 +84,14 @@ def made(tmp_path_factory):
     return cases
 
 
-def texts_in(dataset, parents=()):
-    """Yield path, item and element of each text; elements are as they were read."""
+def elements_in(dataset, parents=()):
+    """Yield path, item and element of each value; elements are as they were read."""
     for tag in list(dataset.keys()):
         element, keyword = dataset.get_item(tag), keyword_for_tag(tag)
         if element.VR == "SQ":
             for item in dataset[tag].value:
-                yield from texts_in(item, (*parents, keyword))
-        elif element.VR in TEXT_VRS:
+                yield from elements_in(item, (*parents, keyword))
+        elif tag != GROUP_LENGTH:  # pydicom writes it anew
             yield ".".join((*parents, keyword)), item_of(dataset), element
 
 
@@ -108,8 +114,12 @@ def problems_of(dataset):
 
 def in_place_of(element):
     """Yield plain values, and one behind what is there."""
-    yield from PLAIN
     old = element.value if isinstance(element, RawDataElement) else str(element.value).encode()
+    if element.VR not in TEXT_VRS:
+        yield from OF_EACH_LENGTH
+        yield element.value + LONG if isinstance(element.value, bytes) else LONG * 2
+        return
+    yield from PLAIN
     if old and element.VR not in SINGLE:
         yield old.rstrip(b" \0") + b"\\" + PLAIN[0]
 
@@ -124,7 +134,9 @@ def missed_in(path, profile, seen):
     """Yield places and values that nothing is said of; each place is tried once."""
     dataset = pydicom.dcmread(path, stop_before_pixels=True)
     assert problems_of(dataset) == ()
-    for place, item, element in itertools.chain(texts_in(dataset.file_meta), texts_in(dataset)):
+    for place, item, element in itertools.chain(
+        elements_in(dataset.file_meta), elements_in(dataset)
+    ):
         if (profile, place) in seen:
             continue
         seen.add((profile, place))
@@ -143,13 +155,13 @@ def is_legitimate(place, value):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
-def test_plain_value_in_the_place_of_any_text_is_found(made):
+def test_plain_value_in_the_place_of_any_element_is_found(made):
     seen, missed = set(), {}
     for profile, paths in made:
         missed[profile] = missed.get(profile, []) + [
             one for path in paths for one in missed_in(path, profile, seen)
         ]
-    assert len(seen) > 200
+    assert len(seen) > 250
     assert missed["public"] == []
     assert [one for one in missed["research"] if not is_legitimate(*one)] == []
 
@@ -197,7 +209,53 @@ def test_plain_value_in_a_colour_profile_is_found(old, new, made):
     profile = path.ICCProfile
     assert old is None or old in profile
     path.ICCProfile = profile + new if old is None else profile.replace(old, new, 1)
-    assert {place for place, _ in problems_of(dataset)} == {"(0028,2000)"}
+    assert {place for place, _ in problems_of(dataset)} == {PROFILE}
+
+
+def parts_of(profile):
+    """Yield where the fields of the header and of the table of a profile lie, and its elements."""
+    for start, end in itertools.pairwise((0, 4, 8, 12, 16, 20, 24, 36, 40, 44, 48, 52, 56, 64, 68)):
+        yield start, end
+    yield from ((68, 80), (80, 84), (84, 100), (100, 128), (128, 132))
+    (count,) = struct.unpack_from(">I", profile, 128)
+    for entry in range(132, 132 + 12 * count, 12):
+        yield from ((entry + at, entry + at + 4) for at in (0, 4, 8))
+        start, size = struct.unpack_from(">II", profile, entry + 4)
+        yield start, start + 4
+        yield start + 4, start + 8
+        yield start + 8, start + size
+
+
+@pytest.mark.parametrize("plain", [*PLAIN, LONG])
+def test_plain_value_in_any_part_of_a_colour_profile_is_found(plain, made):
+    _, paths = made[0]
+    dataset = pydicom.dcmread(paths[0], stop_before_pixels=True)
+    (path,) = dataset.OpticalPathSequence
+    profile = path.ICCProfile
+    assert list(colours.problems_of(profile)) == []
+    for start, end in parts_of(profile):
+        text = (plain * (end - start))[: end - start]
+        changed = profile[:start] + text + profile[end:]
+        assert list(colours.problems_of(changed)) != [], (start, end)
+
+
+@pytest.mark.parametrize("signature", [b"wtpt", b"rXYZ", b"rTRC"])
+@pytest.mark.parametrize("kind", ["longer", "text"])
+def test_plain_value_in_an_element_of_another_length_or_type_is_found(signature, kind, made):
+    _, paths = made[0]
+    dataset = pydicom.dcmread(paths[0], stop_before_pixels=True)
+    (path,) = dataset.OpticalPathSequence
+    profile = bytearray(path.ICCProfile)
+    entry = profile.index(signature, 132)
+    start, size = struct.unpack_from(">II", profile, entry + 4)
+    old = bytes(profile[start : start + size]) if kind == "longer" else b"text" + bytes(4)
+    struct.pack_into(">II", profile, entry + 4, len(profile), len(old + LONG))
+    profile += old + LONG + bytes(-len(old + LONG) % 4)
+    struct.pack_into(">I", profile, 0, len(profile))
+    path.ICCProfile = bytes(profile)
+    assert (PROFILE, "its profile has something else than the numbers of a tag") in problems_of(
+        dataset
+    )
 
 
 @pytest.mark.parametrize("name", of_each_builder(1))

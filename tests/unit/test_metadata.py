@@ -101,6 +101,8 @@ def test_table_without_a_header_is_refused_without_showing_its_first_row(tmp_pat
         ("study_date", "17.05.2023"),
         ("study_date", "2023-02-30"),
         ("study_date", "2023-0517"),
+        ("acquisition_date", "1899-12-31"),
+        ("study_date", "2100-01-01"),
         ("birth_date", CANARY),
         ("sex", "female"),
         ("age", "66"),

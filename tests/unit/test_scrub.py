@@ -334,9 +334,9 @@ def test_profile_of_another_name_is_refused():
         Profile("secret")
 
 
-@pytest.mark.parametrize("mpp_um", [0, -0.25, math.inf, math.nan])
+@pytest.mark.parametrize("mpp_um", [0, -0.25, 0.0009, 1000.1, 2e8, math.inf, math.nan])
 def test_impossible_spacing_is_refused(mpp_um):
-    with pytest.raises(PolicyError, match="positive and finite"):
+    with pytest.raises(PolicyError, match=r"from 0\.001 to 1000"):
         Policy(mpp_um=mpp_um)
 
 

@@ -4,9 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataset import Dataset
 
 from coverslip.deid.uids import PseudonymKind, pseudonym_of
+from coverslip.dicom import modules, part10
 from coverslip.dicom.allowlist import rules
+from coverslip.dicom.modules import BLACK, WHITE
 from coverslip.model import Profile
 from coverslip.verification import scanners
 from coverslip.verification.attributes import FILE_META, rules_of
@@ -14,6 +17,7 @@ from coverslip.verification.coded import triples_of
 from coverslip.verification.elements import TEXT_VRS
 from coverslip.verification.forms import ANYTHING, RETAINED, forms_of
 from coverslip.verification.forms import FILE_META as META_FORMS
+from coverslip.verification.numbers import NUMBERS
 
 PLAIN = ("Jane Doe", "Doe^Jane", "B22-66177", "SMITH", "biopsy", "19570423", "2266177", "66177")
 CLAIMS = frozenset(code for codes in RETAINED for code in codes)
@@ -24,6 +28,7 @@ RULES = [
     *(rules_of("research", frozenset(codes)) for codes in RETAINED),
     rules_of("care", frozenset()),
 ]
+HEX = {ord(character): None for character in "(,)"}
 MEASURES = {
     *("LossyImageCompressionRatio", "PixelSpacing"),
     *(f"{axis}OffsetInSlideCoordinateSystem" for axis in "XYZ"),
@@ -60,6 +65,102 @@ def test_a_plain_value_has_no_form_but_where_something_was_given(plain):
     retained = {k for k, form in forms_of("research", CLAIMS).items() if form(plain)}
     assert retained - research <= kept | (dates if plain.startswith("1957") else set())
     assert {k for k, form in META_FORMS.items() if form(plain)} == set()
+
+
+VERSIONS = (
+    *("0.1.0", "0.2.0.dev1+g1234", "1.0.0+deb", "2026.11.28", "0.2.0a1.dev20261128"),
+    *("0.2.0-rc.1", "0.2.0-alpha", "1.0rc1.post2.dev3", "12.10.0b2", "1.0.post1"),
+)
+SAMPLES = {
+    "UI": [f"2.25.{(8 << 76) + (2 << 62)}", "2.25.13191988685741552390534488482878093868"],
+    "SoftwareVersions": [f"coverslip {version}" for version in VERSIONS],
+    "DeidentificationMethod": [
+        f"policy sha256:{'0f' * 8}",
+        *(f"coverslip {v} profile={profile}" for v in VERSIONS for profile in Profile),
+    ],
+    "SeriesNumber": ["1", "42", "9999"],
+    "OpticalPathIdentifier": ["1", "12", "999"],
+    "OpticalPathDescription": [
+        *("Channel 1", "Channel 999", "DAPI", "Hoechst 33342", "EGFP", "Cy5.5", "Opal Polaris 780"),
+        *("ATTO 488", "DyLight 650", "Spectrum Aqua", "Alexa Fluor 647", "Texas Red"),
+    ],
+    "SpacingBetweenSlices": ["0.001", "0.00025", "0.000025", "5e-05", "2.5e-06"],
+    "DeviceSerialNumber": ["REMOVED", pseudonym_of(PseudonymKind("D"), bytes(8))],
+    **{
+        keyword: [pseudonym_of(PseudonymKind(kind), bytes(range(n, n + 8))) for n in (0, 100)]
+        for keyword, kind in {
+            **{"PatientID": "P", "ClinicalTrialSubjectID": "P", "AccessionNumber": "A"},
+            **{"ContainerIdentifier": "C", "LabelText": "C", "BarcodeValue": "C"},
+            **{"SpecimenIdentifier": "S", "TextValue": "S"},
+        }.items()
+    },
+}
+"""Texts that the writer's patterns let pass, by keyword or VR."""
+SAMPLES["PatientName"] = [f"{one}^" for one in SAMPLES["PatientID"]]
+
+
+@pytest.mark.parametrize("profile", Profile)
+def test_what_the_patterns_of_the_writer_let_pass_may_be_there(profile):
+    judges = [one for one in RULES if one.profile == profile]
+    for path, rule in rules().items():
+        keyword, vr = path.rpartition(".")[2], dictionary_VR(rule.tag)
+        pattern = rule.patterns.get(profile)
+        if (
+            rule.actions[profile] in "XZ"
+            or vr not in TEXT_VRS
+            or not pattern
+            or not pattern.pattern
+        ):
+            continue
+        samples = SAMPLES.get(keyword) or SAMPLES[vr]
+        passed = [one for one in samples if pattern.fullmatch(one)]
+        assert passed, path
+        for text in passed:
+            assert any(one.forms[keyword](text) for one in judges if keyword in one.forms), path
+
+
+@pytest.mark.parametrize("profile", Profile)
+def test_numbers_that_the_writer_may_write_may_be_there(profile):
+    for path, rule in rules().items():
+        keyword, vr = path.rpartition(".")[2], dictionary_VR(rule.tag)
+        if vr in TEXT_VRS or rule.actions[profile] == "X" or keyword not in NUMBERS:
+            continue
+        if keyword == "RecommendedAbsentPixelCIELabValue":
+            assert NUMBERS[keyword](tuple(WHITE))
+            assert NUMBERS[keyword](tuple(BLACK))
+            continue
+        for value in rule.values.get(profile, ()):
+            number = int(value.translate(HEX), 16) if vr == "AT" else int(value)
+            assert NUMBERS[keyword]((number,)), path
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_any_version_may_have_made_an_instance(version):
+    dataset = Dataset()
+    dataset.ContributingEquipmentSequence = [Dataset()]
+    dataset.ContributingEquipmentSequence[0].SoftwareVersions = f"coverslip {version}"
+    assert META_FORMS["ImplementationVersionName"](part10._version_name(dataset))
+    assert forms_of("public", ())["SoftwareVersions"](f"coverslip {version}")
+
+
+@pytest.mark.parametrize(
+    "text", ["Doe", "B22-66177", "2266177", "66177", "1", "0.1.0 Doe", "19570423"]
+)
+def test_what_is_no_version_has_not_made_an_instance(text):
+    assert not forms_of("public", ())["SoftwareVersions"](f"coverslip {text}")
+    assert not META_FORMS["ImplementationVersionName"](f"COVERSLIP_{text.upper()}")
+
+
+@pytest.mark.parametrize("ratio", [0.004, 0.5, 1, 12.345, 999999.99, 999999.999, 2266177.0, 3e11])
+def test_any_ratio_may_be_there_and_none_is_seven_digits(ratio):
+    text = modules._ratio(ratio)
+    assert forms_of("public", ())["LossyImageCompressionRatio"](text)
+    assert float(text) == pytest.approx(ratio, rel=1e-3, abs=0.005)
+
+
+def test_a_uid_that_was_given_counts_as_given():
+    assert "DeviceUID" in rules_of("research", frozenset(["113109"])).given
+    assert "DeviceUID" not in rules_of("research", frozenset()).given
 
 
 @pytest.mark.parametrize("profile", Profile)

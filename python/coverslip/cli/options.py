@@ -214,7 +214,8 @@ AnatomyOption = Annotated[
     typer.Option(help="The organ of your metadata: keep, or drop, which is public's default."),
 ]
 MppOption = Annotated[
-    float | None, typer.Option(metavar="UM", help="Micrometres per pixel of the base level.")
+    float | None,
+    typer.Option(metavar="UM", help="Micrometres per pixel of the base level, 0.001 to 1000."),
 ]
 OverwriteOption = Annotated[
     bool,

@@ -69,8 +69,8 @@ def _date(text: str) -> OperatorText:
         parsed = date(year, month, day)
     except ValueError:
         raise PolicyError("there is no such day") from None
-    if not 1850 <= year <= 2199:
-        raise PolicyError("a year is from 1850 to 2199")
+    if not 1900 <= year <= 2099:
+        raise PolicyError("a year is from 1900 to 2099")
     return OperatorText(parsed.strftime("%Y%m%d"))
 
 

@@ -21,6 +21,8 @@ D50 = struct.pack(">3i", 0xF6D6, 0x10000, 0xD32D)
 MAX_CURVE_ENTRIES = 0x7FFF
 """What Little CMS reads; a longer curve would be written for nobody."""
 
+SHORTEST_TEXT = 4
+
 NOT_STATED = "not stated"
 _VERSIONS = {2: 0x02400000, 4: 0x04300000}
 _CLASSES = {b"mntr": b"scnr", b"scnr": b"scnr", b"spac": b"spac"}
@@ -136,6 +138,22 @@ def _number(element: bytes, start: int, length: int) -> int:
     return int.from_bytes(_take(element, start, length))
 
 
+def _fixed(element: bytes, start: int, length: int) -> bytes:
+    """Take numbers of s15Fixed16; none of colour is so large that its bytes may be a text's."""
+    numbers = _take(element, start, length)
+    if any(first not in (0x00, 0xFF) for first in numbers[::4]):
+        raise _UnusableError
+    return numbers
+
+
+def _array(element: bytes, start: int, length: int) -> bytes:
+    """Take an array of numbers, which is no text from end to end."""
+    numbers = _take(element, start, length)
+    if length >= SHORTEST_TEXT and all(0x20 <= byte < 0x7F for byte in numbers):
+        raise _UnusableError
+    return numbers
+
+
 def _xyz(numbers: bytes) -> bytes:
     return b"XYZ " + bytes(4) + numbers
 
@@ -143,14 +161,14 @@ def _xyz(numbers: bytes) -> bytes:
 def _read_xyz(element: bytes) -> bytes:
     if element[:4] != b"XYZ ":
         raise _UnusableError
-    return _xyz(_take(element, 8, 12))
+    return _xyz(_fixed(element, 8, 12))
 
 
 def _read_adaptation(element: bytes) -> bytes:
     """Rebuild an s15Fixed16ArrayType of 3 times 3 numbers."""
     if element[:4] != b"sf32":
         raise _UnusableError
-    return b"sf32" + bytes(4) + _take(element, 8, 36)
+    return b"sf32" + bytes(4) + _fixed(element, 8, 36)
 
 
 def _read_curve(element: bytes) -> bytes:
@@ -159,12 +177,12 @@ def _read_curve(element: bytes) -> bytes:
         count = _number(element, 8, 4)
         if count > MAX_CURVE_ENTRIES:
             raise _UnusableError
-        return b"curv" + bytes(4) + _take(element, 8, 4 + 2 * count)
+        return b"curv" + bytes(4) + _take(element, 8, 4) + _array(element, 12, 2 * count)
     if element[:4] == b"para":
         function = _number(element, 8, 2)
         if function >= len(_PARAMETRIC_COUNTS):
             raise _UnusableError
-        parameters = _take(element, 12, 4 * _PARAMETRIC_COUNTS[function])
+        parameters = _fixed(element, 12, 4 * _PARAMETRIC_COUNTS[function])
         return b"para" + bytes(4) + _take(element, 8, 2) + bytes(2) + parameters
     raise _UnusableError
 
@@ -175,14 +193,15 @@ def _read_table(element: bytes, outputs: int) -> bytes:
     if _take(element, 8, 2) != bytes((3, outputs)) or grid < 2:
         raise _UnusableError
     if element[:4] == b"mft1":
-        body = _take(element, 12, 36 + 256 * 3 + grid**3 * outputs + 256 * outputs)
+        entries, values = b"", 256 * 3 + grid**3 * outputs + 256 * outputs
     else:
         entries_in, entries_out = _number(element, 48, 2), _number(element, 50, 2)
         if not (2 <= entries_in <= 4096 and 2 <= entries_out <= 4096):
             raise _UnusableError
-        values = 3 * entries_in + grid**3 * outputs + entries_out * outputs
-        body = _take(element, 12, 40 + 2 * values)
-    return element[:4] + bytes(4) + bytes((3, outputs, grid, 0)) + body
+        entries = _take(element, 48, 4)
+        values = 2 * (3 * entries_in + grid**3 * outputs + entries_out * outputs)
+    head = element[:4] + bytes(4) + bytes((3, outputs, grid, 0)) + _fixed(element, 12, 36)
+    return head + entries + _array(element, 48 + len(entries), values)
 
 
 def _read_stages(element: bytes, outputs: int) -> bytes:
@@ -195,7 +214,7 @@ def _read_stages(element: bytes, outputs: int) -> bytes:
     a_curves, b_curves = (3, outputs) if element[:4] == b"mAB " else (outputs, 3)
     stages = (
         _read_curves(element, b_at, b_curves),
-        _take(element, matrix_at, 48) if matrix_at else b"",
+        _fixed(element, matrix_at, 48) if matrix_at else b"",
         _read_curves(element, m_at, 3),
         _read_grid(element, table_at, outputs) if table_at else b"",
         _read_curves(element, a_at, a_curves),
@@ -220,7 +239,7 @@ def _read_grid(element: bytes, start: int, outputs: int) -> bytes:
     grid, precision = _take(element, start, 3), _number(element, start + 16, 1)
     if min(grid) < 2 or precision not in (1, 2):
         raise _UnusableError
-    values = _take(element, start + 20, math.prod(grid) * outputs * precision)
+    values = _array(element, start + 20, math.prod(grid) * outputs * precision)
     return grid + bytes(13) + bytes((precision, 0, 0, 0)) + values
 
 

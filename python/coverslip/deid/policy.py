@@ -21,6 +21,8 @@ __all__ = ["Dates", "Keep", "Link", "Policy", "Profile", "byte_count_of", "read_
 _BEST_QUALITY = 100
 _MOST_FRAME = 8192
 _WHO_LENGTH = 64
+_MPP_UM = (0.001, 1000.0)
+"""From below what light resolves to a picture of a whole slide 75 pixels long."""
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
@@ -93,8 +95,8 @@ class Policy:
     project
         Another project gives other pseudonyms under the same key.
     mpp_um
-        Micrometres per pixel of the base level, given by the operator; ``None`` takes what the
-        slide says.
+        Micrometres per pixel of the base level, given by the operator, 0.001 to 1000; ``None``
+        takes what the slide says.
     colour
         What the samples of three-component tiles are, given by the operator; ``None`` takes what
         the slide's signs and its picture say.
@@ -137,7 +139,7 @@ class Policy:
     ------
     PolicyError
         If an option does not fit the profile, has a value that it does not have, or the pixel
-        spacing is not a positive, finite number.
+        spacing is none that a picture of a slide can have.
     """
 
     profile: Profile = Profile.PUBLIC
@@ -237,8 +239,9 @@ class Policy:
             return
         if isinstance(mpp_um, bool) or not isinstance(mpp_um, int | float):
             raise PolicyError("MPP must be a number")
-        if not 0 < mpp_um < float("inf"):
-            raise PolicyError("MPP must be positive and finite")
+        least, most = _MPP_UM
+        if not least <= mpp_um <= most:
+            raise PolicyError(f"MPP must be from {least:g} to {most:g} micrometres")
 
     def _check_frames(self) -> None:
         frames = self.ndpi_frames

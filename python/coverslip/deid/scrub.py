@@ -100,7 +100,7 @@ def scrub(
     VerificationError
         If something that was found has no fate; a defect of coverslip.
     """
-    if not re.fullmatch(r"[0-9A-Za-z.+]{1,32}", package_version):
+    if not re.fullmatch(r"[0-9A-Za-z.+-]{1,32}", package_version):
         raise PolicyError("the package version is not a version")
     source_profile = slide.metadata.icc_profile
     rebuilt = rebuild_profile(source_profile) if source_profile is not None else None

@@ -247,8 +247,14 @@ def _lossy_image_compression(ds: Dataset, spec: InstanceSpec) -> None:
         raise ValueError("lossy method and compression ratio belong together")
     ds.LossyImageCompression = "01" if methods else "00"
     if methods:
-        ds.LossyImageCompressionRatio = [decimal_string(round(ratio, 2)) for ratio in ratios]
+        ds.LossyImageCompressionRatio = [_ratio(ratio) for ratio in ratios]
         ds.LossyImageCompressionMethod = list(methods)
+
+
+def _ratio(ratio: float) -> str:
+    """Return a ratio of at most six digits before the point: more might be somebody's number."""
+    rounded = round(ratio, 2)
+    return decimal_string(rounded) if rounded < 1e6 else f"{ratio:.4g}"
 
 
 def optical_path(ds: Dataset, clean: CleanMetadata, spec: InstanceSpec) -> None:

@@ -10,30 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from coverslip.verification.coded import Triple, triples_of
-from coverslip.verification.forms import ANYTHING, DATE, DATE_TIME, Form, forms_of
+from coverslip.verification.forms import ANY_UID, ANYTHING, DATE, DATE_TIME, Form, forms_of
+from coverslip.verification.numbers import FILE_META as META_NUMBERS
+from coverslip.verification.numbers import NUMBERS
 
-NO_TEXTS = frozenset(
+SEQUENCES = frozenset(
     [
         "DeidentificationMethodCodeSequence",
         "ContributingEquipmentSequence",
         "PurposeOfReferenceCodeSequence",
         "DimensionOrganizationSequence",
         "DimensionIndexSequence",
-        "DimensionIndexPointer",
-        "FunctionalGroupPointer",
-        "DimensionIndexValues",
-        "InConcatenationNumber",
-        "InConcatenationTotalNumber",
-        "ConcatenationFrameOffsetNumber",
-        "SamplesPerPixel",
-        "PlanarConfiguration",
-        "Rows",
-        "Columns",
-        "BitsAllocated",
-        "BitsStored",
-        "HighBit",
-        "PixelRepresentation",
-        "ICCProfile",
         "IssuerOfTheContainerIdentifierSequence",
         "ContainerTypeCodeSequence",
         "AcquisitionContextSequence",
@@ -45,37 +32,23 @@ NO_TEXTS = frozenset(
         "ConceptCodeSequence",
         "SpecimenTypeCodeSequence",
         "PrimaryAnatomicStructureSequence",
-        "ImagedVolumeWidth",
-        "ImagedVolumeHeight",
-        "ImagedVolumeDepth",
-        "TotalPixelMatrixColumns",
-        "TotalPixelMatrixRows",
         "TotalPixelMatrixOriginSequence",
-        "RecommendedAbsentPixelCIELabValue",
-        "NumberOfFocalPlanes",
-        "DistanceBetweenFocalPlanes",
         "OpticalPathSequence",
         "IlluminationTypeCodeSequence",
         "IlluminationColorCodeSequence",
-        "IlluminationWaveLength",
-        "NumberOfOpticalPaths",
-        "TotalPixelMatrixFocalPlanes",
         "SharedFunctionalGroupsSequence",
         "PerFrameFunctionalGroupsSequence",
         "PixelMeasuresSequence",
         "WholeSlideMicroscopyImageFrameTypeSequence",
         "FrameContentSequence",
         "PlanePositionSlideSequence",
-        "ColumnPositionInTotalImagePixelMatrix",
-        "RowPositionInTotalImagePixelMatrix",
         "OpticalPathIdentificationSequence",
-        "ExtendedOffsetTable",
-        "ExtendedOffsetTableLengths",
     ]
 )
-"""Keywords of numbers, sequences and bytes, wherever they stand."""
+NO_TEXTS = SEQUENCES | NUMBERS.keys() | {"ICCProfile"}
+"""Keywords of sequences, numbers and bytes, wherever they stand."""
 
-FILE_META = frozenset({"FileMetaInformationGroupLength", "FileMetaInformationVersion"})
+FILE_META = META_NUMBERS.keys() | {"FileMetaInformationVersion"}
 """The same of file meta information."""
 
 _EMPTY = frozenset(
@@ -161,8 +134,9 @@ class Rules:
 
     @property
     def given(self) -> frozenset[str]:
-        """What may say anything, or any day: of it a check knows nothing but that it was given."""
-        free = {key for key, form in self.forms.items() if form in (ANYTHING, DATE, DATE_TIME)}
+        """What may say anything, any UID or day: a check knows of it only that it was given."""
+        any_of_it = (ANYTHING, ANY_UID, DATE, DATE_TIME)
+        free = {key for key, form in self.forms.items() if form in any_of_it}
         return (self.others - NO_TEXTS) | free
 
 

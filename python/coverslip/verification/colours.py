@@ -3,17 +3,35 @@
 import functools
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from pydicom.dataset import Dataset
 
+from coverslip.verification import transforms
+
 _HEADER, _ENTRY = 132, 12
-_NUMBERS = re.compile(rb"(?:[rgbk]TRC|A2B[0-2]|B2A[0-2]|gamt)")
+_NUMBERS = re.compile(rb"[rgb]TRC|A2B[0-2]|B2A[0-2]|gamt")
 _TAGS = re.compile(_NUMBERS.pattern + rb"|[rgb]XYZ|wtpt|bkpt|chad|desc|cprt")
 _TEXTS = ("rebuilt RGB profile", "sRGB", "not stated")
 """What descriptions and copyrights may say."""
-_MAKERS = (slice(40, 64), slice(80, 84), slice(100, 128))
-"""Platform, maker, model and attributes; creator; what is reserved (ICC.1 7.2)."""
+_D50 = struct.pack(">3i", 0xF6D6, 0x10000, 0xD32D)
+_LAST_INTENT = 3
+_FIELDS: tuple[tuple[slice, Collection[bytes], str], ...] = (
+    (slice(4, 8), (bytes(4),), "names a module"),
+    (slice(8, 12), (b"\2\x40\0\0", b"\4\x30\0\0"), "has another version"),
+    (slice(12, 16), (b"scnr", b"spac"), "is of another class"),
+    (slice(16, 20), (b"RGB ",), "is of another colour space"),
+    (slice(20, 24), (b"XYZ ", b"Lab "), "has another connection space"),
+    (slice(24, 36), (bytes(12),), "has a date"),
+    (slice(36, 40), (b"acsp",), "is not one"),
+    (slice(40, 64), (bytes(24),), "tells a maker"),
+    (slice(64, 68), [bytes((0, 0, 0, one)) for one in range(_LAST_INTENT + 1)], "has no intent"),
+    (slice(68, 80), (_D50,), "has another illuminant"),
+    (slice(80, 84), (bytes(4),), "tells a maker"),
+    (slice(84, 100), (bytes(16),), "has an identifier"),
+    (slice(100, 128), (bytes(28),), "tells a maker"),
+)
+"""What each field of the header may be, and what is wrong if it is something else (ICC.1 7.2)."""
 
 
 def profile_of(dataset: Dataset) -> bytes:
@@ -24,33 +42,44 @@ def profile_of(dataset: Dataset) -> bytes:
     return b""
 
 
-def problems_of(profile: bytes) -> Iterator[tuple[str, str]]:
+def problems_of(profile: bytes) -> Iterator[str]:
     """Check an ICC profile: no date, no maker, and only tags that hold numbers (ICC.1 7.2)."""
-    place = "(0028,2000)"
     if not profile:
         return
-    if len(profile) < _HEADER or struct.unpack_from(">I", profile)[0] > len(profile):
-        yield place, "it is not an ICC profile"
+    if len(profile) < _HEADER or struct.unpack_from(">I", profile)[0] != len(profile):
+        yield "it is not an ICC profile"
         return
-    if any(profile[24:36]):
-        yield place, "its profile has a date"
-    if any(profile[84:100]):
-        yield place, "its profile has an identifier"
-    if any(any(profile[part]) for part in _MAKERS):
-        yield place, "its profile tells a maker"
-    places = sorted((start, size) for _, start, size in _tags(profile))
-    end = _HEADER + _ENTRY * len(places)
-    for start, size in places:
+    wrong = {what for field, allowed, what in _FIELDS if profile[field] not in allowed}
+    yield from (f"its profile {what}" for what in sorted(wrong))
+    tags = list(_tags(profile))
+    end = _HEADER + _ENTRY * len(tags)
+    (count,) = struct.unpack_from(">I", profile, 128)
+    signatures = {signature for signature, _, _ in tags}
+    if count != len(tags) or len(signatures) != len(tags):
+        yield "its profile has a table that is none"
+    for start, size in sorted((start, size) for _, start, size in tags):
         if any(profile[end:start]):
-            yield place, "its profile has bytes that are no tag's"
+            yield "its profile has bytes that are no tag's"
         end = max(end, start + size)
     if any(profile[end:]):
-        yield place, "its profile has bytes behind its end"
-    for signature, start, size in _tags(profile):
-        if not _TAGS.fullmatch(signature):
-            yield place, "its profile has a tag that colours do not need"
-        elif signature in (b"desc", b"cprt") and profile[start : start + size] not in _texts():
-            yield place, "its profile has a text that is not neutral"
+        yield "its profile has bytes behind its end"
+    for signature, start, size in tags:
+        yield from _problems_of_tag(signature, profile[start : start + size], size)
+
+
+def _problems_of_tag(signature: bytes, element: bytes, size: int) -> Iterator[str]:
+    if not _TAGS.fullmatch(signature):
+        yield "its profile has a tag that colours do not need"
+    elif signature in (b"desc", b"cprt"):
+        if element not in _texts():
+            yield "its profile has a text that is not neutral"
+    elif len(element) != size:
+        yield "its profile has a tag that lies outside"
+    else:
+        try:
+            transforms.check(signature, element)
+        except transforms.OtherFormError:
+            yield "its profile has something else than the numbers of a tag"
 
 
 @functools.cache

@@ -14,9 +14,11 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
+from coverslip.verification import colours
 from coverslip.verification.attributes import Rules
 from coverslip.verification.coded import Triple
 from coverslip.verification.forms import NOTHING, Form
+from coverslip.verification.numbers import NUMBERS, problems_of_numbers
 
 Problem = tuple[str, str]
 """Place and what is wrong there."""
@@ -68,8 +70,10 @@ class _Judge:
             items = dataset[tag].value
             problems = list(self._items(keyword, items, (*parents, name_of(tag))))
             return _Verdict(tuple(problems), is_empty=not items)
+        elif keyword in NUMBERS:
+            problems = [(place, what) for what in problems_of_numbers(element, NUMBERS[keyword])]
         else:
-            problems = []
+            problems = [(place, what) for what in colours.problems_of(_bytes_of(element))]
         return _Verdict(tuple(problems), is_empty=not _bytes_of(element))
 
     def _items(

@@ -71,7 +71,15 @@ AGE = like(r"[0-9]{3}[DWMY]")
 _GROUPED_AGE = like(r"[0-9]{3}[DWM]|0([0-8][0-9]|90)Y")
 """All above 89 years are 90 (45 CFR 164.514(b)(2)(i)(C))."""
 
-_VERSION = r"[0-9]{1,3}(\.[0-9]{1,3}){0,3}((a|b|rc)[0-9]{1,3})?(\.(post|dev)[0-9]{1,3})?"
+_NUMBER = r"(0|[1-9][0-9]{0,7})"
+_STAGE = rf"((a|b|rc){_NUMBER})?(\.post{_NUMBER})?(\.dev{_NUMBER})?"
+_CARGO_STAGE = rf"-(a|alpha|b|beta|dev|nightly|pre|rc)(\.?{_NUMBER}){{0,2}}"
+_LOCAL = r"(\+[0-9a-z]+(\.[0-9a-z]+)*)?"
+_VERSION = (
+    r"(?=[^ ]{3,32}(?: |\Z))"
+    rf"(0|[1-9][0-9]{{0,3}})(\.{_NUMBER})+({_STAGE}|{_CARGO_STAGE}){_LOCAL}"
+)
+"""As PEP 440 and Cargo write versions, of two numbers or more: no accession number is one."""
 _POLICY = "policy sha256:[0-9a-f]{16}"
 _MEASURE = r"[0-9]{1,5}(\.[0-9]{1,14})?(e-[0-9]{2,3})?"
 """Not so large that it may be a day, or a number of as many digits."""
@@ -152,7 +160,9 @@ WITHOUT_IDENTITY: Mapping[str, Form] = {
     "SpacingBetweenSlices": like(r"0\.[0-9]{1,6}|[1-9](\.[0-9])?e-0[56]"),
     "RescaleIntercept": one_of("0"),
     "RescaleSlope": one_of("1"),
-    "LossyImageCompressionRatio": like(r"[0-9]{1,6}(\.[0-9]{1,2})?"),
+    "LossyImageCompressionRatio": like(
+        r"[0-9]{1,6}(\.[0-9]{1,2})?|[1-9](\.[0-9]{1,3})?e\+[0-9]{2}"
+    ),
     **{f"{axis}OffsetInSlideCoordinateSystem": _OFFSET for axis in "XYZ"},
     "ImageOrientationSlide": one_of("-1", "0", "1"),
     "ObjectiveLensPower": like(r"[0-9]{1,3}(\.[0-9]{1,14})?"),
@@ -230,8 +240,10 @@ _NOT_GIVEN = {"RecognizableVisualFeatures", "LongitudinalTemporalInformationModi
 """What only an instance without identity says."""
 
 _VERSION_NAME = (
-    r"(?=.{1,16}$)COVERSLIP_[0-9][0-9.]*((A|B|RC?)[0-9.]*)?((D|DE|DEV|P|PO|POS|POST)[0-9]*)?"
+    r"COVERSLIP_(?=.{3,6}\Z)[0-9]{1,4}\.[0-9][0-9.]*"
+    r"((A|B|RC?)[0-9.]*)?((D|DE|DEV|P|PO|POS|POST)[0-9]*)?([_+][0-9A-Z.]{1,2})?"
 )
+"""As much of a version as there is room for in sixteen characters."""
 FILE_META: Mapping[str, Form] = {
     "MediaStorageSOPClassUID": _CLASS,
     "MediaStorageSOPInstanceUID": _random_uid,

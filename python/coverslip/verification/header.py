@@ -29,6 +29,8 @@ from coverslip.verification.elements import (
     tags_of,
 )
 from coverslip.verification.forms import FILE_META as META_FORMS
+from coverslip.verification.numbers import FILE_META as META_NUMBERS
+from coverslip.verification.numbers import problems_of_numbers
 from coverslip.verification.parts import Part
 from coverslip.verification.positions import Positions
 from coverslip.verification.tables import EXTENDED_OFFSET_TABLE, offset_tables
@@ -229,7 +231,7 @@ def _read(file: BinaryIO, wrong: list[Problem]) -> Header:
         retained=tuple(allowed.in_instance(data, walked.values, claims)),
         identity_removed=claims.identity_removed,
         is_given=bool(filled & rules.given),
-        problems=(*problems, *colours.problems_of(profile)),
+        problems=problems,
     )
 
 
@@ -273,6 +275,9 @@ def _meta(dataset: Dataset, data: bytes) -> Iterator[Problem]:
         form, keyword = META_FORMS.get(keyword_for_tag(tag)), keyword_for_tag(tag)
         if form is not None:
             wrong = problems_of_text(meta.get_item(tag), form)
+            yield from ((name_of(tag), what) for what in wrong)
+        elif keyword in META_NUMBERS:
+            wrong = problems_of_numbers(meta.get_item(tag), META_NUMBERS[keyword])
             yield from ((name_of(tag), what) for what in wrong)
         elif keyword not in FILE_META:
             yield name_of(tag), "an element that file meta information does not need"

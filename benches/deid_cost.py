@@ -25,19 +25,20 @@ from pathlib import Path
 from statistics import median
 from unittest.mock import patch
 
+import numpy as np
+
 import coverslip
-from coverslip import conversion, search
+from coverslip import assembly, examining, search
 from coverslip import slide as slides
 from coverslip.deid.policy import Policy
-from coverslip.model import PixelChecks
 from coverslip.sample import write_sample
 from coverslip.slide import OpenedSlide
 
 STEPS = {
-    (conversion, "scrub"): "scrubbing",
+    (assembly, "scrub"): "scrubbing",
     (slides, "leftovers_of"): "scrubbing",
-    (conversion, "certificate_of"): "scrubbing",
-    (search, "_searched"): "searching",
+    (assembly, "certificate_of"): "scrubbing",
+    (examining, "search_levels"): "searching",
     (search, "bar_codes_of_tissue"): "of it zxing-cpp",
     (search, "luminance_of"): "of it decoding",
 }
@@ -53,7 +54,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=10, help="of the second table")
     options = parser.parse_args()
     cores = os.sched_getaffinity(0)
-    lines = ["| slide | with, ms | without, ms | longer |", "|---|---|---|---|"]
+    lines = ["| slide | with, ms | without, ms | longer | 95 % of |", "|---|---|---|---|---|"]
     print(f"| slide | conversion, CPU ms | wall ms | cp, CPU ms | {' | '.join(titles())} | share |")
     print("|---" * (5 + len(titles())) + "|")
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
@@ -82,27 +83,42 @@ def titles() -> list[str]:
 
 
 def beside(slide: Path, folder: Path, turns: int, *, sync: bool) -> str:
-    """Convert a slide with and without the search in turns; return the medians."""
+    """Convert a slide with and without the search in turns; return the medians.
 
-    def nothing(
-        slide: OpenedSlide, _routes: object, policy: Policy, _stop: object
-    ) -> tuple[PixelChecks, list[str]]:
-        return search._expected(policy, slide.levels), []
+    Which is first in a turn is by chance, since a file system works on when a conversion has ended.
+    """
 
-    taken: tuple[list[float], list[float]] = ([], [])
-    real = search._searched
+    def nothing(slide: OpenedSlide, _routes: object, policy: Policy, _stop: object) -> search.Seen:
+        expected = examining._expected(policy, slide.levels)
+        return search.Seen(bar_codes=expected.bar_codes, text=expected.text)
+
+    taken: dict[Callable[..., object], list[float]] = {search.search_levels: [], nothing: []}
+    chance = np.random.default_rng(turns)
     convert(slide, folder)
     for _ in range(turns):
-        for times, searched in zip(taken, (real, nothing), strict=True):
-            with patch.object(search, "_searched", searched):
+        for searched in chance.permutation(np.array(list(taken))):
+            with patch.object(examining, "search_levels", searched):
                 start = time.perf_counter()
                 coverslip.convert(slide, folder / "out", verify=False, sync=sync)
-                times.append(time.perf_counter() - start)
+                taken[searched].append(time.perf_counter() - start)
             shutil.rmtree(folder / "out")
-    with_it, without = map(median, taken)
+    with_it, without = map(median, taken.values())
     what = f"{slide.stat().st_size / 1e6:.0f} MB, {'on the disk' if sync else 'in the cache'}"
     longer = with_it / without - 1
-    return f"| {what} | {1000 * with_it:.0f} | {1000 * without:.0f} | {longer:.1%} |"
+    least, most = bounds(*taken.values())
+    told = f"{1000 * with_it:.0f} | {1000 * without:.0f} | {longer:.1%} | {least:.1%} to {most:.1%}"
+    return f"| {what} | {told} |"
+
+
+def bounds(with_it: list[float], without: list[float]) -> tuple[float, float]:
+    """Return between what 95 % of ratios of medians lie, of turns drawn again (bootstrap)."""
+    draw = np.random.default_rng(len(with_it))
+    medians = [
+        np.median(draw.choice(times, size=(10_000, len(times))), axis=1)
+        for times in (with_it, without)
+    ]
+    least, most = np.quantile(medians[0] / medians[1] - 1, (0.025, 0.975))
+    return float(least), float(most)
 
 
 def row(slide: Path, folder: Path, runs: int) -> str:

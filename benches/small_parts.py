@@ -19,7 +19,7 @@ from unittest.mock import patch
 import coverslip
 from benches.compare import machine
 from benches.deid_cost import timed
-from coverslip import conversion, instances, search
+from coverslip import assembly, instances, search
 from coverslip.sample import write_sample
 from coverslip.slide import OpenedSlide
 from coverslip.verification import check, header, output
@@ -28,7 +28,7 @@ PARTS = {
     (OpenedSlide, "routed"): "routes, colours judged by decoded tiles",
     (search, "luminance_of"): "small level decoded",
     (search, "bar_codes_of_tissue"): "small level searched, in the first of its threads",
-    (conversion, "scrub"): "scrubbed",
+    (assembly, "scrub"): "scrubbed",
     (output, "terms_of_slide"): "what is looked for",
     (output, "scanner_of"): "what looks for it",
     (instances.wsm, "build"): "data sets built (pydicom)",
@@ -37,7 +37,7 @@ PARTS = {
     (output._core, "write_instance"): "frames written",
     (output._core, "verify_instance"): "frames compared and searched",
     (check.Check, "folders"): "certificate and folders checked",
-    (conversion, "certificate_of"): "certificate made",
+    (assembly, "certificate_of"): "certificate made",
 }
 
 

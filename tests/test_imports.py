@@ -68,10 +68,16 @@ MAY_IMPORT = {
         *("_core", "decoders", "errors", "limits", "model", "montages", "pictures", "samples"),
     },
     "beside": {"_core", "guard"},
-    "search": {
-        *("_core", "associated", "beside", "deid", "errors", "luminance", "model", "pictures"),
-        *("routes", "slide", "thumbnails"),
+    "search": {"_core", "deid", "errors", "luminance", "model", "routes", "slide"},
+    "outgoing": {
+        *("associated", "deid", "errors", "model", "pictures", "routes", "search", "slide"),
+        "thumbnails",
     },
+    "examining": {
+        *("associated", "beside", "deid", "luminance", "model", "outgoing", "routes", "search"),
+        "slide",
+    },
+    "quarantine": {"commit", "errors"},
     "thumbnails": {"deid", "errors", "pictures"},
     "instances": {
         *("_core", "associated", "beside", "dicom", "errors", "frames", "made_frames", "model"),
@@ -92,21 +98,24 @@ MAY_IMPORT = {
         *("_core", "audit", "concatenation", "deid", "dicom", "instances", "model", "routes"),
         "slide",
     },
+    "assembly": {
+        *("_core", "accounts", "associated", "audit", "commit", "concatenation", "deid", "dicom"),
+        *("examining", "instances", "levels", "model", "routes", "search", "slide"),
+        "verification",
+    },
     "conversion": {
-        *("_core", "accounts", "associated", "audit", "codes", "colour", "commit"),
-        *("concatenation", "cutting"),
-        *("decoders", "deid", "dicom"),
-        *("instances", "levels", "model", "routes", "search", "slide", "verification"),
+        *("assembly", "colour", "cutting", "decoders", "deid", "errors", "examining", "instances"),
+        *("quarantine", "search", "slide"),
     },
     "archive": {
         *("_core", "archive", "commit", "conversion", "deid", "errors", "guard", "instances"),
-        *("limits", "sets"),
+        *("limits", "quarantine", "sets"),
     },
     "cli": {
         *("archive", "commit", "conversion", "deid", "instances", "slide", "sample", "errors"),
         *("dicom", "model"),
         *("_core", "audit", "cli", "colour", "cutting", "guard", "limits", "pictures", "report"),
-        *("frames", "routes", "sets", "verification"),
+        *("frames", "quarantine", "routes", "sets", "verification"),
     },
     "__init__": {
         *("_core", "archive", "conversion", "deid", "errors", "instances", "slide"),

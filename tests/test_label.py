@@ -143,10 +143,10 @@ def test_writer_refuses_a_scanned_label_whatever_the_policy_says():
 
 
 def test_verification_finds_a_bar_code_that_is_not_the_pseudonym(slide, tmp_path, monkeypatch):
-    from coverslip import conversion
+    from coverslip import assembly
     from coverslip.deid.pixels.substitute import draw_label
 
-    monkeypatch.setattr(conversion, "draw_label", lambda _: draw_label("B22-66177-A-3"))
+    monkeypatch.setattr(assembly, "draw_label", lambda _: draw_label("B22-66177-A-3"))
     with pytest.raises(VerificationError, match="a bar code that is not"):
         coverslip.convert(slide.path, tmp_path / "out", label="substitute")
     assert not (tmp_path / "out").exists()

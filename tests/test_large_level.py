@@ -9,7 +9,7 @@ import tifffile
 import zxingcpp
 
 import coverslip
-from coverslip import conversion, luminance
+from coverslip import assembly, luminance
 from coverslip.luminance import luminance_of
 from coverslip.verification import header, pictures
 from coverslip.verification.wholes import Whole
@@ -78,7 +78,7 @@ def test_search_of_a_large_level_ends_when_the_conversion_does(tmp_path, monkeyp
 
     decoded = []
     monkeypatch.setattr(luminance._Means, "add", lambda *_: decoded.append(time.sleep(0.1)))
-    monkeypatch.setattr(conversion, "write_instance", fails)
+    monkeypatch.setattr(assembly, "write_instance", fails)
     with pytest.raises(coverslip.SourceError, match="as soon as it began"):
         coverslip.convert(shared(tmp_path / "x.tif", 18, 17), tmp_path / "out")
     assert len(decoded) < 18 * 17 // 2

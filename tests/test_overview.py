@@ -17,9 +17,8 @@ from coverslip.model import LabelSide
 from tests.conftest import SLIDES
 from tests.interop import readers
 from tests.privacy.search import places_of, survivors
-from tests.program import command
 from tests.synth import FORMATS, build_generic, build_ndpi, build_svs
-from tests.synth.overview import draw_overview, with_bar_code
+from tests.synth.overview import draw_overview
 from tests.synth.texture import tissue
 
 GLASS = draw_overview(5, noise=1.0)
@@ -190,35 +189,6 @@ def test_overview_is_not_written_unless_asked_for(tmp_path):
     assert "113101" in result.certificate["deidentification_codes"]
 
 
-@pytest.fixture(scope="module", params=["jpeg_ycbcr420", "jpeg_grey", "j2k_33005", "j2k_rgb"])
-def quarantined(request, tmp_path_factory):
-    picture = with_bar_code(610, 450)
-    folder = tmp_path_factory.mktemp("slide")
-    return build_generic(folder, codec=request.param, levels=2, picture=picture)
-
-
-def test_bar_code_in_the_lowest_level_stops_the_slide(quarantined, tmp_path):
-    with pytest.raises(coverslip.QuarantineError, match="bar codes") as raised:
-        coverslip.convert(quarantined.path, tmp_path / "out")
-    assert "--pixels-attested" in raised.value.hint
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_bar_code_that_somebody_vouches_for_passes(quarantined, tmp_path):
-    result = coverslip.convert(quarantined.path, tmp_path, pixels_attested="B. Osterholtzer")
-    assert result.certificate["checks"]["bar_codes"] == "attested"
-    assert result.certificate["policy"]["options"]["pixels_attested"] == "B. Osterholtzer"
-    assert any("vouches" in note for note in result.notes)
-
-
-def test_command_line_quarantines_with_status_3(quarantined, tmp_path):
-    done = command("convert", quarantined.path, "-o", tmp_path / "o")
-    assert done.returncode == 3
-    assert "--pixels-attested" in done.stderr
-    assert "11872" not in done.stderr + done.stdout
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_lowest_level_that_is_one_jpeg_is_searched(tmp_path, monkeypatch):
     from coverslip import search
 
@@ -278,23 +248,6 @@ def test_only_level_that_is_large_is_reduced_and_searched(has_code, tmp_path):
         result = coverslip.convert(slide.path, tmp_path / "out")
         assert result.certificate["checks"]["bar_codes"] == "passed"
         assert "by up to 2 times along each side" in result.certificate["residual_risk"]
-
-
-@pytest.mark.parametrize("profile", ["public", "research"])
-def test_level_that_is_too_large_to_be_searched_stops_the_slide(profile, tmp_path, monkeypatch):
-    from coverslip import luminance
-    from coverslip.limits import Limits
-
-    monkeypatch.setattr(luminance, "LIMITS", Limits(searched_pixels=1000))
-    slide = build_svs(tmp_path)
-    with pytest.raises(coverslip.QuarantineError, match="searched_pixels = 1000") as raised:
-        coverslip.convert(slide.path, tmp_path / "out", profile=profile)
-    assert "--pixels-attested" in raised.value.hint
-    assert not (tmp_path / "out").exists()
-
-    result = coverslip.convert(slide.path, tmp_path / "out", pixels_attested="B. Osterholtzer")
-    assert result.certificate["checks"]["bar_codes"] == "attested"
-    assert any("cannot be searched" in note for note in result.notes)
 
 
 REDUCED = (

@@ -45,6 +45,10 @@ _RECODED = (
     " an average; whoever holds the original slide can still link this copy to it."
 )
 _SEARCHED = {"bar_codes": "bar codes", "pixel_text": "text"}
+_FOUND = (
+    "The pixels of levels show what looks like {}: a person has to look at them before they are"
+    " shared."
+)
 _REDUCED = (
     "Where no level is small the smallest was searched reduced, by up to {} times along each side."
 )
@@ -171,6 +175,7 @@ def _residual_risk(checks: dict[str, str], pixels: PixelChecks, *, is_recoded: b
     for result, sentence in (
         (CheckResult.PASSED, "The lowest levels were searched for {}, larger ones were not."),
         (CheckResult.ATTESTED, "For {} in the pixels somebody vouches by name."),
+        (CheckResult.FOUND, _FOUND),
         (CheckResult.NOT_RUN, "The pixels of levels were not searched for {}."),
     ):
         what = [name for check, name in _SEARCHED.items() if checks[check] == result]

@@ -1,68 +1,26 @@
-"""One slide: open, describe, scrub, plan, write, verify, commit, certify."""
+"""One slide: open, describe and assemble it, or set it aside."""
 
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Literal
 
-from coverslip import _core, audit
-from coverslip.accounts import certificate_of, notes_of
-from coverslip.associated import AssociatedPicture
+from coverslip.assembly import Result as Result
+from coverslip.assembly import Work, assemble
 from coverslip.colour import Samples
-from coverslip.commit import staging
-from coverslip.concatenation import Written, parts_of, write_parts
 from coverslip.cutting import Frames
 from coverslip.decoders import kept
 from coverslip.deid.custody import Charge, Custody
-from coverslip.deid.metadata import Given
-from coverslip.deid.pixels.substitute import draw_label
 from coverslip.deid.policy import Policy, Profile, size_of
-from coverslip.deid.scrub import scrub
 from coverslip.deid.uids import Identity
-from coverslip.dicom.geometry import level_spacing
-from coverslip.instances import (
-    FrameCounts,
-    InstanceResult,
-    OnProgress,
-    PlannedInstance,
-    Progress,
-    planned_level,
-    planned_picture,
-    total,
-    write_instance,
-)
-from coverslip.levels import Levels
-from coverslip.model import (
-    CleanMetadata,
-    Role,
-    Spacing,
-)
-from coverslip.search import Examined, examining
+from coverslip.errors import QuarantineError
+from coverslip.examining import InDoubtError
+from coverslip.instances import OnProgress
+from coverslip.quarantine import require_quarantine
+from coverslip.search import Seen
 from coverslip.slide import OpenedSlide, open, require_copy, require_spacing
-from coverslip.verification.output import checking
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """What became of one slide."""
-
-    study_path: Path
-    instances: tuple[InstanceResult, ...]
-    frames: FrameCounts
-    certificate: dict[str, object] = field(repr=False)
-    certificate_path: Path
-    notes: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, object]:
-        """Return what is fit for JSON; it holds no source value."""
-        described = asdict(self)
-        described["study_path"] = str(self.study_path)
-        described["certificate_path"] = str(self.certificate_path)
-        for instance in described["instances"]:
-            instance["path"] = str(instance["path"])
-        return described
+_VOUCH = "if its pixels identify nobody, say who vouches for that with --pixels-attested WHO"
 
 
 def convert(
@@ -175,8 +133,11 @@ def convert(
     PolicyError
         If the pixel spacing is unknown, or the policy cannot be carried out.
     QuarantineError
-        If a small level shows a bar code or text, or is stored in a way that is not searched, and
-        nobody vouches for it; not under `care`.
+        Under `public`, if a small level shows a bar code or text, or is stored in a way that is not
+        searched, and nobody vouches for it. The slide is converted all the same, into
+        ``OUT.quarantine`` beside the output, which only its owner may enter: `study_path` of the
+        error. Under `research` it is converted as usual, its levels say that Burned In Annotation
+        is YES, and `Result.doubt` says why.
     VerificationError
         If what was written is not what was planned.
     OSError
@@ -233,117 +194,38 @@ def convert_opened(
     spacing = require_spacing(slide.description, policy)
     for number, route in enumerate(routes):
         require_copy(number, route)
-    given = Given() if charge is None else charge.given
-    texts = [text.reveal() for text in given.texts()]
-    # Looking for texts in a slide of millions of tiles needs room: before there are plans.
-    checked = checking(slide, texts) if verify else nullcontext()
-    with examining(slide, routes, policy) as examined, checked as check:
-        scrubbed = scrub(
-            slide.description,
-            policy,
-            identity,
-            package_version=_core.__version__,
-            given=None if charge is None else charge.given,
-            pixels=examined.checks,
-            leftovers=slide.leftovers(),
-        )
-        clean = scrubbed.clean
-        levels = Levels(slide, routes, on_progress, prove=verify)
-        name = f"{clean.slide_pseudonym}.certificate.json"
-        entries = (*(region.series_instance_uid for region in clean.regions), name)
-        target = (out, clean.study_instance_uid, entries)
-        with staging(*target, overwrite=overwrite, sync=sync) as stage:
-            folders = [stage.study / region.series_instance_uid for region in clean.regions]
-            for folder in folders:
-                folder.mkdir()
-            stage.require_room(levels.frame_bytes)
-            instance_of = partial(planned_level, slide, spacing=spacing, clean=clean)
-            write = partial(
-                write_instance,
-                clean=clean,
-                folders=folders,
-                on_progress=on_progress,
-                on_written=stage.finish,
-                check=check,
-                past_cache=sync,
-            )
-
-            def withdraw(path: Path) -> None:
-                stage.withdraw(path)
-                if check is not None:
-                    check.forget(path)
-
-            def write_all(item: PlannedInstance) -> list[Written]:
-                parts = parts_of(item, clean, policy.max_instance_size)
-                return write_parts(parts, write, withdraw)
-
-            planned: list[PlannedInstance] = []
-            written: list[Written] = []
-            for number in range(len(routes)):
-                examined.stop_if_found()
-                item, files = levels.written(number, stage, instance_of, write_all)
-                planned.append(item)
-                written.extend(files)
-            for picture, uid in zip(
-                _pictures(slide, examined, policy, clean),
-                clean.associated_sop_instance_uids,
-                strict=False,
-            ):
-                spool = stage.spool(len(planned))
-                item = planned_picture(slide, picture, uid, len(planned), spool)
-                planned.append(item)
-                written.extend(write_all(item))
-            told = charge.notes if charge is not None else ()
-            notes = (*notes_of(slide, routes, planned), *examined.notes(), *told)
-            key_id = charge.key.key_id if charge is not None and charge.key is not None else None
-            certificate = certificate_of(
-                scrubbed, policy, written, key_id, examined.checks, verify=verify
-            )
-            audit.write_certificate(stage.study / name, certificate)
-            if check is not None:
-                check.rest(stage.study)
-            if charge is not None:
-                charge.seal(scrubbed, slide.description, slide.source.read)
-            if on_progress is not None:
-                on_progress(Progress(stage="commit", level=len(planned) - 1, done=0, total=1))
-            study = stage.commit()
-    return Result(
-        study_path=study,
-        instances=tuple(
-            replace(instance, path=study / instance.path.relative_to(stage.study))
-            for _, instance in written
-        ),
-        frames=total([instance.frames for _, instance in written]),
-        certificate=certificate,
-        certificate_path=study / name,
-        notes=notes,
+    work = Work(
+        slide=slide,
+        routes=routes,
+        spacing=spacing,
+        policy=policy,
+        identity=identity,
+        charge=charge,
+        overwrite=overwrite,
+        verify=verify,
+        sync=sync,
+        on_progress=on_progress,
     )
+    try:
+        return assemble(work, out)
+    except InDoubtError as error:
+        seen = error.seen
+    # What was written said that nothing is burned into the pixels: it is gone, and comes anew.
+    if policy.profile is Profile.PUBLIC:
+        raise _set_aside(work, out, seen)
+    return assemble(work, out, seen)
 
 
-def _pictures(
-    slide: OpenedSlide, examined: Examined, policy: Policy, clean: CleanMetadata
-) -> tuple[AssociatedPicture, ...]:
-    """Return what goes out beside the levels: one label, overview and thumbnail at most."""
-    pictures = tuple(
-        replace(picture, spacing=_spacing_of_scan(slide, policy, picture))
-        if picture.role is Role.THUMBNAIL
-        else picture
-        for picture in examined.pictures
-    )
-    if policy.label != "substitute":
-        return pictures
-    label = AssociatedPicture(
-        role=Role.LABEL,
-        picture=draw_label(clean.container_identifier),
-        stored=None,
-        is_as_scanned=False,
-    )
-    return (label, *pictures)
+def _set_aside(work: Work, out: Path, seen: Seen) -> QuarantineError:
+    """Write a slide into the quarantine, and return the error that says so.
 
-
-def _spacing_of_scan(slide: OpenedSlide, policy: Policy, picture: AssociatedPicture) -> Spacing:
-    """Return the spacing of a picture that shows what the first level shows."""
-    rows, columns, _ = picture.picture.shape
-    base = slide.levels[0]
-    small = replace(base, image_width=columns, image_length=rows, spacing=None)
-    return level_spacing(require_spacing(slide.description, policy), base, small)
+    Where that cannot be done nothing is written: the slide itself can be looked at as well.
+    """
+    what = seen.doubt or ""
+    try:
+        folder = require_quarantine(out)
+        path = assemble(replace(work, overwrite=True), folder, seen).study_path
+    except (OSError, QuarantineError):
+        return QuarantineError(what, hint=f"look at the slide; {_VOUCH}")
+    hint = f"look at what was set aside beside the output, in OUT.quarantine; {_VOUCH}"
+    return QuarantineError(what, hint=hint, study_path=path)

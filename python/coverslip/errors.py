@@ -7,6 +7,7 @@ and lengths, never a value that came from a slide.
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class CoverslipError(Exception):
@@ -60,7 +61,21 @@ class UsageError(PolicyError):
 
 
 class QuarantineError(CoverslipError, ValueError):
-    """The pixels show what may identify: a person has to look at the slide."""
+    """The pixels show what may identify: a person has to look at the slide.
+
+    Parameters
+    ----------
+    message, hint
+        As of every error.
+    study_path
+        Where the converted slide was set aside, if it was.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, study_path: Path | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.study_path = study_path
 
 
 class NoRoomError(CoverslipError, OSError):

@@ -22,8 +22,7 @@ from coverslip.errors import PolicyError
 from tests.archive.runs import assert_ledger_and_disk_agree, build_slides, start
 from tests.privacy.search import places_of, survivors
 from tests.program import command
-from tests.synth import build_generic, build_svs
-from tests.synth.overview import with_bar_code
+from tests.synth import build_svs
 
 
 class Inline:
@@ -162,15 +161,6 @@ def test_other_policy_converts_anew_and_leaves_nothing_of_the_old(tmp_path):
     again = convert_all(tmp_path / "in", tmp_path / "out", policy=policy, custody=custody)
     assert len(again) == 2
     assert_ledger_and_disk_agree(tmp_path / "out", 2)
-
-
-def test_slide_in_doubt_is_quarantined(tmp_path):
-    (tmp_path / "in").mkdir()
-    build_generic(tmp_path / "in", levels=2, picture=with_bar_code(610, 450))
-
-    (outcome,) = convert_all(tmp_path / "in", tmp_path / "out")
-    assert outcome.state is State.QUARANTINED
-    assert "--pixels-attested" in outcome.hint
 
 
 class Deadly(Inline):

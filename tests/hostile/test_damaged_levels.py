@@ -6,7 +6,7 @@ import coverslip
 from tests.hostile.test_bad_input import assert_nothing_left, refuse
 from tests.program import command
 from tests.synth import build_generic, build_svs
-from tests.test_overview import with_bar_code
+from tests.synth.overview import with_bar_code
 
 SMALL = {"size": (610, 450), "tile": 64}
 START_OF_DATA = b"\xff\x93"
@@ -58,8 +58,8 @@ def test_bar_code_beside_a_damaged_tile_is_what_is_told(tmp_path):
         tmp_path, codec="j2k_rgb", levels=2, tile=64, picture=with_bar_code(610, 450)
     )
     damage(slide, 1, 3)
-    error = refuse(slide, tmp_path, coverslip.QuarantineError)
-    assert "level 0 shows what looks like bar codes" in str(error)
+    with pytest.raises(coverslip.QuarantineError, match="level 0 shows what looks like bar codes"):
+        coverslip.convert(slide.path, tmp_path / "out")
 
 
 def test_codec_that_is_not_decoded_here_is_quarantined(tmp_path, monkeypatch):
@@ -70,10 +70,10 @@ def test_codec_that_is_not_decoded_here_is_quarantined(tmp_path, monkeypatch):
 
     slide = build_generic(tmp_path, codec="jpeg_ycbcr420", levels=2, **SMALL)
     monkeypatch.setattr(imagecodecs, "jpeg8_decode", lacking)
-    error = refuse(slide, tmp_path, coverslip.QuarantineError)
-    assert "cannot be searched for bar codes" in str(error)
-    assert "the installed imagecodecs lacks" in str(error)
-    assert "--pixels-attested" in error.hint
+    with pytest.raises(coverslip.QuarantineError, match="cannot be searched for bar codes") as told:
+        coverslip.convert(slide.path, tmp_path / "out")
+    assert "the installed imagecodecs lacks" in str(told.value)
+    assert "--pixels-attested" in told.value.hint
 
 
 def test_damage_that_only_a_decoder_meets_passes_where_somebody_vouches_for_the_pixels(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import zxingcpp
 
 import coverslip
-from coverslip import conversion
+from coverslip import assembly
 from coverslip.deid.custody import Custody
 from coverslip.deid.metadata import Given, MetadataTable
 from coverslip.deid.policy import Policy
@@ -121,12 +121,12 @@ def test_a_conversion_that_leaks_what_the_operator_gave_fails(name, profile, tmp
         "birth_date": "19570423", "institution_name": "Osterholtz",
     }  # fmt: skip
     given = Given(**{name: OperatorText(text) for name, text in texts.items()})
-    real = conversion.audit.write_certificate
+    real = assembly.audit.write_certificate
 
     def leaking(path, certificate):
         real(path, certificate | {"residual_risk": texts[name]})
 
-    monkeypatch.setattr(conversion.audit, "write_certificate", leaking)
+    monkeypatch.setattr(assembly.audit, "write_certificate", leaking)
     with pytest.raises(VerificationError, match="given by the operator"):
         converted(slide, tmp_path, Policy(profile=profile), given)
     assert not (tmp_path / "out").exists()

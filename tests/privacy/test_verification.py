@@ -16,7 +16,7 @@ import pytest
 from pydicom.encaps import encapsulate
 
 import coverslip
-from coverslip import conversion
+from coverslip import assembly
 from coverslip.errors import VerificationError
 from coverslip.verification.schema import certificate_schema, words_of_schema
 from coverslip.verification.words import PublicWords
@@ -125,12 +125,12 @@ def test_every_word_of_an_output_is_public(name, tmp_path):
 
 def test_a_conversion_that_leaks_fails_and_leaves_nothing(tmp_path, monkeypatch):
     slide = build_svs(tmp_path, levels=1)
-    real = conversion.audit.write_certificate
+    real = assembly.audit.write_certificate
 
     def leaking(path, certificate):
         real(path, certificate | {"residual_risk": slide.path.stem})
 
-    monkeypatch.setattr(conversion.audit, "write_certificate", leaking)
+    monkeypatch.setattr(assembly.audit, "write_certificate", leaking)
     with pytest.raises(VerificationError, match=r"term \d+ \(file name\), as text") as failed:
         coverslip.convert(slide.path, tmp_path / "out")
     assert slide.path.stem not in str(failed.value)

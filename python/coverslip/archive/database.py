@@ -21,7 +21,7 @@ CREATE TABLE slide (
     byte_count INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
     state TEXT NOT NULL, reason TEXT, hint TEXT, attempts INTEGER NOT NULL DEFAULT 0,
     seed BLOB, policy_sha256 TEXT, made_with TEXT, quick_digest TEXT, seconds REAL,
-    updated TEXT NOT NULL, outputs TEXT, stale TEXT
+    updated TEXT NOT NULL, outputs TEXT, stale TEXT, set_aside TEXT
 )
 """
 _UNLINKED = """
@@ -34,6 +34,9 @@ CREATE TABLE unlinked (
 _BY_CONTENT = "CREATE INDEX IF NOT EXISTS slide_by_content ON slide (byte_count, mtime_ns)"
 """A slide that was moved is known again by it; earlier versions do without."""
 _HAS_SLIDES = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'slide'"
+_ADDED = {"set_aside"}
+"""To tables of this version that an earlier state of it may have made."""
+_COLUMNS_OF = "PRAGMA table_info(slide)"
 _PAGE = 100
 _CANNOT_WRITE = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_READONLY_DIRECTORY")
 
@@ -62,6 +65,8 @@ def prepare(connection: sqlite3.Connection) -> None:
         check_schema(connection)
         if connection.execute("PRAGMA user_version").fetchone()[0] == _SCHEMA:
             connection.execute(_BY_CONTENT)
+            if not any(row[1] == "set_aside" for row in connection.execute(_COLUMNS_OF)):
+                connection.execute("ALTER TABLE slide ADD COLUMN set_aside TEXT")
             return
     connection.execute("BEGIN IMMEDIATE")
     with connection:
@@ -90,7 +95,7 @@ def check_schema(connection: sqlite3.Connection) -> None:
     """Raise for tables that neither this version nor the first one wrote."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     names = {row[1] for row in connection.execute("PRAGMA table_info(slide)")}
-    needed = set(COLUMNS) if version == _SCHEMA else set(COLUMNS) - NEW_COLUMNS
+    needed = set(COLUMNS) - (_ADDED if version == _SCHEMA else NEW_COLUMNS)
     if version not in (0, _SCHEMA) or not needed <= names:
         raise PolicyError(
             f"the ledger was written by another version of coverslip (schema {version}, not "

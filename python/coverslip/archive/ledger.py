@@ -70,6 +70,10 @@ class Ledger:
         """Note that what an earlier state of a slide left is gone."""
         self._set(number, stale=None)
 
+    def set_aside(self, number: int, study: str | None) -> None:
+        """Note which study in the quarantine a slide became, if any."""
+        self._set(number, set_aside=study)
+
     def fail(
         self, number: int, state: State, reason: str, hint: str | None, *, keeps_seed: bool = False
     ) -> None:

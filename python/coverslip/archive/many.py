@@ -8,7 +8,6 @@ from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 
-from coverslip import commit
 from coverslip.archive.candidates import Candidates
 from coverslip.archive.claim import claimed
 from coverslip.archive.discovery import discover
@@ -22,6 +21,7 @@ from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.vault import vault_beside
 from coverslip.guard import core_count
+from coverslip.quarantine import quarantine_beside, sweep_with_quarantine
 
 
 def convert_many(
@@ -82,7 +82,8 @@ def convert_many(
     chosen = [Path(fspath(path)) for path in given]
     out, custody = Path(fspath(out_dir)), custody or Custody()
     vault = vault_of(custody, out)
-    with discover(chosen, include=include, exclude=exclude, without=(out, vault)) as found:
+    without = (out, vault, quarantine_beside(out))
+    with discover(chosen, include=include, exclude=exclude, without=without) as found:
         for trouble in found.troubles():
             warnings.warn(trouble, stacklevel=2)
         if not found.slides:
@@ -149,8 +150,7 @@ def open_run(
         claimed(out, ledger.token),
         ExitStack() as stack,
     ):
-        if out.is_dir():
-            commit.sweep(out)
+        sweep_with_quarantine(out)
         for record in ledger.superseded():
             if record.outputs is not None and record.stale is not None:  # killed before this
                 record.stale.remove_but(record.outputs, out)

@@ -121,6 +121,8 @@ class SlideRecord:
     quick_digest: str | None = field(repr=False)
     seed: bytes | None = field(repr=False)
     """What random names are made of, until the slide is done."""
+    set_aside: str | None
+    """Name of the study in the quarantine that the slide became, until it is done."""
 
     @property
     def is_unlinked(self) -> bool:
@@ -131,10 +133,10 @@ class SlideRecord:
 COLUMNS = (
     *("number", "path", "byte_count", "mtime_ns", "state", "reason", "hint", "attempts"),
     *("policy_sha256", "seconds", "updated", "outputs", "stale", "made_with", "quick_digest"),
-    "seed",
+    *("seed", "set_aside"),
 )
-NEW_COLUMNS = frozenset({"made_with", "quick_digest"})
-"""Those that the first version did not have."""
+NEW_COLUMNS = frozenset({"made_with", "quick_digest", "set_aside"})
+"""Those that earlier versions did not have."""
 
 
 def record_of(row: tuple[object, ...]) -> SlideRecord:

@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from coverslip import commit
 from coverslip.archive.lease import Lease
 from coverslip.archive.ledger import Ledger
 from coverslip.archive.pool import Pool
@@ -19,6 +18,11 @@ from coverslip.archive.workers import Outcome, Task, convert_task
 from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy
 from coverslip.errors import CoverslipError
+from coverslip.quarantine import (
+    release_from_quarantine,
+    remove_if_empty,
+    sweep_with_quarantine,
+)
 
 _AHEAD = 2
 """Slides in flight for each worker: one at work, one waiting."""
@@ -222,9 +226,9 @@ class Run:
         if outcome.state in _RECALLED:
             return False
         if outcome.outputs is None:
-            reason, keeps = outcome.reason or "it failed", outcome.may_be_there
-            self.ledger.fail(number, outcome.state, reason, outcome.hint, keeps_seed=keeps)
+            self._note_failed(number, outcome)
             return True
+        self._release(number)
         # Before its link to the slide may be forgotten; killed in between, it is made once more.
         stale = self.ledger.record(number).stale
         if stale is not None:
@@ -232,6 +236,21 @@ class Run:
             self.ledger.forget_stale(number)
         self.ledger.finish(number, outcome.outputs, outcome.seconds, outcome.quick_digest)
         return True
+
+    def _note_failed(self, number: int, outcome: Outcome) -> None:
+        """Enter why a slide was not converted; what is set aside takes the place of what was."""
+        reason, keeps = outcome.reason or "it failed", outcome.may_be_there
+        self.ledger.fail(number, outcome.state, reason, outcome.hint, keeps_seed=keeps)
+        if outcome.set_aside is not None:
+            self._release(number, but=outcome.set_aside)
+            self.ledger.set_aside(number, outcome.set_aside)
+
+    def _release(self, number: int, *, but: str | None = None) -> None:
+        """Remove what an earlier attempt set aside; a study that has just been goes on."""
+        study = self.ledger.record(number).set_aside
+        if study is not None and study != but:
+            release_from_quarantine(self.out, study)
+            self.ledger.set_aside(number, None)
 
     def _act_on_signals(self) -> None:
         """Begin no slide any more once there was one, and say so."""
@@ -264,8 +283,8 @@ class Run:
         if self.pool is not None:
             self.pool.shutdown(wait=not self.in_flight, cancel_futures=True)
         self.in_flight.clear()
-        if self.out.is_dir():
-            commit.sweep(self.out)
+        sweep_with_quarantine(self.out)
+        remove_if_empty(self.out)
 
     def _note_rest_for(self, seconds: float, is_enough: Callable[[], bool]) -> None:
         deadline = time.monotonic() + seconds

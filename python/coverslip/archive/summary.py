@@ -106,7 +106,12 @@ def _study(outputs: Outputs) -> dict[str, object]:
 
 
 def _not_converted(record: SlideRecord) -> dict[str, object]:
-    return {"slide": record.number, "state": str(record.state), "reason": record.reason}
+    return {
+        "slide": record.number,
+        "state": str(record.state),
+        "reason": record.reason,
+        "set_aside": record.set_aside,
+    }
 
 
 def _superseded(record: SlideRecord) -> dict[str, object]:

@@ -73,6 +73,10 @@ class Outcome:
     disk_is_full: bool = False
     quick_digest: str | None = field(default=None, repr=False)
     """Of the slide, see `coverslip.archive.making`; for the ledger only."""
+    doubt: str | None = None
+    """What the levels show that may identify, of a slide that was converted nevertheless."""
+    set_aside: str | None = None
+    """Name of the study in the quarantine, if the slide became one."""
     may_be_there: bool = False
     """Whether what failed may have got its name before."""
 
@@ -149,7 +153,8 @@ def convert_task(task: Task) -> Outcome:
     except Recalled:
         return ended(State.RUNNING if watch.is_committing else State.WAITING)
     except QuarantineError as error:
-        return ended(State.QUARANTINED, reason=str(error), hint=error.hint)
+        aside = None if error.study_path is None else error.study_path.name
+        return ended(State.QUARANTINED, reason=str(error), hint=error.hint, set_aside=aside)
     except OutputExistsError as error:
         return ended(State.FAILED, reason=str(error), hint=_A_COPY)
     except CoverslipError as error:
@@ -163,7 +168,9 @@ def convert_task(task: Task) -> Outcome:
         reason, more = type(error).__name__, {"may_be_there": watch.is_committing}
         return ended(State.FAILED, reason=f"{reason}: a defect of coverslip", **more)
     outputs = _outputs(result)
-    return ended(State.DONE, outputs=outputs, notes=result.notes, quick_digest=quick)
+    return ended(
+        State.DONE, outputs=outputs, notes=result.notes, doubt=result.doubt, quick_digest=quick
+    )
 
 
 def _outputs(result: Result) -> Outputs:

@@ -167,7 +167,8 @@ def convert(
     Nothing of the slide's own texts goes out, whatever the profile. The profile public writes
     nothing that identifies; research pseudonyms; care what your metadata says of the patient.
     Under public and research small levels are searched for bar codes, and for text where the
-    extra "ocr" is installed; a slide that shows any is not written and the exit status is 3.
+    extra "ocr" is installed. One that shows any is set aside in OUT.quarantine under public, and
+    the exit status is 3; under research it says so itself, and you are warned.
 
     Of many slides a ledger in the vault, OUT.vault by default, remembers what became of each:
     running the same command again leaves out what is done and tries the rest.

@@ -25,6 +25,7 @@ from coverslip.deid.custody import Custody
 from coverslip.deid.metadata import Assignment
 from coverslip.deid.policy import Policy
 from coverslip.errors import CoverslipError, PolicyError
+from coverslip.quarantine import quarantine_beside
 
 EXIT_FAILED, EXIT_QUARANTINED = 1, 3
 
@@ -52,7 +53,7 @@ def run(inputs: Sequence[Path], out: Path, policy: Policy, custody: Custody, cho
         inputs,
         include=choice.include,
         exclude=choice.exclude,
-        without=(out, vault_of(custody, out)),
+        without=(out, vault_of(custody, out), quarantine_beside(out)),
         on_passed=_tell_passed if choice.show_paths else None,
     ) as found:
         if not found.slides:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from coverslip.cli.guarded import guarded
-from coverslip.commit import sweep
 from coverslip.conversion import Result, convert
 from coverslip.deid.custody import Custody
 from coverslip.deid.identity import KEY_VARIABLE, Key, read_key, take_key_from_environment
@@ -18,6 +17,7 @@ from coverslip.deid.metadata import read_metadata
 from coverslip.deid.policy import Link, Policy, read_policy
 from coverslip.errors import given
 from coverslip.instances import OnProgress, Progress
+from coverslip.quarantine import sweep_with_quarantine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +81,7 @@ def run(
     The process is limited for good, as the workers of an archive are: it ends with the slide.
     What a killed conversion left in the output is removed first.
     """
-    if out.is_dir():
-        sweep(out)
+    sweep_with_quarantine(out)
     with guarded(slide), _progress(show=show.progress) as on_progress:
         result = convert(
             slide,
@@ -139,6 +138,8 @@ def _report(result: Result, out: Path, unused: int) -> None:
     if checks["pixel_text"] == "not_run" and checks["bar_codes"] != "not_run":
         lines.append("  text in the pixels: not read, for want of the extra ocr")
     lines.extend(f"note: {note}" for note in result.notes)
+    if result.doubt is not None:
+        lines.append(f"warning: {result.doubt}; look at it before you pass it on")
     if unused:
         lines.append(f"note: {unused} rows of the metadata fit no slide")
     sys.stderr.write("\n".join(lines) + "\n")

@@ -65,7 +65,8 @@ def verify(
     """Check finished files, independently of what wrote them.
 
     Every byte is searched for the terms in all usual encodings, every element and frame is
-    walked. Exit status 0: clean; 1: something was found; 4: something could not be checked.
+    walked. Exit status 0: clean; 1: something was found; 4: something could not be checked; 3: all
+    else is in order, and instances say that a person has to look at their pixels.
     """
     from coverslip.verification.report import EXIT_UNCHECKED
 

@@ -14,7 +14,7 @@ from coverslip.archive.records import State
 from coverslip.archive.run import Run
 from coverslip.archive.workers import Outcome
 from coverslip.cli import leave_terminal
-from coverslip.cli.shown import name_of
+from coverslip.cli.shown import name_of, set_aside_as
 
 
 class Shower(Protocol):
@@ -111,7 +111,7 @@ class _Lines:
     def outcome(self, outcome: Outcome) -> None:
         self._states[outcome.state] += 1
         self._bytes += outcome.byte_count
-        if not self._quiet or outcome.state is not State.DONE:
+        if not self._quiet or outcome.state is not State.DONE or outcome.doubt is not None:
             count = sum(self._states.values())
             line = line_of(outcome, self._work, show_path=self._show_paths)
             self.say(f"[{count}/{self._work.slides}] {line}")
@@ -162,7 +162,7 @@ class _Bar:
     def outcome(self, outcome: Outcome) -> None:
         self._states[outcome.state] += 1
         self._bytes += outcome.byte_count
-        if outcome.state is not State.DONE:
+        if outcome.state is not State.DONE or outcome.doubt is not None:
             line = line_of(outcome, self._work, show_path=self._show_paths)
             self._console.print(line, markup=False)
         self._bar.update(self._task, description=self._text())
@@ -217,9 +217,10 @@ def line_of(outcome: Outcome, work: Run, *, show_path: bool) -> str:
     """Return one slide's line; slides are numbers, but on the operator's own terminal."""
     name = name_of(work.ledger.record(outcome.number), show_path=show_path)
     if outcome.outputs is not None:
-        return f"{name}: done, {outcome.outputs.study}, {outcome.seconds:.1f} s"
+        warning = "" if outcome.doubt is None else f"; warning: {outcome.doubt}"
+        return f"{name}: done, {outcome.outputs.study}, {outcome.seconds:.1f} s{warning}"
     hint = "" if outcome.hint is None else f" ({outcome.hint})"
-    return f"{name}: {outcome.state}: {outcome.reason}{hint}"
+    return f"{name}: {outcome.state}: {outcome.reason}{set_aside_as(outcome.set_aside)}{hint}"
 
 
 def _sums(states: Counter[State], byte_count: int, seconds: float, work: Run) -> str:

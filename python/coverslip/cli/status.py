@@ -10,7 +10,7 @@ from coverslip.archive.ledger import Ledger, reading
 from coverslip.archive.locks import is_run_alive
 from coverslip.archive.records import SlideRecord, State
 from coverslip.archive.summary import is_there, write_rows
-from coverslip.cli.shown import name_of
+from coverslip.cli.shown import name_of, set_aside_as
 from coverslip.deid.vault import vault_beside
 
 EXIT_FAILED, EXIT_QUARANTINED = 1, 3
@@ -59,7 +59,7 @@ def _lines(ledger: Ledger, out: Path, *, show_paths: bool) -> Iterator[str]:
     for record in ledger.records():
         name = name_of(record, show_path=show_paths)
         if record.reason is not None:
-            yield f"{name}: {record.state}: {record.reason}"
+            yield f"{name}: {record.state}: {record.reason}{set_aside_as(record.set_aside)}"
         if record.stale is not None and is_there(record, out):
             yield f"{name}: of an earlier state of it {_place(record)} is there: {_TO_REMOVE}"
 
@@ -83,6 +83,7 @@ def _row(record: SlideRecord, out: Path, *, show_path: bool) -> dict[str, object
         "hint": record.hint,
         "seconds": record.seconds,
         "study_instance_uid": None if record.outputs is None else record.outputs.study,
+        "set_aside": record.set_aside,
     }
     if record.stale is not None and is_there(record, out):
         row["superseded"] = {"study": record.stale.study, "certificate": record.stale.certificate}

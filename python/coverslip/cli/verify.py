@@ -153,6 +153,8 @@ def _text(report: VerifyReport, *, fast: bool) -> str:
         )
     lines += _list("found", [str(survivor) for survivor in report.found], "nothing")
     lines += _list("could not check", list(report.unchecked), "-")
+    if report.in_doubt:
+        lines += _list("to be looked at", list(report.in_doubt), "-")
     lines += _list("not looked at", list(report.out_of_scope), "-")
     return "\n".join(lines) + "\n"
 

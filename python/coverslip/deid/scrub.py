@@ -110,6 +110,7 @@ def scrub(
         clean,
         icc_profile=srgb_profile() if rebuilt is None else rebuilt,
         icc_is_synthetic=rebuilt is None,
+        are_levels_in_doubt=pixels.are_levels_in_doubt,
     )
     if clean.patient_identity_removed and _claims_clean_pixels(pixels):
         codes = tuple(sorted((*clean.deidentification_codes, CLEAN_PIXEL_DATA)))
@@ -126,7 +127,7 @@ def _claims_clean_pixels(pixels: PixelChecks) -> bool:
     """
     if CheckResult.ATTESTED in (pixels.bar_codes, pixels.text):
         return True
-    if pixels.bar_codes is not CheckResult.PASSED:
+    if pixels.bar_codes is not CheckResult.PASSED or pixels.are_levels_in_doubt:
         return False
     shows_more = pixels.is_overview_masked or pixels.is_thumbnail_written
     return not shows_more or pixels.text is CheckResult.PASSED

@@ -192,7 +192,8 @@ def whole_slide_microscopy_image(ds: Dataset, clean: CleanMetadata, spec: Instan
     ds.ImageType = image_type(spec)
     ds.AcquisitionDateTime = clean.acquisition_date_time
     ds.VolumetricProperties = "VOLUME"
-    ds.BurnedInAnnotation = "YES" if spec.is_as_scanned else "NO"
+    is_in_doubt = clean.are_levels_in_doubt and is_of_scan(spec)
+    ds.BurnedInAnnotation = "YES" if spec.is_as_scanned or is_in_doubt else "NO"
     if clean.patient_identity_removed:
         ds.RecognizableVisualFeatures = "NO"
         ds.LongitudinalTemporalInformationModified = (

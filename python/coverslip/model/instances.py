@@ -175,6 +175,8 @@ class CleanMetadata:
     deidentification_codes: tuple[str, ...]
     """Code values of CID 7050, scheme DCM."""
     longitudinal_temporal_information_modified: str | None
+    are_levels_in_doubt: bool = False
+    """Whether pixels of levels may identify, so that Burned In Annotation is YES."""
     accession_number: str = ""
     given: Mapping[str, OperatorText] = field(default_factory=dict, repr=False)
     """What the operator gave and the policy lets out, by path of keywords; dates are shifted."""
@@ -198,11 +200,13 @@ class Fate(StrEnum):
 
 
 class CheckResult(StrEnum):
-    """Whether a check ran. One that fails leaves no output and no certificate."""
+    """Whether a check ran. One of files that fails leaves no output and no certificate."""
 
     PASSED = "passed"
     ATTESTED = "attested"
     """It found something, and a person vouches that this identifies nobody."""
+    FOUND = "found"
+    """It found something in the pixels, which the instances say."""
     NOT_RUN = "not_run"
 
 
@@ -215,6 +219,8 @@ class PixelChecks:
     """``PASSED`` only if text was looked for by reading it."""
     reduction: int = 1
     """By which factor each side of a level was reduced at most, to be searched."""
+    are_levels_in_doubt: bool = False
+    """Whether levels show, or may show, what identifies, and nobody vouches that they do not."""
     is_overview_masked: bool = False
     """Whether the overview goes out masked, the only one of the slide."""
     is_thumbnail_written: bool = False

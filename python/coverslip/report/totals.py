@@ -31,6 +31,7 @@ CHECKS = {
 RESULTS = {
     "passed": "searched, nothing found",
     "attested": "a person vouches for it",
+    "found": "found something: a person has to look",
     "not_run": "not checked",
 }
 _EQUAL = "compared, all equal"

@@ -1,7 +1,7 @@
 """Checks certificates against their schema, their place and the instances that they list."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ class Known:
     """Of those that are parts of a level."""
     is_identified: Mapping[str, bool]
     """Whether identity is in a study, by its UID."""
+    in_doubt: Collection[str]
+    """SOP Instance UIDs of those that say that their pixels may identify."""
     hashes: bool
     """Whether digests are compared."""
 
@@ -54,7 +56,11 @@ def read(path: Path, known: Known) -> Certificate:
     attested: frozenset[str] = frozenset()
     if certificate["policy"]["options"]["pixels_attested"] is not None:
         attested = frozenset(r["sop_instance_uid"] for r in certificate["instances"])
-    problems = [*_place(path, certificate, known), *_instances(certificate, known)]
+    problems = [
+        *_place(path, certificate, known),
+        *_instances(certificate, known),
+        *_doubts(certificate, known),
+    ]
     return Certificate(problems, attested)
 
 
@@ -82,3 +88,16 @@ def _instances(certificate: dict[str, Any], known: Known) -> Iterator[str]:
         said = tuple(record.get(f"in_concatenation_{name}") for name in ("number", "total_number"))
         if said != ((None, None) if part is None else (part.number, part.total)):
             yield "an instance is another part of its level than it lists"
+
+
+def _doubts(certificate: dict[str, Any], known: Known) -> Iterator[str]:
+    """Check that levels say that they may identify where something was found in them."""
+    results = {certificate["checks"][check] for check in ("bar_codes", "pixel_text")}
+    for record in certificate["instances"]:
+        uid, role = record["sop_instance_uid"], record["image_type"][2]
+        if uid not in known.instances or role != "VOLUME":
+            continue
+        if "found" in results and uid not in known.in_doubt:
+            yield "something was found in the pixels of levels, and an instance says nothing of it"
+        elif uid in known.in_doubt and results & {"passed", "attested"} == results:
+            yield "an instance says that its pixels may identify, and nothing was found in them"

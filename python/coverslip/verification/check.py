@@ -140,6 +140,8 @@ class Check:
     """Others that hold what somebody gave."""
     is_identified: dict[str, bool] = field(default_factory=dict)
     """Whether identity is in a study, by its UID."""
+    in_doubt: set[str] = field(default_factory=set)
+    """SOP Instance UIDs of instances that say that their pixels may identify."""
     names: list[Entry] = field(default_factory=list)
     """What has a name that was not searched yet: what it may tell, instances say."""
 
@@ -173,6 +175,7 @@ class Check:
             encodings=tuple(_core.Scanner.ENCODINGS),
             found=tuple(dict.fromkeys(self.notes.found)),
             unchecked=tuple(dict.fromkeys(self.notes.unchecked)),
+            in_doubt=tuple(self.notes.in_doubt),
             out_of_scope=tuple(out_of_scope),
         )
 
@@ -296,6 +299,9 @@ class Check:
                 entry, [("(0008,0018)", "another file has the same SOP Instance UID")]
             )
         self.instances[uid] = entry.path
+        if instance.is_in_doubt:
+            self.notes.doubt(entry)
+            self.in_doubt.add(uid)
         if instance.part is not None:
             self.parts[entry.path] = entry, instance
         self.identified += not instance.identity_removed
@@ -371,6 +377,7 @@ class Check:
             instances=self.instances,
             parts={path: part for path, part in parts.items() if part is not None},
             is_identified=self.is_identified,
+            in_doubt=self.in_doubt,
             hashes=self.hashes,
         )
         certificate = certificates.read(entry.path, known)

@@ -107,7 +107,7 @@ WITHOUT_IDENTITY: Mapping[str, Form] = {
         *("MONOCHROME2", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
     ),
     "PatientIdentityRemoved": one_of("YES"),
-    "BurnedInAnnotation": one_of("NO"),
+    "BurnedInAnnotation": one_of("NO", "YES"),
     "RecognizableVisualFeatures": one_of("NO"),
     "SpecimenLabelInImage": one_of("NO", "YES"),
     "LongitudinalTemporalInformationModified": one_of("REMOVED"),
@@ -233,7 +233,6 @@ _GIVEN: Mapping[str, Form] = {
     "OpticalPathDescription": _RESEARCH["OpticalPathDescription"],
     "DeidentificationMethod": _method("care"),
     "PatientIdentityRemoved": one_of("NO"),
-    "BurnedInAnnotation": one_of("NO", "YES"),
 }
 """What is somebody's where identity was not removed."""
 _NOT_GIVEN = {"RecognizableVisualFeatures", "LongitudinalTemporalInformationModified"}

@@ -83,6 +83,8 @@ class Header:
     """What (0012,0062) says; identity that was given is no problem where it was not."""
     is_given: bool
     """Whether it holds what somebody gave, and no list knows."""
+    is_in_doubt: bool
+    """Whether it says that its pixels may show who is meant, though identity was removed."""
     problems: tuple[Problem, ...]
 
     @property
@@ -231,6 +233,7 @@ def _read(file: BinaryIO, wrong: list[Problem]) -> Header:
         retained=tuple(allowed.in_instance(data, walked.values, claims)),
         identity_removed=claims.identity_removed,
         is_given=bool(filled & rules.given),
+        is_in_doubt=claims.identity_removed and dataset.get("BurnedInAnnotation") == "YES",
         problems=problems,
     )
 
@@ -314,8 +317,11 @@ def _whole(dataset: Dataset, rules: Rules, filled: frozenset[str]) -> Iterator[P
         yield top, f"{keyword} is missing or empty"
     kinds = list(dataset.get("ImageType", ()))
     is_drawn = "DERIVED" in kinds or not rules.identity_removed
-    if {"LABEL", "OVERVIEW"} & set(kinds) and not is_drawn:
-        yield "(0008,0008)", "a label or overview as it was scanned"
+    if {"LABEL", "OVERVIEW"} & set(kinds):
+        if not is_drawn:
+            yield "(0008,0008)", "a label or overview as it was scanned"
+        if rules.identity_removed and dataset.get("BurnedInAnnotation") != "NO":
+            yield "(0028,0301)", "a label or overview that says that it identifies"
     may_show = {"LABEL"} if rules.identity_removed else {"LABEL", "OVERVIEW"}
     if dataset.get("SpecimenLabelInImage") == "YES" and not may_show & set(kinds):
         yield "(0048,0010)", "a label in a picture that is none"

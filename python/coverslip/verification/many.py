@@ -62,7 +62,7 @@ def verify_many(
 def _unchecked(what: str) -> VerifyReport:
     return VerifyReport(
         files=0, instances=0, frames=0, frames_equal=0, byte_count=0, terms=0, encodings=(),
-        found=(), unchecked=(what,), out_of_scope=(),
+        found=(), unchecked=(what,), in_doubt=(), out_of_scope=(),
     )  # fmt: skip
 
 
@@ -73,6 +73,7 @@ def _of(number: int, report: VerifyReport) -> VerifyReport:
         report,
         found=tuple(replace(one, file=mark + one.file) for one in report.found),
         unchecked=tuple(mark + what for what in report.unchecked),
+        in_doubt=tuple(mark + what for what in report.in_doubt),
     )
 
 
@@ -90,6 +91,7 @@ def _sum(reports: Iterable[VerifyReport]) -> VerifyReport:
         encodings=encodings,
         found=tuple(one for report in reports for one in report.found),
         unchecked=tuple(what for report in reports for what in report.unchecked),
+        in_doubt=tuple(what for report in reports for what in report.in_doubt),
         out_of_scope=tuple(dict.fromkeys(w for report in reports for w in report.out_of_scope)),
     )
 

@@ -25,6 +25,7 @@ class Notes:
     """What looks for them."""
     found: list[Survivor] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
+    in_doubt: list[str] = field(default_factory=list)
     sizes: set[str] = field(default_factory=set)
     """Numbers that the outputs tell rightfully."""
 
@@ -36,6 +37,10 @@ class Notes:
     def not_checked(self, entry: Entry, why: Iterable[object]) -> None:
         """Note that something of a file could not be checked."""
         self.unchecked.extend(f"{entry.shown}: {what}" for what in why)
+
+    def doubt(self, entry: Entry) -> None:
+        """Note that an instance says of its pixels that they may identify."""
+        self.in_doubt.append(f"{self._shown(entry)}: (0028,0301) says that its pixels may identify")
 
     def text(self, entry: Entry, place: str, text: str | bytes) -> None:
         """Search what stands beside the bytes of a file, and note what is found."""

@@ -60,12 +60,14 @@ class Pixels:
             except (CoverslipError, ValueError):
                 self._left += 1
                 continue
-            found = list(_bar_codes(picture, instance.container_identifier))
-            found += _words(picture, spellings)
+            codes = list(_bar_codes(picture, instance.container_identifier))
+            words = list(_words(picture, spellings))
             if instance.uids[2] in self.attested:
-                self._vouched += bool(found)
-            else:
-                yield from ((path, what) for what in found)
+                self._vouched += bool(codes or words)
+                continue
+            # Of its bar codes an instance may say itself that they are there; of a term never.
+            told = words if instance.is_in_doubt else codes + words
+            yield from ((path, what) for what in told)
         for path, instance in self._pictures:
             try:
                 picture = _frame(path, instance, 0)

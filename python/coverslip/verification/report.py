@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
-EXIT_CLEAN, EXIT_FOUND, EXIT_UNCHECKED = 0, 1, 4
+EXIT_CLEAN, EXIT_FOUND, EXIT_IN_DOUBT, EXIT_UNCHECKED = 0, 1, 3, 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,20 +40,27 @@ class VerifyReport:
     found: tuple[Survivor, ...]
     unchecked: tuple[str, ...]
     """What should have been checked and could not be."""
+    in_doubt: tuple[str, ...]
+    """Instances that say themselves that a person has to look at their pixels."""
     out_of_scope: tuple[str, ...]
     """What this check does not look at."""
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing was found and nothing was left unchecked."""
-        return not self.found and not self.unchecked
+        """Whether nothing was found, nothing is in doubt and nothing was left unchecked."""
+        return not (self.found or self.unchecked or self.in_doubt)
 
     @property
     def exit_status(self) -> int:
-        """0 clean, 1 something was found, 4 something could not be checked."""
+        """0 clean, 1 something was found, 4 something could not be checked, 3 all else is in order.
+
+        With 3 there are instances that say themselves that a person has to look at their pixels.
+        """
         if self.found:
             return EXIT_FOUND
-        return EXIT_UNCHECKED if self.unchecked else EXIT_CLEAN
+        if self.unchecked:
+            return EXIT_UNCHECKED
+        return EXIT_IN_DOUBT if self.in_doubt else EXIT_CLEAN
 
     def to_dict(self) -> dict[str, object]:
         """Return what is fit for JSON; it holds no value of the source."""

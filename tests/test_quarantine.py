@@ -1,0 +1,281 @@
+"""Slides whose small levels show what may identify: set aside, or written with a warning."""
+
+import json
+import os
+import stat
+
+import pydicom
+import pytest
+import zxingcpp
+
+import coverslip
+from coverslip import quarantine, search
+from coverslip.report.collect import collect
+from tests.choices import choices_of, of_each_builder
+from tests.interop import readers
+from tests.interop.validator import validator_findings
+from tests.privacy.search import places_of, survivors
+from tests.program import command
+from tests.synth import FORMATS, build_generic, build_svs
+from tests.synth.overview import with_bar_code
+
+CODECS = ("jpeg_ycbcr420", "jpeg_grey", "j2k_33005", "j2k_rgb")
+SHOWN = "11872"
+"""In the text of the bar code that the levels show."""
+
+
+@pytest.fixture(scope="module", params=CODECS)
+def slide(request, tmp_path_factory):
+    picture = with_bar_code(610, 450)
+    folder = tmp_path_factory.mktemp("slide")
+    return build_generic(folder, codec=request.param, levels=2, picture=picture)
+
+
+def quarantined(path, out, **options):
+    """Convert a slide that is set aside, and return the error that says so."""
+    with pytest.raises(coverslip.QuarantineError) as raised:
+        coverslip.convert(path, out, **options)
+    assert "--pixels-attested" in raised.value.hint
+    assert not out.exists()
+    return raised.value
+
+
+def burned_in(study):
+    """Return what the levels of a study say of their pixels, after checking what goes with it."""
+    said = []
+    for path in study.rglob("*.dcm"):
+        dataset = pydicom.dcmread(path, stop_before_pixels=True)
+        codes = {item.CodeValue for item in dataset.DeidentificationMethodCodeSequence}
+        assert "113101" not in codes
+        assert dataset.PatientIdentityRemoved == "YES"
+        said.append(dataset.BurnedInAnnotation)
+    return said
+
+
+def checks_of(study):
+    (certificate,) = study.glob("*.certificate.json")
+    return json.loads(certificate.read_text())["checks"]
+
+
+@pytest.mark.tools
+def test_public_slide_is_set_aside_whole_and_says_what_it_may_be(slide, tool, tmp_path):
+    error = quarantined(slide.path, tmp_path / "out")
+    assert "level 0 shows what looks like bar codes" in str(error)
+    (study,) = (tmp_path / "out.quarantine").iterdir()
+    assert study == error.study_path
+    assert stat.S_IMODE(study.parent.stat().st_mode) == 0o700
+    assert burned_in(study) == ["YES", "YES"]
+    assert checks_of(study)["bar_codes"] == "found"
+    for path in study.rglob("*.dcm"):
+        assert validator_findings(path, slide, tool("dciodvfy")) == []
+    # It is there to be looked at: the levels show what they show.
+    largest = max(study.rglob("*.dcm"), key=lambda path: path.stat().st_size)
+    level = slide.levels[0]
+    frames = readers.by_pydicom(largest, "pylibjpeg")
+    shown = readers.mosaic(frames, level.width, level.length)
+    assert any(SHOWN in code.text for code in zxingcpp.read_barcodes(shown))
+    assert survivors(slide.identifiers, places_of(study)) == set()
+
+
+def test_research_slide_goes_out_with_a_warning_in_it(slide, tmp_path):
+    result = coverslip.convert(slide.path, tmp_path / "out", profile="research")
+    assert "shows what looks like bar codes" in result.doubt
+    assert burned_in(result.study_path) == ["YES", "YES"]
+    assert checks_of(result.study_path)["bar_codes"] == "found"
+    assert "a person has to look" in result.certificate["residual_risk"]
+    assert not (tmp_path / "out.quarantine").exists()
+
+
+@pytest.mark.parametrize("has_source", [True, False])
+def test_check_tells_what_instances_say_of_themselves_by_a_status_of_its_own(
+    slide, has_source, tmp_path
+):
+    study = coverslip.convert(slide.path, tmp_path / "out", profile="research").study_path
+    report = coverslip.verify(study, slide.path if has_source else None)
+    assert (report.found, report.unchecked) == ((), ())
+    assert len(report.in_doubt) == 2
+    assert (report.is_clean, report.exit_status) == (False, 3)
+
+
+def changed(study, old, new, *, only_first=False):
+    """Change what files of a study say, and forget their digests."""
+    for path in sorted(study.rglob("*.dcm"))[: 1 if only_first else None]:
+        path.write_bytes(path.read_bytes().replace(old, new, 1))
+    (certificate,) = study.glob("*.certificate.json")
+    document = json.loads(certificate.read_text())
+    for record in document["instances"]:
+        record["blake3"] = None
+    certificate.write_text(json.dumps(document))
+    return certificate
+
+
+BURNED_IN = b"\x28\0\x01\x03CS\x04\0"
+
+
+def test_check_finds_an_instance_that_does_not_say_what_was_found(slide, tmp_path):
+    study = coverslip.convert(slide.path, tmp_path / "out", profile="research").study_path
+    changed(study, BURNED_IN + b"YES ", BURNED_IN + b"NO  ", only_first=True)
+    report = coverslip.verify(study, slide.path)
+    assert any("says nothing of it" in survivor.what for survivor in report.found)
+    assert report.exit_status == 1
+
+
+def test_check_finds_a_certificate_that_does_not_say_what_instances_do(slide, tmp_path):
+    study = coverslip.convert(slide.path, tmp_path / "out", profile="research").study_path
+    certificate = changed(study, b"", b"")
+    document = json.loads(certificate.read_text())
+    document["checks"]["bar_codes"] = document["checks"]["pixel_text"] = "passed"
+    certificate.write_text(json.dumps(document))
+    report = coverslip.verify(study, slide.path)
+    assert any("nothing was found in them" in survivor.what for survivor in report.found)
+
+
+def test_slide_that_somebody_vouches_for_passes(slide, tmp_path):
+    result = coverslip.convert(slide.path, tmp_path, pixels_attested="B. Osterholtzer")
+    assert result.certificate["checks"]["bar_codes"] == "attested"
+    assert result.certificate["policy"]["options"]["pixels_attested"] == "B. Osterholtzer"
+    assert any("vouches" in note for note in result.notes)
+    assert result.doubt is None
+    for instance in result.instances:
+        assert pydicom.dcmread(instance.path).BurnedInAnnotation == "NO"
+
+
+def test_command_line_ends_with_status_3_and_says_where_to_look(slide, tmp_path):
+    done = command("convert", slide.path, "-o", tmp_path / "o")
+    assert done.returncode == 3
+    assert "--pixels-attested" in done.stderr
+    (study,) = (tmp_path / "o.quarantine").iterdir()
+    assert f"set aside: study {study.name}" in done.stderr
+    assert done.stdout == ""
+    assert SHOWN not in done.stderr
+    assert not (tmp_path / "o").exists()
+
+
+def test_command_line_warns_of_a_research_slide_and_ends_with_status_0(slide, tmp_path):
+    done = command("convert", slide.path, "-o", tmp_path / "o", "--profile", "research")
+    assert done.returncode == 0, done.stderr
+    assert "warning: level 0 shows what looks like bar codes" in done.stderr
+    checked = command("verify", tmp_path / "o")
+    assert checked.returncode == 3
+    assert "to be looked at" in checked.stdout
+
+
+def test_what_is_set_aside_can_be_reported_on(slide, tmp_path):
+    quarantined(slide.path, tmp_path / "out")
+    (reported,) = collect(tmp_path / "out.quarantine").slides
+    assert reported.certificate["checks"]["bar_codes"] == "found"
+    page = command("report", tmp_path / "out.quarantine", "-o", tmp_path / "look.html")
+    assert page.returncode == 0, page.stderr
+    assert "a person has to look" in (tmp_path / "look.html").read_text()
+
+
+@pytest.mark.parametrize("profile", ["public", "research"])
+def test_level_that_is_too_large_to_be_searched_is_in_doubt(profile, tmp_path, monkeypatch):
+    from coverslip import luminance
+    from coverslip.limits import Limits
+
+    monkeypatch.setattr(luminance, "LIMITS", Limits(searched_pixels=1000))
+    slide = build_svs(tmp_path)
+    if profile == "public":
+        error = quarantined(slide.path, tmp_path / "out")
+        study, doubt = error.study_path, str(error)
+    else:
+        result = coverslip.convert(slide.path, tmp_path / "out", profile=profile)
+        study, doubt = result.study_path, result.doubt
+    assert "searched_pixels = 1000" in doubt
+    assert set(burned_in(study)) == {"YES"}
+    assert checks_of(study)["bar_codes"] == "not_run"
+
+    result = coverslip.convert(slide.path, tmp_path / "o", pixels_attested="B. Osterholtzer")
+    assert result.certificate["checks"]["bar_codes"] == "attested"
+    assert any("cannot be searched" in note for note in result.notes)
+
+
+def make_file(place):
+    place.write_text("something else")
+
+
+def make_open(place):
+    place.mkdir(mode=0o755)
+
+
+def make_link(place):
+    place.with_name("elsewhere").mkdir(mode=0o700)
+    place.symlink_to("elsewhere")
+
+
+@pytest.mark.parametrize("make", [make_file, make_open, make_link])
+def test_where_nothing_can_be_set_aside_nothing_is_written(make, tmp_path):
+    slide = build_generic(tmp_path, levels=2, picture=with_bar_code(610, 450))
+    make(tmp_path / "out.quarantine")
+    error = quarantined(slide.path, tmp_path / "out")
+    assert error.study_path is None
+    assert "look at the slide" in error.hint
+    assert not list(tmp_path.rglob("*.dcm"))
+
+
+def test_nothing_of_a_conversion_that_was_killed_stays_in_the_quarantine(tmp_path):
+    slide = build_generic(tmp_path, levels=2, picture=with_bar_code(610, 450))
+    quarantined(slide.path, tmp_path / "out")
+    left = tmp_path / "out.quarantine" / ".coverslip-0123456789abcdef"
+    (left / "2.25.1").mkdir(parents=True)
+    left.with_name(left.name + ".lock").touch()
+    assert command("convert", slide.path, "-o", tmp_path / "out").returncode == 3
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("profile", ["public", "research"])
+@pytest.mark.parametrize("name", of_each_builder(7))
+def test_law_every_level_of_every_format_says_what_was_found(
+    name, profile, needed, tmp_path, monkeypatch
+):
+    needed(name)
+    slide = FORMATS[name](tmp_path)
+    monkeypatch.setattr(search, "bar_codes_of_tissue", lambda *_, **__: ["found"])
+    options = choices_of(slide, "")
+    if profile == "public":
+        study = quarantined(slide.path, tmp_path / "out", **options).study_path
+    else:
+        study = coverslip.convert(
+            slide.path, tmp_path / "out", profile=profile, **options
+        ).study_path
+    said = burned_in(study)
+    assert said == ["YES"] * len(slide.levels)
+    assert survivors(slide.identifiers, places_of(study)) == set()
+    report = coverslip.verify(study, slide.path)
+    assert (report.found, report.exit_status) == ((), 3)
+
+
+def test_pictures_beside_the_levels_say_that_nothing_is_burned_in(tmp_path, monkeypatch):
+    slide = build_svs(tmp_path)
+    monkeypatch.setattr(search, "bar_codes_of_tissue", lambda *_, **__: ["found"])
+    options = {"profile": "research", "label": "substitute"}
+    result = coverslip.convert(slide.path, tmp_path / "out", **options)
+    said = {}
+    for instance in result.instances:
+        dataset = pydicom.dcmread(instance.path, stop_before_pixels=True)
+        said[dataset.ImageType[2]] = dataset.BurnedInAnnotation
+    assert said == {"VOLUME": "YES", "LABEL": "NO"}
+    assert coverslip.verify(result.study_path, slide.path).exit_status == 3
+
+
+def test_quarantine_lies_beside_the_output_however_that_is_spelled(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    expected = tmp_path / "out.quarantine"
+    for spelled in ("out", "./out/", "out/../out"):
+        assert quarantine.quarantine_beside(type(tmp_path)(spelled)) == expected
+    os.chdir("out")
+    assert quarantine.quarantine_beside(type(tmp_path)(".")) == expected
+
+
+@pytest.mark.parametrize("name", ["../kept", "..", "kept", "", "/"])
+def test_only_a_study_of_the_quarantine_is_ever_removed(name, tmp_path):
+    kept = [tmp_path / "kept", tmp_path / "out.quarantine" / "kept"]
+    for folder in (*kept, tmp_path / "out.quarantine" / "2.25.7"):
+        folder.mkdir(parents=True)
+        (folder / "file").touch()
+    quarantine.release_from_quarantine(tmp_path / "out", name)
+    quarantine.release_from_quarantine(tmp_path / "out", "2.25.7")
+    assert all((folder / "file").exists() for folder in kept)
+    assert not (tmp_path / "out.quarantine" / "2.25.7").exists()

@@ -83,8 +83,12 @@ def test_research_slide_is_done_and_everybody_is_warned(slides, tmp_path):
     (tmp_path / "again").mkdir()
     told = command(*arguments[:2], "-o", tmp_path / "again" / "out", *arguments[4:], "--json")
     events = map(json.loads, told.stdout.splitlines())
-    doubts = [event["doubt"] for event in events if event["event"] == "slide"]
+    doubts = [event["outputs"]["doubt"] for event in events if event["event"] == "slide"]
     assert sum(DOUBT in str(doubt) for doubt in doubts) == 1
+    status = command("status", tmp_path / "out")
+    assert f"done: warning: level 0 {DOUBT}" in status.stdout
+    summary = json.loads((tmp_path / "out.vault" / "summary.json").read_text())
+    assert sum(DOUBT in str(row["doubt"]) for row in summary["studies"]) == 1
 
 
 def test_commands_say_where_a_slide_was_set_aside(slides, tmp_path):

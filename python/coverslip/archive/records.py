@@ -38,6 +38,8 @@ class Outputs:
     certificate_sha256: str | None = None
     routes: Mapping[str, int] = field(default_factory=dict)
     """How many frames took which route."""
+    doubt: str | None = None
+    """What its levels show that may identify, or why they cannot be searched for it."""
 
     def to_json(self) -> str:
         """Return what `from_json` takes."""

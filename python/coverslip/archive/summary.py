@@ -102,6 +102,7 @@ def _study(outputs: Outputs) -> dict[str, object]:
         "certificate": outputs.certificate,
         "certificate_sha256": outputs.certificate_sha256,
         "read_back": _read_back(outputs),
+        "doubt": outputs.doubt,
     }
 
 

@@ -73,8 +73,6 @@ class Outcome:
     disk_is_full: bool = False
     quick_digest: str | None = field(default=None, repr=False)
     """Of the slide, see `coverslip.archive.making`; for the ledger only."""
-    doubt: str | None = None
-    """What the levels show that may identify, of a slide that was converted nevertheless."""
     set_aside: str | None = None
     """Name of the study in the quarantine, if the slide became one."""
     may_be_there: bool = False
@@ -168,9 +166,7 @@ def convert_task(task: Task) -> Outcome:
         reason, more = type(error).__name__, {"may_be_there": watch.is_committing}
         return ended(State.FAILED, reason=f"{reason}: a defect of coverslip", **more)
     outputs = _outputs(result)
-    return ended(
-        State.DONE, outputs=outputs, notes=result.notes, doubt=result.doubt, quick_digest=quick
-    )
+    return ended(State.DONE, outputs=outputs, notes=result.notes, quick_digest=quick)
 
 
 def _outputs(result: Result) -> Outputs:
@@ -191,6 +187,7 @@ def _outputs(result: Result) -> Outputs:
         ),
         certificate_sha256=hashlib.sha256(certificate.read_bytes()).hexdigest(),
         routes={name: count for name, count in routes.items() if count},
+        doubt=result.doubt,
     )
 
 

@@ -111,7 +111,7 @@ class _Lines:
     def outcome(self, outcome: Outcome) -> None:
         self._states[outcome.state] += 1
         self._bytes += outcome.byte_count
-        if not self._quiet or outcome.state is not State.DONE or outcome.doubt is not None:
+        if not self._quiet or is_to_be_told(outcome):
             count = sum(self._states.values())
             line = line_of(outcome, self._work, show_path=self._show_paths)
             self.say(f"[{count}/{self._work.slides}] {line}")
@@ -162,7 +162,7 @@ class _Bar:
     def outcome(self, outcome: Outcome) -> None:
         self._states[outcome.state] += 1
         self._bytes += outcome.byte_count
-        if outcome.state is not State.DONE or outcome.doubt is not None:
+        if is_to_be_told(outcome):
             line = line_of(outcome, self._work, show_path=self._show_paths)
             self._console.print(line, markup=False)
         self._bar.update(self._task, description=self._text())
@@ -213,11 +213,16 @@ def _list(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in counts.items())
 
 
+def is_to_be_told(outcome: Outcome) -> bool:
+    """Tell whether somebody has to know of a slide, who does not want to see each."""
+    return outcome.outputs is None or outcome.outputs.doubt is not None
+
+
 def line_of(outcome: Outcome, work: Run, *, show_path: bool) -> str:
     """Return one slide's line; slides are numbers, but on the operator's own terminal."""
     name = name_of(work.ledger.record(outcome.number), show_path=show_path)
     if outcome.outputs is not None:
-        warning = "" if outcome.doubt is None else f"; warning: {outcome.doubt}"
+        warning = "" if outcome.outputs.doubt is None else f"; warning: {outcome.outputs.doubt}"
         return f"{name}: done, {outcome.outputs.study}, {outcome.seconds:.1f} s{warning}"
     hint = "" if outcome.hint is None else f" ({outcome.hint})"
     return f"{name}: {outcome.state}: {outcome.reason}{set_aside_as(outcome.set_aside)}{hint}"

@@ -60,8 +60,13 @@ def _lines(ledger: Ledger, out: Path, *, show_paths: bool) -> Iterator[str]:
         name = name_of(record, show_path=show_paths)
         if record.reason is not None:
             yield f"{name}: {record.state}: {record.reason}{set_aside_as(record.set_aside)}"
+        if record.outputs is not None and record.outputs.doubt is not None:
+            yield f"{name}: {record.state}: warning: {record.outputs.doubt}"
         if record.stale is not None and is_there(record, out):
             yield f"{name}: of an earlier state of it {_place(record)} is there: {_TO_REMOVE}"
+    for study in ledger.links.studies():
+        if study.doubt is not None:
+            yield f"study {study.study}: warning: {study.doubt}"
 
 
 def _place(record: SlideRecord) -> str:
@@ -84,6 +89,7 @@ def _row(record: SlideRecord, out: Path, *, show_path: bool) -> dict[str, object
         "seconds": record.seconds,
         "study_instance_uid": None if record.outputs is None else record.outputs.study,
         "set_aside": record.set_aside,
+        "doubt": None if record.outputs is None else record.outputs.doubt,
     }
     if record.stale is not None and is_there(record, out):
         row["superseded"] = {"study": record.stale.study, "certificate": record.stale.certificate}

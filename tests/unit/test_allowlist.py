@@ -186,7 +186,6 @@ def test_what_we_build_is_allowed(dataset):
         ("StudyInstanceUID", "1.2.840.113619.2.1"),
         ("SOPInstanceUID", "2.25.1.2"),
         ("ContainerIdentifier", "S22-12345;A1"),
-        ("BurnedInAnnotation", "YES"),
         ("SpecimenLabelInImage", "YES"),
         ("ReferringPhysicianName", CANARY),
         ("StudyID", "42"),

@@ -74,14 +74,20 @@ def judge(
             )
         except coverslip.CoverslipError as error:
             _check_refusal(error, out, secrets)
+            if isinstance(error, coverslip.QuarantineError) and error.study_path is not None:
+                _check_privacy(error.study_path, (), secrets, deep=deep)
             return f"{REFUSED} {type(error).__name__}"
-        _check_privacy(result, out, secrets, deep=deep)
+        _check_privacy(out, result.notes, secrets, deep=deep)
+        if len(list(out.rglob("*.dcm"))) != len(result.instances):
+            raise WrongResult("there are other instances than those that are told")
         _check_fidelity(path, result)
         return CONVERTED
     finally:
         shutil.rmtree(out, ignore_errors=True)
-        # Of the profiles that keep originals; what it holds is the operator's.
-        shutil.rmtree(out.with_name(f"{out.name}.vault"), ignore_errors=True)
+        # Of the profiles that keep originals; what it holds is the operator's. And what was set
+        # aside.
+        for kind in ("vault", "quarantine"):
+            shutil.rmtree(out.with_name(f"{out.name}.{kind}"), ignore_errors=True)
 
 
 def _check_refusal(error: Exception, out: Path, secrets: Sequence[str]) -> None:
@@ -93,13 +99,14 @@ def _check_refusal(error: Exception, out: Path, secrets: Sequence[str]) -> None:
 
 
 def _check_privacy(
-    result: coverslip.Result, out: Path, secrets: Sequence[str], *, deep: bool
+    folder: Path, notes: Sequence[str], secrets: Sequence[str], *, deep: bool
 ) -> None:
-    files = [path for path in out.rglob("*") if path.is_file()]
-    if len(files) != len(result.instances) + 1:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    others = [path for path in files if path.suffix != ".dcm"]
+    if len(others) != 1 or not others[0].name.endswith(".certificate.json"):
         raise WrongResult("there are other files than instances and a certificate")
     data = [path.read_bytes() for path in files]
-    data.append("\n".join([*map(str, files), *result.notes]).encode())
+    data.append("\n".join([*map(str, files), *notes]).encode())
     for secret in secrets:
         if secret.isdigit():
             # Random UIDs hold every number of eight digits sooner or later: it must stand alone.

@@ -58,7 +58,8 @@ def judge(path: Path, out: Path, words: Words, policy: Policy, seed: int) -> str
         return f"WRONG passed through into {sorted(left)}" if left else CONVERTED
     finally:
         shutil.rmtree(out, ignore_errors=True)
-        shutil.rmtree(out.with_name(f"{out.name}.vault"), ignore_errors=True)
+        for kind in ("vault", "quarantine"):
+            shutil.rmtree(out.with_name(f"{out.name}.{kind}"), ignore_errors=True)
 
 
 def attempt(original: Original, path: Path, out: Path, seed: int) -> str:

@@ -17,7 +17,8 @@ from tests.interop.validator import validator_findings
 from tests.privacy.search import places_of, survivors
 from tests.program import command
 from tests.synth import FORMATS, build_generic, build_svs
-from tests.synth.overview import with_bar_code
+from tests.synth.overview import draw_overview, with_bar_code
+from tests.synth.texture import halved
 
 CODECS = ("jpeg_ycbcr420", "jpeg_grey", "j2k_33005", "j2k_rgb")
 SHOWN = "11872"
@@ -97,37 +98,89 @@ def test_check_tells_what_instances_say_of_themselves_by_a_status_of_its_own(
     assert (report.is_clean, report.exit_status) == (False, 3)
 
 
-def changed(study, old, new, *, only_first=False):
-    """Change what files of a study say, and forget their digests."""
-    for path in sorted(study.rglob("*.dcm"))[: 1 if only_first else None]:
-        path.write_bytes(path.read_bytes().replace(old, new, 1))
+def certified(study, **checks):
+    """Change which checks a certificate tells, and forget the digests in it."""
     (certificate,) = study.glob("*.certificate.json")
     document = json.loads(certificate.read_text())
+    document["checks"] |= checks
     for record in document["instances"]:
         record["blake3"] = None
     certificate.write_text(json.dumps(document))
-    return certificate
 
 
-BURNED_IN = b"\x28\0\x01\x03CS\x04\0"
+def said_anew(study, role, **said):
+    """Change what the instances of a role say, by pydicom."""
+    for path in study.rglob("*.dcm"):
+        dataset = pydicom.dcmread(path)
+        if dataset.ImageType[2] == role:
+            for keyword, value in said.items():
+                setattr(dataset, keyword, value)
+            dataset.save_as(path)
 
 
-def test_check_finds_an_instance_that_does_not_say_what_was_found(slide, tmp_path):
-    study = coverslip.convert(slide.path, tmp_path / "out", profile="research").study_path
-    changed(study, BURNED_IN + b"YES ", BURNED_IN + b"NO  ", only_first=True)
-    report = coverslip.verify(study, slide.path)
-    assert any("says nothing of it" in survivor.what for survivor in report.found)
+def found_in(study):
+    return {survivor.what for survivor in coverslip.verify(study).found}
+
+
+def code(value, meaning):
+    item = pydicom.Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "DCM", meaning
+    return item
+
+
+SAYS_NO = "its pixels may identify, and an instance says that they do not"
+SAYS_YES = "an instance says that its pixels may identify, and nothing was found in them"
+
+
+@pytest.fixture
+def in_doubt(slide, tmp_path):
+    return coverslip.convert(slide.path, tmp_path / "out", profile="research").study_path
+
+
+def test_check_finds_levels_that_do_not_say_what_was_found(in_doubt):
+    certified(in_doubt)
+    assert found_in(in_doubt) == set()
+    said_anew(in_doubt, "VOLUME", BurnedInAnnotation="NO")
+    # Now it finds the bar code, too.
+    assert SAYS_NO in found_in(in_doubt)
+    assert "a bar code that is not the container identifier's" in found_in(in_doubt)
+
+
+@pytest.mark.parametrize("text", ["passed", "not_run"])
+def test_check_finds_a_certificate_that_does_not_say_what_levels_do(text, in_doubt):
+    certified(in_doubt, bar_codes="passed", pixel_text=text)
+    assert found_in(in_doubt) == {SAYS_YES}
+
+
+@pytest.mark.parametrize(
+    "checks", [{"bar_codes": "not_run"}, {"bar_codes": "passed", "pixel_text": "found"}]
+)
+def test_check_wants_levels_to_say_what_nobody_looked_for_or_what_text_was_found(checks, in_doubt):
+    certified(in_doubt, **checks)
+    assert found_in(in_doubt) == set()
+    said_anew(in_doubt, "VOLUME", BurnedInAnnotation="NO")
+    assert SAYS_NO in found_in(in_doubt)
+
+
+def test_check_finds_levels_that_identify_and_claim_clean_pixels(in_doubt):
+    certified(in_doubt)
+    for path in in_doubt.rglob("*.dcm"):
+        dataset = pydicom.dcmread(path)
+        claims = list(dataset.DeidentificationMethodCodeSequence)
+        claims.insert(1, code("113101", "Clean Pixel Data Option"))
+        dataset.DeidentificationMethodCodeSequence = claims
+        dataset.save_as(path)
+    assert found_in(in_doubt) == {"it says that it identifies, and claims clean pixels"}
+
+
+def test_check_finds_a_term_in_a_bar_code_that_an_instance_admits(in_doubt, tmp_path):
+    terms = tmp_path / "terms.txt"
+    terms.write_text("B22-66177\n")
+    assert coverslip.verify(in_doubt, terms=terms).exit_status == 3
+    terms.write_text("S24-11872\n")
+    report = coverslip.verify(in_doubt, terms=terms)
+    assert {survivor.place for survivor in report.found} == {"pixels"}
     assert report.exit_status == 1
-
-
-def test_check_finds_a_certificate_that_does_not_say_what_instances_do(slide, tmp_path):
-    study = coverslip.convert(slide.path, tmp_path / "out", profile="research").study_path
-    certificate = changed(study, b"", b"")
-    document = json.loads(certificate.read_text())
-    document["checks"]["bar_codes"] = document["checks"]["pixel_text"] = "passed"
-    certificate.write_text(json.dumps(document))
-    report = coverslip.verify(study, slide.path)
-    assert any("nothing was found in them" in survivor.what for survivor in report.found)
 
 
 def test_slide_that_somebody_vouches_for_passes(slide, tmp_path):
@@ -145,7 +198,7 @@ def test_command_line_ends_with_status_3_and_says_where_to_look(slide, tmp_path)
     assert done.returncode == 3
     assert "--pixels-attested" in done.stderr
     (study,) = (tmp_path / "o.quarantine").iterdir()
-    assert f"set aside: study {study.name}" in done.stderr
+    assert f"set aside: {tmp_path / 'o'}.quarantine/{study.name}" in done.stderr
     assert done.stdout == ""
     assert SHOWN not in done.stderr
     assert not (tmp_path / "o").exists()
@@ -166,7 +219,8 @@ def test_what_is_set_aside_can_be_reported_on(slide, tmp_path):
     assert reported.certificate["checks"]["bar_codes"] == "found"
     page = command("report", tmp_path / "out.quarantine", "-o", tmp_path / "look.html")
     assert page.returncode == 0, page.stderr
-    assert "a person has to look" in (tmp_path / "look.html").read_text()
+    assert "Do not pass it on" in (tmp_path / "look.html").read_text()
+    assert stat.S_IMODE((tmp_path / "look.html").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("profile", ["public", "research"])
@@ -210,6 +264,7 @@ def test_where_nothing_can_be_set_aside_nothing_is_written(make, tmp_path):
     make(tmp_path / "out.quarantine")
     error = quarantined(slide.path, tmp_path / "out")
     assert error.study_path is None
+    assert "nothing was written, since " in error.hint
     assert "look at the slide" in error.hint
     assert not list(tmp_path.rglob("*.dcm"))
 
@@ -246,17 +301,49 @@ def test_law_every_level_of_every_format_says_what_was_found(
     assert (report.found, report.exit_status) == ((), 3)
 
 
-def test_pictures_beside_the_levels_say_that_nothing_is_burned_in(tmp_path, monkeypatch):
-    slide = build_svs(tmp_path)
+@pytest.fixture
+def with_pictures(tmp_path, monkeypatch):
+    """A study with all pictures that there are beside levels that are in doubt."""
+    (tmp_path / "without").mkdir()
+    small = halved(build_svs(tmp_path / "without").levels[0].rgb, 4)
+    glass = draw_overview(5, noise=1.0).picture
+    slide = build_svs(tmp_path, overview=glass, thumbnail=small)
     monkeypatch.setattr(search, "bar_codes_of_tissue", lambda *_, **__: ["found"])
-    options = {"profile": "research", "label": "substitute"}
-    result = coverslip.convert(slide.path, tmp_path / "out", **options)
+    options = {"label": "substitute", "overview": "mask", "thumbnail": "keep"}
+    return coverslip.convert(slide.path, tmp_path / "out", profile="research", **options).study_path
+
+
+def test_of_pictures_only_the_thumbnail_may_show_what_levels_do(with_pictures):
     said = {}
-    for instance in result.instances:
-        dataset = pydicom.dcmread(instance.path, stop_before_pixels=True)
+    for path in with_pictures.rglob("*.dcm"):
+        dataset = pydicom.dcmread(path, stop_before_pixels=True)
         said[dataset.ImageType[2]] = dataset.BurnedInAnnotation
-    assert said == {"VOLUME": "YES", "LABEL": "NO"}
-    assert coverslip.verify(result.study_path, slide.path).exit_status == 3
+    assert said == {"VOLUME": "YES", "THUMBNAIL": "YES", "LABEL": "NO", "OVERVIEW": "NO"}
+    assert coverslip.verify(with_pictures).exit_status == 3
+
+
+@pytest.mark.parametrize(
+    ("role", "value", "what"),
+    [
+        ("THUMBNAIL", "NO", SAYS_NO),
+        ("LABEL", "YES", "a label or overview that says that it identifies"),
+        ("OVERVIEW", "YES", "a label or overview that says that it identifies"),
+    ],
+)
+def test_check_finds_a_picture_that_says_otherwise(role, value, what, with_pictures):
+    certified(with_pictures)
+    said_anew(with_pictures, role, BurnedInAnnotation=value)
+    assert found_in(with_pictures) == {what}
+
+
+def test_text_in_a_level_is_told_and_clean_pixels_are_not_claimed(tmp_path, monkeypatch):
+    monkeypatch.setattr(search.ocr, "is_installed", lambda: True)
+    monkeypatch.setattr(search.ocr, "written_boxes", lambda _: ["text"])
+    slide = build_svs(tmp_path, levels=1, size=(300, 200))
+    study = quarantined(slide.path, tmp_path / "out").study_path
+    assert burned_in(study) == ["YES"]
+    checks = checks_of(study)
+    assert (checks["bar_codes"], checks["pixel_text"]) == ("passed", "found")
 
 
 def test_quarantine_lies_beside_the_output_however_that_is_spelled(tmp_path, monkeypatch):

@@ -45,9 +45,10 @@ _RECODED = (
     " an average; whoever holds the original slide can still link this copy to it."
 )
 _SEARCHED = {"bar_codes": "bar codes", "pixel_text": "text"}
-_FOUND = (
-    "The pixels of levels show what looks like {}: a person has to look at them before they are"
-    " shared."
+_FOUND = "The pixels of levels show what looks like {}."
+_IN_DOUBT = (
+    "The levels say that something may be burned into them: a person has to look at them before"
+    " they are shared."
 )
 _REDUCED = (
     "Where no level is small the smallest was searched reduced, by up to {} times along each side."
@@ -183,6 +184,8 @@ def _residual_risk(checks: dict[str, str], pixels: PixelChecks, *, is_recoded: b
             sentences.append(sentence.format(" and ".join(what)))
     if pixels.reduction > 1 and pixels.bar_codes is CheckResult.PASSED:
         sentences.append(_REDUCED.format(pixels.reduction))
+    if pixels.are_levels_in_doubt:
+        sentences.append(_IN_DOUBT)
     if pixels.is_overview_masked:
         sentences.append(_MASKED)
     return " ".join((*sentences, _CLAIM))

@@ -13,14 +13,17 @@ from coverslip.decoders import kept
 from coverslip.deid.custody import Charge, Custody
 from coverslip.deid.policy import Policy, Profile, size_of
 from coverslip.deid.uids import Identity
-from coverslip.errors import QuarantineError
+from coverslip.errors import PolicyError, QuarantineError
 from coverslip.examining import InDoubtError
 from coverslip.instances import OnProgress
 from coverslip.quarantine import require_quarantine
 from coverslip.search import Seen
 from coverslip.slide import OpenedSlide, open, require_copy, require_spacing
 
-_VOUCH = "if its pixels identify nobody, say who vouches for that with --pixels-attested WHO"
+_VOUCH = (
+    "if its pixels identify nobody, convert it again and say who vouches for that with "
+    "--pixels-attested WHO"
+)
 
 
 def convert(
@@ -224,8 +227,9 @@ def _set_aside(work: Work, out: Path, seen: Seen) -> QuarantineError:
     what = seen.doubt or ""
     try:
         folder = require_quarantine(out)
-        path = assemble(replace(work, overwrite=True), folder, seen).study_path
-    except (OSError, QuarantineError):
-        return QuarantineError(what, hint=f"look at the slide; {_VOUCH}")
-    hint = f"look at what was set aside beside the output, in OUT.quarantine; {_VOUCH}"
+    except PolicyError as error:
+        hint = f"nothing was written, since {error}: look at the slide; {_VOUCH}"
+        return QuarantineError(what, hint=hint)
+    path = assemble(replace(work, overwrite=True), folder, seen).study_path
+    hint = f"look at what was set aside, with coverslip report OUT.quarantine; {_VOUCH}"
     return QuarantineError(what, hint=hint, study_path=path)

@@ -77,12 +77,16 @@ def examining(
     slide, routes, policy
         What is converted.
     seen
-        What a search came to before, so that there is none now.
+        What a search saw before that is in doubt, so that there is none now.
     """
     notes: list[str] = []
     pictures = tuple(pictures_of(slide, routes, policy, notes))
     is_searched = policy.profile is not Profile.CARE and seen is None
-    expected = _expected(policy, slide.levels) if seen is None else _known(seen)
+    expected = _expected(policy, slide.levels)
+    if seen is not None:
+        expected = replace(
+            expected, bar_codes=seen.bar_codes, text=seen.text, are_levels_in_doubt=True
+        )
     checks = replace(
         expected,
         is_overview_masked=any(
@@ -93,12 +97,11 @@ def examining(
     )
     search = partial(search_levels, slide, routes, policy)
     beside = Beside(search) if is_searched else None
-    known = () if seen is None else seen.notes
     with beside or nullcontext():
         yield Examined(
             checks=checks,
             pictures=pictures,
-            picture_notes=tuple(dict.fromkeys((*known, *notes))),
+            picture_notes=tuple(dict.fromkeys(notes)),
             search=beside,
         )
 
@@ -113,12 +116,6 @@ def _expected(policy: Policy, levels: Sequence[Level]) -> PixelChecks:
     chosen = searched_levels(levels)
     reduction = max(reduction_of(levels[number], SEARCHED_PIXELS) for number in chosen)
     return PixelChecks(bar_codes=CheckResult.PASSED, text=text, reduction=reduction)
-
-
-def _known(seen: Seen) -> PixelChecks:
-    return PixelChecks(
-        bar_codes=seen.bar_codes, text=seen.text, are_levels_in_doubt=seen.doubt is not None
-    )
 
 
 def _require(seen: Seen, expected: PixelChecks) -> None:

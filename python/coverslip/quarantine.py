@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from coverslip.commit import sweep
-from coverslip.errors import QuarantineError
+from coverslip.errors import PolicyError
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 
@@ -17,7 +17,7 @@ _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 def quarantine_beside(out: Path) -> Path:
     """Return the quarantine of an output folder."""
     out = out.resolve()
-    return out.with_name(f"{out.name}.quarantine")
+    return out.parent / f"{out.name}.quarantine"
 
 
 def require_quarantine(out: Path) -> Path:
@@ -25,15 +25,18 @@ def require_quarantine(out: Path) -> Path:
 
     Raises
     ------
-    QuarantineError
-        If others than its owner may enter it, or it is a link.
-    OSError
-        If it cannot be made.
+    PolicyError
+        If that cannot be, others than its owner may enter it, or it is a link.
     """
     folder = quarantine_beside(out)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.is_symlink() or folder.stat().st_mode & 0o077:
-        raise QuarantineError("others than its owner may enter the quarantine")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        is_private = not folder.is_symlink() and not folder.stat().st_mode & 0o077
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise PolicyError(f"OUT.quarantine cannot be made: {reason}") from None
+    if not is_private:
+        raise PolicyError("others than its owner may enter OUT.quarantine")
     return folder
 
 
@@ -51,11 +54,17 @@ def release_from_quarantine(out: Path, study_instance_uid: str) -> None:
         shutil.rmtree(study)
 
 
-def remove_if_empty(out: Path) -> None:
-    """Remove the quarantine of an output if nothing is in it, and nobody is about to set aside."""
-    folder = quarantine_beside(out)
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+def is_set_aside(out: Path, study_instance_uid: str | None) -> bool:
+    """Tell whether a study is in the quarantine of an output."""
+    return study_instance_uid is not None and (quarantine_beside(out) / study_instance_uid).is_dir()
+
+
+def studies_in_quarantine(out: Path) -> set[str]:
+    """Return the names of what is set aside; none where that cannot be seen."""
+    try:
+        return {path.name for path in quarantine_beside(out).iterdir() if _UID.fullmatch(path.name)}
+    except OSError:
+        return set()
 
 
 def sweep_with_quarantine(out: Path) -> None:

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from coverslip.archive.records import COLUMNS, NEW_COLUMNS
+from coverslip.archive.records import ADDED_COLUMNS, COLUMNS, NEW_COLUMNS
 from coverslip.errors import PolicyError
 
 _SCHEMA = 2
@@ -34,9 +34,6 @@ CREATE TABLE unlinked (
 _BY_CONTENT = "CREATE INDEX IF NOT EXISTS slide_by_content ON slide (byte_count, mtime_ns)"
 """A slide that was moved is known again by it; earlier versions do without."""
 _HAS_SLIDES = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'slide'"
-_ADDED = {"set_aside"}
-"""To tables of this version that an earlier state of it may have made."""
-_COLUMNS_OF = "PRAGMA table_info(slide)"
 _PAGE = 100
 _CANNOT_WRITE = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_READONLY_DIRECTORY")
 
@@ -65,8 +62,9 @@ def prepare(connection: sqlite3.Connection) -> None:
         check_schema(connection)
         if connection.execute("PRAGMA user_version").fetchone()[0] == _SCHEMA:
             connection.execute(_BY_CONTENT)
-            if not any(row[1] == "set_aside" for row in connection.execute(_COLUMNS_OF)):
-                connection.execute("ALTER TABLE slide ADD COLUMN set_aside TEXT")
+            there = {row[1] for row in connection.execute("PRAGMA table_info(slide)")}
+            for name in ADDED_COLUMNS - there:
+                connection.execute(f"ALTER TABLE slide ADD COLUMN {name} TEXT")
             return
     connection.execute("BEGIN IMMEDIATE")
     with connection:
@@ -95,7 +93,7 @@ def check_schema(connection: sqlite3.Connection) -> None:
     """Raise for tables that neither this version nor the first one wrote."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     names = {row[1] for row in connection.execute("PRAGMA table_info(slide)")}
-    needed = set(COLUMNS) - (_ADDED if version == _SCHEMA else NEW_COLUMNS)
+    needed = set(COLUMNS) - (ADDED_COLUMNS if version == _SCHEMA else NEW_COLUMNS)
     if version not in (0, _SCHEMA) or not needed <= names:
         raise PolicyError(
             f"the ledger was written by another version of coverslip (schema {version}, not "

@@ -64,20 +64,30 @@ class Ledger:
             seconds=seconds,
             quick_digest=quick,
             seed=None,
+            set_aside=None,
         )
 
     def forget_stale(self, number: int) -> None:
         """Note that what an earlier state of a slide left is gone."""
         self._set(number, stale=None)
 
-    def set_aside(self, number: int, study: str | None) -> None:
-        """Note which study in the quarantine a slide became, if any."""
-        self._set(number, set_aside=study)
+    def set_aside(self) -> set[str]:
+        """Return the studies in the quarantine that slides became."""
+        query = "SELECT set_aside FROM slide WHERE set_aside IS NOT NULL"
+        with told():
+            return {study for (study,) in self.rows.connection.execute(query)}
 
     def fail(
-        self, number: int, state: State, reason: str, hint: str | None, *, keeps_seed: bool = False
+        self,
+        number: int,
+        state: State,
+        reason: str,
+        hint: str | None,
+        *,
+        keeps_seed: bool = False,
+        set_aside: str | None = None,
     ) -> None:
-        """Note why a slide was not converted.
+        """Note why a slide was not converted, and which study in the quarantine it became.
 
         Only a first attempt that tells why it failed has left nothing. Behind any other there may
         be one that was cut off after its last rename: what its names were made of is kept, as it
@@ -85,7 +95,8 @@ class Ledger:
         """
         record = self.record(number)
         seed = record.seed if keeps_seed or record.attempts > 1 else None
-        self._set(number, state=state, reason=reason, hint=hint, seed=seed)
+        study = set_aside or record.set_aside
+        self._set(number, state=state, reason=reason, hint=hint, seed=seed, set_aside=study)
 
     def wait(self, number: int) -> None:
         """Note that a slide was not begun after all."""

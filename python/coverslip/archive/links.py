@@ -49,6 +49,7 @@ class Links:
                 quick_digest=None if quick is None else self._quick(quick),
                 updated=now()[:10],
                 seed=None,
+                set_aside=None,
                 outputs=None,
                 stale=None,
                 seconds=None,

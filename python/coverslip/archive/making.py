@@ -37,6 +37,7 @@ class Making:
             "policy": policy.digest(),
             "key": None if key is None else key.key_id,
             "verify": self.verify,
+            "vouched": self.policy.pixels_attested is not None,
             "revision": REVISION,
         }
 
@@ -65,6 +66,11 @@ class Making:
         digest = hmac.digest(self._secret, document, "sha256").hex()
         # Without a key the salt lies beside it: too short for a guess to be proven right.
         return digest if self.custody.key is not None else digest[:_SHORT]
+
+
+def is_vouched_for(made_with: str) -> bool:
+    """Tell whether somebody vouches for the pixels of what is made."""
+    return bool(json.loads(made_with).get("vouched"))
 
 
 UNVERIFIED = "without verification"

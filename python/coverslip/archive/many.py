@@ -21,7 +21,11 @@ from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy, Profile
 from coverslip.deid.vault import vault_beside
 from coverslip.guard import core_count
-from coverslip.quarantine import quarantine_beside, sweep_with_quarantine
+from coverslip.quarantine import (
+    quarantine_beside,
+    studies_in_quarantine,
+    sweep_with_quarantine,
+)
 
 
 def convert_many(
@@ -170,6 +174,7 @@ def open_run(
             jobs=jobs or core_count(),
             overwrite=overwrite,
             registered=registered,
+            strays=len(studies_in_quarantine(out) - ledger.set_aside()),
             missing=sum(not study.are_in(out) for study in ledger.links.studies()),
             # Where there is nothing to do, nothing has to be written either.
             lease=stack.enter_context(leased(out)) if registered.turns else lease_in(out),

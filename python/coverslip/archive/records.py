@@ -137,8 +137,10 @@ COLUMNS = (
     *("policy_sha256", "seconds", "updated", "outputs", "stale", "made_with", "quick_digest"),
     *("seed", "set_aside"),
 )
-NEW_COLUMNS = frozenset({"made_with", "quick_digest", "set_aside"})
-"""Those that earlier versions did not have."""
+ADDED_COLUMNS = frozenset({"set_aside"})
+"""Those that tables of the same version may not have yet."""
+NEW_COLUMNS = ADDED_COLUMNS | {"made_with", "quick_digest"}
+"""Those that the first version did not have."""
 
 
 def record_of(row: tuple[object, ...]) -> SlideRecord:

@@ -11,12 +11,13 @@ from pathlib import Path
 from coverslip.archive.candidates import Candidate
 from coverslip.archive.database import real_path
 from coverslip.archive.ledger import Ledger
-from coverslip.archive.making import UNVERIFIED, difference
+from coverslip.archive.making import UNVERIFIED, difference, is_vouched_for
 from coverslip.archive.moves import Moves, is_gone
 from coverslip.archive.records import SlideRecord, State
 from coverslip.archive.rows import Rows
 from coverslip.archive.states import quick_digest
 from coverslip.archive.turns import Turns
+from coverslip.quarantine import is_set_aside
 from coverslip.sets import files_of
 
 _OTHER_STATE = "of another state of the slide"
@@ -35,6 +36,8 @@ class Registered:
     """How many of those that were done are to be converted again for which reason."""
     moved: int = 0
     """How many that were done lie under another path than before."""
+    set_aside: int = 0
+    """How many are left out since they are set aside and unchanged, and nobody vouches."""
     left: int = 0
     """How many of those leave what they were before, since which studies it is is not known."""
 
@@ -68,7 +71,7 @@ def register(
     """
     rows, turns, moves = ledger.rows, Turns(ledger.rows.connection), Moves(ledger, candidates)
     reasons = Counter[str]()
-    found = byte_count = left = moved = 0
+    found = byte_count = left = moved = aside = 0
     with rows.change():
         _note_gone(rows)
         for candidate in candidates:
@@ -83,6 +86,7 @@ def register(
             else:
                 reason = "on demand" if again else _why_again(ledger, record, candidate, now, out)
                 if reason is None:
+                    aside += record.state is State.QUARANTINED
                     continue
                 if record.state is State.DONE:
                     reasons[reason] += 1
@@ -91,28 +95,43 @@ def register(
                 turns.add(record.number)
             byte_count += candidate.byte_count
     return Registered(
-        turns=turns, found=found, byte_count=byte_count, again=reasons, moved=moved, left=left
+        turns=turns,
+        found=found,
+        byte_count=byte_count,
+        again=reasons,
+        moved=moved,
+        set_aside=aside,
+        left=left,
     )
 
 
-def is_done(ledger: Ledger, candidate: Candidate, made_with: str, out: Path, moves: Moves) -> bool:
-    """Return whether a run would leave a slide out."""
+def left_out_as(
+    ledger: Ledger, candidate: Candidate, made_with: str, out: Path, moves: Moves
+) -> State | None:
+    """Return in which state a run would leave a slide, ``None`` if it would convert it."""
     record = ledger.rows.by_place(candidate.path)
-    if record is not None:
-        return _why_again(ledger, record, candidate, made_with, out) is None
-    moved = moves.row_of(candidate)
-    if moved is None:
-        return False
-    # A moved slide has the time that it has there.
-    now = moved if moved.is_unlinked else replace(moved, mtime_ns=candidate.mtime_ns)
-    return _why_again(ledger, now, candidate, made_with, out) is None
+    if record is None:
+        record = moves.row_of(candidate)
+        if record is not None and not record.is_unlinked:
+            # A moved slide has the time that it has there.
+            record = replace(record, mtime_ns=candidate.mtime_ns)
+    if record is None or _why_again(ledger, record, candidate, made_with, out) is not None:
+        return None
+    return record.state
 
 
 def _why_again(
     ledger: Ledger, record: SlideRecord, candidate: Candidate, made_with: str, out: Path
 ) -> str | None:
-    """Return why a slide is to be converted once more, ``None`` if it is done and unchanged."""
+    """Return why a slide is to be converted once more, ``None`` if it is done and unchanged.
+
+    One that is set aside is done as long as nobody vouches for it.
+    """
     outputs, links = record.outputs, ledger.links
+    if record.state is State.QUARANTINED:
+        waits = is_set_aside(out, record.set_aside) and not is_vouched_for(made_with)
+        is_same = links.is_stamp(record, candidate.byte_count, candidate.mtime_ns)
+        return None if waits and is_same and not _difference(record, made_with) else "unfinished"
     if record.state is not State.DONE or (outputs is None and not record.is_unlinked):
         return "unfinished"
     if not links.is_stamp(record, candidate.byte_count, candidate.mtime_ns):

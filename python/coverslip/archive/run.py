@@ -18,11 +18,7 @@ from coverslip.archive.workers import Outcome, Task, convert_task
 from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy
 from coverslip.errors import CoverslipError
-from coverslip.quarantine import (
-    release_from_quarantine,
-    remove_if_empty,
-    sweep_with_quarantine,
-)
+from coverslip.quarantine import release_from_quarantine, sweep_with_quarantine
 
 _AHEAD = 2
 """Slides in flight for each worker: one at work, one waiting."""
@@ -55,6 +51,8 @@ class Run:
     """What there is to do."""
     missing: int
     """Studies that are not in the output any more, and of which is not known what they were of."""
+    strays: int
+    """Studies in the quarantine that no slide is known to have become."""
     lease: Lease
     on_stop: Callable[[int, int], object] = lambda *_: None
     """Called when the run was told to stop, with the signal and how often there was one."""
@@ -228,7 +226,7 @@ class Run:
         if outcome.outputs is None:
             self._note_failed(number, outcome)
             return True
-        self._release(number)
+        self._release(self.ledger.record(number).set_aside, outcome.outputs.study)
         # Before its link to the slide may be forgotten; killed in between, it is made once more.
         stale = self.ledger.record(number).stale
         if stale is not None:
@@ -239,18 +237,24 @@ class Run:
 
     def _note_failed(self, number: int, outcome: Outcome) -> None:
         """Enter why a slide was not converted; what is set aside takes the place of what was."""
-        reason, keeps = outcome.reason or "it failed", outcome.may_be_there
-        self.ledger.fail(number, outcome.state, reason, outcome.hint, keeps_seed=keeps)
-        if outcome.set_aside is not None:
-            self._release(number, but=outcome.set_aside)
-            self.ledger.set_aside(number, outcome.set_aside)
+        before = self.ledger.record(number).set_aside
+        self.ledger.fail(
+            number,
+            outcome.state,
+            outcome.reason or "it failed",
+            outcome.hint,
+            keeps_seed=outcome.may_be_there,
+            set_aside=outcome.set_aside,
+        )
+        if outcome.set_aside not in (None, before):
+            self._release(before)
 
-    def _release(self, number: int, *, but: str | None = None) -> None:
-        """Remove what an earlier attempt set aside; a study that has just been goes on."""
-        study = self.ledger.record(number).set_aside
-        if study is not None and study != but:
-            release_from_quarantine(self.out, study)
-            self.ledger.set_aside(number, None)
+    def _release(self, *studies: str | None) -> None:
+        """Remove what was set aside; where that cannot be, the next run tells that it is there."""
+        for study in studies:
+            if study is not None:
+                with suppress(OSError):
+                    release_from_quarantine(self.out, study)
 
     def _act_on_signals(self) -> None:
         """Begin no slide any more once there was one, and say so."""
@@ -284,7 +288,6 @@ class Run:
             self.pool.shutdown(wait=not self.in_flight, cancel_futures=True)
         self.in_flight.clear()
         sweep_with_quarantine(self.out)
-        remove_if_empty(self.out)
 
     def _note_rest_for(self, seconds: float, is_enough: Callable[[], bool]) -> None:
         deadline = time.monotonic() + seconds

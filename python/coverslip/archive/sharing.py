@@ -16,6 +16,7 @@ from coverslip.commit import PRIVATE
 from coverslip.deid.custody import Custody
 from coverslip.deid.policy import Policy, Profile
 from coverslip.errors import PolicyError
+from coverslip.quarantine import quarantine_beside
 from coverslip.sets import files_of
 
 _SHARE = "workers must see slides, output and vault under the same names: mount a file system that "
@@ -90,6 +91,8 @@ def require_shared(
     folders = [("output", out)]
     if custody.vault is not None or policy.profile is not Profile.PUBLIC:
         folders.append(("vault", vault))
+    if policy.profile is Profile.PUBLIC:
+        folders.append(("quarantine", quarantine_beside(out)))
     slide, byte_count = slides[0] if slides else (None, 0)
     with _tokens(folders) as tokens:
         sight = Sight(
@@ -121,7 +124,7 @@ def _tokens(folders: Sequence[tuple[str, Path]]) -> Iterator[tuple[tuple[str, Pa
     try:
         for what, folder in folders:
             if not folder.is_dir():
-                folder.mkdir(parents=True)
+                folder.mkdir(mode=0o700, parents=True)
                 made.append(folder)
             path = folder.absolute() / f"{PRIVATE}{secrets.token_hex(8)}.lock"
             text = secrets.token_hex(16)

@@ -94,8 +94,6 @@ def main(*, is_program: bool = True) -> NoReturn:
         status = EXIT_USAGE
     except QuarantineError as error:
         say_error(error)
-        if error.study_path is not None:
-            _say(f"set aside: study {error.study_path.name}")
         status = EXIT_QUARANTINED
     except Exception as error:  # noqa: BLE001 (a traceback would show source values)
         say_error(error)

@@ -120,7 +120,8 @@ def _convert(found: Found, out: Path, policy: Policy, custody: Custody, choice: 
             raise Ended(error.number, str(error)) from None
     if states[State.FAILED] or found.unreadable:
         return EXIT_FAILED
-    return EXIT_QUARANTINED if states[State.QUARANTINED] else 0
+    is_any_aside = states[State.QUARANTINED] or work.registered.set_aside
+    return EXIT_QUARANTINED if is_any_aside else 0
 
 
 def _nothing(found: Found, choice: Choice) -> int:
@@ -153,6 +154,11 @@ def _tell_unlinked(work: Run) -> None:
         sys.stderr.write(
             f"note: {work.missing} studies of earlier runs are not in the output, or not whole; of "
             "which slides they were is not kept, so none is made again\n"
+        )
+    if work.strays:
+        sys.stderr.write(
+            f"note: {work.strays} studies in OUT.quarantine are of no slide that waits for that: "
+            "look at them, then remove them\n"
         )
     if work.registered.left:
         sys.stderr.write(

@@ -15,7 +15,7 @@ from coverslip.deid.custody import Custody
 from coverslip.deid.identity import KEY_VARIABLE, Key, read_key, take_key_from_environment
 from coverslip.deid.metadata import read_metadata
 from coverslip.deid.policy import Link, Policy, read_policy
-from coverslip.errors import given
+from coverslip.errors import QuarantineError, given
 from coverslip.instances import OnProgress, Progress
 from coverslip.quarantine import sweep_with_quarantine
 
@@ -82,7 +82,7 @@ def run(
     What a killed conversion left in the output is removed first.
     """
     sweep_with_quarantine(out)
-    with guarded(slide), _progress(show=show.progress) as on_progress:
+    with _telling_where(out), guarded(slide), _progress(show=show.progress) as on_progress:
         result = convert(
             slide,
             out,
@@ -101,6 +101,18 @@ def run(
         sys.stdout.write(json.dumps(described, indent=2) + "\n")
     else:
         _report(result, out, unused)
+
+
+@contextmanager
+def _telling_where(out: Path) -> Iterator[None]:
+    """Say where a slide is set aside, by the operator's own words for the output."""
+    try:
+        yield
+    except QuarantineError as error:
+        if error.study_path is not None:
+            folder = f"{out}.quarantine" if out.name else error.study_path.parent
+            sys.stderr.write(f"set aside: {folder}/{error.study_path.name}\n")
+        raise
 
 
 def _report(result: Result, out: Path, unused: int) -> None:

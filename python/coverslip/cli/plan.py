@@ -15,7 +15,7 @@ from coverslip.archive.many import vault_of
 from coverslip.archive.moves import Moves
 from coverslip.archive.pool import LostWorkerError, Pool
 from coverslip.archive.records import State
-from coverslip.archive.registering import is_done
+from coverslip.archive.registering import left_out_as
 from coverslip.cli.archive import EXIT_FAILED, Choice
 from coverslip.cli.guarded import guarded
 from coverslip.cli.progress import notes_on, passed_of, size_of
@@ -33,7 +33,7 @@ _FRAME_EXTRA = 700
 
 def dry_run(found: Found, out: Path, policy: Policy, custody: Custody, choice: Choice) -> int:
     """Print what would become of each slide, as it is looked at; nothing is written."""
-    refused = done = byte_count = room = 0
+    refused = done = aside = byte_count = room = 0
     write = _writer(choice)
     with ExitStack() as stack:
         pool = stack.enter_context(Pool(1))
@@ -49,11 +49,13 @@ def dry_run(found: Found, out: Path, policy: Policy, custody: Custody, choice: C
                 "byte_count": candidate.byte_count,
             }
             if ledger and making and moves and not choice.overwrite:
-                row["done"] = is_done(
+                left_as = left_out_as(
                     ledger, candidate, making.of(candidate.path.absolute()), out, moves
                 )
-            if row.get("done"):
-                done += 1
+                row["done"], row["set_aside"] = left_as is State.DONE, left_as is State.QUARANTINED
+            if row.get("done") or row.get("set_aside"):
+                done += bool(row["done"])
+                aside += bool(row["set_aside"])
             else:
                 row |= _outlook(pool, candidate, policy)
                 refused += "refused" in row
@@ -65,6 +67,7 @@ def dry_run(found: Found, out: Path, policy: Policy, custody: Custody, choice: C
     plan = {
         "slides": len(found.slides),
         "done": done,
+        "set_aside": aside,
         "refused": refused,
         "byte_count": byte_count,
         "room_needed": room,
@@ -81,7 +84,7 @@ def dry_run(found: Found, out: Path, policy: Policy, custody: Custody, choice: C
             time_needed = f"about {minutes:.0f} minutes of one job, as earlier slides took"
         sys.stdout.write(
             f"{len(found.slides)} slides, {refused} would be refused, {done} are done already; "
-            f"{size_of(byte_count)} to convert\n"
+            f"{f'{aside} are set aside; ' if aside else ''}{size_of(byte_count)} to convert\n"
             f"room: about {size_of(room)} needed, {size_of(free)} free\n"
             f"time: {time_needed}\n"
         )
@@ -114,6 +117,8 @@ def _write_line(row: dict[str, object]) -> None:
 def _line(row: dict[str, object]) -> str:
     if row.get("done"):
         return f"{row['slide']}: done already"
+    if row.get("set_aside"):
+        return f"{row['slide']}: set aside already"
     if "refused" in row:
         hint = f" ({row['hint']})" if row.get("hint") else ""
         return f"{row['slide']}: refused: {row['refused']}{hint}"

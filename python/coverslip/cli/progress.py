@@ -14,7 +14,7 @@ from coverslip.archive.records import State
 from coverslip.archive.run import Run
 from coverslip.archive.workers import Outcome
 from coverslip.cli import leave_terminal
-from coverslip.cli.shown import name_of, set_aside_as
+from coverslip.cli.shown import name_of
 
 
 class Shower(Protocol):
@@ -70,6 +70,7 @@ class _Events:
                 "byte_count": todo.byte_count,
                 "again": dict(todo.again),
                 "moved": todo.moved,
+                "set_aside": todo.set_aside,
                 "studies_missing": work.missing,
                 "studies_left": todo.left,
                 **passed_of(found),
@@ -184,7 +185,13 @@ class _Bar:
 def _beginning(work: Run, found: Found) -> list[str]:
     """Return what is told before the first slide."""
     todo = work.registered
-    lines = [f"{todo.found} slides found, {todo.found - work.slides} are done already"]
+    done = todo.found - work.slides - todo.set_aside
+    lines = [f"{todo.found} slides found, {done} are done already"]
+    if todo.set_aside:
+        lines.append(
+            f"{todo.set_aside} are set aside: look at them, then say who vouches for which of them "
+            "with --pixels-attested WHO --include NAME"
+        )
     lines += [
         f"{n} were done {reason}: they are converted again" for reason, n in todo.again.items()
     ]
@@ -224,8 +231,9 @@ def line_of(outcome: Outcome, work: Run, *, show_path: bool) -> str:
     if outcome.outputs is not None:
         warning = "" if outcome.outputs.doubt is None else f"; warning: {outcome.outputs.doubt}"
         return f"{name}: done, {outcome.outputs.study}, {outcome.seconds:.1f} s{warning}"
+    aside = "" if outcome.set_aside is None else f"; set aside as study {outcome.set_aside}"
     hint = "" if outcome.hint is None else f" ({outcome.hint})"
-    return f"{name}: {outcome.state}: {outcome.reason}{set_aside_as(outcome.set_aside)}{hint}"
+    return f"{name}: {outcome.state}: {outcome.reason}{aside}{hint}"
 
 
 def _sums(states: Counter[State], byte_count: int, seconds: float, work: Run) -> str:

@@ -36,8 +36,3 @@ def _shown(character: str) -> str:
     if _FIRST_LONE <= code <= _LAST_LONE:
         return f"\\x{code - 0xDC00:02x}"
     return character.encode("unicode_escape").decode("ascii")
-
-
-def set_aside_as(study: str | None) -> str:
-    """Return where a slide is whose pixels a person has to look at, if it is anywhere."""
-    return "" if study is None else f"; set aside as study {study}"

@@ -10,7 +10,7 @@ from coverslip.archive.ledger import Ledger, reading
 from coverslip.archive.locks import is_run_alive
 from coverslip.archive.records import SlideRecord, State
 from coverslip.archive.summary import is_there, write_rows
-from coverslip.cli.shown import name_of, set_aside_as
+from coverslip.cli.shown import name_of
 from coverslip.deid.vault import vault_beside
 
 EXIT_FAILED, EXIT_QUARANTINED = 1, 3
@@ -59,7 +59,9 @@ def _lines(ledger: Ledger, out: Path, *, show_paths: bool) -> Iterator[str]:
     for record in ledger.records():
         name = name_of(record, show_path=show_paths)
         if record.reason is not None:
-            yield f"{name}: {record.state}: {record.reason}{set_aside_as(record.set_aside)}"
+            yield f"{name}: {record.state}: {record.reason}"
+        if record.set_aside is not None:
+            yield f"{name}: set aside as study {record.set_aside}"
         if record.outputs is not None and record.outputs.doubt is not None:
             yield f"{name}: {record.state}: warning: {record.outputs.doubt}"
         if record.stale is not None and is_there(record, out):

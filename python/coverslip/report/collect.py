@@ -97,6 +97,15 @@ class ReportedSlide:
         return tuple(level for level in levels if level.part is None or level.part[0] == 1)
 
     @property
+    def is_in_doubt(self) -> bool:
+        """Whether nobody knows that its levels do not show who is meant."""
+        results = {self.certificate["checks"][name] for name in ("bar_codes", "pixel_text")}
+        is_care = self.certificate["policy"]["profile"] == "care"
+        return not is_care and (
+            "found" in results or self.certificate["checks"]["bar_codes"] == "not_run"
+        )
+
+    @property
     def missing(self) -> int:
         """Instances that the certificate lists and that are not there."""
         return sum(instance.byte_count is None for instance in self.instances)

@@ -45,7 +45,7 @@ def write_report(
     collected
         What the page is about.
     path
-        Where it goes; with originals it is for its owner only.
+        Where it goes; with originals, or pictures that may identify, it is for its owner only.
     failures
         Slides of the run that were not converted.
     originals
@@ -64,7 +64,8 @@ def write_report(
     if path.exists() and not overwrite:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
     temporary = path.with_name(f".coverslip-{secrets.token_hex(8)}")
-    mode = 0o666 if originals is None else 0o600
+    is_private = originals is not None or any(slide.is_in_doubt for slide in collected.slides)
+    mode = 0o600 if is_private else 0o666
     try:
         with os.fdopen(
             os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb"
@@ -108,6 +109,7 @@ def render(
         failures=failures,
         unreadable=collected.unreadable,
         originals=originals,
+        in_doubt=sum(slide.is_in_doubt for slide in collected.slides),
         words=totals,
     )
 

@@ -11,6 +11,7 @@ from coverslip.verification import schema
 from coverslip.verification.parts import Part
 
 ENDING = ".certificate.json"
+_OF_THE_SCAN = ("VOLUME", "THUMBNAIL")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +92,18 @@ def _instances(certificate: dict[str, Any], known: Known) -> Iterator[str]:
 
 
 def _doubts(certificate: dict[str, Any], known: Known) -> Iterator[str]:
-    """Check that levels say that they may identify where something was found in them."""
-    results = {certificate["checks"][check] for check in ("bar_codes", "pixel_text")}
+    """Check that instances of the scan say that they may identify where that is not excluded.
+
+    It is not where something was found in the pixels, or nobody looked, but under `care`.
+    """
+    checks, profile = certificate["checks"], certificate["policy"]["profile"]
+    results = {checks["bar_codes"], checks["pixel_text"]}
+    is_doubtful = "found" in results or checks["bar_codes"] == "not_run"
     for record in certificate["instances"]:
         uid, role = record["sop_instance_uid"], record["image_type"][2]
-        if uid not in known.instances or role != "VOLUME":
+        if profile == "care" or uid not in known.instances or role not in _OF_THE_SCAN:
             continue
-        if "found" in results and uid not in known.in_doubt:
-            yield "something was found in the pixels of levels, and an instance says nothing of it"
-        elif uid in known.in_doubt and results & {"passed", "attested"} == results:
+        if is_doubtful and uid not in known.in_doubt:
+            yield "its pixels may identify, and an instance says that they do not"
+        elif not is_doubtful and uid in known.in_doubt:
             yield "an instance says that its pixels may identify, and nothing was found in them"

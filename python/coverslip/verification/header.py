@@ -36,6 +36,7 @@ from coverslip.verification.positions import Positions
 from coverslip.verification.tables import EXTENDED_OFFSET_TABLE, offset_tables
 
 _PREAMBLE = 128
+_CLEAN_PIXELS = "113101"
 _DEFLATED_IMAGE_FRAME = "1.2.840.10008.1.2.8.1"
 _LEVEL_SIZE = ("TotalPixelMatrixColumns", "TotalPixelMatrixRows", "Columns", "Rows")
 _quiet: ContextVar[bool] = ContextVar("coverslip_verifies_header", default=False)
@@ -325,6 +326,8 @@ def _whole(dataset: Dataset, rules: Rules, filled: frozenset[str]) -> Iterator[P
     may_show = {"LABEL"} if rules.identity_removed else {"LABEL", "OVERVIEW"}
     if dataset.get("SpecimenLabelInImage") == "YES" and not may_show & set(kinds):
         yield "(0048,0010)", "a label in a picture that is none"
+    if _CLEAN_PIXELS in rules.claims and dataset.get("BurnedInAnnotation") != "NO":
+        yield "(0028,0301)", "it says that it identifies, and claims clean pixels"
     yield from _label_texts(dataset, is_drawn="DERIVED" in kinds and "LABEL" in kinds)
 
 

@@ -60,14 +60,17 @@ class Pixels:
             except (CoverslipError, ValueError):
                 self._left += 1
                 continue
-            codes = list(_bar_codes(picture, instance.container_identifier))
+            codes = [
+                text for text in texts_of_codes(picture) if text != instance.container_identifier
+            ]
             words = list(_words(picture, spellings))
             if instance.uids[2] in self.attested:
                 self._vouched += bool(codes or words)
                 continue
-            # Of its bar codes an instance may say itself that they are there; of a term never.
-            told = words if instance.is_in_doubt else codes + words
-            yield from ((path, what) for what in told)
+            if instance.is_in_doubt:
+                # It may say itself that there are bar codes; of a term never.
+                codes = [text for text in codes if _has_a_term(text, spellings)]
+            yield from ((path, what) for what in (*(_CODE for _ in codes), *words))
         for path, instance in self._pictures:
             try:
                 picture = _frame(path, instance, 0)
@@ -121,6 +124,11 @@ def _size(instance: Header) -> int:
 
 def _bar_codes(picture: Picture, container_identifier: str) -> Iterator[str]:
     yield from (_CODE for text in texts_of_codes(picture) if text != container_identifier)
+
+
+def _has_a_term(text: str, terms: set[str]) -> bool:
+    """Tell whether a bar code says a term, alone or with other words."""
+    return any(writing.is_like_a_term(word, terms) for word in (text, *text.split()))
 
 
 def _words(picture: Picture, terms: set[str]) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """One slide: open, describe and assemble it, or set it aside."""
 
-from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Literal
@@ -230,6 +229,6 @@ def _set_aside(work: Work, out: Path, seen: Seen) -> QuarantineError:
     except PolicyError as error:
         hint = f"nothing was written, since {error}: look at the slide; {_VOUCH}"
         return QuarantineError(what, hint=hint)
-    path = assemble(replace(work, overwrite=True), folder, seen).study_path
+    path = assemble(work, folder, seen).study_path
     hint = f"look at what was set aside, with coverslip report OUT.quarantine; {_VOUCH}"
     return QuarantineError(what, hint=hint, study_path=path)

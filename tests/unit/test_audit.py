@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import json
 import re
 
@@ -6,6 +7,7 @@ import jsonschema
 import pytest
 from pydicom.uid import JPEGBaseline8Bit
 
+from coverslip import audit
 from coverslip.audit import (
     CheckResult,
     InstanceRecord,
@@ -26,6 +28,7 @@ from coverslip.model import (
     SourceItem,
     SourceText,
 )
+from coverslip.verification.words import PublicWords, words_of
 from tests.unit.builders import slide
 
 CANARY = "ZACHARIAS^QUILLFEATHER"
@@ -204,3 +207,33 @@ def test_symbolic_link_is_not_followed(arguments, tmp_path):
         write_certificate(tmp_path / "link", certificate(**arguments))
 
     assert not (tmp_path / "target").exists()
+
+
+def test_every_word_of_a_certificate_s_sentences_is_known_to_the_check():
+    """Else a slide in a folder of that name would fail: the word is one of the slide's texts."""
+    pixels = (
+        PixelChecks(
+            bar_codes=bar_codes,
+            text=text,
+            reduction=reduction,
+            are_levels_in_doubt=is_said,
+            is_overview_masked=is_said,
+            is_thumbnail_written=is_said,
+            kept=frozenset(kept),
+        )
+        for bar_codes, text in itertools.product(CheckResult, CheckResult)
+        for reduction in (1, 2)
+        for is_said in (False, True)
+        for kept in ((), (Role.LABEL,))
+    )
+    sentences = {
+        audit._residual_risk(
+            {"bar_codes": each.bar_codes, "pixel_text": each.text}, each, is_recoded=is_recoded
+        )
+        for each in pixels
+        for is_recoded in (False, True)
+    }
+    words = {
+        word for sentence in (*sentences, *audit._RISKS.values()) for word in words_of(sentence)
+    }
+    assert {word for word in words if not PublicWords().covers(word)} == set()

@@ -12,7 +12,6 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from _pytest.scope import Scope
 from hypothesis import HealthCheck, settings
 
 REQUIRE_TOOLS = os.environ.get("COVERSLIP_REQUIRE_TOOLS") == "1"
@@ -210,25 +209,7 @@ def page_of_500(tmp_path_factory):
     return render(collect(folder / "many"))
 
 
-def parameters_of_fixtures(item):
-    """Return which parameters the fixtures have that a test shares with others."""
-    if not hasattr(item, "callspec"):
-        return {}
-    scopes = item.callspec._arg2scope
-    return {
-        name: index
-        for name, index in item.callspec.indices.items()
-        if scopes[name] is not Scope.Function
-    }
-
-
-@pytest.hookimpl(tryfirst=True)  # the runner's own reads the groups
 def pytest_collection_modifyitems(items):
-    for item in items:
-        made = parameters_of_fixtures(item)
-        if made:
-            # So that one process makes what several tests share, with --dist loadgroup.
-            item.add_marker(pytest.mark.xdist_group(f"{item.module.__name__}-{made}"))
     if SLIDES.is_dir():
         return
     for item in items:

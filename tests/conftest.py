@@ -47,13 +47,13 @@ def tool(request):
 
 @pytest.fixture(scope="session", autouse=True)
 def searched_once():
-    """Search each picture for bar codes once in a process: what is found depends on it alone.
+    """Search each picture for codes and text once in a process: what is found depends on it alone.
 
     Hundreds of slides are built of the same few pictures, and most are converted several times;
     the search is half of the time of a conversion.
     """
     from coverslip import search
-    from coverslip.deid.pixels import barcodes, mask
+    from coverslip.deid.pixels import barcodes, mask, text
 
     found = {}
 
@@ -71,6 +71,7 @@ def searched_once():
     with (
         patch.object(search, "bar_codes_of_tissue", levels),
         patch.object(mask, "bar_codes", overviews),
+        patch.object(mask, "text_boxes", kept(text.text_boxes)),
     ):
         yield
 

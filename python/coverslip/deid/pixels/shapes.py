@@ -66,9 +66,11 @@ def reduced(picture: Grey, factor: int) -> Grey:
     if factor == 1:
         return picture
     rows, columns = (side // factor for side in picture.shape)
-    whole = picture[: rows * factor, : columns * factor]
-    blocks = whole.reshape(rows, factor, columns, factor)
-    means: Grey = blocks.mean(axis=(1, 3), dtype=np.float32).astype(np.uint8)
+    whole = picture[: rows * factor, : columns * factor].astype(np.uint32)
+    # Rows, then columns: numpy takes far longer for the means of blocks at once.
+    lines = sum(whole[row::factor] for row in range(factor))
+    sums = sum(lines[:, column::factor] for column in range(factor))  # type: ignore[index]
+    means: Grey = (sums // factor**2).astype(np.uint8)  # type: ignore[union-attr]
     return means
 
 

@@ -1,5 +1,6 @@
 """What all tests share: where tools and real slides are, and how skipping is counted."""
 
+import dataclasses
 import functools
 import hashlib
 import os
@@ -193,6 +194,24 @@ def needed():
             pytest.skip("jpegtran is not installed")
 
     return check
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """Return a function that builds a slide of each format once, for tests that only read it.
+
+    What its levels should show is not kept.
+    """
+    from tests.synth import FORMATS
+
+    @functools.cache
+    def build(name: str):
+        slide = dataclasses.replace(FORMATS[name](tmp_path_factory.mktemp(name)), levels=[])
+        for path in slide.paths:
+            path.chmod(0o444)
+        return slide
+
+    return build
 
 
 @pytest.fixture(scope="session")

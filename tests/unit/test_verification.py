@@ -296,8 +296,8 @@ MANY = (
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_every_planted_identifier_is_a_term(name, tmp_path):
-    slide = FORMATS[name](tmp_path)
+def test_every_planted_identifier_is_a_term(name, built):
+    slide = built(name)
     found = terms_of_slide(coverslip.open(slide.path))
     missing = missing_terms(slide, {term.spelling.casefold() for term in found.terms})
     if name in MANY:

@@ -1,5 +1,6 @@
 """What all tests share: where tools and real slides are, and how skipping is counted."""
 
+import dataclasses
 import functools
 import hashlib
 import os
@@ -12,7 +13,6 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from _pytest.scope import Scope
 from hypothesis import HealthCheck, settings
 
 REQUIRE_TOOLS = os.environ.get("COVERSLIP_REQUIRE_TOOLS") == "1"
@@ -48,13 +48,13 @@ def tool(request):
 
 @pytest.fixture(scope="session", autouse=True)
 def searched_once():
-    """Search each picture for bar codes once in a process: what is found depends on it alone.
+    """Search each picture for codes and text once in a process: what is found depends on it alone.
 
     Hundreds of slides are built of the same few pictures, and most are converted several times;
     the search is half of the time of a conversion.
     """
     from coverslip import search
-    from coverslip.deid.pixels import barcodes, mask
+    from coverslip.deid.pixels import barcodes, mask, text
 
     found = {}
 
@@ -72,6 +72,7 @@ def searched_once():
     with (
         patch.object(search, "bar_codes_of_tissue", levels),
         patch.object(mask, "bar_codes", overviews),
+        patch.object(mask, "text_boxes", kept(text.text_boxes)),
     ):
         yield
 
@@ -79,10 +80,13 @@ def searched_once():
 @pytest.fixture(scope="session", autouse=True)
 def compiled_once(tmp_path_factory):
     """Let all processes that tests start compile what they import once, where nobody keeps it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # which all processes that test have in common
     with pytest.MonkeyPatch.context() as patch:
         if sys.dont_write_bytecode:
             patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
-            patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("compiled")))
+            patch.setenv("PYTHONPYCACHEPREFIX", str(folder / "compiled"))
         yield
 
 
@@ -196,6 +200,24 @@ def needed():
 
 
 @pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """Return a function that builds a slide of each format once, for tests that only read it.
+
+    What its levels should show is not kept.
+    """
+    from tests.synth import FORMATS
+
+    @functools.cache
+    def build(name: str):
+        slide = dataclasses.replace(FORMATS[name](tmp_path_factory.mktemp(name)), levels=[])
+        for path in slide.paths:
+            path.chmod(0o444)
+        return slide
+
+    return build
+
+
+@pytest.fixture(scope="session")
 def page_of_500(tmp_path_factory):
     """The page about an output of 500 slides; it takes some seconds."""
     import coverslip
@@ -210,25 +232,7 @@ def page_of_500(tmp_path_factory):
     return render(collect(folder / "many"))
 
 
-def parameters_of_fixtures(item):
-    """Return which parameters the fixtures have that a test shares with others."""
-    if not hasattr(item, "callspec"):
-        return {}
-    scopes = item.callspec._arg2scope
-    return {
-        name: index
-        for name, index in item.callspec.indices.items()
-        if scopes[name] is not Scope.Function
-    }
-
-
-@pytest.hookimpl(tryfirst=True)  # the runner's own reads the groups
 def pytest_collection_modifyitems(items):
-    for item in items:
-        made = parameters_of_fixtures(item)
-        if made:
-            # So that one process makes what several tests share, with --dist loadgroup.
-            item.add_marker(pytest.mark.xdist_group(f"{item.module.__name__}-{made}"))
     if SLIDES.is_dir():
         return
     for item in items:

@@ -213,8 +213,8 @@ SUPPLEMENTAL = "scn-regions-unlike"
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_label_is_known_only_where_the_slide_tells(name, tmp_path):
-    images = coverslip.open(FORMATS[name](tmp_path).path).associated_images
+def test_label_is_known_only_where_the_slide_tells(name, built):
+    images = coverslip.open(built(name).path).associated_images
     told = not name.startswith((*UNMARKED, "scn")) or name == SUPPLEMENTAL
     assert sum(image.is_known_label for image in images) == told
     assert all(image.role is Role.LABEL for image in images if image.is_known_label)

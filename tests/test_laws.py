@@ -15,7 +15,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import coverslip
-from coverslip import conversion
+from coverslip import conversion, guard
 from coverslip.cli import main
 from coverslip.deid.policy import Policy
 from coverslip.deid.uids import RandomIdentity
@@ -95,9 +95,13 @@ def numbered(slide, option, out):
 
 
 def command(*words):
-    """Run the command line in this process, and return all that it says."""
+    """Run the command line in this process, and return all that it says.
+
+    The process is not the command's own: it stays without the limits that one has for good.
+    """
     said = io.StringIO()
     with (
+        patch.object(guard, "confine"),
         patch.object(sys, "argv", ["coverslip", *map(str, words)]),
         redirect_stdout(said),
         redirect_stderr(said),

@@ -86,7 +86,6 @@ def contents(out):
     return {path.relative_to(out): path.read_bytes() for path in files}
 
 
-@pytest.mark.xdist_group("cluster")  # of which the second kills a worker
 def test_command_gives_slides_to_a_cluster_of_processes(scheduler, tmp_path):
     client, _ = scheduler
     build_slides(tmp_path / "in", 3)
@@ -102,7 +101,6 @@ def test_command_gives_slides_to_a_cluster_of_processes(scheduler, tmp_path):
     assert contents(tmp_path / "far") == contents(tmp_path / "near")
 
 
-@pytest.mark.xdist_group("cluster")
 def test_killed_worker_costs_no_slide_and_the_bytes_are_those_of_a_local_run(scheduler, tmp_path):
     client, workers = scheduler
     build_slides(tmp_path / "in", 6)

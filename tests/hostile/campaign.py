@@ -20,7 +20,7 @@ from tests.conftest import SLIDES
 from tests.hostile import pool
 from tests.hostile.judge import CHOICES, judge
 from tests.hostile.mutate import Mutated, mutation_of
-from tests.synth import FORMATS
+from tests.synth import FEW_TILES, FORMATS
 from tests.synth.scn import Roi
 
 SMALL: dict[str, dict[str, object]] = {
@@ -76,7 +76,8 @@ def originals(folder: Path, names: list[str] | None = None) -> list[Original]:
         if names is not None and name not in names:
             continue
         builder, own = FORMATS[name].func, FORMATS[name].keywords
-        options = SMALL.get(builder.__name__, {}) | own
+        chosen = {option: value for option, value in own.items() if value != FEW_TILES.get(option)}
+        options = SMALL.get(builder.__name__, {}) | chosen
         if builder.__name__ == "build_generic" and "rows_per_strip" in own:
             options["size"] = (300, 200)
         if builder.__name__ == "build_scn":

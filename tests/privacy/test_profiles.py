@@ -41,10 +41,10 @@ CASES += [("generic-deflate+deflated", profile) for profile in ("research", "car
 
 
 @pytest.mark.parametrize(("name", "profile"), CASES)
-def test_law_of_each_profile(name, profile, tmp_path, tool, capfd):
+def test_law_of_each_profile(name, profile, tmp_path, built, tool, capfd):
     """What ``tests/test_laws.py`` holds for the profile public."""
     name, _, option = name.partition("+")
-    any_slide = FORMATS[name](tmp_path)
+    any_slide = built(name)
     given = custody(tmp_path, KEY)
     result = convert(any_slide, tmp_path / "out", profile, given, case=option)
     said = "".join(capfd.readouterr())

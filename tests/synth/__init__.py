@@ -23,6 +23,8 @@ from tests.synth.ventana import build_ventana
 Builder = Callable[[Path], SynthSlide]
 
 _TINY: dict[str, object] = {"size": (300, 200), "levels": 1}
+FEW_TILES: dict[str, object] = {"size": (400, 300), "levels": 2}
+"""Of codecs whose tiles are decoded and stored anew: a dozen tiles, some of them partial."""
 
 FORMATS: dict[str, Builder] = {
     "svs-jpeg-rgb": partial(build_svs),
@@ -90,7 +92,13 @@ FORMATS: dict[str, Builder] = {
         missing=((0, 3), (1, 0)),
     ),
     "ome-channels-16": partial(
-        build_ome, codec="deflate", bits=16, grey_channels=2, levels=2, missing=((0, 2),)
+        build_ome,
+        codec="deflate",
+        bits=16,
+        grey_channels=2,
+        levels=2,
+        missing=((0, 2),),
+        size=(400, 300),
     ),
     "scn-fluorescence": partial(
         build_scn,
@@ -111,10 +119,14 @@ FORMATS: dict[str, Builder] = {
     "svs-focal-planes": partial(
         build_svs, focal_planes=("-0.5", "0", "+0.5"), missing=((0, 4),), size=(500, 400)
     ),
-    "generic-lzw": partial(build_generic, codec="lzw", predictor=2),
-    "generic-lzw-planar": partial(build_generic, codec="lzw", predictor=2, planar=True),
+    "generic-lzw": partial(build_generic, codec="lzw", predictor=2, **FEW_TILES),
+    "generic-lzw-planar": partial(
+        build_generic, codec="lzw", predictor=2, planar=True, **FEW_TILES
+    ),
     "generic-deflate": partial(build_generic, codec="deflate", missing=((0, 2), (2, 1))),
-    "generic-deflate-predictor": partial(build_generic, codec="deflate_32946", predictor=2),
+    "generic-deflate-predictor": partial(
+        build_generic, codec="deflate_32946", predictor=2, **FEW_TILES
+    ),
     "generic-lzw-palette": partial(
         build_generic, codec="lzw", palette=True, missing=((0, 2),), **_TINY
     ),
@@ -122,19 +134,23 @@ FORMATS: dict[str, Builder] = {
         build_generic, codec="deflate", ycbcr=(2, 2), missing=((0, 1),), **_TINY
     ),
     "generic-lzw-ycbcr444": partial(build_generic, codec="lzw", ycbcr=(1, 1), predictor=2, **_TINY),
-    "generic-packbits": partial(build_generic, codec="packbits", big_endian=True),
-    "generic-zstd-planar": partial(build_generic, codec="zstd", planar=True, missing=((0, 3),)),
-    "generic-uncompressed": partial(build_generic, codec="none", bigtiff=True),
-    "generic-webp": partial(build_generic, codec="webp", missing=((1, 0),)),
-    "generic-jpeg-xr": partial(build_generic, codec="jpegxr"),
-    "generic-jpeg-xl": partial(build_generic, codec="jpegxl", subifds=True),
+    "generic-packbits": partial(build_generic, codec="packbits", big_endian=True, **FEW_TILES),
+    "generic-zstd-planar": partial(
+        build_generic, codec="zstd", planar=True, missing=((0, 3),), **FEW_TILES
+    ),
+    "generic-uncompressed": partial(build_generic, codec="none", bigtiff=True, **FEW_TILES),
+    "generic-webp": partial(build_generic, codec="webp", missing=((1, 0),), **FEW_TILES),
+    "generic-jpeg-xr": partial(build_generic, codec="jpegxr", **FEW_TILES),
+    "generic-jpeg-xl": partial(build_generic, codec="jpegxl", subifds=True, **FEW_TILES),
     "generic-webp-34927": partial(build_generic, codec="webp_34927", **_TINY),
     "generic-jpeg-xr-34934": partial(build_generic, codec="jpegxr_34934", **_TINY),
     "generic-jpeg-xl-52546": partial(build_generic, codec="jpegxl_52546", **_TINY),
     "generic-zstd-34926-full-last-strip": partial(
         build_generic, codec="zstd_34926", rows_per_strip=32, full_last_strip=True, **_TINY
     ),
-    "generic-deflate-grey-16": partial(build_generic, codec="deflate", grey=True, bits=16),
+    "generic-deflate-grey-16": partial(
+        build_generic, codec="deflate", grey=True, bits=16, **FEW_TILES
+    ),
     "generic-lzma-grey-16-big-endian": partial(
         build_generic,
         codec="lzma",
@@ -143,19 +159,27 @@ FORMATS: dict[str, Builder] = {
         big_endian=True,
         predictor=2,
         missing=((0, 1),),
+        **FEW_TILES,
     ),
-    "generic-white-is-zero": partial(build_generic, codec="deflate", grey=True, white_is_zero=True),
-    "generic-lossless-jpeg": partial(build_generic, codec="ljpeg", missing=((0, 2),)),
-    "generic-lerc": partial(build_generic, codec="lerc"),
+    "generic-white-is-zero": partial(
+        build_generic, codec="deflate", grey=True, white_is_zero=True, **FEW_TILES
+    ),
+    "generic-lossless-jpeg": partial(build_generic, codec="ljpeg", missing=((0, 2),), **FEW_TILES),
+    "generic-lerc": partial(build_generic, codec="lerc", **FEW_TILES),
     "generic-lerc-lossy": partial(build_generic, codec="lerc_lossy", missing=((0, 1),), **_TINY),
     "generic-jpeg2000-clipped": partial(
         build_generic, codec="j2k_33005", clipped=True, missing=((0, 3), (1, 0))
     ),
     "generic-lzw-strips": partial(
-        build_generic, codec="lzw", rows_per_strip=37, predictor=2, size=(1300, 1100)
+        build_generic, codec="lzw", rows_per_strip=37, predictor=2, size=(1100, 1040), levels=2
     ),
     "generic-uncompressed-one-strip": partial(
-        build_generic, codec="none", rows_per_strip=1 << 20, planar=True, size=(1100, 1050)
+        build_generic,
+        codec="none",
+        rows_per_strip=1 << 20,
+        planar=True,
+        size=(1100, 1050),
+        levels=2,
     ),
     "generic-j2k-grey": partial(build_generic, codec="j2k_grey", missing=((0, 3),)),
     "generic-progressive": partial(
@@ -238,13 +262,13 @@ FORMATS: dict[str, Builder] = {
         build_ome, codec="jpeg_rgb", planar_jpeg=True, levels=2, missing=((0, 3),)
     ),
     "ome-channels-predictor": partial(
-        build_ome, codec="deflate", predictor=2, bits=16, grey_channels=2, levels=2
+        build_ome, codec="deflate", predictor=2, bits=16, grey_channels=2, levels=2, size=(400, 300)
     ),
     "ome-colours-apart": partial(
         build_ome, codec="jpeg_rgb", colours_apart=True, missing=((0, 3), (1, 0))
     ),
     "ome-colours-apart-series-lzw": partial(
-        build_ome, codec="lzw", colours_apart=True, layout="series", levels=2
+        build_ome, codec="lzw", colours_apart=True, layout="series", levels=2, size=(400, 300)
     ),
     "ome-set-planes": partial(
         build_ome,
@@ -265,6 +289,7 @@ FORMATS: dict[str, Builder] = {
         files="channels",
         metadata="first",
         missing=((0, 2),),
+        size=(400, 300),
     ),
     "ome-set-focal-planes": partial(
         build_ome,
@@ -347,6 +372,7 @@ NEED_JPEGTRAN = {name for name, build in FORMATS.items() if "process" in str(bui
 """Their tiles are written by a program that is not installed everywhere."""
 
 __all__ = [
+    "FEW_TILES",
     "FORMATS",
     "NEED_JPEGTRAN",
     "Builder",

@@ -36,7 +36,7 @@ def build_indica(
         stored = raster.Storage(
             codec=codec, big_endian=big_endian, grey=bool(channels), bits=bits, is_emitted=True
         )
-    shape = {"size": (640, 490), "tile": 128, "levels": levels, "factor": 2, "missing": missing}
+    shape = {"size": (400, 300), "tile": 128, "levels": levels, "factor": 2, "missing": missing}
     blank = 0 if channels else 255
     pyramids = [
         build_levels(codec, secret, seed=61 + channel, blank=blank, **shape)

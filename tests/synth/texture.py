@@ -12,19 +12,21 @@ def tissue(width: int, length: int, seed: int) -> np.ndarray:
     Slides of hundreds of tests have the same few pictures, so nobody may write into one.
     """
     random = np.random.default_rng(seed)
-    y, x = np.mgrid[0:length, 0:width].astype(np.float64)
-    waves = sum(
-        np.sin(x / random.uniform(9, 40) + y / random.uniform(9, 40) + random.uniform(0, 6))
-        for _ in range(6)
-    )
+    x, y = np.arange(width, dtype=np.float64), np.arange(length, dtype=np.float64)[:, None]
+    waves = np.zeros((length, width))
+    for _ in range(6):
+        across, down = x / random.uniform(9, 40), y / random.uniform(9, 40)
+        down += random.uniform(0, 6)
+        # The sine of the sum of both, without a sine for each pixel.
+        waves += np.sin(across) * np.cos(down) + np.cos(across) * np.sin(down)
     centre = (x / width - 0.45) ** 2 / 0.17 + (y / length - 0.5) ** 2 / 0.2
-    inside = np.clip((1 - centre) * 8, 0, 1)[..., None]
-    stroma = np.array([214, 150, 190]) + waves[..., None] * np.array([6, 11, 7])
-    nuclei = (np.sin(x / 3.7 + waves) * np.sin(y / 4.1 - waves) > 0.72)[..., None]
-    stained = np.where(nuclei, np.array([96, 62, 138]), stroma)
-    glass = np.full((length, width, 3), 243.0)
-    picture = inside * stained + (1 - inside) * glass + random.normal(0, 1.2, (length, width, 1))
-    shown = np.clip(np.round(picture), 0, 255).astype(np.uint8)
+    inside = np.clip((1 - centre) * 8, 0, 1)
+    nuclei = np.sin(x / 3.7 + waves) * np.sin(y / 4.1 - waves) > 0.72
+    ground = (1 - inside) * 243.0 + random.normal(0, 1.2, (length, width))  # glass, and noise
+    shown = np.empty((length, width, 3), np.uint8)
+    for colour, (stroma, wave, nucleus) in enumerate(((214, 6, 96), (150, 11, 62), (190, 7, 138))):
+        stained = np.where(nuclei, nucleus, stroma + waves * wave)
+        shown[..., colour] = np.clip(np.round(inside * stained + ground), 0, 255)
     shown.setflags(write=False)
     return shown
 

@@ -67,8 +67,14 @@ def reduced(picture: Grey, factor: int) -> Grey:
         return picture
     rows, columns = (side // factor for side in picture.shape)
     whole = picture[: rows * factor, : columns * factor]
-    blocks = whole.reshape(rows, factor, columns, factor)
-    means: Grey = blocks.mean(axis=(1, 3), dtype=np.float32).astype(np.uint8)
+    # Rows, then columns: numpy takes far longer for the means of blocks at once.
+    lines = np.zeros((rows, columns * factor), np.uint32)
+    for row in range(factor):
+        lines += whole[row::factor]
+    sums = np.zeros((rows, columns), np.uint32)
+    for column in range(factor):
+        sums += lines[:, column::factor]
+    means: Grey = (sums // factor**2).astype(np.uint8)
     return means
 
 

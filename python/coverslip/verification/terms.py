@@ -96,7 +96,9 @@ def terms_of(texts: Iterable[Text], public: PublicWords) -> Terms:
             spellings.add(text.value[:MAX_CHARACTERS])
             if not _is_long(text.value):
                 notes.append("a term of the list is shorter than four characters")
-        for spelling in sorted(variant for one in spellings for variant in _variants(one)):
+        for spelling in sorted(
+            {variant for one in spellings for variant in _variants(one, public)}
+        ):
             if _is_long(spelling):
                 term = Term(text.kind, spelling, whole_word=public.hold(spelling))
                 found.setdefault(spelling.casefold(), term)
@@ -106,16 +108,18 @@ def terms_of(texts: Iterable[Text], public: PublicWords) -> Terms:
     return Terms(terms=chosen, dates=frozenset(days), notes=tuple(dict.fromkeys(notes)))
 
 
-def _variants(spelling: str) -> set[str]:
+def _variants(spelling: str, public: PublicWords) -> set[str]:
     """Return a spelling with its accents in one character, apart, left out, and taken for others.
 
-    Bytes of another code page, read as Latin-1, are a term whose bytes in Latin-1 are these.
+    Bytes of another code page, read as Latin-1, are a term whose bytes in Latin-1 are these. What
+    is a public word without its accents, as French words for English ones are, is left out.
     """
     if spelling.isascii():
         return {spelling}
     apart = unicodedata.normalize("NFD", spelling)
     bare = "".join(character for character in apart if not unicodedata.combining(character))
-    variants = {spelling, unicodedata.normalize("NFC", spelling), apart, bare}
+    variants = {spelling, unicodedata.normalize("NFC", spelling), apart}
+    variants |= set() if public.covers(bare) else {bare}
     pages = () if _is_latin(spelling) else CODE_PAGES
     for cased in {spelling, spelling.upper()} if spelling.isalpha() else ():
         for encoding in ("utf-8", *pages):

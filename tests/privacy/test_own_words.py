@@ -1,0 +1,62 @@
+"""No word of the package's own is a false alarm, whoever's folder, file or slide says it.
+
+Whatever an output says that is not the operator's, a number or random stands somewhere in the
+package, so its words are all that outputs can say.
+"""
+
+import functools
+import re
+from pathlib import Path
+
+import pytest
+
+import coverslip
+from coverslip.verification import header
+from coverslip.verification.notes import scanner_of
+from coverslip.verification.schema import words_of_certificates
+from coverslip.verification.terms import Text, terms_of
+from coverslip.verification.words import PublicWords
+from tests.choices import choices_of
+from tests.synth import FORMATS, build_svs
+from tests.synth.overview import draw_overview
+
+KINDS = {".py", ".toml", ".json", ".txt", ".html"}
+BUILDERS = {
+    "pictures": lambda folder: build_svs(folder, overview=draw_overview(5, noise=1.0).picture),
+    **{name: FORMATS[name] for name in ("ndpi-stitched", "scn-fluorescence", "ome-set-planes")},
+    **{name: FORMATS[name] for name in ("ventana-bif-overlaps", "generic-deflate")},
+}
+
+
+@functools.cache
+def own_words():
+    """Return the words in the files of the package, some thousand, and all without their ends.
+
+    The bounds of a word are not always told right: an end may be taken for something else.
+    """
+    package = Path(coverslip.__file__).parent
+    texts = (path.read_text("utf-8") for path in package.rglob("*") if path.suffix in KINDS)
+    words = {word for text in texts for word in re.findall(r"[A-Za-z]{4,}", text)}
+    return sorted(words | {word[:-1] for word in words if len(word) > 4})
+
+
+@pytest.mark.parametrize("profile", ["public", "research"])
+@pytest.mark.parametrize("name", BUILDERS)
+def test_no_word_of_the_package_is_found_in_an_output(name, profile, tmp_path):
+    slide = BUILDERS[name](tmp_path)
+    options = choices_of(slide, "") | {"overview": "mask", "label": "substitute"}
+    result = coverslip.convert(
+        slide.path, tmp_path / "out", profile=profile, verify=False, **options
+    )
+    items = coverslip.open(slide.path).description.metadata.items
+    public = PublicWords({*words_of_certificates(), *(i.key for i in items if i.key is not None)})
+    terms = terms_of([Text("word", word) for word in own_words()], public)
+    assert len(terms.terms) > 1000
+    scanner = scanner_of(terms)
+    found = set()
+    for path in (*result.study_path.rglob("*.dcm"), result.certificate_path):
+        # What chance writes into frames is another question (benches.false_alarms).
+        end = header.read(path).pixel_data_offset if path.suffix == ".dcm" else None
+        hits = scanner.scan_bytes(path.read_bytes()[:end])
+        found |= {(terms.terms[hit.term].spelling, path.suffix) for hit in hits}
+    assert found == set()

@@ -21,6 +21,8 @@ from tests.synth import FORMATS, build_svs
 from tests.synth.overview import draw_overview
 
 KINDS = {".py", ".toml", ".json", ".txt", ".html"}
+OWN = re.compile(r"[A-Za-z]{4,}|(?<![}0-9])[0-9]{5,}")
+"""Words and numbers, but for the rests of numbers in patterns."""
 BUILDERS = {
     "pictures": lambda folder: build_svs(folder, overview=draw_overview(5, noise=1.0).picture),
     **{name: FORMATS[name] for name in ("ndpi-stitched", "scn-fluorescence", "ome-set-planes")},
@@ -30,14 +32,14 @@ BUILDERS = {
 
 @functools.cache
 def own_words():
-    """Return the words in the files of the package, some thousand, and all without their ends.
+    """Return the words and numbers in the files of the package, some thousand.
 
-    The bounds of a word are not always told right: an end may be taken for something else.
+    Words without their ends too: the bounds of a word are not always told right.
     """
     package = Path(coverslip.__file__).parent
     texts = (path.read_text("utf-8") for path in package.rglob("*") if path.suffix in KINDS)
-    words = {word for text in texts for word in re.findall(r"[A-Za-z]{4,}", text)}
-    return sorted(words | {word[:-1] for word in words if len(word) > 4})
+    words = {word for text in texts for word in OWN.findall(text)}
+    return sorted(words | {word[:-1] for word in words if word.isalpha() and len(word) > 4})
 
 
 @pytest.mark.parametrize("profile", ["public", "research"])

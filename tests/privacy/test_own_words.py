@@ -5,6 +5,7 @@ package, so its words are all that outputs can say.
 """
 
 import functools
+import json
 import re
 from pathlib import Path
 
@@ -62,3 +63,24 @@ def test_no_word_of_the_package_is_found_in_an_output(name, profile, tmp_path):
         hits = scanner.scan_bytes(path.read_bytes()[:end])
         found |= {(terms.terms[hit.term].spelling, path.suffix) for hit in hits}
     assert found == set()
+
+
+@pytest.mark.parametrize("place", ["segments_dropped", "count"])
+@pytest.mark.parametrize(("number", "is_found"), [(54321, False), (765432, False), (7654321, True)])
+def test_count_of_a_certificate_is_no_number_of_the_slide(number, is_found, place, tmp_path):
+    """Of some thousand slides with some numbers each one has the number that its counts say."""
+    study = coverslip.convert(build_svs(tmp_path, levels=1).path, tmp_path / "out").study_path
+    (certificate,) = study.glob("*.certificate.json")
+    document = json.loads(certificate.read_text())
+    document["instances"][0]["blake3"] = None
+    row = document["instances"][0] if place == "segments_dropped" else None
+    row = document["findings"]["by_kind_and_fate"][0] if row is None else row
+    row[place] = number
+    certificate.write_text(json.dumps(document, indent=2))
+    (tmp_path / "terms.txt").write_text(f"{number}\n")
+    report = coverslip.verify(study, terms=tmp_path / "terms.txt")
+    assert bool(report.found) == is_found
+    document["slide_pseudonym"] += f"-{number}"
+    certificate.write_text(json.dumps(document, indent=2))
+    found = coverslip.verify(study, terms=tmp_path / "terms.txt").found
+    assert any("term 1" in survivor.what for survivor in found)

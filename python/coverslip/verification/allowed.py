@@ -70,6 +70,12 @@ _ATTESTED = re.compile(
     rb'"(?:pixels_attested|project)": ?"(?:[^"\\]|\\.)*"|"max_instance_size": ?[0-9]+'
 )
 """What the operator says by himself in a certificate."""
+_COUNT = re.compile(
+    rb'"(?:count|pieces|bytes|streams|streams_looked_at|segments_dropped|unknown_keys_removed'
+    rb'|frames_[a-z]+)": ([0-9]{5,6})(?=[\s,}])'
+)
+"""Counts of a certificate. A number of five digits is one of the slide's once in some thousand
+slides; of more than six so seldom that it is found."""
 
 Range = tuple[int, int]
 
@@ -127,8 +133,9 @@ def _text(data: bytes, value: Value) -> str:
 
 
 def in_certificate(data: bytes, studies: Iterable[str]) -> Iterator[Range]:
-    """Yield where a certificate tells the operator's own words, or a study with identity."""
+    """Yield where a certificate tells a count, the operator's own words, a study with identity."""
     yield from (found.span() for found in _ATTESTED.finditer(data))
+    yield from (found.span(1) for found in _COUNT.finditer(data))
     for study in studies:
         told = re.escape(f'"study_instance_uid": "{study}"'.encode())
         yield from (found.span() for found in re.finditer(told, data))

@@ -185,7 +185,7 @@ def test_leftovers_of_killed_conversions_in_the_quarantine_go(slides, tmp_path):
     assert not left.exists()
 
 
-def test_bar_on_a_terminal_has_a_line_for_a_slide_in_doubt(slides, tmp_path):
+def test_slide_in_doubt_is_told_to_those_who_do_not_want_to_see_each():
     outputs = Outputs(study="2.25.1", series=(), certificate="c", doubt="level 0 shows")
     done = Outcome(number=1, state=State.DONE, seconds=1.0, byte_count=1, outputs=outputs)
     assert is_to_be_told(done)

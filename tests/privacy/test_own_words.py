@@ -68,7 +68,7 @@ def test_no_word_of_the_package_is_found_in_an_output(name, profile, tmp_path):
 @pytest.mark.parametrize("place", ["segments_dropped", "count"])
 @pytest.mark.parametrize(("number", "is_found"), [(54321, False), (765432, False), (7654321, True)])
 def test_count_of_a_certificate_is_no_number_of_the_slide(number, is_found, place, tmp_path):
-    """Of some thousand slides with some numbers each one has the number that its counts say."""
+    """Slides have dozens of numbers: by chance one is what a count says."""
     study = coverslip.convert(build_svs(tmp_path, levels=1).path, tmp_path / "out").study_path
     (certificate,) = study.glob("*.certificate.json")
     document = json.loads(certificate.read_text())

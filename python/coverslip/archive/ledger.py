@@ -71,7 +71,7 @@ class Ledger:
         """Note that what an earlier state of a slide left is gone."""
         self._set(number, stale=None)
 
-    def set_aside(self) -> set[str]:
+    def studies_set_aside(self) -> set[str]:
         """Return the studies in the quarantine that slides became."""
         query = "SELECT set_aside FROM slide WHERE set_aside IS NOT NULL"
         with told():

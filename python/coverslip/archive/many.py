@@ -45,7 +45,9 @@ def convert_many(
     """Convert many slides; yield what became of each as it ends.
 
     A ledger in the vault remembers it. Running this again leaves out what is done and unchanged,
-    and tries the rest. A slide that fails never stops the others.
+    or set aside and not vouched for, and tries the rest. A slide that fails never stops the others.
+    Of one that is set aside ``set_aside`` of the outcome names the study in the quarantine; of one
+    that was written all the same ``outputs.doubt`` says what its levels show.
 
     Parameters
     ----------
@@ -174,7 +176,7 @@ def open_run(
             jobs=jobs or core_count(),
             overwrite=overwrite,
             registered=registered,
-            strays=len(studies_in_quarantine(out) - ledger.set_aside()),
+            strays=len(studies_in_quarantine(out) - ledger.studies_set_aside()),
             missing=sum(not study.are_in(out) for study in ledger.links.studies()),
             # Where there is nothing to do, nothing has to be written either.
             lease=stack.enter_context(leased(out)) if registered.turns else lease_in(out),

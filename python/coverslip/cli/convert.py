@@ -110,7 +110,7 @@ def _telling_where(out: Path) -> Iterator[None]:
         yield
     except QuarantineError as error:
         if error.study_path is not None:
-            folder = f"{out}.quarantine" if out.name else error.study_path.parent
+            folder = f"{out}.quarantine" if out.name else "OUT.quarantine"
             sys.stderr.write(f"set aside: {folder}/{error.study_path.name}\n")
         raise
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from coverslip.errors import CoverslipError, LimitError, SourceError
 from coverslip.limits import LIMITS
-from coverslip.verification.schema import certificate_schema, problems_of
+from coverslip.verification.schema import certificate_schema, is_in_doubt, problems_of
 
 CERTIFICATE = ".certificate.json"
 _MARK = ".coverslip-ledger"
@@ -99,11 +99,7 @@ class ReportedSlide:
     @property
     def is_in_doubt(self) -> bool:
         """Whether nobody knows that its levels do not show who is meant."""
-        results = {self.certificate["checks"][name] for name in ("bar_codes", "pixel_text")}
-        is_care = self.certificate["policy"]["profile"] == "care"
-        return not is_care and (
-            "found" in results or self.certificate["checks"]["bar_codes"] == "not_run"
-        )
+        return is_in_doubt(self.certificate)
 
     @property
     def missing(self) -> int:

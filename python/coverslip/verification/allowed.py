@@ -74,8 +74,9 @@ _COUNT = re.compile(
     rb'"(?:count|pieces|bytes|streams|streams_looked_at|segments_dropped|unknown_keys_removed'
     rb'|frames_[a-z]+)": ([0-9]{5,6})(?=[\s,}])'
 )
-"""Counts of a certificate. A number of five digits is one of the slide's once in some thousand
-slides; of more than six so seldom that it is found."""
+"""Counts of a certificate. A dozen numbers of five digits in a slide meet three such counts by
+chance in one of 2,500 slides (12 x 3 / 90,000); of more than six digits so seldom that it is found.
+"""
 
 Range = tuple[int, int]
 

@@ -92,16 +92,11 @@ def _instances(certificate: dict[str, Any], known: Known) -> Iterator[str]:
 
 
 def _doubts(certificate: dict[str, Any], known: Known) -> Iterator[str]:
-    """Check that instances of the scan say that they may identify where that is not excluded.
-
-    It is not where something was found in the pixels, or nobody looked, but under `care`.
-    """
-    checks, profile = certificate["checks"], certificate["policy"]["profile"]
-    results = {checks["bar_codes"], checks["pixel_text"]}
-    is_doubtful = "found" in results or checks["bar_codes"] == "not_run"
+    """Check that instances of the scan say that they may identify where that is not excluded."""
+    is_doubtful = schema.is_in_doubt(certificate)
     for record in certificate["instances"]:
         uid, role = record["sop_instance_uid"], record["image_type"][2]
-        if profile == "care" or uid not in known.instances or role not in _OF_THE_SCAN:
+        if uid not in known.instances or role not in _OF_THE_SCAN:
             continue
         if is_doubtful and uid not in known.in_doubt:
             yield "its pixels may identify, and an instance says that they do not"

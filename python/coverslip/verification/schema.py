@@ -49,6 +49,17 @@ def words_of_schema(schema: Any) -> Iterator[str]:  # noqa: ANN401 (JSON)
             yield from words_of_schema(inner)
 
 
+def is_in_doubt(certificate: dict[str, Any]) -> bool:
+    """Tell whether nobody knows that the levels of a certified slide do not show who is meant.
+
+    Something was found in their pixels, or nobody looked, but under `care`.
+    """
+    checks = certificate["checks"]
+    is_found = "found" in (checks["bar_codes"], checks["pixel_text"])
+    is_care = certificate["policy"]["profile"] == "care"
+    return not is_care and (is_found or checks["bar_codes"] == "not_run")
+
+
 def problems_of(value: Any, schema: dict[str, Any], place: str = "") -> Iterator[str]:  # noqa: ANN401
     """Yield where a value breaks a schema, by the names of the schema alone.
 

@@ -126,9 +126,11 @@ def test_places_of_the_schema_are_those_that_tags_have():
 
 def test_nothing_of_the_slide_is_on_the_page(slide, converted):
     page = render(collect(converted))
+    # Pictures are Base64, in which chance writes any four letters.
+    text = re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
 
     for identifier in slide.identifiers:
-        assert identifier not in page
+        assert identifier not in (page if len(identifier) >= 8 else text)
 
 
 def test_page_loads_nothing_and_runs_nothing(converted):
